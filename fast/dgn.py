@@ -1,0 +1,171 @@
+"""The model a user holds: a network with its two covariances, and every exact quantity of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fast import e_step
+from fast import partition as partitioning
+from fast.distributions import Geometry, gaussian_on_regions, normalised, pairs
+from fast.gradient import gradient
+from fast.observation import Noise
+from fast.partition import Partition
+from fast.posterior import Posterior
+from reference.network import (
+    Array,
+    Network,
+    RandomState,
+    check_array,
+    check_count,
+    check_covariance,
+    check_points,
+    check_random_state,
+)
+
+
+class DGN:
+    """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly.
+
+    network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
+    and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
+    by default. max_regions: the largest partition that may be enumerated. Raises ValueError on bad
+    input. Immutable: learning makes new models.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        cov_x: ArrayLike,
+        cov_z: ArrayLike | None = None,
+        *,
+        max_regions: int = 1_000_000,
+    ) -> None:
+        if not isinstance(network, Network):
+            raise ValueError(f"network: expected a reference.network.Network, got {network!r}")
+        self.network = network
+        self.cov_x: Array = check_covariance(cov_x, "cov_x", network.observed_dimension)
+        latent = network.latent_dimension
+        given = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
+        self.cov_z: Array = given if given.ndim == 2 else given * np.eye(latent)
+        self.max_regions = check_count(max_regions, "max_regions", 1)
+
+    def __repr__(self) -> str:
+        return f"DGN({self.network!r}, cov_x of shape {self.cov_x.shape})"
+
+    @cached_property
+    def _partition(self) -> Partition:
+        return partitioning.partition(self.network, self.max_regions)
+
+    @cached_property
+    def _geometry(self) -> Geometry:
+        noise = Noise.of(self.cov_x, self.network.observed_dimension)
+        return Geometry.of(self.network, self._partition, noise, self.cov_z)
+
+    def _data(self, X: ArrayLike) -> Array:
+        return check_points(X, "X", self.network.observed_dimension)
+
+    def parameters(self) -> dict[str, Array]:
+        """Every parameter by name: the network's, cov_x and cov_z."""
+        return {**self.network.parameters(), "cov_x": self.cov_x, "cov_z": self.cov_z}
+
+    def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
+        """A model with the named parameters replaced. Raises ValueError on an unknown name."""
+        mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
+        return DGN(
+            self.network.with_parameters(mine) if mine else self.network,
+            values.get("cov_x", self.cov_x),
+            values.get("cov_z", self.cov_z),
+            max_regions=self.max_regions,
+        )
+
+    def partition(self) -> Partition:
+        """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2]."""
+        return self._partition
+
+    def logpdf(self, X: ArrayLike) -> Array:
+        """log p(x) [eq. 5], X (N, D) -> (N,), nats. Relative accuracy 1e-12 in max(1, |log p|)."""
+        data, geometry = self._data(X), self._geometry
+        result = np.empty(len(data))
+        for part in geometry.chunks(len(data)):
+            y, rest = geometry.coordinates.points(data[part])
+            result[part] = normalised(pairs(geometry, y, rest).log_mass)[0]
+        return result
+
+    def posterior(self, X: ArrayLike) -> Posterior:
+        """p(z | x) for each row of X (N, D) [eq. 6, Proposition 2]. Memory O(N R)."""
+        data, geometry = self._data(X), self._geometry
+        y, rest = geometry.coordinates.points(data)
+        parts = [pairs(geometry, y[part], rest[part]) for part in geometry.chunks(len(data))]
+        return Posterior(geometry, y, rest, type(parts[0]).joined(parts))
+
+    def mean(self) -> Array:
+        """E[x] of the marginal p(x), (D,)."""
+        mass, centre, _ = self._prior_on_regions()
+        slopes, offsets = self._partition.slopes[:, :, 0], self._partition.offsets
+        return np.asarray(mass @ (slopes * centre[:, None] + offsets))
+
+    def cov(self) -> Array:
+        """Cov[x] of the marginal p(x), (D, D): Σx + Cov[g(z)]."""
+        mass, centre, variance = self._prior_on_regions()
+        slopes, offsets = self._partition.slopes[:, :, 0], self._partition.offsets
+        departure = slopes * centre[:, None] + offsets - self.mean()
+        total = (departure * mass[:, None]).T @ departure
+        total += (slopes * (mass * variance)[:, None]).T @ slopes
+        return total + (self.cov_x if self.cov_x.ndim == 2 else np.diag(self._variances()))
+
+    def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
+        """Independent draws from p(x), (size, D) [eq. 4]."""
+        size = check_count(size, "size", 1)
+        rng = check_random_state(random_state)
+        latent = rng.standard_normal((size, self.network.latent_dimension))
+        noise = rng.standard_normal((size, self.network.observed_dimension))
+        images = self.network(latent @ np.linalg.cholesky(self.cov_z).T)
+        return images + self._geometry.coordinates.noise.unwhiten(noise)
+
+    def statistics(self, X: ArrayLike) -> e_step.Statistics:
+        """Sums over data that the M-step needs, in memory independent of N [Sec. 4.1]."""
+        return e_step.statistics(self._geometry, self._data(X))
+
+    def expected_complete_loglik(self, X: ArrayLike) -> Array:
+        """E[log p(x, z) | x] per datum [Sec. 4.1], (N,), nats."""
+        return e_step.expected_complete_loglik(self._geometry, self._data(X))
+
+    def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
+        """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
+
+        q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances.
+        """
+        data = self._data(X)
+        return e_step.elbo(self._geometry, data, *self._gaussians(len(data), q_mean, q_cov))
+
+    def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
+        """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
+        return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
+
+    def gradient(self, X: ArrayLike) -> dict[str, Array]:
+        """Gradient of the mean log-likelihood, by Fisher's identity: one entry per parameter name.
+
+        A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij.
+        """
+        return gradient(self.network, self._partition, self.cov_x, self.cov_z, self.statistics(X))
+
+    def _variances(self) -> Array:
+        return np.broadcast_to(self.cov_x, (self.network.observed_dimension,))
+
+    def _prior_on_regions(self) -> tuple[Array, Array, Array]:
+        """Φ_ω(0, Σz) [Proposition 1], mean and variance of z on each region, (R,)."""
+        deviation = np.sqrt(self.cov_z[0])
+        log_mass, mean, variance = gaussian_on_regions(self._geometry, np.zeros(1), deviation)
+        return np.exp(log_mass[0]), mean[0], variance[0]
+
+    def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
+        latent = self.network.latent_dimension
+        mean = check_array(q_mean, "q_mean", (n, latent))
+        variance = check_array(q_cov, "q_cov", (n, latent), (n, latent, latent)).reshape(n)
+        if not np.all(variance > 0):
+            raise ValueError("q_cov: expected positive definite covariances")
+        return mean[:, 0], variance

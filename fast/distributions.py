@@ -1,0 +1,200 @@
+"""p(x, z in ω) and the truncated Gaussian of every (datum, region) pair [Theorem 1, Proposition 2].
+
+On a region log p(x, z) is a concave quadratic in z. Everything is computed from its value and its
+slope at the region's ends, where neighbouring regions share g(z): with e = y(x) - y(g(a)) at a
+breakpoint a, the slope is A_ωᵀ e - a/σz², and the end's position relative to μ_ω(x), in units of
+the region's standard deviation σ_ω = (1/σz² + A_ωᵀ A_ω)^{-1/2}, is minus σ_ω times that slope. No
+large numbers are subtracted, so log p(x) = -1e6 costs no digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fast.gaussian import LOG_2PI, interval_moments
+from fast.observation import Coordinates, Noise
+from fast.partition import Partition
+from reference.network import Array, Network
+
+# Pairs per chunk: the widest temporary (26 nodes a pair) takes 7 MB.
+_PAIRS_PER_CHUNK = 1 << 15
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A partition seen through the noise, for latent dimension 1.
+
+    anchors (K,): the breakpoints, or 0 if there are none. images (K, r): y(g(anchor)). slopes (R,
+    r): Qᵀ Σx^{-1/2} A_ω. scales (R,): σ_ω [eq. 7]. log_constant: of log p(x, z) at its largest.
+    """
+
+    partition: Partition
+    coordinates: Coordinates
+    anchors: Array
+    images: Array
+    slopes: Array
+    scales: Array
+    prior_precision: float
+    log_constant: float
+
+    @staticmethod
+    def of(network: Network, partition: Partition, noise: Noise, cov_z: Array) -> Geometry:
+        """Precompute what does not depend on the data. cov_z: (1, 1)."""
+        coordinates = Coordinates.of(network, noise)
+        anchors = partition.breakpoints if partition.breakpoints.size else np.zeros(1)
+        images = partition.slopes[: len(anchors), :, 0] * anchors[:, None]
+        images += partition.offsets[: len(anchors)] - coordinates.origin
+        slopes = coordinates.directions(partition.slopes[:, :, 0])
+        precision = 1.0 / float(cov_z[0, 0])
+        scales = 1.0 / np.sqrt(precision + np.einsum("rd,rd->r", slopes, slopes))
+        log_constant = -0.5 * ((1 + noise.dimension) * LOG_2PI + noise.log_det - np.log(precision))
+        return Geometry(
+            partition,
+            coordinates,
+            anchors,
+            coordinates.directions(images),
+            slopes,
+            scales,
+            precision,
+            float(log_constant),
+        )
+
+    def chunks(self, n: int) -> Iterator[slice]:
+        """Slices of n data whose pairs fit in memory whatever R is."""
+        step = max(1, _PAIRS_PER_CHUNK // max(len(self.scales), self.images.shape[1]))
+        return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+    def residual(self, y: Array, regions: NDArray[np.intp], Z: Array) -> Array:
+        """y - y(g(z)) for z (...) in its region; y broadcasts against (..., r)."""
+        anchor = np.minimum(np.maximum(regions - 1, 0), len(self.anchors) - 1)
+        image = self.images[anchor] + self.slopes[regions] * (Z - self.anchors[anchor])[..., None]
+        return y - image
+
+    def log_joint(self, y: Array, rest: Array, regions: NDArray[np.intp], Z: Array) -> Array:
+        """log p(x, z) for z in its region [eq. 4]."""
+        error = self.residual(y, regions, Z)
+        square = np.einsum("...d,...d->...", error, error)
+        return np.asarray(self.log_constant - 0.5 * (square + rest + self.prior_precision * Z * Z))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What the posterior is made of, one row a datum, one column a region, each (N, R).
+
+    log_mass: log p(x, z in ω). peak: the point of the closed region where p(x, z) is largest.
+    log_peak: log p(x, z) there. mean, variance: of z given x and z in ω. entropy: of the same,
+    nats.
+    """
+
+    log_mass: Array
+    peak: Array
+    log_peak: Array
+    mean: Array
+    variance: Array
+    entropy: Array
+
+    @staticmethod
+    def joined(parts: list[Pairs]) -> Pairs:
+        """Chunks of data, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        names = [field.name for field in fields(Pairs)]
+        return Pairs(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+
+def pairs(geometry: Geometry, y: Array, rest: Array) -> Pairs:
+    """All (datum, region) pairs of one chunk [eq. 5, 6, 7]. y (N, r), rest (N,)."""
+    count, n_regions = len(y), len(geometry.scales)
+    anchors, slopes, scales = geometry.anchors, geometry.slopes, geometry.scales
+    error = y[:, None, :] - geometry.images  # (N, K, r)
+    pull = geometry.prior_precision * anchors
+    at_anchor = np.einsum("nkd,nkd->nk", error, error)
+    at_anchor += geometry.prior_precision * anchors**2 + rest[:, None]
+
+    # Ends of the regions relative to μ_ω(x), in units of σ_ω.
+    lower = np.full((count, n_regions), -np.inf)
+    upper = np.full((count, n_regions), np.inf)
+    widths = np.full(n_regions, np.inf)
+    if n_regions > 1:
+        lower[:, 1:] = scales[1:] * (pull - np.einsum("nkd,kd->nk", error, slopes[1:]))
+        upper[:, :-1] = scales[:-1] * (pull - np.einsum("nkd,kd->nk", error, slopes[:-1]))
+        widths[1:-1] = np.diff(anchors) / scales[1:-1]
+    moments = interval_moments(
+        lower.ravel(), upper.ravel(), np.broadcast_to(widths, lower.shape).ravel()
+    )
+    nearest, log_mass, shift, variance = (m.reshape(lower.shape) for m in moments)
+
+    # The peak is an end, or μ_ω(x) where the region holds it.
+    at_lower = lower >= 0
+    last = len(anchors) - 1
+    from_left = np.maximum(np.arange(n_regions) - 1, 0)
+    from_right = np.minimum(np.arange(n_regions), last)
+    peak = np.where(at_lower, anchors[from_left], anchors[from_right])
+    square = np.where(at_lower, at_anchor[:, from_left], at_anchor[:, from_right])
+    datum, region = np.nonzero((lower < 0) & (upper > 0))
+    if n_regions == 1:
+        near = np.zeros(count, dtype=np.intp)
+        step = scales[0] ** 2 * (error[:, 0] @ slopes[0])
+    else:
+        low, high = lower[datum, region], upper[datum, region]
+        left_nearer = -low <= high
+        near = np.where(left_nearer, region - 1, region)
+        step = -scales[region] * np.where(left_nearer, low, high)
+    peak[datum, region] = inner = anchors[near] + step
+    inner_error = error[datum, near] - step[:, None] * slopes[region]
+    square[datum, region] = (
+        np.einsum("pd,pd->p", inner_error, inner_error)
+        + geometry.prior_precision * inner * inner
+        + rest[datum]
+    )
+
+    log_peak = geometry.log_constant - 0.5 * square
+    log_volume = log_mass + np.log(scales)
+    fall = np.abs(nearest * shift) + 0.5 * (shift * shift + variance)
+    return Pairs(
+        log_mass=log_peak + log_volume,
+        peak=peak,
+        log_peak=log_peak,
+        mean=peak + scales * shift,
+        variance=scales * scales * variance,
+        entropy=log_volume + fall,
+    )
+
+
+def normalised(log_terms: Array) -> tuple[Array, Array]:
+    """log Σ_r exp(log_terms) (N,), and log of each term's share (N, R), from log_terms (N, R).
+
+    Shares are taken relative to the largest term: relative to the sum itself they would carry the
+    rounding of |log p|, and no longer add up to 1 in the far tail.
+    """
+    top = log_terms.max(axis=-1, keepdims=True)
+    relative = log_terms - top
+    log_total = np.log(np.exp(relative).sum(axis=-1, keepdims=True))
+    return (top + log_total)[:, 0], relative - log_total
+
+
+def gaussian_on_regions(
+    geometry: Geometry, centres: Array, deviations: Array
+) -> tuple[Array, Array, Array]:
+    """N(centre, deviation²) on every region: log mass, mean and variance of z there, each (N, R).
+
+    centres, deviations (N,). With centre 0 and Σz it is Φ_ω(0, Σz) of [Proposition 1].
+    """
+    breaks = geometry.partition.breakpoints
+    ends = np.concatenate([[-np.inf], breaks, [np.inf]])
+    limits = (ends - centres[:, None]) / deviations[:, None]
+    widths = np.diff(ends) / deviations[:, None]
+    lower, upper = limits[:, :-1], limits[:, 1:]
+    moments = interval_moments(lower.ravel(), upper.ravel(), widths.ravel())
+    nearest, log_mass, shift, variance = (m.reshape(lower.shape) for m in moments)
+    start = np.clip(centres[:, None], ends[:-1], ends[1:])
+    scale = deviations[:, None]
+    return (
+        log_mass - 0.5 * nearest**2 - 0.5 * LOG_2PI,
+        start + scale * shift,
+        scale * scale * variance,
+    )

@@ -1,0 +1,222 @@
+"""Closed-form updates of every parameter, from sufficient statistics [Sec. 4.2, Appendix G].
+
+The surrogate the M-step maximises holds the regions and the slopes D_ω fixed. It is written in the
+increments Δ of the parameters: with the residuals x - g(z) in the statistics, the right-hand side
+is the exact gradient, and a singular system (dead units, scale symmetries) moves by the smallest Δ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fast.dgn import DGN
+from fast.e_step import Statistics
+from fast.layer_maps import Maps, input_maps, output_diagonal, output_rows
+from fast.observation import Noise
+from reference.network import Array, Codes, Dense, check_covariance, check_number
+
+# Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
+_RANK_TOLERANCE = 1e-11
+
+
+class SingularCovarianceError(ValueError):
+    """An updated covariance is not positive definite: the data lie on the model's manifold."""
+
+
+def default_order(dgn: DGN) -> tuple[str, ...]:
+    """The M-step's order: biases and weights from the last layer to the first, then Σx, Σz."""
+    dense = [i for i, layer in enumerate(dgn.network.layers) if isinstance(layer, Dense)]
+    names = [f"{i}.{part}" for i in reversed(dense) for part in ("bias", "weight")]
+    return (*names, "cov_x", "cov_z")
+
+
+def _check_statistics(dgn: DGN, statistics: Statistics) -> None:
+    """Raise ValueError unless the statistics are of a model like `dgn`."""
+    if not isinstance(dgn, DGN):
+        raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
+    if not isinstance(statistics, Statistics):
+        raise ValueError(f"statistics: expected dgn.statistics(X), got {statistics!r}")
+    shapes = statistics.residual0.shape, statistics.scatter.shape
+    if shapes != (dgn.partition().offsets.shape, dgn.cov_x.shape):
+        raise ValueError("statistics: expected those of this model, got another partition's")
+
+
+def m_step(
+    dgn: DGN,
+    statistics: Statistics,
+    parameters: Sequence[str] | None = None,
+    *,
+    damping: float = 1.0,
+) -> DGN:
+    """The model after the closed-form update of the named parameters, one after another [Sec. 4.2].
+
+    statistics: of the data under `dgn`. parameters: names as in `dgn.parameters()` ("2.bias",
+    "cov_x", ...), or "2" for weight and bias of layer 2 jointly; each update uses the ones before
+    it, under the posterior, regions and slopes D_ω of `dgn`. All of them by default. damping in (0,
+    1]: the share of each update that is taken. Raises ValueError on an unknown name, and
+    SingularCovarianceError (a ValueError) when a covariance comes out singular. Guarded by
+    tests/test_m_step.py.
+    """
+    check_number(damping, "damping", np.finfo(float).tiny, 1.0)
+    _check_statistics(dgn, statistics)
+    codes = dgn.partition().codes
+    maps = input_maps(dgn.network, codes)
+    for name in default_order(dgn) if parameters is None else parameters:
+        if name in ("cov_x", "cov_z"):
+            dgn = dgn.with_parameters({name: _covariance(dgn, statistics, name, damping)})
+            continue
+        before = maps[-1]
+        index, parts = _layer_parts(dgn, name)
+        dgn = dgn.with_parameters(
+            _dense(dgn, codes, maps[index], statistics, index, parts, damping)
+        )
+        maps = input_maps(dgn.network, codes)
+        change = Maps(maps[-1].slopes - before.slopes, maps[-1].offsets - before.offsets)
+        statistics = _moved(statistics, change)
+    return dgn
+
+
+def _layer_parts(dgn: DGN, name: str) -> tuple[int, tuple[str, ...]]:
+    """The layer a name stands for, and which of its arrays."""
+    index, _, part = name.partition(".") if isinstance(name, str) else ("", "", "")
+    parts = (part,) if part else ("weight", "bias")
+    known = dgn.network.parameters()
+    if any(f"{index}.{p}" not in known for p in parts):
+        raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
+    return int(index), parts
+
+
+def _covariance(dgn: DGN, statistics: Statistics, name: str, damping: float) -> Array:
+    """Σx = mean of E[(x - g)(x - g)ᵀ | x] in its structure; Σz = mean of E[z zᵀ | x]."""
+    if name == "cov_z":
+        new, old = statistics.e2.sum(axis=0) / statistics.n, dgn.cov_z
+    else:
+        new, old = statistics.scatter / statistics.n, dgn.cov_x
+        if new.ndim == 0:
+            new = new / dgn.network.observed_dimension
+    updated = np.asarray(old + damping * (new - old))
+    try:
+        return check_covariance(updated, name, len(old) if old.ndim else 1)
+    except ValueError as error:
+        raise SingularCovarianceError(f"{error} from its update") from error
+
+
+def _dense(
+    dgn: DGN,
+    codes: Codes,
+    maps: Maps,
+    statistics: Statistics,
+    index: int,
+    parts: tuple[str, ...],
+    damping: float,
+) -> dict[str, Array]:
+    """New weight and / or bias of a Dense layer: least squares in vec(Δ) with matrix Σ_ω U_ω ⊗
+    V_ω."""
+    gram, cross = _input_moments(maps, statistics)
+    n_in = maps.offsets.shape[1]
+    columns = np.r_[0 if "weight" in parts else n_in : n_in + ("bias" in parts)]
+    gram, cross = gram[:, columns[:, None], columns], cross[:, :, columns]
+    noise = Noise.of(dgn.cov_x, dgn.network.observed_dimension)
+    rows = output_rows(dgn.network, codes, index)
+    if rows is not None:
+        step = _kronecker_step(noise, rows, gram, cross)
+    else:
+        diagonal = output_diagonal(dgn.network, codes, index)
+        if noise.cov.ndim == 2 and not np.all(diagonal == 1.0):
+            step = _kronecker_step(
+                noise, diagonal[:, :, None] * np.eye(noise.dimension), gram, cross
+            )
+        else:
+            step = _row_step(diagonal, gram, cross)
+    step = damping * step
+    values = dgn.network.parameters()
+    result = {}
+    if "weight" in parts:
+        result[f"{index}.weight"] = values[f"{index}.weight"] + step[:, :n_in]
+    if "bias" in parts:
+        result[f"{index}.bias"] = values[f"{index}.bias"] + step[:, -1]
+    return result
+
+
+def _input_moments(maps: Maps, statistics: Statistics) -> tuple[Array, Array]:
+    """V_ω = Σ_x E[h hᵀ 1], (R, n+1, n+1), and Σ_x E[(x - g) hᵀ 1], (R, D, n+1); h ends in a 1."""
+    count, size, latent = maps.slopes.shape
+    lift = np.zeros((count, size + 1, latent + 1))
+    lift[:, :size, :latent], lift[:, :size, latent], lift[:, size, latent] = *maps, 1.0
+    second = np.empty((count, latent + 1, latent + 1))
+    second[:, :latent, :latent], second[:, latent, latent] = statistics.e2, statistics.e0
+    second[:, :latent, latent] = second[:, latent, :latent] = statistics.e1
+    lifted = np.swapaxes(lift, 1, 2)
+    residual = np.concatenate([statistics.residual1, statistics.residual0[:, :, None]], axis=2)
+    return lift @ second @ lifted, residual @ lifted
+
+
+def _kronecker_step(noise: Noise, rows: Array, gram: Array, cross: Array) -> Array:
+    """Δ with Σ_ω U_ω Δ V_ω = Σ_ω (B D^l)ᵀ Σx^-1 cross_ω, U_ω = (B D^l)ᵀ Σx^-1 (B D^l)."""
+    white = noise.whiten(np.swapaxes(rows, 1, 2))  # (R, n_out, D)
+    outer = white @ np.swapaxes(white, 1, 2)
+    right = white @ np.swapaxes(noise.whiten(np.swapaxes(cross, 1, 2)), 1, 2)
+    n_out, n_col = outer.shape[1], gram.shape[1]
+    count = len(outer)
+    # Σ_ω U_ω ⊗ V_ω as one product of (n_out², R) and (R, n_col²).
+    normal = outer.reshape(count, -1).T @ gram.reshape(count, -1)
+    normal = normal.reshape(n_out, n_out, n_col, n_col).transpose(0, 2, 1, 3)
+    size = n_out * n_col
+    return _smallest_solution(normal.reshape(size, size), right.sum(axis=0).ravel()).reshape(
+        n_out, n_col
+    )
+
+
+def _row_step(diagonal: Array, gram: Array, cross: Array) -> Array:
+    """The same where the layer's outputs reach x one by one: every output is its own regression,
+    in which Σx cancels. diagonal (R, D)."""
+    right = np.einsum("rd,rdc->dc", diagonal, cross)
+    if np.all(diagonal == diagonal[:1]):
+        common = diagonal[0] ** 2
+        right = np.divide(
+            right, common[:, None], out=np.zeros_like(right), where=common[:, None] > 0
+        )
+        return _smallest_solution(gram.sum(axis=0), right.T).T
+    normals = np.einsum("rd,rab->dab", diagonal**2, gram)
+    return np.stack([_smallest_solution(m, v) for m, v in zip(normals, right, strict=True)])
+
+
+def _smallest_solution(matrix: Array, right: Array) -> Array:
+    """The least-norm solution of a symmetric positive semi-definite system."""
+    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
+    kept = values > _RANK_TOLERANCE * max(float(values[-1]), np.finfo(float).tiny)
+    basis = vectors[:, kept]
+    projected = basis.T @ right
+    return np.asarray(basis @ (projected.T / values[kept]).T)
+
+
+def _moved(statistics: Statistics, change: Maps) -> Statistics:
+    """The same posterior sums with residuals from the moved maps, A + ΔA and b + Δb."""
+    slopes, offsets = change
+    residual0 = statistics.residual0 - np.einsum("rds,rs->rd", slopes, statistics.e1)
+    residual0 -= offsets * statistics.e0[:, None]
+    residual1 = statistics.residual1 - slopes @ statistics.e2
+    residual1 -= offsets[:, :, None] * statistics.e1[:, None, :]
+    # E[(r - δ)(r - δ)ᵀ] = E[r rᵀ] - E[δ r'ᵀ] - E[r δᵀ], where r' = r - δ is the new residual.
+    if statistics.scatter.ndim == 2:
+        new = np.einsum("rds,res->de", slopes, residual1) + offsets.T @ residual0
+        old = (
+            np.einsum("rds,res->de", statistics.residual1, slopes)
+            + statistics.residual0.T @ offsets
+        )
+        change_of_scatter = new + old
+        change_of_scatter = 0.5 * (change_of_scatter + change_of_scatter.T)
+    else:
+        change_of_scatter = np.einsum("rds,rds->d", slopes, residual1 + statistics.residual1)
+        change_of_scatter += (offsets * (residual0 + statistics.residual0)).sum(axis=0)
+        if statistics.scatter.ndim == 0:
+            change_of_scatter = change_of_scatter.sum()
+    return replace(
+        statistics,
+        residual0=residual0,
+        residual1=residual1,
+        scatter=np.asarray(statistics.scatter - change_of_scatter),
+    )

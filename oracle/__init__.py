@@ -1,0 +1,1 @@
+"""Ground truth from weights, covariances and points alone: slow, dumb and independent."""

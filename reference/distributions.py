@@ -1,0 +1,165 @@
+"""Conditional, marginal and posterior of one datum [eq. 4-7, Lemma 1, Theorem 1, Propositions 1,
+2].
+
+Every function takes one x (D,) or z (S,), and the partition where it needs the regions. All in the
+log domain, nats.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from reference import noise
+from reference.gaussian import LOG_2PI, gaussian_on_polyhedron
+from reference.partition import Partition
+from reference.validation import Array
+
+
+def log_prior(z: Array, cov_z: Array) -> float:
+    """log p(z) = log φ(z; 0, Σz) [eq. 4]."""
+    quadratic = z @ np.linalg.solve(cov_z, z)
+    return float(-0.5 * (len(z) * LOG_2PI + np.linalg.slogdet(cov_z)[1] + quadratic))
+
+
+def log_conditional(x: Array, z: Array, region: int, partition: Partition, cov_x: Array) -> float:
+    """log p(x | z) = log φ(x; A_ω z + b_ω, Σx) for z in region ω [Lemma 1]."""
+    residual = x - partition.slopes[region] @ z - partition.offsets[region]
+    quadratic = residual @ noise.solve(cov_x, residual)
+    return float(-0.5 * (len(x) * LOG_2PI + noise.log_det(cov_x, len(x)) + quadratic))
+
+
+def region_weight(region: int, partition: Partition, cov_z: Array) -> float:
+    """p(t = r) = Φ_ω(0, Σz), the prior mass of a region [Proposition 1]."""
+    zero = np.zeros((1, len(cov_z)))
+    log_mass, _, _ = gaussian_on_polyhedron(*partition.halfspaces(region), zero, cov_z)
+    return float(np.exp(log_mass[0]))
+
+
+def posterior_cov(slope: Array, cov_x: Array, cov_z: Array) -> Array:
+    """Σ_ω = (Σz^-1 + A_ωᵀ Σx^-1 A_ω)^-1 [eq. 7]."""
+    precision = np.linalg.inv(cov_z) + slope.T @ noise.solve(cov_x, slope)
+    return np.asarray(np.linalg.inv(precision), dtype=np.float64)
+
+
+def posterior_mean(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: Array) -> Array:
+    """μ_ω(x) = Σ_ω A_ωᵀ Σx^-1 (x - b_ω) [eq. 7]."""
+    return posterior_cov(slope, cov_x, cov_z) @ (slope.T @ noise.solve(cov_x, x - offset))
+
+
+def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: Array) -> float:
+    """log φ(x; b_ω, Σx + A_ω Σz A_ωᵀ), the Gaussian factor of [eq. 5].
+
+    With r = x - b - A μ the quadratic form is rᵀ Σx^-1 r + μᵀ Σz^-1 μ, and the determinant is |Σx|
+    |Σz| / |Σ_ω|: no D x D matrix, and none of the cancellation of (x-b)ᵀΣx^-1(x-b) - μᵀΣ_ω^-1 μ.
+    """
+    mean = posterior_mean(x, slope, offset, cov_x, cov_z)
+    residual = x - offset - slope @ mean
+    quadratic = residual @ noise.solve(cov_x, residual) + mean @ np.linalg.solve(cov_z, mean)
+    log_det = noise.log_det(cov_x, len(x)) + np.linalg.slogdet(cov_z)[1]
+    log_det -= np.linalg.slogdet(posterior_cov(slope, cov_x, cov_z))[1]
+    return float(-0.5 * (len(x) * LOG_2PI + log_det + quadratic))
+
+
+class RegionTerm(NamedTuple):
+    """One region's part of [eq. 5, 6] for one x: log of φ(x; ...) Φ_ω(μ_ω(x), Σ_ω); the mean (S,)
+    and covariance (S, S) of z given x and z in ω; and that truncated Gaussian's entropy."""
+
+    log_mass: float
+    mean: Array
+    cov: Array
+    entropy: float
+
+
+def region_term(
+    x: Array, region: int, partition: Partition, cov_x: Array, cov_z: Array
+) -> RegionTerm:
+    """The summand of [eq. 5] and the truncated Gaussian of [Proposition 2] on one region."""
+    slope, offset = partition.slopes[region], partition.offsets[region]
+    centre = posterior_mean(x, slope, offset, cov_x, cov_z)
+    cov = posterior_cov(slope, cov_x, cov_z)
+    log_phi, mean, truncated = gaussian_on_polyhedron(
+        *partition.halfspaces(region), centre[None, :], cov
+    )
+    log_mass = log_region_marginal(x, slope, offset, cov_x, cov_z) + log_phi[0]
+    away = mean[0] - centre
+    second = truncated[0] + np.outer(away, away)
+    entropy = 0.5 * np.linalg.slogdet(2 * np.pi * cov)[1] + log_phi[0]
+    entropy += 0.5 * np.trace(np.linalg.solve(cov, second))
+    return RegionTerm(float(log_mass), mean[0], truncated[0], float(entropy))
+
+
+def region_terms(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> list[RegionTerm]:
+    """The terms of all regions for one x."""
+    return [region_term(x, r, partition, cov_x, cov_z) for r in range(partition.n_regions)]
+
+
+def log_marginal(terms: list[RegionTerm]) -> float:
+    """log p(x) = log Σ_ω φ(x; b_ω, Σx + A_ω Σz A_ωᵀ) Φ_ω(μ_ω(x), Σ_ω) [eq. 5]."""
+    logs = np.array([term.log_mass for term in terms])
+    return float(logs.max() + np.log(np.sum(np.exp(logs - logs.max()))))
+
+
+def log_responsibilities(terms: list[RegionTerm]) -> Array:
+    """log e0_ω = log P(z in ω | x), (R,), each region's share of [eq. 5].
+
+    Relative to the largest term: relative to log p(x) they would carry its rounding, and no longer
+    add up to 1 in the far tail.
+    """
+    logs = np.array([term.log_mass for term in terms])
+    relative = logs - logs.max()
+    return np.asarray(relative - np.log(np.sum(np.exp(relative))))
+
+
+def log_posterior(
+    z: Array, x: Array, log_evidence: float, partition: Partition, cov_x: Array, cov_z: Array
+) -> float:
+    """log p(z | x) [eq. 6], by Bayes' rule from [Lemma 1]; log_evidence = log p(x)."""
+    region = int(partition.locate(z[None, :])[0])
+    joint = log_conditional(x, z, region, partition, cov_x) + log_prior(z, cov_z)
+    return joint - log_evidence
+
+
+def posterior_mode(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> Array:
+    """The global maximiser of p(z | x): the best over regions of μ_ω(x) clipped to the region."""
+    best, best_value = np.zeros(len(cov_z)), -np.inf
+    for region in range(partition.n_regions):
+        slope, offset = partition.slopes[region], partition.offsets[region]
+        lower = partition.breakpoints[region - 1] if region > 0 else -np.inf
+        upper = partition.breakpoints[region] if region < partition.n_regions - 1 else np.inf
+        z = np.clip(posterior_mean(x, slope, offset, cov_x, cov_z), lower, upper)
+        value = log_conditional(x, z, region, partition, cov_x) + log_prior(z, cov_z)
+        if value > best_value:
+            best, best_value = z, value
+    return best
+
+
+def prior_on_region(region: int, partition: Partition, cov_z: Array) -> tuple[Array, Array]:
+    """Mean (S,) and covariance (S, S) of z ~ N(0, Σz) given that it lies in the region."""
+    zero = np.zeros((1, len(cov_z)))
+    _, mean, cov = gaussian_on_polyhedron(*partition.halfspaces(region), zero, cov_z)
+    return mean[0], cov[0]
+
+
+def marginal_mean(partition: Partition, cov_x: Array, cov_z: Array) -> Array:
+    """E[x] = Σ_ω Φ_ω (A_ω m_ω + b_ω), m_ω the prior mean of z on ω, (D,)."""
+    total = np.zeros(partition.offsets.shape[1])
+    for region in range(partition.n_regions):
+        mean, _ = prior_on_region(region, partition, cov_z)
+        image = partition.slopes[region] @ mean + partition.offsets[region]
+        total += region_weight(region, partition, cov_z) * image
+    return total
+
+
+def marginal_cov(partition: Partition, cov_x: Array, cov_z: Array) -> Array:
+    """Cov[x] = Σx + Cov[g(z)], within regions plus between them, (D, D)."""
+    total = noise.matrix(cov_x, partition.offsets.shape[1]).copy()
+    centre = marginal_mean(partition, cov_x, cov_z)
+    for region in range(partition.n_regions):
+        mean, cov = prior_on_region(region, partition, cov_z)
+        slope = partition.slopes[region]
+        away = slope @ mean + partition.offsets[region] - centre
+        weight = region_weight(region, partition, cov_z)
+        total += weight * (slope @ cov @ slope.T + np.outer(away, away))
+    return total

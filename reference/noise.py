@@ -1,0 +1,41 @@
+"""The observation covariance Σx in the structure it was given in: (D, D), (D,) or scalar.
+
+So that the equations read as printed and no D x D matrix is formed unless Σx is one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reference.validation import Array
+
+
+def solve(cov_x: Array, matrix: Array) -> Array:
+    """Σx^-1 times a vector (D,) or a matrix (D, k)."""
+    if cov_x.ndim == 2:
+        return np.asarray(np.linalg.solve(cov_x, matrix), dtype=np.float64)
+    return (matrix.T / cov_x).T
+
+
+def log_det(cov_x: Array, dimension: int) -> float:
+    """log |Σx|."""
+    if cov_x.ndim == 2:
+        return float(np.linalg.slogdet(cov_x)[1])
+    return float(np.sum(np.log(np.broadcast_to(cov_x, (dimension,)))))
+
+
+def outer(cov_x: Array, left: Array, right: Array) -> Array:
+    """What Σx keeps of left rightᵀ: all of it (D, D), its diagonal (D,), or its trace ()."""
+    if cov_x.ndim == 2:
+        return np.outer(left, right)
+    return left * right if cov_x.ndim == 1 else np.asarray(left @ right)
+
+
+def draw(cov_x: Array, standard: Array) -> Array:
+    """Σx^{1/2} times each row of standard normal draws (size, D)."""
+    return standard @ np.linalg.cholesky(cov_x).T if cov_x.ndim == 2 else standard * np.sqrt(cov_x)
+
+
+def matrix(cov_x: Array, dimension: int) -> Array:
+    """Σx as a (D, D) matrix, for results that are one."""
+    return cov_x if cov_x.ndim == 2 else np.diag(np.broadcast_to(cov_x, (dimension,)))

@@ -1,0 +1,93 @@
+"""The checks every input passes before any work starts; each error names the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+RandomState = int | np.random.Generator | None
+
+
+def check_array(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> Array:
+    """Return `value` as a finite float64 array of one of the given shapes (None matches any
+    length).
+
+    Raises ValueError naming `name` when `value` is not real numbers, has another shape, or holds
+    NaN or infinity. Guarded by tests/test_bad_input.py.
+    """
+    try:
+        raw = np.asarray(value)
+    except (TypeError, ValueError):  # rows of unequal length
+        raise ValueError(f"{name}: expected an array of real numbers") from None
+    if raw.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: expected an array of real numbers")
+    array = np.array(raw, dtype=np.float64)
+    if not any(_fits(array.shape, shape) for shape in shapes):
+        wanted = " or ".join(
+            "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")" for shape in shapes
+        )
+        raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    return array
+
+
+def _fits(have: Sequence[int], want: Sequence[int | None]) -> bool:
+    return len(have) == len(want) and all(w in (None, h) for h, w in zip(have, want, strict=True))
+
+
+def check_points(value: ArrayLike, name: str, dimension: int) -> Array:
+    """Return `value` as an (N, dimension) array with N >= 1; ValueError otherwise."""
+    array = check_array(value, name, (None, dimension))
+    if array.shape[0] == 0:
+        raise ValueError(f"{name}: expected at least one row, got none")
+    return array
+
+
+def check_covariance(value: ArrayLike, name: str, dimension: int) -> Array:
+    """Return a covariance as it was given: (D, D) full, (D,) diagonal, or () one scalar variance.
+
+    Raises ValueError naming `name` unless it is finite and symmetric positive definite.
+    """
+    array = check_array(value, name, (), (dimension,), (dimension, dimension))
+    if array.ndim < 2:
+        if not np.all(array > 0):
+            raise ValueError(f"{name}: expected positive variances")
+        return array
+    # Rounding alone may leave a computed covariance asymmetric by a few units in the last place.
+    if not np.allclose(array, array.T, rtol=1e-10, atol=1e-10 * float(np.max(np.abs(array)))):
+        raise ValueError(f"{name}: expected a symmetric matrix")
+    array = 0.5 * (array + array.T)
+    try:
+        np.linalg.cholesky(array)
+    except np.linalg.LinAlgError:
+        raise ValueError(f"{name}: expected a positive definite matrix") from None
+    return array
+
+
+def check_count(value: Any, name: str, minimum: int) -> int:
+    """Return `value` as an int of at least `minimum`; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value!r}")
+    return int(value)
+
+
+def check_number(value: Any, name: str, low: float, high: float) -> float:
+    """Return `value` as a finite float in [low, high]; ValueError otherwise."""
+    number = check_array(value, name, ())
+    if not low <= number <= high:
+        raise ValueError(f"{name}: expected a number in [{low:g}, {high:g}], got {value!r}")
+    return float(number)
+
+
+def check_random_state(value: RandomState, name: str = "random_state") -> np.random.Generator:
+    """Return a numpy Generator from None, a non-negative int seed, or a Generator."""
+    if isinstance(value, np.random.Generator):
+        return value
+    if value is not None:
+        value = check_count(value, name, 0)
+    return np.random.default_rng(value)

@@ -1,0 +1,71 @@
+"""Speed as ratios within one run: fast against reference, and against the bare special functions.
+
+Nothing here fails on a wall-clock time. Both sides of a ratio run in turn, and each counts with its
+best round: another process can only slow a round down.
+"""
+
+import time
+
+import numpy as np
+import pytest
+from scipy.special import log_ndtr
+
+import fast
+import reference
+from fast import LeakyReLU, Network
+
+
+@pytest.fixture(scope="module")
+def model():
+    """The [1, 16, 16, 2] network, 1,000 points drawn from it, and its number of regions."""
+    network = Network.random([1, 16, 16, 2], LeakyReLU(0.1), 0)
+    dgn = fast.DGN(network, 0.1)
+    return network, dgn.rvs(1000, 0), dgn.partition().n_regions
+
+
+def moments(impl, network, X):
+    """All posterior moments, the partition included."""
+    posterior = impl.DGN(network, 0.1).posterior(X)
+    return posterior.e0, posterior.e1, posterior.e2
+
+
+def best_times(functions, rounds):
+    """The shortest of several runs of each function, in seconds; they take turns."""
+    times = np.empty((rounds, len(functions)))
+    for row in times:
+        for i, function in enumerate(functions):
+            start = time.perf_counter()
+            function()
+            row[i] = time.perf_counter() - start
+    return times.min(axis=0)
+
+
+@pytest.mark.benchmark(group="posterior moments, 1,000 points, [1, 16, 16, 2]")
+def test_fast_against_reference(benchmark, model):
+    """At least 200 times the reference's speed, a pair; the reference runs on 10 of the points."""
+    network, X, _ = model
+    benchmark.pedantic(moments, (fast, network, X), rounds=15, warmup_rounds=2)
+    quick, slow = best_times(
+        [lambda: moments(fast, network, X), lambda: moments(reference, network, X[:10])], 10
+    )
+    ratio = (slow / 10) / (quick / len(X))
+    benchmark.extra_info["times faster than reference"] = round(ratio)
+    assert ratio >= 200
+
+
+@pytest.mark.benchmark(group="posterior moments, 1,000 points, [1, 16, 16, 2]")
+def test_fast_against_special_functions(benchmark, model):
+    """At most 8 times two log_ndtr evaluations a pair; the target beyond is 3."""
+    network, X, n_regions = model
+    arguments = np.random.default_rng(0).uniform(-8, 8, len(X) * n_regions)
+    benchmark.pedantic(moments, (fast, network, X), rounds=15, warmup_rounds=2)
+    quick, bare = best_times(
+        [
+            lambda: moments(fast, network, X),
+            lambda: (log_ndtr(arguments), log_ndtr(arguments)),
+        ],
+        40,
+    )
+    ratio = quick / bare
+    benchmark.extra_info["times two log_ndtr a pair"] = round(ratio, 2)
+    assert ratio <= 8
