@@ -56,12 +56,16 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     return arguments
 
 
-def _check(seed: int, points: int) -> tuple[int, Tallies]:
-    """One architecture; runs in a worker process."""
-    return seed, crosscheck(random_case(seed, points))
+def _check(seed: int, points: int) -> tuple[int, Tallies, str]:
+    """One architecture, in a worker process: its tallies, or what went wrong with it in words."""
+    try:
+        return seed, crosscheck(random_case(seed, points)), ""
+    except Exception as error:
+        # Whatever stops a comparison, the oracle's own disagreement included, is a failure to show.
+        return seed, {}, f"{type(error).__name__}: {error}"
 
 
-def _results(arguments: argparse.Namespace) -> Iterator[tuple[int, Tallies]]:
+def _results(arguments: argparse.Namespace) -> Iterator[tuple[int, Tallies, str]]:
     """The tallies of all seeds, in order, with a progress bar when there is a terminal."""
     seeds = range(arguments.seed, arguments.seed + arguments.architectures)
     with multiprocessing.Pool(arguments.processes) as pool:
@@ -106,10 +110,13 @@ def main(argv: list[str]) -> int:
     start = time.perf_counter()
     total: Tallies = {}
     failed: list[int] = []
-    for seed, tallies in _results(arguments):
+    stopped: list[str] = []
+    for seed, tallies, trouble in _results(arguments):
         for key, tally in tallies.items():
             total.setdefault(key, Tally()).add(tally)
-        if any(tally.breaches for tally in tallies.values()):
+        if trouble:
+            stopped.append(f"seed {seed}: {trouble}")
+        if trouble or any(tally.breaches for tally in tallies.values()):
             failed.append(seed)
     last = arguments.seed + arguments.architectures - 1
     print(
@@ -121,6 +128,8 @@ def main(argv: list[str]) -> int:
     if not failed:
         print("\nNo breach.")
         return 0
+    for line in stopped:
+        print(f"NOT COMPARED {line}")
     for (_, name), tally in total.items():
         for breach in tally.breaches[:5]:
             print(f"BREACH {name}: {breach}")

@@ -189,7 +189,7 @@ def _compare(
     conditioning: Conditioning,
 ) -> None:
     """Enter one comparison."""
-    with mp.workdps(PRECISE.digits):
+    with mp.workdps(PRECISE.working):
         error = float(abs(mpf(value) - target.value) / target.scale)
     tally.compared += 1
     place = f"seed {case.seed}" + (f", point {row - 1}" if row else "")

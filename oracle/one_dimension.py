@@ -62,7 +62,7 @@ class OneDimension:
         self, layers: tuple[LayerSpec, ...], cov_x: Array | float, cov_z: Array | float, rule: Rule
     ) -> None:
         self.rule = rule
-        with mp.workdps(rule.digits):
+        with mp.workdps(rule.working):
             partition = exact_partition(layers)
             self._root = _root(np.asarray(cov_x, dtype=float), len(partition.maps[0].offset))
             self.variance_z = mpf(float(np.asarray(cov_z).reshape(())))
@@ -104,14 +104,14 @@ class OneDimension:
 
     def log_joint_at(self, x: Array, z: float) -> Real:
         """log p(x, z) at one z."""
-        with mp.workdps(self.rule.digits):
+        with mp.workdps(self.rule.working):
             y = self._whiten([mpf(float(v)) for v in x])
             region = next(r for r in self.regions if z <= r.high)
             return self._log_joint(y, region).at(mpf(z))
 
     def log_evidence(self, x: Array) -> Real:
         """log p(x)."""
-        with mp.workdps(self.rule.digits):
+        with mp.workdps(self.rule.working):
             y = self._whiten([mpf(float(v)) for v in x])
             integrals = [
                 integrate(self._log_joint(y, r), r.low, r.high, self.rule) for r in self.regions
@@ -120,7 +120,7 @@ class OneDimension:
 
     def at_point(self, x: Array, q_mean: float, q_variance: float) -> dict[Key, Value]:
         """Everything about one x (D,) and one q = N(q_mean, q_variance)."""
-        with mp.workdps(self.rule.digits):
+        with mp.workdps(self.rule.working):
             y = self._whiten([mpf(float(v)) for v in x])
             joints = [self._log_joint(y, r) for r in self.regions]
             parts = [
@@ -186,7 +186,7 @@ class OneDimension:
 
     def of_model(self) -> dict[Key, Value]:
         """What does not depend on x: the regions, their prior masses, the moments of p(x)."""
-        with mp.workdps(self.rule.digits):
+        with mp.workdps(self.rule.working):
             prior = Quadratic(
                 mpf(0),
                 -mp.log(2 * mp.pi * self.variance_z) / 2,
@@ -265,19 +265,20 @@ def _log_sum(logs: list[Real]) -> Real:
     return top + mp.log(sum(mp.exp(v - top) for v in logs))
 
 
-def agreed(first: dict[Key, Value], second: dict[Key, Value], digits: int = 18) -> dict[Key, Value]:
-    """The first of two dictionaries of values, if the second agrees with it to so many digits of
-    every value's scale. Raises OracleDisagreement naming the quantity otherwise."""
+def agreed(first: dict[Key, Value], second: dict[Key, Value]) -> dict[Key, Value]:
+    """The first of two dictionaries of values, if the second agrees with it.
+
+    To 18 digits of every value's scale. Raises OracleDisagreement naming the quantity otherwise.
+    """
     if first.keys() != second.keys():
         raise OracleDisagreement(
-            f"two precisions found different regions: {len(first)} values, {len(second)} values"
+            f"two precisions found different regions: {len(first)} and {len(second)} values"
         )
     for key, value in first.items():
-        other = second[key]
-        if not abs(value.value - other.value) <= mpf(10) ** -digits * abs(value.scale):
-            raise OracleDisagreement(
-                f"{key[0]} {key[1]}: {mp.nstr(value.value, 25)} and {mp.nstr(other.value, 25)}"
-            )
+        other = second[key].value
+        if not abs(value.value - other) <= abs(value.scale) * mpf("1e-18"):
+            both = f"{mp.nstr(value.value, 25)} and {mp.nstr(other, 25)}"
+            raise OracleDisagreement(f"{key[0]} {key[1]}: two precisions gave {both}")
     return first
 
 

@@ -34,6 +34,11 @@ class Rule:
     panels: int
     nodes: int
 
+    @property
+    def working(self) -> int:
+        """Digits to compute with: a region of width 1e-17 uses up 17 before any integral begins."""
+        return self.digits + 18
+
     def __post_init__(self) -> None:
         if self.digits < 18:
             raise ValueError(f"digits: expected at least 18, got {self.digits}: below, doubles win")
@@ -48,7 +53,7 @@ ROUGH = Rule(20, 4, 18)
 @cache
 def _panel_nodes(rule: Rule) -> tuple[tuple[Real, Real, Real], ...]:
     """(u, u², weight) of the composite rule on [0, panels], u in units of one panel."""
-    with mp.workdps(rule.digits + 5):
+    with mp.workdps(rule.working):
         unit = _legendre_rule(rule.nodes)
         return tuple(
             (p + x, (p + x) ** 2, weight) for p in range(rule.panels) for x, weight in unit

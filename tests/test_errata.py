@@ -1,0 +1,199 @@
+"""The paper's errata: the printed form fails against the oracle, the corrected form passes.
+
+Only those that concern one latent dimension; see the table in the README.
+"""
+
+import numpy as np
+import pytest
+
+import fast
+import reference
+from oracle.exact_partition import layers_of
+from oracle.one_dimension import exact_values
+from reference import Dense, LeakyReLU, Network, ReLU
+from reference.partition import code_halfspaces
+
+
+def model(seed=0, noise=0.2):
+    """A small leaky network with data off its manifold, and a prior variance that is not 1."""
+    network = Network.random([1, 4, 3, 2], LeakyReLU(0.1), seed)
+    dgn = reference.DGN(network, noise, 2.5)
+    return dgn, dgn.rvs(6, 1) + 0.3
+
+
+def oracle_values(dgn, X):
+    """The oracle's values for each row of X."""
+    zeros = np.zeros(len(X))
+    return exact_values(layers_of(dgn.network), dgn.cov_x, dgn.cov_z, X, zeros, zeros + 1.0)[1:]
+
+
+class TestCorollary1:
+    """Printed: A z < -q ⊙ b. Correct: q ⊙ (A z + b) > 0."""
+
+    def halfspaces(self):
+        """Points, each with its region's code, maps A, b of all units, and whether it is inside."""
+        dgn, _ = model()
+        partition = dgn.partition()
+        for z in np.random.default_rng(0).normal(size=(50, 1)) * 2:
+            for region, code in enumerate(partition.codes):
+                normals, offsets = code_halfspaces(dgn.network, code)
+                slope, offset = code[:, None] * normals, code * offsets
+                yield z, code, slope, offset, region == partition.locate(z[None])[0]
+
+    def test_corrected(self):
+        for z, code, slope, offset, inside in self.halfspaces():
+            assert np.all(code * (slope @ z + offset) > 0) == inside
+
+    def test_printed_fails(self):
+        wrong = [
+            np.all(slope @ z < -code * offset) != inside
+            for z, code, slope, offset, inside in self.halfspaces()
+        ]
+        assert any(wrong)
+
+
+class TestLemma2:
+    """Printed: p(z | x) → δ at argmin ‖x - g(z)‖² + zᵀ Σz z as σ → 0. Correct: the regulariser is
+    zᵀ Σz^-1 z and its weight vanishes with σ; where A has no full column rank there is no Dirac."""
+
+    network = Network([Dense([[1.0]], [0.0]), LeakyReLU(0.1), Dense([[2.0], [1.0]], [0.1, -0.2])])
+    x = np.array([[2.5, 1.5]])
+    grid = np.linspace(-5, 5, 2_000_001)
+
+    def limit(self, weight):
+        """argmin ‖x - g(z)‖² + weight z² on a fine grid."""
+        square = ((self.x - self.network(self.grid[:, None])) ** 2).sum(axis=1)
+        return self.grid[np.argmin(square + weight * self.grid**2)]
+
+    def test_corrected(self):
+        """The oracle's posterior concentrates at the least-squares point, as fast as σ² shrinks."""
+        target = self.limit(0.0)
+        for variance in (1e-4, 1e-6):
+            values = oracle_values(reference.DGN(self.network, variance, 0.5), self.x)[0]
+            assert abs(float(values["posterior mean", ()].value) - target) < 10 * variance + 1e-5
+            assert float(values["posterior variance", ()].value) < variance
+
+    def test_printed_fails(self):
+        """With the regulariser kept the minimiser stays away from the limit."""
+        values = oracle_values(reference.DGN(self.network, 1e-6, 0.5), self.x)[0]
+        assert abs(float(values["posterior mean", ()].value) - self.limit(0.5)) > 0.1
+
+    def test_regulariser_is_the_precision(self, impl):
+        """At σ > 0 the mode minimises ‖x - g(z)‖² + σ² zᵀ Σz^-1 z, not with Σz."""
+        variance, prior = 0.3, 0.5
+        mode = impl.DGN(self.network, variance, prior).posterior(self.x).mode()[0, 0]
+        assert mode == pytest.approx(self.limit(variance / prior), abs=1e-5)
+        assert abs(mode - self.limit(variance * prior)) > 0.01
+
+    def test_flat_region_keeps_its_spread(self):
+        """Where A_ω = 0 the limit is the prior on the region: no Dirac."""
+        flat = Network([Dense([[1.0]], [0.0]), ReLU(), Dense([[2.0], [1.0]], [0.0, 0.0])])
+        values = oracle_values(reference.DGN(flat, 1e-8, 1.0), np.array([[-1.0, -1.0]]))[0]
+        variance = float(values["posterior variance", ()].value)
+        assert variance == pytest.approx(1 - 2 / np.pi, abs=1e-3)
+
+
+class TestEStep:
+    """Printed: the last bracket is added outside the -1/2 of the E-step. Correct: inside."""
+
+    def terms(self, impl):
+        """Of each datum: what stands before the last bracket, and the bracket."""
+        dgn, X = model()
+        partition, posterior = dgn.partition(), impl.DGN(dgn.network, 0.2, 2.5).posterior(X)
+        slopes, offsets = partition.slopes[:, :, 0], partition.offsets
+        for n, x in enumerate(X):
+            e0, e1, e2 = posterior.e0[n], posterior.e1[n, :, 0], posterior.e2[n, :, 0, 0]
+            constant = 3 * np.log(2 * np.pi) + 2 * np.log(0.2) + np.log(2.5) + e2.sum() / 2.5
+            expected = (slopes * e1[:, None] + offsets * e0[:, None]).sum(axis=0)
+            before = x @ x / 0.2 - 2 * x @ expected / 0.2
+            bracket = (slopes**2).sum(axis=1) @ e2 / 0.2
+            bracket += ((e0[:, None] * offsets + 2 * slopes * e1[:, None]) * offsets).sum() / 0.2
+            yield constant + before, bracket
+
+    def test_corrected(self, impl):
+        dgn, X = model()
+        result = impl.DGN(dgn.network, 0.2, 2.5).expected_complete_loglik(X)
+        for values, got, (before, bracket) in zip(
+            oracle_values(dgn, X), result, self.terms(impl), strict=True
+        ):
+            truth = float(values["expected complete log-likelihood", ()].value)
+            assert -0.5 * (before + bracket) == pytest.approx(truth, rel=1e-11)
+            assert got == pytest.approx(truth, rel=1e-12)
+
+    def test_printed_fails(self, impl):
+        dgn, X = model()
+        for values, (before, bracket) in zip(oracle_values(dgn, X), self.terms(impl), strict=True):
+            truth = float(values["expected complete log-likelihood", ()].value)
+            assert abs(-0.5 * before + bracket - truth) > 1.0
+
+
+class TestBiasUpdate:
+    """Printed: the matrix sums over ω twice, without e0_ω(x). Correct: Σ_x Σ_ω e0_ω(x)."""
+
+    def pieces(self, impl, layer):
+        """Back-propagation matrices of a layer, e0, the right-hand side, from the definitions."""
+        dgn, X = model()
+        partition, posterior = dgn.partition(), dgn.posterior(X)
+        bias = dgn.network.parameters()[f"{layer}.bias"]
+        blocks, weights, right = [], [], np.zeros(len(bias))
+        for r, code in enumerate(partition.codes):
+            back = np.eye(2)
+            parts = dgn.network.split_code(code)
+            for i in range(len(dgn.network.layers) - 1, layer, -1):
+                back = back @ dgn.network.layers[i].derivative(parts[i])
+            without = partition.offsets[r] - back @ bias
+            e0, e1 = posterior.e0[:, r], posterior.e1[:, r, 0]
+            residual = (X - without).T @ e0 - partition.slopes[r, :, 0] * e1.sum()
+            right += back.T @ residual / 0.2
+            blocks.append(back.T @ back / 0.2)
+            weights.append(e0.sum())
+        return dgn, X, np.array(blocks), np.array(weights), right
+
+    @pytest.mark.parametrize("layer", [2, 4])
+    def test_corrected(self, impl, layer):
+        """It is the update of both implementations, and a stationary point of the surrogate."""
+        dgn, X, blocks, weights, right = self.pieces(impl, layer)
+        corrected = np.linalg.solve(np.einsum("r,rij->ij", weights, blocks), right)
+        own = impl.DGN(dgn.network, dgn.cov_x, dgn.cov_z)
+        name = f"{layer}.bias"
+        got = impl.m_step(own, own.statistics(X), [name]).parameters()[name]
+        np.testing.assert_allclose(got, corrected, rtol=1e-9)
+
+    @pytest.mark.parametrize("layer", [2, 4])
+    def test_printed_fails(self, impl, layer):
+        """The printed matrix, Σ_ω Σ_ω D Bᵀ Σx^-1 B D, gives another bias, and a lower surrogate."""
+        _, _, blocks, weights, right = self.pieces(impl, layer)
+        corrected = np.linalg.solve(np.einsum("r,rij->ij", weights, blocks), right)
+        printed = np.linalg.solve(len(blocks) * blocks.sum(axis=0), right)
+        assert np.abs(printed - corrected).max() > 0.1
+        normal = np.einsum("r,rij->ij", weights, blocks)
+        fall = 0.5 * (printed - corrected) @ normal @ (printed - corrected)
+        assert fall > 1.0
+
+
+class TestConvergence:
+    """Printed: EM training converges with a guarantee. The printed M-step can raise the loss."""
+
+    def start(self):
+        """A start from which the printed M-step's first iteration goes wrong."""
+        rng = np.random.default_rng(13)
+        angle = rng.uniform(0, 2 * np.pi, 500)
+        X = np.column_stack([np.cos(angle), np.sin(angle)]) + 0.05 * rng.standard_normal((500, 2))
+        return Network.random([1, 8, 8, 2], LeakyReLU(0.1), 13), X
+
+    def test_printed_fails(self):
+        """One printed M-step raises the mean loss by nats, by the oracle's own count."""
+        network, X = self.start()
+        result = fast.fit_em(network, X, cov_x=0.55**2, m_step="paper", max_iter=1)
+        before = oracle_values(reference.DGN(network, 0.55**2), X[:20])
+        after = oracle_values(result.dgn, X[:20])
+        rise = [
+            float(a["log p", ()].value - b["log p", ()].value)
+            for a, b in zip(before, after, strict=True)
+        ]
+        assert np.mean(rise) > 1.0
+
+    def test_guarded_passes(self):
+        network, X = self.start()
+        result = fast.fit_em(network, X, cov_x=0.55**2, m_step="guarded", max_iter=20, tol=0.0)
+        assert np.diff(result.history).max() <= 1e-10
