@@ -46,8 +46,7 @@ class Geometry:
         """Precompute what does not depend on the data. cov_z: (1, 1)."""
         coordinates = Coordinates.of(network, noise)
         anchors = partition.breakpoints if partition.breakpoints.size else np.zeros(1)
-        images = partition.slopes[: len(anchors), :, 0] * anchors[:, None]
-        images += partition.offsets[: len(anchors)] - coordinates.origin
+        images = _images(partition, anchors) - coordinates.origin
         slopes = coordinates.directions(partition.slopes[:, :, 0])
         precision = 1.0 / float(cov_z[0, 0])
         scales = 1.0 / np.sqrt(precision + np.einsum("rd,rd->r", slopes, slopes))
@@ -79,6 +78,20 @@ class Geometry:
         error = self.residual(y, regions, Z)
         square = np.einsum("...d,...d->...", error, error)
         return np.asarray(self.log_constant - 0.5 * (square + rest + self.prior_precision * Z * Z))
+
+
+def _images(partition: Partition, anchors: Array) -> Array:
+    """g(anchor), (K, D): of the two maps that meet there, by the one whose terms cancel less."""
+    left = np.arange(len(anchors))
+    right = np.minimum(left + 1, partition.n_regions - 1)
+    slopes = partition.slopes[:, :, 0]
+    size = [
+        np.linalg.norm(slopes[side] * anchors[:, None], axis=1)
+        + np.linalg.norm(partition.offsets[side], axis=1)
+        for side in (left, right)
+    ]
+    region = np.where(size[0] <= size[1], left, right)
+    return np.asarray(slopes[region] * anchors[:, None] + partition.offsets[region])
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _FALL = 41.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(26)
 _NODES = 0.5 * (_NODES + 1.0)
 _EXPONENTS = np.stack([-_NODES, -0.5 * _NODES**2])
-_POWERS = 0.5 * _WEIGHTS[:, None] * np.stack([np.ones(26), _NODES, _NODES**2], axis=1)
+_POWERS = 0.5 * _WEIGHTS * np.stack([np.ones(26), _NODES, _NODES**2])
 
 
 class IntervalMoments(NamedTuple):
@@ -42,12 +42,12 @@ class IntervalMoments(NamedTuple):
 
 
 def _pieces(distance: Array, width: Array) -> tuple[Array, Array]:
-    """∫_0^r (s/r)^k exp(-distance s - s²/2) ds / r for k = 0, 1, 2, (n, 3), and r (n,): how far the
+    """∫_0^r (s/r)^k exp(-distance s - s²/2) ds / r for k = 0, 1, 2, (3, n), and r (n,): how far the
     integrand reaches within the width. distance >= 0, width > 0."""
     reach = 2 * _FALL / (distance + np.sqrt(distance * distance + 2 * _FALL))
     reach = np.minimum(reach, width)
-    exponents = np.stack([distance * reach, reach * reach], axis=1) @ _EXPONENTS
-    return np.exp(exponents, out=exponents) @ _POWERS, reach
+    exponents = np.stack([distance * reach, reach * reach]).T @ _EXPONENTS
+    return _POWERS @ np.exp(exponents, out=exponents).T, reach
 
 
 def interval_moments(lower: Array, upper: Array, width: Array) -> IntervalMoments:
@@ -69,22 +69,19 @@ def interval_moments(lower: Array, upper: Array, width: Array) -> IntervalMoment
     one_width = width.copy()
     one_width[both] = above
     sums, unit = _pieces(np.abs(nearest), one_width)
-    np.negative(sums[:, 1], out=sums[:, 1], where=upper <= 0)
+    np.negative(sums[1], out=sums[1], where=upper <= 0)
     if both.size:
         # Add the piece below, in units of the longer of the two (squares of lengths underflow).
         sums_below, reach_below = _pieces(np.zeros_like(below), below)
         longer = np.maximum(unit[both], reach_below)
-        powers = np.arange(1, 4)
-        sums[both] *= (unit[both] / longer)[:, None] ** powers
-        sums_below *= (reach_below / longer)[:, None] ** powers
-        sums[both] += sums_below * [1.0, -1.0, 1.0]
+        powers, signs = np.arange(1, 4)[:, None], np.array([[1.0], [-1.0], [1.0]])
+        sums[:, both] *= (unit[both] / longer) ** powers
+        sums[:, both] += signs * sums_below * (reach_below / longer) ** powers
         unit[both] = longer
-    mass = sums[:, 0]
-    shift = sums[:, 1] / mass
-    variance = sums[:, 2] / mass - shift * shift
-    return IntervalMoments(
-        nearest, np.log(mass) + np.log(unit), unit * shift, unit * unit * variance
-    )
+    mass = sums[0]
+    shift = sums[1] / mass
+    variance = sums[2] / mass - shift * shift
+    return IntervalMoments(nearest, np.log(mass * unit), unit * shift, unit * unit * variance)
 
 
 def gaussian_on_polyhedron(

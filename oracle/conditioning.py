@@ -5,12 +5,17 @@ computation acts like independent relative changes of the inputs by about ε = 2
 are multiplied by 1 + δ ξ, ξ standard normal and independent, δ = 2^-33, and the quantity recomputed
 by the oracle: κ is five times the root mean square of its change over δ, from six such draws. An
 error below κ ε is what a change of the inputs in their last place would cause.
+
+A second κ also moves every entry of every region's A_ω and b_ω. They are doubles too, inputs of
+[eq. 5-7] and outputs of `partition`. It is larger where two regions share a value through the
+weights that separately rounded maps cannot share: two branches of a fold that pass through the same
+point, or the common part of |x - g|² far away.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,28 +39,36 @@ class Conditioning:
         rng = np.random.default_rng([712, case.seed])
         self._cases = [_perturbed(case, rng) for _ in range(_DRAWS)]
 
-    @cached_property
-    def _oracles(self) -> list[OneDimension]:
-        return [OneDimension(c.layers, c.cov_x, c.cov_z, ROUGH) for c in self._cases]
-
     @cache  # noqa: B019 (one short-lived object a case)
-    def _values(self, row: int) -> list[dict[Key, Value]]:
+    def _oracles(self, maps: bool) -> list[OneDimension]:
+        """The perturbed problems, with perturbed maps too or not."""
+        rng = np.random.default_rng([713, self._cases[0].seed])
+
+        def jitter(values: list[Any]) -> list[Any]:
+            return [v * (1 + _DELTA * float(rng.standard_normal())) for v in values]
+
+        moved = jitter if maps else None
+        return [OneDimension(c.layers, c.cov_x, c.cov_z, ROUGH, moved) for c in self._cases]
+
+    @cache  # noqa: B019
+    def _values(self, row: int, maps: bool) -> list[dict[Key, Value]]:
         """A row's quantities in every perturbed problem."""
         if row == 0:
-            return [oracle.of_model() for oracle in self._oracles]
+            return [oracle.of_model() for oracle in self._oracles(maps)]
         n = row - 1
         return [
             oracle.at_point(c.X[n], float(c.q_mean[n]), float(c.q_variance[n]))
-            for oracle, c in zip(self._oracles, self._cases, strict=True)
+            for oracle, c in zip(self._oracles(maps), self._cases, strict=True)
         ]
 
-    def kappa(self, row: int, key: Key, base: Any, scale: Any) -> float:
+    def kappa(self, row: int, key: Key, base: Any, scale: Any, maps: bool = False) -> float:
         """κ of one quantity, in units of its scale. row 0 is the model, row n the n-th point.
 
-        A region that a perturbation removes counts as having mass and width 0.
+        maps: whether A_ω and b_ω move too. A region that a perturbation removes counts as having
+        mass and width 0.
         """
         changes = []
-        for values in self._values(row):
+        for values in self._values(row, maps):
             moved = values.get(key)
             if moved is not None:
                 changes.append(float(abs(moved.value - base) / scale) / _DELTA)

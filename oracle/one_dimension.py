@@ -7,6 +7,7 @@ integral is used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,11 +56,17 @@ class _Region:
 class OneDimension:
     """The oracle of one model at one working precision.
 
-    layers as in oracle.exact_partition; cov_x (), (D,) or (D, D); cov_z (1, 1) or a number.
+    layers as in oracle.exact_partition; cov_x (), (D,) or (D, D); cov_z (1, 1) or a number. jitter:
+    applied to every region's A_ω and b_ω, for condition numbers only.
     """
 
     def __init__(
-        self, layers: tuple[LayerSpec, ...], cov_x: Array | float, cov_z: Array | float, rule: Rule
+        self,
+        layers: tuple[LayerSpec, ...],
+        cov_x: Array | float,
+        cov_z: Array | float,
+        rule: Rule,
+        jitter: Callable[[list[Real]], list[Real]] | None = None,
     ) -> None:
         self.rule = rule
         with mp.workdps(rule.working):
@@ -70,6 +77,8 @@ class OneDimension:
             ends = [mpf(b.numerator) / b.denominator for b in partition.breakpoints]
             lows, highs = [-mp.inf, *ends], [*ends, mp.inf]
             self.maps = [_as_real(m) for m in partition.maps]
+            if jitter is not None:
+                self.maps = [(jitter(slope), jitter(offset)) for slope, offset in self.maps]
             self.regions = [
                 _Region(code, low, high, self._whiten(slope), self._whiten(offset))
                 for code, low, high, (slope, offset) in zip(

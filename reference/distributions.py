@@ -12,21 +12,25 @@ from typing import NamedTuple
 import numpy as np
 
 from reference import noise
-from reference.gaussian import LOG_2PI, gaussian_on_polyhedron
+from reference.gaussian import (
+    LOG_2PI,
+    gaussian_on_polyhedron,
+    log_normal,
+    truncated_gaussian,
+)
 from reference.partition import Partition
 from reference.validation import Array
 
 
 def log_prior(z: Array, cov_z: Array) -> float:
     """log p(z) = log φ(z; 0, Σz) [eq. 4]."""
-    quadratic = z @ np.linalg.solve(cov_z, z)
-    return float(-0.5 * (len(z) * LOG_2PI + np.linalg.slogdet(cov_z)[1] + quadratic))
+    return log_normal(z, np.zeros_like(z), cov_z)
 
 
 def log_conditional(x: Array, z: Array, region: int, partition: Partition, cov_x: Array) -> float:
     """log p(x | z) = log φ(x; A_ω z + b_ω, Σx) for z in region ω [Lemma 1]."""
     residual = x - partition.slopes[region] @ z - partition.offsets[region]
-    quadratic = residual @ noise.solve(cov_x, residual)
+    quadratic = noise.quadratic(cov_x, residual)
     return float(-0.5 * (len(x) * LOG_2PI + noise.log_det(cov_x, len(x)) + quadratic))
 
 
@@ -56,7 +60,7 @@ def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov
     """
     mean = posterior_mean(x, slope, offset, cov_x, cov_z)
     residual = x - offset - slope @ mean
-    quadratic = residual @ noise.solve(cov_x, residual) + mean @ np.linalg.solve(cov_z, mean)
+    quadratic = noise.quadratic(cov_x, residual) + mean @ np.linalg.solve(cov_z, mean)
     log_det = noise.log_det(cov_x, len(x)) + np.linalg.slogdet(cov_z)[1]
     log_det -= np.linalg.slogdet(posterior_cov(slope, cov_x, cov_z))[1]
     return float(-0.5 * (len(x) * LOG_2PI + log_det + quadratic))
@@ -75,19 +79,20 @@ class RegionTerm(NamedTuple):
 def region_term(
     x: Array, region: int, partition: Partition, cov_x: Array, cov_z: Array
 ) -> RegionTerm:
-    """The summand of [eq. 5] and the truncated Gaussian of [Proposition 2] on one region."""
+    """The summand of [eq. 5] and the truncated Gaussian of [Proposition 2] on one region.
+
+    log φ(x; b, Σx + A Σz Aᵀ) Φ_ω(μ, Σ_ω), as printed, is `log_region_marginal` plus a log mass; far
+    out these are large numbers that cancel. On ω p(x, z) = φ(x; b, ...) φ(z; μ, Σ_ω), so at the
+    point z° of ω nearest μ the summand is p(x, z°) times the ratio of the region's mass to φ(z°; μ,
+    Σ_ω). tests/test_distributions.py shows that both are equal.
+    """
     slope, offset = partition.slopes[region], partition.offsets[region]
     centre = posterior_mean(x, slope, offset, cov_x, cov_z)
     cov = posterior_cov(slope, cov_x, cov_z)
-    log_phi, mean, truncated = gaussian_on_polyhedron(
-        *partition.halfspaces(region), centre[None, :], cov
-    )
-    log_mass = log_region_marginal(x, slope, offset, cov_x, cov_z) + log_phi[0]
-    away = mean[0] - centre
-    second = truncated[0] + np.outer(away, away)
-    entropy = 0.5 * np.linalg.slogdet(2 * np.pi * cov)[1] + log_phi[0]
-    entropy += 0.5 * np.trace(np.linalg.solve(cov, second))
-    return RegionTerm(float(log_mass), mean[0], truncated[0], float(entropy))
+    t = truncated_gaussian(*partition.halfspaces(region), centre, cov)
+    assert t is not None  # a region has an interior
+    joint = log_conditional(x, t.nearest, region, partition, cov_x) + log_prior(t.nearest, cov_z)
+    return RegionTerm(joint + t.log_ratio, t.mean, t.cov, t.entropy)
 
 
 def region_terms(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> list[RegionTerm]:

@@ -22,12 +22,12 @@ _FALL = 41.0
 
 
 class TruncatedNormal(NamedTuple):
-    """N(0, 1) restricted to an interval: log of its mass; mean measured from `nearest`, the point
-    of the interval nearest 0; variance."""
+    """N(0, 1) restricted to an interval. nearest: the point t0 of the interval nearest 0;
+    log_ratio: log of its mass over φ(t0); shift: its mean minus t0; variance."""
 
-    log_mass: float
     nearest: float
-    mean_from_nearest: float
+    log_ratio: float
+    shift: float
     variance: float
 
 
@@ -52,11 +52,9 @@ def truncated_normal(lower: float, upper: float, width: float) -> TruncatedNorma
     for sign, length in pieces:
         m0, m1, m2 = _one_sided_integrals(abs(nearest), length, unit)
         mass, first, second = mass + m0, first + sign * m1, second + m2
-    mean = first / mass
-    log_mass = np.log(mass) + np.log(unit) - 0.5 * nearest**2 - 0.5 * LOG_2PI
-    return TruncatedNormal(
-        float(log_mass), nearest, unit * mean, unit**2 * (second / mass - mean**2)
-    )
+    shift = first / mass
+    variance = unit**2 * (second / mass - shift**2)
+    return TruncatedNormal(nearest, float(np.log(mass * unit)), unit * shift, variance)
 
 
 def _reach(distance: float, length: float) -> float:
@@ -88,6 +86,53 @@ def interval(normals: Array, offsets: Array) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
+class TruncatedGaussian(NamedTuple):
+    """N(mean, cov) restricted to a polyhedron. nearest (S,): the point z° of the polyhedron where
+    the density is largest; log_ratio: log of its mass over φ(z°); mean (S,), cov (S, S), and
+    entropy in nats of the truncated Gaussian."""
+
+    nearest: Array
+    log_ratio: float
+    mean: Array
+    cov: Array
+    entropy: float
+
+
+def truncated_gaussian(
+    normals: Array, offsets: Array, mean: Array, cov: Array
+) -> TruncatedGaussian | None:
+    """N(mean (S,), cov (S, S)) on {z : normals z + offsets > 0} [Lemma 4, Appendix B]; None if
+    empty.
+
+    Relative to the largest density on the polyhedron, so that nothing large is ever subtracted.
+    """
+    lower, upper = interval(normals, offsets)
+    if not lower < upper:
+        return None
+    scale = float(np.sqrt(cov[0, 0]))
+    t = truncated_normal(
+        (lower - mean[0]) / scale, (upper - mean[0]) / scale, (upper - lower) / scale
+    )
+    # The end itself where that is nearest: its distance from the mean would round.
+    nearest = np.clip(mean, lower, upper)
+    entropy = t.log_ratio + np.log(scale) + abs(t.nearest * t.shift)
+    entropy += 0.5 * (t.shift**2 + t.variance)
+    return TruncatedGaussian(
+        nearest,
+        t.log_ratio + float(np.log(scale)),
+        nearest + scale * t.shift,
+        np.array([[scale**2 * t.variance]]),
+        float(entropy),
+    )
+
+
+def log_normal(z: Array, mean: Array, cov: Array) -> float:
+    """log φ(z; mean, cov), nats."""
+    away = z - mean
+    quadratic = away @ np.linalg.solve(cov, away)
+    return float(-0.5 * (len(z) * LOG_2PI + np.linalg.slogdet(cov)[1] + quadratic))
+
+
 def gaussian_on_polyhedron(
     normals: ArrayLike, offsets: ArrayLike, means: ArrayLike, cov: ArrayLike
 ) -> tuple[Array, Array, Array]:
@@ -109,18 +154,12 @@ def gaussian_on_polyhedron(
     covariance = check_covariance(cov, "cov", dimension)
     if dimension != 1:
         raise NotImplementedError(f"normals: dimension 1 only so far, got {dimension}")
-    lower, upper = interval(normal_rows, offset_values)
-    scale = float(np.sqrt(covariance.reshape(())))
+    full = covariance if covariance.ndim == 2 else covariance * np.eye(dimension)
     log_mass = np.full(len(centres), -np.inf)
     mean, cov_out = np.full((len(centres), 1), np.nan), np.full((len(centres), 1, 1), np.nan)
-    if lower < upper:
-        for i, centre in enumerate(centres[:, 0]):
-            t = truncated_normal(
-                (lower - centre) / scale, (upper - centre) / scale, (upper - lower) / scale
-            )
-            log_mass[i] = t.log_mass
-            # From the end itself where that is nearest: its distance from the mean would round.
-            start = min(max(centre, lower), upper)
-            mean[i, 0] = start + scale * t.mean_from_nearest
-            cov_out[i, 0, 0] = scale**2 * t.variance
+    for i, centre in enumerate(centres):
+        t = truncated_gaussian(normal_rows, offset_values, centre, full)
+        if t is not None:
+            log_mass[i] = t.log_ratio + log_normal(t.nearest, centre, full)
+            mean[i], cov_out[i] = t.mean, t.cov
     return log_mass, mean, cov_out

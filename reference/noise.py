@@ -6,6 +6,7 @@ So that the equations read as printed and no D x D matrix is formed unless Σx i
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from reference.validation import Array
 
@@ -15,6 +16,19 @@ def solve(cov_x: Array, matrix: Array) -> Array:
     if cov_x.ndim == 2:
         return np.asarray(np.linalg.solve(cov_x, matrix), dtype=np.float64)
     return (matrix.T / cov_x).T
+
+
+def quadratic(cov_x: Array, vector: Array) -> float:
+    """vᵀ Σx^-1 v as the squared length of Σx^{-1/2} v.
+
+    With one factor for all v, the factor's own rounding is common to all of them, and drops out of
+    the ratios between regions.
+    """
+    if cov_x.ndim == 2:
+        white = solve_triangular(np.linalg.cholesky(cov_x), vector, lower=True)
+    else:
+        white = vector / np.sqrt(cov_x)
+    return float(white @ white)
 
 
 def log_det(cov_x: Array, dimension: int) -> float:

@@ -520,3 +520,29 @@ def test_entropy_by_quadrature(impl):
         scale = max(1, abs(evidence[i]))
         assert abs(density @ joint - expected_joint[i]) <= 1e-11 * scale, x
         assert abs(density @ (evidence[i] - joint) - entropy[i]) <= 1e-11 * scale, x
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_summand_of_equation_5_as_printed(seed):
+    """φ(x; b, Σx + A Σz Aᵀ) Φ_ω(μ, Σ_ω), factor by factor, is what the reference sums.
+
+    Near the manifold, where the printed factors do not cancel; their rounding is ε times the size
+    of their logarithms, at most a few hundred here.
+    """
+    rng = np.random.default_rng([17, seed])
+    network = Network.random([1, 5, 4, 3], LeakyReLU(0.1), rng)
+    cov_x, cov_z = [np.array(0.3), rng.uniform(0.1, 0.5, 3)][seed % 2], np.array([[1.7]])
+    dgn = reference.DGN(network, cov_x, cov_z)
+    partition = dgn.partition()
+    for x in dgn.rvs(3, rng):
+        for region in range(partition.n_regions):
+            slope, offset = partition.slopes[region], partition.offsets[region]
+            model = slope, offset, dgn.cov_x, dgn.cov_z
+            mean = reference.distributions.posterior_mean(x, *model)
+            cov = reference.distributions.posterior_cov(slope, dgn.cov_x, dgn.cov_z)
+            log_phi, _, _ = reference.gaussian_on_polyhedron(
+                *partition.halfspaces(region), mean[None], cov
+            )
+            printed = reference.distributions.log_region_marginal(x, *model) + log_phi[0]
+            term = reference.distributions.region_term(x, region, partition, dgn.cov_x, dgn.cov_z)
+            assert term.log_mass == pytest.approx(printed, rel=1e-10)
