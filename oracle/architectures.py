@@ -65,6 +65,7 @@ class Case:
         try:
             with os.fdopen(handle, "w") as stream:
                 json.dump(content, stream, indent=1)
+            os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
             os.replace(temporary, target)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -172,6 +172,7 @@ class Network:
         try:
             with os.fdopen(handle, "wb") as stream:
                 np.savez(stream, **arrays)  # type: ignore[arg-type]
+            os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
             os.replace(temporary, target)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""`python -m oracle`: the table, the exit code, and the failing case kept in a file."""
+
+import subprocess
+import sys
+
+import pytest
+
+import oracle.__main__ as command
+from oracle import Case, crosscheck
+
+
+def test_clean_run(capsys, tmp_path):
+    """Two architectures without a breach: exit code 0, a line a quantity and implementation."""
+    code = command.main(["--architectures", "2", "--points", "1", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert code == 0
+    assert "No breach." in printed
+    for line in crosscheck.LINES:
+        assert f"\n{line} " in printed
+    assert printed.count("reference") == printed.count("fast ") == len(crosscheck.LINES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_breach_is_written(capsys, tmp_path, monkeypatch):
+    """Next to no error is allowed: exit code 1, the breaches named, the case in a loadable file."""
+    monkeypatch.setattr(crosscheck, "TOLERANCES", dict.fromkeys(crosscheck.TOLERANCES, 1e-30))
+    monkeypatch.setattr(crosscheck, "EPSILON", 1e-300)
+    arguments = ["--architectures", "1", "--seed", "2", "--points", "1", "--out", str(tmp_path)]
+    assert command.main(arguments) == 1
+    printed = capsys.readouterr().out
+    assert "BREACH reference: seed 2" in printed
+    assert "BREACH fast: seed 2" in printed
+    assert Case.load(tmp_path / "case-2.json").seed == 2
+
+
+def test_what_cannot_be_compared_is_a_failure(capsys, tmp_path, monkeypatch):
+    """An exception in a comparison is shown with its seed, and fails the run."""
+
+    def broken(case):
+        raise ArithmeticError("two precisions disagree")
+
+    monkeypatch.setattr(command, "crosscheck", broken)
+    assert command.main(["--architectures", "1", "--out", str(tmp_path)]) == 1
+    assert (
+        "NOT COMPARED seed 0: ArithmeticError: two precisions disagree" in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--architectures", "0"],
+        ["--seed", "-1"],
+        ["--points", "x"],
+        ["--colour"],
+        ["--out", __file__],
+    ],
+    ids=lambda a: " ".join(a)[:20],
+)
+def test_bad_command_lines(arguments):
+    """One line on standard error, exit code 2."""
+    run = subprocess.run(
+        [sys.executable, "-m", "oracle", *arguments], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert len(run.stderr.strip().splitlines()) == 1
