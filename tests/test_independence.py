@@ -66,6 +66,31 @@ def test_fast_takes_only_the_model_definition():
     assert offences("fast", {"reference.network"}) == []
 
 
+def reached(start):
+    """All modules of the project that a module imports, directly or through others."""
+    paths = {name: path for package in PACKAGES for name, path in modules(package).items()}
+    found, waiting = set(), [start]
+    while waiting:
+        for name in project_imports(paths[waiting.pop()]) & paths.keys() - found:
+            found.add(name)
+            waiting.append(name)
+    return found
+
+
+def test_the_model_definition_knows_no_probability():
+    """What fast takes from reference leads to layers and checks of arguments, and no further."""
+    assert reached("reference.network") == {"reference.layers", "reference.validation"}
+
+
+@pytest.mark.parametrize("package", ["reference", "fast", "oracle"])
+def test_no_import_hides(package):
+    """Imports by a computed name would escape the checks here."""
+    for name, path in modules(package).items():
+        source = path.read_text()
+        assert "importlib" not in source, name
+        assert "__import__" not in source, name
+
+
 def test_reference_stands_alone():
     assert offences("reference", set()) == []
 

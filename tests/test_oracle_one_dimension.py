@@ -154,3 +154,16 @@ def test_finite_differences_in_closed_form():
     np.testing.assert_allclose(got["0.weight"][:, 0], 2 * prior * outer @ a, rtol=1e-13)
     np.testing.assert_allclose(got["cov_x"], np.diag(outer), rtol=1e-13)
     np.testing.assert_allclose(got["cov_z"], [[a @ outer @ a]], rtol=1e-13)
+
+
+def test_finite_differences_of_a_full_covariance():
+    """Each half of a symmetric pair gets half of the derivative: d log p = Σ_ij G_ij dΣ_ij."""
+    x, cov_x = np.array([[0.7, -0.4], [0.1, 0.9]]), np.array([[0.5, 0.1], [0.1, 0.3]])
+    got = gradient(LINEAR, cov_x, np.array([[2.0]]), x)["cov_x"]
+    a, b = np.array([1.5, -0.5]), np.array([0.25, 1.0])
+    inverse = np.linalg.inv(cov_x + 2.0 * np.outer(a, a))
+    r = x - b
+    np.testing.assert_allclose(
+        got, 0.5 * (inverse @ (r.T @ r / 2) @ inverse - inverse), rtol=1e-13, atol=0
+    )
+    np.testing.assert_array_equal(got, got.T)

@@ -27,6 +27,48 @@ def test_folding_net(k):
     assert len(set(partition.codes)) == len(partition.codes) == 2**k
 
 
+def zigzag(positions, scale):
+    """A layer of units scale |h - t|, and the row that sums them to slopes of scale, in turn -, +.
+
+    With an odd number of units every piece of the sum crosses the range between its bends.
+    """
+    bend = ("dense", [[scale]] * len(positions), [-scale * t for t in positions])
+    row = [[1.0 if i % 2 == 0 else -1.0 for i in range(len(positions))]]
+    return bend, row
+
+
+def test_most_regions_a_depth_allows():
+    """Widths 3, 5 and 2 with every piece crossing every bend: (3+1)(5+1)(2+1) regions."""
+    first, sum_first = zigzag([0.0, 1.0, 2.0], 1.0)  # bends at heights 1 and 2
+    second, sum_second = zigzag([1.125, 1.25, 1.375, 1.5, 1.625], 8.0)  # bends at 2 and 3
+    layers = (
+        first,
+        ("slope", -1.0),
+        ("dense", sum_first, [0.0]),
+        second,
+        ("slope", -1.0),
+        ("dense", sum_second, [0.0]),
+        ("dense", [[1.0], [1.0]], [-2.25, -2.5]),
+        ("slope", 0.0),
+    )
+    partition = exact_partition(layers)
+    assert len(partition.codes) == len(set(partition.codes)) == 4 * 6 * 3
+    assert partition.breakpoints == sorted(set(partition.breakpoints))
+
+
+def test_dead_units():
+    """Zero weight and bias: code 0 everywhere, no cut. Always negative: code -1, no cut."""
+    layers = (
+        ("dense", [[0.0], [0.0], [1.0]], [0.0, -1.0, 0.5]),
+        ("slope", 0.0),
+        ("dense", [[1.0, 1.0, 0.0]], [0.0]),
+        ("slope", 0.0),
+    )
+    partition = exact_partition(layers)
+    assert partition.breakpoints == [Fraction(-1, 2)]
+    assert partition.codes == [(0, -1, -1, 0), (0, -1, 1, 0)]
+
+
 def test_zero_biases():
     """Without biases everything happens at 0, and units that vanish on a side have code 0 there."""
     layers = (
