@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fast import e_step
 from fast import partition as partitioning
-from fast.distributions import Geometry, gaussian_on_regions, normalised, pairs
+from fast.distributions import Geometry, gaussian_on_regions, pairs
 from fast.gradient import gradient
 from fast.observation import Noise
 from fast.partition import Partition
@@ -92,7 +92,7 @@ class DGN:
         result = np.empty(len(data))
         for part in geometry.chunks(len(data)):
             y, rest = geometry.coordinates.points(data[part])
-            result[part] = normalised(pairs(geometry, y, rest).log_mass)[0]
+            result[part] = pairs(geometry, y, rest).log_evidence
         return result
 
     def posterior(self, X: ArrayLike) -> Posterior:

@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast.gaussian import LOG_2PI, interval_moments
+from fast.line import relative_peaks
 from fast.observation import Coordinates, Noise
 from fast.partition import Partition
 from reference.network import Array, Network
 
+# Twice -log p(x, z) past which plain differences of it would cost more than 1e-14 in a share.
+_FAR = 20.0
 # Pairs per chunk: the widest temporary (26 nodes a pair) takes 7 MB.
 _PAIRS_PER_CHUNK = 1 << 15
 
@@ -96,16 +99,18 @@ def _images(partition: Partition, anchors: Array) -> Array:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What the posterior is made of, one row a datum, one column a region, each (N, R).
+    """What the posterior is made of, one row a datum, one column a region, each (N, R) but the
+    first.
 
-    log_mass: log p(x, z in ω). peak: the point of the closed region where p(x, z) is largest.
-    log_peak: log p(x, z) there. mean, variance: of z given x and z in ω. entropy: of the same,
-    nats.
+    log_evidence (N,): log p(x). log_e0: log P(z in ω | x). peak: the point of the closed region
+    where p(x, z) is largest. relative_peak: log p(x, z) there, minus the largest over regions.
+    mean, variance: of z given x and z in ω. entropy: of the same, nats.
     """
 
-    log_mass: Array
+    log_evidence: Array
+    log_e0: Array
     peak: Array
-    log_peak: Array
+    relative_peak: Array
     mean: Array
     variance: Array
     entropy: Array
@@ -142,21 +147,23 @@ def pairs(geometry: Geometry, y: Array, rest: Array) -> Pairs:
     nearest, log_mass, shift, variance = (m.reshape(lower.shape) for m in moments)
 
     # The peak is an end, or μ_ω(x) where the region holds it.
-    at_lower = lower >= 0
     last = len(anchors) - 1
     from_left = np.maximum(np.arange(n_regions) - 1, 0)
     from_right = np.minimum(np.arange(n_regions), last)
-    peak = np.where(at_lower, anchors[from_left], anchors[from_right])
-    square = np.where(at_lower, at_anchor[:, from_left], at_anchor[:, from_right])
+    anchor = np.where(lower >= 0, from_left, from_right)
+    rise = np.zeros_like(lower)
     datum, region = np.nonzero((lower < 0) & (upper > 0))
     if n_regions == 1:
-        near = np.zeros(count, dtype=np.intp)
         step = scales[0] ** 2 * (error[:, 0] @ slopes[0])
     else:
         low, high = lower[datum, region], upper[datum, region]
         left_nearer = -low <= high
-        near = np.where(left_nearer, region - 1, region)
-        step = -scales[region] * np.where(left_nearer, low, high)
+        anchor[datum, region] = np.where(left_nearer, region - 1, region)
+        end = np.where(left_nearer, low, high)
+        rise[datum, region] = 0.5 * end * end
+        step = -scales[region] * end
+    near = anchor[datum, region]
+    peak, square = anchors[anchor], np.take_along_axis(at_anchor, anchor, axis=1)
     peak[datum, region] = inner = anchors[near] + step
     inner_error = error[datum, near] - step[:, None] * slopes[region]
     square[datum, region] = (
@@ -165,24 +172,31 @@ def pairs(geometry: Geometry, y: Array, rest: Array) -> Pairs:
         + rest[datum]
     )
 
-    log_peak = geometry.log_constant - 0.5 * square
+    least = square.min(axis=1)
+    relative = 0.5 * (least[:, None] - square)
+    far = np.nonzero(least > _FAR)[0] if n_regions > 1 else ()
+    if len(far):
+        relative[far] = relative_peaks(
+            lower[far], upper[far], widths, anchor[far], rise[far], 0.5 * square[far]
+        )
     log_volume = log_mass + np.log(scales)
-    fall = np.abs(nearest * shift) + 0.5 * (shift * shift + variance)
+    log_total, log_e0 = normalised(relative + log_volume)
     return Pairs(
-        log_mass=log_peak + log_volume,
+        log_evidence=geometry.log_constant - 0.5 * least + log_total,
+        log_e0=log_e0,
         peak=peak,
-        log_peak=log_peak,
+        relative_peak=relative,
         mean=peak + scales * shift,
         variance=scales * scales * variance,
-        entropy=log_volume + fall,
+        entropy=log_volume + np.abs(nearest * shift) + 0.5 * (shift * shift + variance),
     )
 
 
 def normalised(log_terms: Array) -> tuple[Array, Array]:
     """log Σ_r exp(log_terms) (N,), and log of each term's share (N, R), from log_terms (N, R).
 
-    Shares are taken relative to the largest term: relative to the sum itself they would carry the
-    rounding of |log p|, and no longer add up to 1 in the far tail.
+    Shares are taken relative to the largest term: relative to the sum itself they would carry its
+    rounding, and no longer add up to 1.
     """
     top = log_terms.max(axis=-1, keepdims=True)
     relative = log_terms - top

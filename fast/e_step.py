@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fast.distributions import Geometry, gaussian_on_regions, normalised, pairs
+from fast.distributions import Geometry, gaussian_on_regions, pairs
 from fast.gaussian import LOG_2PI
 from reference.network import Array
 
@@ -52,9 +52,8 @@ def statistics(geometry: Geometry, X: Array) -> Statistics:
         x = X[part]
         y, rest = coordinates.points(x)
         terms = pairs(geometry, y, rest)
-        evidence, log_e0 = normalised(terms.log_mass)
-        loglik += float(evidence.sum())
-        e0 = np.exp(log_e0)
+        loglik += float(terms.log_evidence.sum())
+        e0 = np.exp(terms.log_e0)
         offset = terms.mean - anchors
         weighted = e0 * offset
         moments[0] += e0.sum(axis=0)
@@ -111,8 +110,9 @@ def expected_complete_loglik(geometry: Geometry, X: Array) -> Array:
     result = np.empty(len(X))
     for part in geometry.chunks(len(X)):
         terms = pairs(geometry, *geometry.coordinates.points(X[part]))
-        e0 = np.exp(normalised(terms.log_mass)[1])
-        result[part] = (e0 * (terms.log_mass - terms.entropy)).sum(axis=1)
+        # E[log p(x, z) | x] = log p(x) - H(p(z | x)), the entropy region by region.
+        entropy = (np.exp(terms.log_e0) * (terms.entropy - terms.log_e0)).sum(axis=1)
+        result[part] = terms.log_evidence - entropy
     return result
 
 

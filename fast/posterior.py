@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fast.distributions import Geometry, Pairs, normalised
+from fast.distributions import Geometry, Pairs
 from fast.sampling import sample_interval
 from reference.network import Array, RandomState, check_array, check_count, check_random_state
 
@@ -21,7 +21,8 @@ class Posterior:
 
     def __init__(self, geometry: Geometry, y: Array, rest: Array, terms: Pairs) -> None:
         self._geometry, self._y, self._rest, self._terms = geometry, y, rest, terms
-        self._log_evidence, self.log_e0 = normalised(terms.log_mass)
+        self._log_evidence = terms.log_evidence
+        self.log_e0: Array = terms.log_e0
         self.region_mean: Array = terms.mean[:, :, None]
         self.region_cov: Array = terms.variance[:, :, None, None]
 
@@ -57,7 +58,7 @@ class Posterior:
 
     def mode(self) -> Array:
         """The z at which p(z | x) is largest over all regions, (N, S)."""
-        best = self._terms.log_peak.argmax(axis=1)[:, None]
+        best = self._terms.relative_peak.argmax(axis=1)[:, None]
         return np.take_along_axis(self._terms.peak, best, axis=1)
 
     def logpdf(self, Z: ArrayLike) -> Array:

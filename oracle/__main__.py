@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from oracle.architectures import random_case
-from oracle.crosscheck import IMPLEMENTATIONS, LINES, Tallies, Tally, crosscheck
+from oracle.crosscheck import IMPLEMENTATIONS, TOLERANCES, Tallies, Tally, crosscheck
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,8 +52,11 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
         help="folder for failing cases (oracle_failures)",
     )
     arguments = parser.parse_args(argv)
-    if arguments.out.exists() and not arguments.out.is_dir():
-        parser.error(f"argument --out: {arguments.out} is not a folder")
+    existing = next(p for p in (arguments.out, *arguments.out.absolute().parents) if p.exists())
+    if not existing.is_dir():
+        parser.error(f"argument --out: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        parser.error(f"argument --out: cannot write to {existing}")
     return arguments
 
 
@@ -80,17 +84,18 @@ def _results(arguments: argparse.Namespace) -> Iterator[tuple[int, Tallies, str]
 def table(tallies: Tallies) -> str:
     """The verification table, a line a quantity and implementation."""
     lines = [
-        f"{'quantity':33}{'tolerance':>11}  {'':10}{'compared':>9}{'worst error':>13}  "
-        f"{'where':22}{'beyond':>7}{'by maps':>9}{'max κ':>9}{'share of κε':>13}{'breaches':>10}"
+        f"{'quantity':33}{'tolerance':>11}  {'':10}{'compared':>9}{'worst error':>13}  {'where':22}"
+        f"{'beyond':>7}{'by part.':>9}{'empty':>7}{'max κ':>9}{'share of κε':>13}{'breaches':>10}"
     ]
-    for line, allowed in LINES.items():
-        label = line
+    for quantity, tolerance in TOLERANCES.items():
+        label = quantity
         for name in IMPLEMENTATIONS:
-            t = tallies.get((line, name), Tally())
+            t = tallies.get((quantity, name), Tally())
             ill = f"{t.kappa:9.0e}{t.share:13.2f}" if t.conditioned else f"{'-':>9}{'-':>13}"
             lines.append(
-                f"{label:33}{allowed:>11}  {name:10}{t.compared:9}{t.worst:13.1e}  "
-                f"{t.where:22}{t.conditioned:7}{t.by_maps:9}{ill}{len(t.breaches):10}"
+                f"{label:33}{tolerance:11.0e}  {name:10}{t.compared:9}{t.worst:13.1e}  "
+                f"{t.where:22}{t.conditioned:7}{t.by_partition:9}{t.empty:7}{ill}"
+                f"{len(t.breaches):10}"
             )
             label = ""
     return "\n".join(lines)
@@ -100,9 +105,10 @@ _LEGEND = """
 worst error: the largest among comparisons within the tolerance; units of max(1, |log p|) for log
 densities, standard deviations for moments, absolute for masses.
 beyond: comparisons past the tolerance, all judged by the problem's condition number κ times
-ε = 2^-52, κ from perturbed inputs; by maps: those of them that needed the κ in which A_ω and b_ω,
-doubles too, count among the inputs; share of κε: the worst of them (1.00 would be a breach).
-Every truth was computed at two precisions that agree to 18 digits."""
+ε = 2^-52, κ from perturbed inputs; by part.: those that needed the κ in which the doubles of the
+partition (A_ω, b_ω, breakpoints) count among the inputs; empty: those with κε > 1, where nothing is
+shown; share of κε: the worst of all beyond (1.00 would be a breach).
+Every truth was computed at two precisions that agree to 20 digits."""
 
 
 def main(argv: list[str]) -> int:
@@ -126,6 +132,10 @@ def main(argv: list[str]) -> int:
     )
     print(table(total))
     print(_LEGEND)
+    for name in IMPLEMENTATIONS:
+        count = sum(t.one_sided for (_, other), t in total.items() if other == name)
+        if count:
+            print(f"Not compared, in regions only the oracle or only {name} has: {count} values.")
     if not failed:
         print("\nNo breach.")
         return 0

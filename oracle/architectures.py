@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.exact_partition import LayerSpec
+from oracle.exact_partition import LayerSpec, exact_partition
 
 Array = NDArray[np.float64]
 
@@ -32,6 +32,10 @@ UGLINESS = (
     "consecutive dense layers",
     "activation at the output",
 )
+
+
+#: Where points are put, in turn.
+POINTS = ("manifold", "sample", "far", "kink")
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,10 @@ _ARRAYS = ("cov_x", "cov_z", "X", "q_mean", "q_variance")
 def random_case(seed: int, points: int = 3) -> Case:
     """The case of a seed: S = 1, 1 to 4 hidden layers of width 1 to 32, D from 1 to 20.
 
-    Points: on the manifold, drawn from the model, then up to 100 σ away and beyond, in turn; every
-    fourth is at a kink. The same seed and number of points give the same case.
+    Points: on the manifold, drawn from the model, up to 1600 σ away (log p to about -1e6), near a
+    kink of any layer, in turn from a place that depends on the seed: so that all four kinds are
+    drawn over the seeds, however few the points of a case. The same seed and number of points give
+    the same case.
     """
     rng = np.random.default_rng([711, seed])
     odd = str(rng.choice(UGLINESS)) if rng.random() < 0.5 else "ordinary"
@@ -101,7 +107,9 @@ def random_case(seed: int, points: int = 3) -> Case:
     dimension = len(layers[-1][2]) if layers[-1][0] == "dense" else len(layers[-2][2])
     cov_x, structure = _covariance(rng, dimension)
     cov_z = np.array([[float(rng.choice([1.0, 10 ** rng.uniform(-2, 2)]))]])
-    X = np.array([_point(rng, i, layers, cov_x, cov_z) for i in range(points)])
+    kinks = [float(b) for b in exact_partition(layers).breakpoints]
+    kinds = [POINTS[(seed + i) % len(POINTS)] for i in range(points)]
+    X = np.array([_point(rng, kind, layers, kinks, cov_x, cov_z) for kind in kinds])
     return Case(
         seed,
         f"{odd}, {structure} cov_x",
@@ -180,21 +188,27 @@ def _covariance(rng: np.random.Generator, dimension: int) -> tuple[Array, str]:
 
 
 def _point(
-    rng: np.random.Generator, i: int, layers: tuple[LayerSpec, ...], cov_x: Array, cov_z: Array
+    rng: np.random.Generator,
+    kind: str,
+    layers: tuple[LayerSpec, ...],
+    kinks: list[float],
+    cov_x: Array,
+    cov_z: Array,
 ) -> Array:
-    """The i-th point of a case: see `random_case`."""
-    z = np.sqrt(cov_z[0, 0]) * rng.standard_normal()
-    first_kinks = [-b / w for w, b in zip(layers[0][1][:, 0], layers[0][2], strict=True) if w != 0]
-    if i % 4 == 3 and first_kinks:
-        z = float(rng.choice(first_kinks))
+    """A point of one kind: see `random_case`. Kinks beyond 30 standard deviations of z are left."""
+    deviation = float(np.sqrt(cov_z[0, 0]))
+    z = deviation * rng.standard_normal()
+    near = [kink for kink in kinks if abs(kink) < 30 * deviation]
+    if kind == "kink" and near:
+        z = float(rng.choice(near))
     image = _forward(layers, z)
+    if kind == "manifold":
+        return np.asarray(image)
     direction = rng.standard_normal(len(image))
-    if i % 4 == 2:
-        direction *= 10 ** rng.uniform(0, 3) / np.linalg.norm(direction)
-    distance = (0.0, 1.0, 1.0, 1.0)[i % 4]
+    if kind == "far":
+        direction *= 10 ** rng.uniform(0, 3.2) / np.linalg.norm(direction)
     root = np.linalg.cholesky(cov_x) if cov_x.ndim == 2 else np.sqrt(cov_x)
-    noise = root @ direction if cov_x.ndim == 2 else root * direction
-    return np.asarray(image + distance * noise)
+    return np.asarray(image + (root @ direction if cov_x.ndim == 2 else root * direction))
 
 
 def _forward(layers: tuple[LayerSpec, ...], z: float) -> Any:

@@ -6,10 +6,10 @@ are multiplied by 1 + δ ξ, ξ standard normal and independent, δ = 2^-33, and
 by the oracle: κ is five times the root mean square of its change over δ, from six such draws. An
 error below κ ε is what a change of the inputs in their last place would cause.
 
-A second κ also moves every entry of every region's A_ω and b_ω. They are doubles too, inputs of
-[eq. 5-7] and outputs of `partition`. It is larger where two regions share a value through the
-weights that separately rounded maps cannot share: two branches of a fold that pass through the same
-point, or the common part of |x - g|² far away.
+A second κ also moves every entry of every region's A_ω and b_ω, and the breakpoints: what
+`partition` returns. They are doubles too, and what [eq. 5-7] take as inputs. It is larger where
+regions share a value through the weights that separately rounded numbers cannot share, or a kink is
+so steep that a double cannot say where it is: weights of scale 1e3, with small noise.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ class Conditioning:
         self._cases = [_perturbed(case, rng) for _ in range(_DRAWS)]
 
     @cache  # noqa: B019 (one short-lived object a case)
-    def _oracles(self, maps: bool) -> list[OneDimension]:
-        """The perturbed problems, with perturbed maps too or not."""
+    def _oracles(self, partition: bool) -> list[OneDimension]:
+        """The perturbed problems, the doubles of the partition too or not."""
         rng = np.random.default_rng([713, self._cases[0].seed])
 
         def jitter(values: list[Any]) -> list[Any]:
             return [v * (1 + _DELTA * float(rng.standard_normal())) for v in values]
 
-        moved = jitter if maps else None
+        moved = jitter if partition else None
         return [OneDimension(c.layers, c.cov_x, c.cov_z, ROUGH, moved) for c in self._cases]
 
     @cache  # noqa: B019
-    def _values(self, row: int, maps: bool) -> list[dict[Key, Value]]:
+    def _values(self, row: int, partition: bool) -> list[dict[Key, Value]]:
         """A row's quantities in every perturbed problem."""
         if row == 0:
-            return [oracle.of_model() for oracle in self._oracles(maps)]
+            return [oracle.of_model() for oracle in self._oracles(partition)]
         n = row - 1
         return [
             oracle.at_point(c.X[n], float(c.q_mean[n]), float(c.q_variance[n]))
-            for oracle, c in zip(self._oracles(maps), self._cases, strict=True)
+            for oracle, c in zip(self._oracles(partition), self._cases, strict=True)
         ]
 
-    def kappa(self, row: int, key: Key, base: Any, scale: Any, maps: bool = False) -> float:
+    def kappa(self, row: int, key: Key, base: Any, scale: Any, partition: bool = False) -> float:
         """κ of one quantity, in units of its scale. row 0 is the model, row n the n-th point.
 
-        maps: whether A_ω and b_ω move too. A region that a perturbation removes counts as having
-        mass and width 0.
+        partition: whether A_ω, b_ω and the breakpoints move too. A region that a perturbation
+        removes counts as having mass and width 0.
         """
         changes = []
-        for values in self._values(row, maps):
+        for values in self._values(row, partition):
             moved = values.get(key)
             if moved is not None:
                 changes.append(float(abs(moved.value - base) / scale) / _DELTA)

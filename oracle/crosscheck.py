@@ -28,6 +28,7 @@ IMPLEMENTATIONS: dict[str, ModuleType] = {"reference": reference, "fast": fast}
 TOLERANCES: dict[str, float] = {
     "log p": 1e-12,
     "e0": 1e-12,
+    "log e0": 1e-12,
     "e1": 1e-12,
     "e2": 1e-12,
     "region mean": 1e-11,
@@ -52,19 +53,23 @@ class Tally:
     """The comparisons of one quantity for one implementation.
 
     worst: the largest error among those within the tolerance, and where. conditioned: how many were
-    beyond it and had their condition number computed; by_maps: how many of these needed the one
-    that counts A_ω and b_ω among the inputs; share: the largest of their errors as a share of κ ε;
-    kappa: the largest κ. breaches: what exceeded all, in words.
+    beyond it and had their condition number κ computed; by_partition: how many of these needed the
+    κ that counts the partition's doubles among the inputs; empty: how many had κ ε > 1, so that
+    nothing was shown; share: the largest of their errors as a share of κ ε; kappa: the largest κ.
+    breaches: what exceeded all, in words. one_sided: values of regions that only one side has, and
+    that have no counterpart to be compared with.
     """
 
     compared: int = 0
     worst: float = 0.0
     where: str = ""
     conditioned: int = 0
-    by_maps: int = 0
+    by_partition: int = 0
+    empty: int = 0
     share: float = 0.0
     kappa: float = 0.0
     breaches: list[str] = field(default_factory=list)
+    one_sided: int = 0
 
     def add(self, other: Tally) -> None:
         """Take in the comparisons of another case."""
@@ -72,34 +77,17 @@ class Tally:
         if other.worst > self.worst:
             self.worst, self.where = other.worst, other.where
         self.conditioned += other.conditioned
-        self.by_maps += other.by_maps
+        self.by_partition += other.by_partition
+        self.empty += other.empty
         self.share = max(self.share, other.share)
         self.kappa = max(self.kappa, other.kappa)
         self.breaches += other.breaches
+        self.one_sided += other.one_sided
 
 
-_WITHIN_REGION = ("e1", "e2", "region mean", "region variance")
+_WITHIN_REGION = ("log e0", "e1", "e2", "region mean", "region variance")
 
-#: Weighted by the regions' posterior masses, which are ratios of densities. Sums of squares of size
-#: |log p| round by a few ε |log p|. Up to 100 σ (|log p| = 5,000) the tolerance holds all the same;
-#: past it 4 ε |log p| is allowed (ten times that where the tolerance is), in lines of their own.
-_RATIOS = ("e0", "e1", "e2", "posterior mean", "posterior variance")
-_HUNDRED_SIGMA = 5000.0
-_ROUNDINGS = 4.0
-
-
-def far(quantity: str) -> str:
-    """The name of a quantity's line for points past 100 σ."""
-    return f"{quantity}, past 100 σ"
-
-
-#: The lines of the table, with what is allowed in each.
-LINES: dict[str, str] = {
-    **{quantity: f"{tolerance:.0e}" for quantity, tolerance in TOLERANCES.items()},
-    **{far(q): f"{_ROUNDINGS * TOLERANCES[q] / 1e-12:.0f} ε|log p|" for q in _RATIOS},
-}
-
-#: By (line, implementation).
+#: By (quantity, implementation).
 Tallies = dict[tuple[str, str], Tally]
 
 
@@ -133,6 +121,7 @@ def implementation_values(impl: Any, case: Case, oracle: OneDimension) -> list[d
     }
     regional = {
         "e0": posterior.e0,
+        "log e0": posterior.log_e0,
         "e1": posterior.e1[:, :, 0],
         "e2": posterior.e2[:, :, 0, 0],
         "region mean": posterior.region_mean[:, :, 0],
@@ -179,13 +168,12 @@ def crosscheck(case: Case, implementations: dict[str, ModuleType] | None = None)
     for name, impl in (implementations or IMPLEMENTATIONS).items():
         rows = implementation_values(impl, case, oracle)
         for row, (values, exact) in enumerate(zip(rows, truth, strict=True)):
-            size = abs(float(exact["log p", ()].value)) if row else 0.0
-            for key, value, target in _pairs(values, exact):
-                line, tolerance = key[0], TOLERANCES[key[0]]
-                if line in _RATIOS and size > _HUNDRED_SIGMA:
-                    line, tolerance = far(line), tolerance / 1e-12 * _ROUNDINGS * EPSILON * size
-                tally = tallies.setdefault((line, name), Tally())
-                _compare(tally, case, row, key, value, target, conditioning, tolerance)
+            pairs = _pairs(values, exact)
+            for key, value, target in pairs:
+                tally = tallies.setdefault((key[0], name), Tally())
+                _compare(tally, case, row, key, value, target, conditioning)
+            for key in (values.keys() ^ exact.keys()) - {key for key, _, _ in pairs}:
+                tallies.setdefault((key[0], name), Tally()).one_sided += 1
     return tallies
 
 
@@ -213,28 +201,28 @@ def _compare(
     value: float,
     target: Value,
     conditioning: Conditioning,
-    tolerance: float,
 ) -> None:
     """Enter one comparison."""
     with mp.workdps(PRECISE.working):
         error = float(abs(mpf(value) - target.value) / target.scale)
     tally.compared += 1
     place = f"seed {case.seed}" + (f", point {row - 1}" if row else "")
-    if error <= tolerance:
+    if error <= TOLERANCES[key[0]]:
         if error > tally.worst:
             tally.worst, tally.where = error, place
         return
     kappa = conditioning.kappa(row, key, target.value, target.scale)
     tally.conditioned += 1
     if error > kappa * EPSILON:
-        kappa = conditioning.kappa(row, key, target.value, target.scale, maps=True)
-        tally.by_maps += 1
+        kappa = conditioning.kappa(row, key, target.value, target.scale, partition=True)
+        tally.by_partition += 1
     tally.kappa = max(tally.kappa, kappa)
+    tally.empty += kappa * EPSILON > 1
     share = error / (kappa * EPSILON) if kappa > 0 else np.inf
     if share <= 1:
         tally.share = max(tally.share, share)
     else:
         tally.breaches.append(
             f"{place} ({case.label}): {key[0]} {key[1]}: error {error:.3g}, "
-            f"tolerance {tolerance:.3g}, condition number {kappa:.3g}"
+            f"tolerance {TOLERANCES[key[0]]:g}, condition number {kappa:.3g}"
         )

@@ -57,7 +57,7 @@ class OneDimension:
     """The oracle of one model at one working precision.
 
     layers as in oracle.exact_partition; cov_x (), (D,) or (D, D); cov_z (1, 1) or a number. jitter:
-    applied to every region's A_ω and b_ω, for condition numbers only.
+    applied to every region's A_ω and b_ω and to the breakpoints, for condition numbers only.
     """
 
     def __init__(
@@ -75,6 +75,8 @@ class OneDimension:
             self.variance_z = mpf(float(np.asarray(cov_z).reshape(())))
             self.dimension = len(self._root)
             ends = [mpf(b.numerator) / b.denominator for b in partition.breakpoints]
+            if jitter is not None:
+                ends = sorted(jitter(ends))
             lows, highs = [-mp.inf, *ends], [*ends, mp.inf]
             self.maps = [_as_real(m) for m in partition.maps]
             if jitter is not None:
@@ -167,7 +169,9 @@ class OneDimension:
         }
         for r, w, p in zip(self.regions, weights, parts, strict=True):
             deviation = mp.sqrt(p.variance)
+            log_weight = p.log_mass - evidence
             values[("e0", r.code)] = Value(w, mpf(1))
+            values[("log e0", r.code)] = Value(log_weight, max(size, abs(log_weight)))
             values[("e1", r.code)] = Value(w * p.mean, second)
             values[("e2", r.code)] = Value(w * (p.variance + p.mean**2), second**2)
             values[("region mean", r.code)] = Value(p.mean, deviation)
@@ -277,7 +281,7 @@ def _log_sum(logs: list[Real]) -> Real:
 def agreed(first: dict[Key, Value], second: dict[Key, Value]) -> dict[Key, Value]:
     """The first of two dictionaries of values, if the second agrees with it.
 
-    To 18 digits of every value's scale. Raises OracleDisagreement naming the quantity otherwise.
+    To 20 digits of every value's scale. Raises OracleDisagreement naming the quantity otherwise.
     """
     if first.keys() != second.keys():
         raise OracleDisagreement(
@@ -285,7 +289,7 @@ def agreed(first: dict[Key, Value], second: dict[Key, Value]) -> dict[Key, Value
         )
     for key, value in first.items():
         other = second[key].value
-        if not abs(value.value - other) <= abs(value.scale) * mpf("1e-18"):
+        if not abs(value.value - other) <= abs(value.scale) * mpf("1e-20"):
             both = f"{mp.nstr(value.value, 25)} and {mp.nstr(other, 25)}"
             raise OracleDisagreement(f"{key[0]} {key[1]}: two precisions gave {both}")
     return first

@@ -67,13 +67,21 @@ def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov
 
 
 class RegionTerm(NamedTuple):
-    """One region's part of [eq. 5, 6] for one x: log of φ(x; ...) Φ_ω(μ_ω(x), Σ_ω); the mean (S,)
-    and covariance (S, S) of z given x and z in ω; and that truncated Gaussian's entropy."""
+    """One region's part of [eq. 5, 6] for one x. peak (S,): the point z° of the region where p(x,
+    z) is largest; log_peak: log p(x, z°); log_ratio: log of the summand φ(x; ...) Φ_ω(μ_ω(x), Σ_ω)
+    over p(x, z°); mean (S,), cov (S, S) and entropy of z given x and z in ω."""
 
-    log_mass: float
+    peak: Array
+    log_peak: float
+    log_ratio: float
     mean: Array
     cov: Array
     entropy: float
+
+    @property
+    def log_mass(self) -> float:
+        """log of the summand, log p(x, z in ω)."""
+        return self.log_peak + self.log_ratio
 
 
 def region_term(
@@ -92,7 +100,7 @@ def region_term(
     t = truncated_gaussian(*partition.halfspaces(region), centre, cov)
     assert t is not None  # a region has an interior
     joint = log_conditional(x, t.nearest, region, partition, cov_x) + log_prior(t.nearest, cov_z)
-    return RegionTerm(joint + t.log_ratio, t.mean, t.cov, t.entropy)
+    return RegionTerm(t.nearest, joint, t.log_ratio, t.mean, t.cov, t.entropy)
 
 
 def region_terms(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> list[RegionTerm]:
@@ -106,14 +114,58 @@ def log_marginal(terms: list[RegionTerm]) -> float:
     return float(logs.max() + np.log(np.sum(np.exp(logs - logs.max()))))
 
 
-def log_responsibilities(terms: list[RegionTerm]) -> Array:
-    """log e0_ω = log P(z in ω | x), (R,), each region's share of [eq. 5].
+def log_joint_step(
+    x: Array,
+    start: Array,
+    end: Array,
+    region: int,
+    partition: Partition,
+    cov_x: Array,
+    cov_z: Array,
+) -> float:
+    """log p(x, end) - log p(x, start) for two points z (S,) of one region [eq. 4].
 
-    Relative to the largest term: relative to log p(x) they would carry its rounding, and no longer
-    add up to 1 in the far tail.
+    A difference of two quadratics, so exactly the gradient half-way times the step: no large
+    numbers are subtracted, however small p(x, z) is.
     """
-    logs = np.array([term.log_mass for term in terms])
-    relative = logs - logs.max()
+    slope, step, middle = partition.slopes[region], end - start, 0.5 * (start + end)
+    residual = x - slope @ middle - partition.offsets[region]
+    along_x = (slope @ step) @ noise.solve(cov_x, residual)
+    return float(along_x - step @ np.linalg.solve(cov_z, middle))
+
+
+def log_relative_peaks(
+    x: Array, terms: list[RegionTerm], partition: Partition, cov_x: Array, cov_z: Array
+) -> Array:
+    """log p(x, z°_ω) of every region minus the largest of them, (R,), for S = 1.
+
+    Far from the manifold these are small differences of large numbers. Summed instead in steps
+    along the line, from breakpoint to breakpoint, they round by ε times what was climbed and
+    descended on the way. Whichever is smaller, that or the size of the numbers, decides how each is
+    computed.
+    """
+    logs = np.array([term.log_peak for term in terms])
+    best = int(np.argmax(logs))
+    result = np.zeros(len(terms))
+    for direction in (1, -1):
+        z, region, height, travel = terms[best].peak, best, 0.0, 0.0
+        while 0 <= region + direction < len(terms):
+            end = partition.breakpoints[max(region, region + direction) - 1 :][:1]
+            step = log_joint_step(x, z, end, region, partition, cov_x, cov_z)
+            z, region, height, travel = end, region + direction, height + step, travel + abs(step)
+            last = log_joint_step(x, z, terms[region].peak, region, partition, cov_x, cov_z)
+            by_steps = travel + abs(last) < abs(logs[region]) + abs(logs[best])
+            result[region] = height + last if by_steps else logs[region] - logs[best]
+    return result
+
+
+def log_responsibilities(
+    x: Array, terms: list[RegionTerm], partition: Partition, cov_x: Array, cov_z: Array
+) -> Array:
+    """log e0_ω = log P(z in ω | x), (R,), each region's share of [eq. 5]."""
+    relative = log_relative_peaks(x, terms, partition, cov_x, cov_z)
+    relative += [term.log_ratio for term in terms]
+    relative -= relative.max()
     return np.asarray(relative - np.log(np.sum(np.exp(relative))))
 
 

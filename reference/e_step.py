@@ -52,7 +52,7 @@ def statistics(X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> St
     for x in X:
         terms = region_terms(x, partition, cov_x, cov_z)
         loglik += log_marginal(terms)
-        weights = np.exp(log_responsibilities(terms))
+        weights = np.exp(log_responsibilities(x, terms, partition, cov_x, cov_z))
         for r, (weight, term) in enumerate(zip(weights, terms, strict=True)):
             mean, cov = term.mean, term.cov
             slope = partition.slopes[r]
@@ -78,8 +78,9 @@ def expected_complete_loglik(
     (x - A m - b)ᵀ Σx^-1 (x - A m - b) + Tr(Aᵀ Σx^-1 A C), which is summed here: multiplied out they
     cancel. tests/test_errata.py compares both, and shows that the printed signs fail.
     """
+    log_e0s = log_responsibilities(x, terms, partition, cov_x, cov_z)
     total = 0.0
-    for r, (log_e0, term) in enumerate(zip(log_responsibilities(terms), terms, strict=True)):
+    for r, (log_e0, term) in enumerate(zip(log_e0s, terms, strict=True)):
         mean, cov = term.mean, term.cov
         total += np.exp(log_e0) * expected_log_joint(x, mean, cov, r, partition, cov_x, cov_z)
     return float(total)

@@ -29,7 +29,12 @@ class Posterior:
         self._X, self._partition, self._cov_x, self._cov_z = X, partition, cov_x, cov_z
         terms = [region_terms(x, partition, cov_x, cov_z) for x in X]
         self._log_evidence = np.array([log_marginal(row) for row in terms])
-        self.log_e0: Array = np.array([log_responsibilities(row) for row in terms])
+        self.log_e0: Array = np.array(
+            [
+                log_responsibilities(x, row, partition, cov_x, cov_z)
+                for x, row in zip(X, terms, strict=True)
+            ]
+        )
         self.region_mean: Array = np.array([[t.mean for t in row] for row in terms])
         self.region_cov: Array = np.array([[t.cov for t in row] for row in terms])
         self._region_entropy = np.array([[t.entropy for t in row] for row in terms])

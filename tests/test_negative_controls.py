@@ -248,15 +248,13 @@ def scaled_mass(size):
     def reference_term(function):
         def broken(x, region, *model):
             term = function(x, region, *model)
-            return term._replace(log_mass=term.log_mass + np.log1p(size) * (region == 2))
+            return term._replace(log_ratio=term.log_ratio + np.log1p(size) * (region == 2))
 
         return broken
 
-    def fast_pairs(function):
-        def broken(*args):
-            terms = function(*args)
-            shift = np.log1p(size) * (np.arange(terms.log_mass.shape[1]) == 2)
-            return dataclasses.replace(terms, log_mass=terms.log_mass + shift)
+    def fast_shares(function):
+        def broken(log_terms):
+            return function(log_terms + np.log1p(size) * (np.arange(log_terms.shape[1]) == 2))
 
         return broken
 
@@ -264,7 +262,7 @@ def scaled_mass(size):
         if impl is reference:
             patch(monkeypatch, reference_term, (reference.distributions, "region_term"))
         else:
-            patch(monkeypatch, fast_pairs, (fast.dgn, "pairs"), (fast.e_step, "pairs"))
+            patch(monkeypatch, fast_shares, (fast.distributions, "normalised"))
 
     return breakage
 
@@ -307,9 +305,15 @@ def floored_mass(monkeypatch, impl):
     def floored(log_mass):
         return np.logaddexp(log_mass, np.log(1e-42))
 
+    def floored_pairs(terms):
+        log_mass = floored(terms.log_e0 + terms.log_evidence[:, None])
+        evidence = special.logsumexp(log_mass, axis=1)
+        log_e0 = log_mass - evidence[:, None]
+        return dataclasses.replace(terms, log_evidence=evidence, log_e0=log_e0)
+
     change_terms(
-        lambda term: term._replace(log_mass=floored(term.log_mass)),
-        lambda terms: dataclasses.replace(terms, log_mass=floored(terms.log_mass)),
+        lambda term: term._replace(log_ratio=floored(term.log_mass) - term.log_peak),
+        floored_pairs,
     )(monkeypatch, impl)
 
 
@@ -321,7 +325,9 @@ def subtracted_cdfs(monkeypatch, impl):
             def broken(lower, upper, width):
                 mass = special.ndtr(upper) - special.ndtr(lower)
                 with np.errstate(divide="ignore"):
-                    return function(lower, upper, width)._replace(log_mass=float(np.log(mass)))
+                    term = function(lower, upper, width)
+                    ratio = np.log(mass) + 0.5 * term.nearest**2 + 0.5 * np.log(2 * np.pi)
+                    return term._replace(log_ratio=float(ratio))
 
             return broken
 
@@ -421,14 +427,16 @@ def test_outward_halfspaces_are_caught(monkeypatch, truth):
 
 
 def test_forgotten_determinant_is_caught(monkeypatch, truth):
-    """The Gaussian factor of [eq. 5] without |Σ_ω|."""
-    monkeypatch.setattr(
-        reference.distributions,
-        "log_region_marginal",
-        lambda x, slope, offset, cov_x, cov_z: stats.multivariate_normal(
-            offset, np.diag(cov_x)
-        ).logpdf(x),
-    )
+    """The mass of a region without |Σ_ω|^{1/2}."""
+
+    def wrap(function):
+        def broken(normals, offsets, mean, cov):
+            term = function(normals, offsets, mean, cov)
+            return term._replace(log_ratio=term.log_ratio - 0.5 * np.linalg.slogdet(cov)[1])
+
+        return broken
+
+    patch(monkeypatch, wrap, (reference.distributions, "truncated_gaussian"))
     assert errors(reference, truth)["logpdf"] > 1e-3
 
 

@@ -15,9 +15,9 @@ def test_clean_run(capsys, tmp_path):
     printed = capsys.readouterr().out
     assert code == 0
     assert "No breach." in printed
-    for line in crosscheck.LINES:
+    for line in crosscheck.TOLERANCES:
         assert f"\n{line} " in printed
-    assert printed.count("reference") == printed.count("fast ") == len(crosscheck.LINES)
+    assert printed.count("reference") == printed.count("fast ") == len(crosscheck.TOLERANCES)
     assert list(tmp_path.iterdir()) == []
 
 
