@@ -1,0 +1,107 @@
+"""Shares of regions far from the manifold: small differences of large numbers."""
+
+import numpy as np
+import pytest
+
+import fast
+import fast.distributions
+import reference
+import reference.distributions
+from oracle.exact_partition import layers_of
+from oracle.one_dimension import exact_values
+from reference import Dense, LeakyReLU, Network, ReLU
+
+# Wide enough for peaks hundreds of units along an arm.
+PRIOR = 1e4 * np.eye(1)
+
+
+def random_far_case(seed):
+    """A random network and points hundreds of σ away, where several regions share the posterior."""
+    rng = np.random.default_rng([23, seed])
+    network = Network.random([1, 6, 6, 15], LeakyReLU(0.1), rng)
+    cov_x = 10.0 ** rng.uniform(-2, 0, 15)
+    direction = rng.standard_normal((3, 15))
+    direction *= 10 ** rng.uniform(2, 3.1, (3, 1)) / np.linalg.norm(direction, axis=1)[:, None]
+    return network, cov_x, network(rng.standard_normal((3, 1))) + direction * np.sqrt(cov_x)
+
+
+def shallow_fold(seed):
+    """g(z) = (z, s |z|), turned and shifted, and points far above it: both arms hold a peak.
+
+    With θ the arms' angle and x = (δ, h), the peaks' log p differ by h δ sin 2θ, and (h sin θ)² / 2, at
+    most 900, lies between them and the kink.
+    """
+    rng = np.random.default_rng([29, seed])
+    theta, turn = rng.uniform(0.01, 0.03), rng.uniform(0, 2 * np.pi)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    arms = rotation @ [[1.0, -1.0], [np.tan(theta), np.tan(theta)]]
+    shift = rng.standard_normal(2)
+    network = Network([Dense([[1.0], [-1.0]], [0.0, 0.0]), ReLU(), Dense(arms, shift)])
+    height = rng.uniform(300, 1400, 3)
+    across = rng.uniform(-2, 2, 3) / (height * np.sin(2 * theta))
+    return network, np.ones(2), np.column_stack([across, height]) @ rotation.T + shift
+
+
+def far_case(seed):
+    """Six random networks, then six folds."""
+    return random_far_case(seed) if seed < 6 else shallow_fold(seed)
+
+
+def truth(seed):
+    """The oracle's log p(x) and e0 by code, point by point."""
+    network, cov_x, X = far_case(seed)
+    zeros = np.zeros(len(X))
+    values = exact_values(layers_of(network), cov_x, PRIOR, X, zeros, zeros + 1)[1:]
+    return [
+        {
+            key[1] if key[0] == "e0" else "log p": float(v.value)
+            for key, v in row.items()
+            if key[0] in ("e0", "log p")
+        }
+        for row in values
+    ]
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """Twelve cases with their truth."""
+    return [(far_case(seed), truth(seed)) for seed in range(12)]
+
+
+def worst_share(impl, cases):
+    """The largest absolute error of e0 over all cases, points and regions."""
+    worst = 0.0
+    for (network, cov_x, X), rows in cases:
+        dgn = impl.DGN(network, cov_x, PRIOR)
+        codes = [tuple(int(v) for v in code) for code in dgn.partition().codes]
+        for e0, row in zip(dgn.posterior(X).e0, rows, strict=True):
+            worst = max(worst, *(abs(a - row[code]) for a, code in zip(e0, codes, strict=True)))
+    return worst
+
+
+def test_the_cases_are_far_and_shared(cases):
+    """log p down to about -1e6, and posteriors that more than one region shares."""
+    logs = [row["log p"] for _, rows in cases for row in rows]
+    largest = [max(v for k, v in row.items() if k != "log p") for _, rows in cases for row in rows]
+    assert min(logs) < -3e5
+    assert sum(share < 0.999 for share in largest) >= 6
+
+
+def test_shares_hold_in_the_far_tail(impl, cases):
+    """e0 to 1e-12 absolute: the steps along the line round by ε times their own size."""
+    assert worst_share(impl, cases) <= 1e-12
+
+
+def test_plain_differences_would_not(monkeypatch, impl, cases):
+    """The same from differences of log p(x, z), each rounded by ε |log p|."""
+    if impl is fast:
+        monkeypatch.setattr(fast.distributions, "_FAR", np.inf)
+    else:
+        monkeypatch.setattr(
+            reference.distributions,
+            "log_relative_peaks",
+            lambda x, terms, *model: (
+                np.array([t.log_peak for t in terms]) - max(t.log_peak for t in terms)
+            ),
+        )
+    assert worst_share(impl, cases) > 2e-12
