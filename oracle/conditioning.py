@@ -2,9 +2,11 @@
 
 Every weight, bias, slope, covariance entry and coordinate of x is a double, and rounding in any
 computation acts like independent relative changes of the inputs by about ε = 2^-52. So all inputs
-are multiplied by 1 + δ ξ, ξ standard normal and independent, δ = 2^-33, and the quantity recomputed
+are multiplied by 1 + δ ξ, ξ standard normal and independent, δ = 2^-45, and the quantity recomputed
 by the oracle: κ is five times the root mean square of its change over δ, from six such draws. An
-error below κ ε is what a change of the inputs in their last place would cause.
+error below κ ε is what a change of the inputs in their last place would cause. δ is small so that
+the change is linear in it also where |x| is 1e11 noise deviations, and large enough that rounding
+the moved inputs to doubles changes δ ξ by less than a hundredth.
 
 A second κ also moves every entry of every region's A_ω and b_ω, and the breakpoints: what
 `partition` returns. They are doubles too, and what [eq. 5-7] take as inputs. It is larger where
@@ -27,7 +29,7 @@ from oracle.one_dimension import EXTENT, Key, OneDimension, Value
 from oracle.quadrature import ROUGH
 
 EPSILON = 2.0**-52
-_DELTA = 2.0**-33
+_DELTA = 2.0**-45
 _DRAWS = 6
 _DEVIATIONS = 5.0
 

@@ -28,8 +28,8 @@ def random_far_case(seed):
 def shallow_fold(seed):
     """g(z) = (z, s |z|), turned and shifted, and points far above it: both arms hold a peak.
 
-    With θ the arms' angle and x = (δ, h), the peaks' log p differ by h δ sin 2θ, and (h sin θ)² / 2, at
-    most 900, lies between them and the kink.
+    With θ the arms' angle and x = (δ, h), log p at the peaks differs by h δ sin 2θ; it falls by
+    (h sin θ)² / 2, at most 900, from each to the kink between them.
     """
     rng = np.random.default_rng([29, seed])
     theta, turn = rng.uniform(0.01, 0.03), rng.uniform(0, 2 * np.pi)
