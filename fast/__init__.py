@@ -4,23 +4,42 @@ from fast.dgn import DGN
 from fast.e_step import Statistics
 from fast.gaussian import gaussian_on_polyhedron
 from fast.m_step import SingularCovarianceError, m_step
-from fast.partition import Partition
+from fast.partition import Partition, PartitionError
 from fast.posterior import Posterior
 from fast.training import FitResult, fit_em
-from reference.network import Abs, Dense, LeakyReLU, Network, ReLU
+from reference.network import (
+    Abs,
+    AvgPool,
+    Conv2d,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    ReLU,
+    Reshape,
+    Upsample,
+)
 
 __all__ = [
     "DGN",
     "Abs",
+    "AvgPool",
+    "Conv2d",
     "Dense",
     "FitResult",
+    "Flatten",
     "LeakyReLU",
+    "MaxPool",
     "Network",
     "Partition",
+    "PartitionError",
     "Posterior",
     "ReLU",
+    "Reshape",
     "SingularCovarianceError",
     "Statistics",
+    "Upsample",
     "fit_em",
     "gaussian_on_polyhedron",
     "m_step",

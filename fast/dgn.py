@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from fast import e_step
 from fast import partition as partitioning
 from fast.distributions import Geometry, gaussian_on_regions, pairs
+from fast.enumeration import Progress
 from fast.gradient import gradient
 from fast.observation import Noise
 from fast.partition import Partition
@@ -52,16 +53,22 @@ class DGN:
         given = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
         self.cov_z: Array = given if given.ndim == 2 else given * np.eye(latent)
         self.max_regions = check_count(max_regions, "max_regions", 1)
+        self._found: Partition | None = None
 
     def __repr__(self) -> str:
         return f"DGN({self.network!r}, cov_x of shape {self.cov_x.shape})"
 
-    @cached_property
+    @property
     def _partition(self) -> Partition:
-        return partitioning.partition(self.network, self.max_regions)
+        return self.partition()
 
     @cached_property
     def _geometry(self) -> Geometry:
+        latent = self.network.latent_dimension
+        if latent != 1:
+            raise NotImplementedError(
+                f"network: integration for latent dimension 1 only so far, it has {latent}"
+            )
         noise = Noise.of(self.cov_x, self.network.observed_dimension)
         return Geometry.of(self.network, self._partition, noise, self.cov_z)
 
@@ -82,9 +89,16 @@ class DGN:
             max_regions=self.max_regions,
         )
 
-    def partition(self) -> Partition:
-        """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2]."""
-        return self._partition
+    def partition(self, callback: Progress | None = None) -> Partition:
+        """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2], any S; found once.
+
+        callback: for S > 1, called after every unit's cut with the units done, the units in all and
+        the regions so far; an exception it raises ends the enumeration. Raises ValueError when
+        there are more than max_regions, PartitionError when rounding cannot tell regions apart.
+        """
+        if self._found is None:
+            self._found = partitioning.partition(self.network, self.max_regions, callback)
+        return self._found
 
     def logpdf(self, X: ArrayLike) -> Array:
         """log p(x) [eq. 5], X (N, D) -> (N,), nats. Relative accuracy 1e-12 in max(1, |log p|)."""
@@ -124,7 +138,7 @@ class DGN:
         latent = rng.standard_normal((size, self.network.latent_dimension))
         noise = rng.standard_normal((size, self.network.observed_dimension))
         images = self.network(latent @ np.linalg.cholesky(self.cov_z).T)
-        return images + self._geometry.coordinates.noise.unwhiten(noise)
+        return images + Noise.of(self.cov_x, self.network.observed_dimension).unwhiten(noise)
 
     def statistics(self, X: ArrayLike) -> e_step.Statistics:
         """Sums over data that the M-step needs, in memory independent of N [Sec. 4.1]."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from fast.e_step import Statistics
-from fast.layer_maps import input_maps, pulled_back
+from fast.layer_maps import Maps, input_maps, pulled_back
 from fast.observation import Noise
 from fast.partition import Partition
-from reference.network import Array, Dense, Network
+from reference.network import Array, Conv2d, Dense, Network
+
+# Numbers held at once while the inputs under the windows of a convolution are laid out.
+_BATCH = 1 << 22
 
 
 def gradient(
@@ -36,10 +39,32 @@ def gradient(
                 "ro,ri->oi", back[:, 0], offsets
             )
             result[f"{index}.bias"] = back[:, 0].sum(axis=0)
+        elif isinstance(layer, Conv2d):
+            back = pulled_back(network, codes, index, rows)
+            result[f"{index}.weight"] = _by_kernels(layer, back, maps[index])
+            result[f"{index}.bias"] = layer.on_bias(back[:, 0].sum(axis=0))
     result["cov_x"] = _by_noise(noise, statistics.scatter / n)
     inverse = np.linalg.inv(cov_z)
     result["cov_z"] = 0.5 * (inverse @ (statistics.e2.sum(axis=0) / n) @ inverse - inverse)
     return result
+
+
+def _by_kernels(layer: Conv2d, back: Array, maps: Maps) -> Array:
+    """The gradient by the kernels: every window's inputs times the gradient by its outputs.
+
+    back (R, 1 + S, n_out): the gradients by the outputs, times 1 and times z.
+    """
+    count, windows = len(layer.bias), layer.windows
+    batch = max(1, _BATCH // (windows.size * back.shape[1]))
+    total = np.zeros((count, windows.shape[1]))
+    for i in range(0, len(back), batch):
+        slopes, offsets = maps.slopes[i : i + batch], maps.offsets[i : i + batch]
+        # (r, 1 + S, n_in + 1): the inputs' maps, and a zero that stands for the padding, -1.
+        inputs = np.concatenate([offsets[:, None], np.swapaxes(slopes, 1, 2)], axis=1)
+        seen = np.pad(inputs, ((0, 0), (0, 0), (0, 1)))[:, :, windows]
+        by_window = back[i : i + batch].reshape(*seen.shape[:2], count, len(windows))
+        total += np.tensordot(by_window, seen, axes=((0, 1, 3), (0, 1, 2)))
+    return total.reshape(layer.weight.shape)
 
 
 def _by_noise(noise: Noise, scatter: Array) -> Array:

@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.network import Array, Codes, Dense, Network
+from reference.network import Abs, Array, Codes, Flatten, LeakyReLU, Network, ReLU, Reshape
+
+# The layers whose derivative is diagonal.
+_ELEMENTWISE = (ReLU, LeakyReLU, Abs, Flatten, Reshape)
 
 
 class Maps(NamedTuple):
@@ -38,15 +41,18 @@ def output_rows(network: Network, codes: Codes, index: int) -> Array | None:
     `output_diagonal`, and no D x D matrix is formed.
     """
     parts = network.split_code(codes)
-    later = [
-        i for i in range(index + 1, len(network.layers)) if isinstance(network.layers[i], Dense)
+    mixing = [
+        i
+        for i in range(index + 1, len(network.layers))
+        if not isinstance(network.layers[i], _ELEMENTWISE)
     ]
-    if not later:
+    if not mixing:
         return None
-    last = network.layers[later[-1]]
-    assert isinstance(last, Dense)
-    rows = output_diagonal(network, codes, later[-1])[:, :, None] * last.weight
-    for i in range(later[-1] - 1, index, -1):
+    last, its_codes = network.layers[mixing[-1]], parts[mixing[-1]]
+    alike = its_codes.shape[1] == 0
+    matrices = np.stack([last.derivative(code) for code in (its_codes[:1] if alike else its_codes)])
+    rows = output_diagonal(network, codes, mixing[-1])[:, :, None] * matrices
+    for i in range(mixing[-1] - 1, index, -1):
         rows = network.layers[i].pull_back(parts[i], rows)
     return rows
 

@@ -16,7 +16,7 @@ from fast.dgn import DGN
 from fast.e_step import Statistics
 from fast.layer_maps import Maps, input_maps, output_diagonal, output_rows
 from fast.observation import Noise
-from reference.network import Array, Codes, Dense, check_covariance, check_number
+from reference.network import Array, Codes, Conv2d, Dense, check_covariance, check_number
 
 # Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
 _RANK_TOLERANCE = 1e-11
@@ -27,7 +27,8 @@ class SingularCovarianceError(ValueError):
 
 
 def default_order(dgn: DGN) -> tuple[str, ...]:
-    """The M-step's order: biases and weights from the last layer to the first, then Σx, Σz."""
+    """The M-step's order: biases and weights of the Dense layers from the last to the first, then
+    Σx, Σz."""
     dense = [i for i, layer in enumerate(dgn.network.layers) if isinstance(layer, Dense)]
     names = [f"{i}.{part}" for i in reversed(dense) for part in ("bias", "weight")]
     return (*names, "cov_x", "cov_z")
@@ -55,8 +56,9 @@ def m_step(
 
     statistics: of the data under `dgn`. parameters: names as in `dgn.parameters()` ("2.bias",
     "cov_x", ...), or "2" for weight and bias of layer 2 jointly; each update uses the ones before
-    it, under the posterior, regions and slopes D_ω of `dgn`. All of them by default. damping in (0,
-    1]: the share of each update that is taken. Raises ValueError on an unknown name, and
+    it, under the posterior, regions and slopes D_ω of `dgn`. By default all but those of Conv2d,
+    which have no closed form here and stay as they are. damping in (0, 1]: the share of each update
+    that is taken. Raises ValueError on the name of a Conv2d's parameter or an unknown one, and
     SingularCovarianceError (a ValueError) when a covariance comes out singular. Guarded by
     tests/test_m_step.py.
     """
@@ -86,6 +88,8 @@ def _layer_parts(dgn: DGN, name: str) -> tuple[int, tuple[str, ...]]:
     known = dgn.network.parameters()
     if any(f"{index}.{p}" not in known for p in parts):
         raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
+    if isinstance(dgn.network.layers[int(index)], Conv2d):
+        raise ValueError(f"parameters: {name!r} is of a Conv2d, which has no closed-form update")
     return int(index), parts
 
 

@@ -1,8 +1,9 @@
 """Coordinates in which the observation noise is standard and the generator's image is small.
 
 x -> Σx^{-1/2} x makes the noise N(0, I). The image of g lies in the range of the last Dense layer
-(shifted by its bias), so all of x but its projection on that range is a constant in every region:
-with D = 784 and 8 hidden units the work per region is on 8 numbers.
+and the linear layers after it (shifted by their biases), so all of x but its projection on that
+range is a constant in every region: with D = 784 and 8 hidden units the work per region is on 8
+numbers.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class Noise:
         return np.asarray(solved).reshape(rows.shape)
 
 
+def _is_affine(network: Network, index: int) -> bool:
+    return network.layers[index].n_codes(network.sizes[index]) == 0
+
+
 @dataclass(frozen=True)
 class Coordinates:
     """x -> y = Qᵀ Σx^{-1/2} (x - origin), with what of x is orthogonal to the image of g.
@@ -76,12 +81,21 @@ class Coordinates:
 
     @staticmethod
     def of(network: Network, noise: Noise) -> Coordinates:
-        """Coordinates for a network's image: reduced where its last layer is Dense and tall."""
-        last = network.layers[-1]
-        if not isinstance(last, Dense) or last.weight.shape[1] >= last.weight.shape[0]:
+        """Coordinates for a network's image: reduced where the layers at its end are affine, from
+        the last Dense or nonlinear one on, and narrower than D."""
+        start = len(network.layers) - 1
+        while not isinstance(network.layers[start], Dense) and _is_affine(network, start):
+            start -= 1
+        start += not _is_affine(network, start)
+        start += int(np.argmin(network.sizes[start:]))
+        width = network.sizes[start]
+        if width >= network.observed_dimension:
             return Coordinates(noise, np.zeros(network.observed_dimension), None)
-        basis, _ = np.linalg.qr(noise.whiten(last.weight.T).T)
-        return Coordinates(noise, last.bias, basis)
+        matrix, origin = np.eye(width), np.zeros(width)
+        for layer in network.layers[start:]:
+            matrix, origin = layer.propagate(np.empty(0, dtype=np.int8), matrix, origin)
+        basis, _ = np.linalg.qr(noise.whiten(matrix.T).T)
+        return Coordinates(noise, origin, basis)
 
     def directions(self, rows: Array) -> Array:
         """Qᵀ Σx^{-1/2} applied to each row: (..., D) -> (..., r)."""

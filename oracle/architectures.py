@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.exact_partition import LayerSpec, exact_partition
+from oracle.exact_layers import LayerSpec
+from oracle.exact_partition import exact_partition
 
 Array = NDArray[np.float64]
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from oracle.architectures import Array, Case
-from oracle.exact_partition import LayerSpec
+from oracle.exact_layers import LayerSpec
 from oracle.one_dimension import EXTENT, Key, OneDimension, Value
 from oracle.quadrature import ROUGH
 
@@ -92,6 +92,8 @@ def _perturbed(case: Case, rng: np.random.Generator) -> Case:
     for kind, *values in case.layers:
         if kind == "dense":
             layers.append((kind, *(moved(v) for v in values)))
+        elif kind == "max":
+            layers.append((kind, *values))
         else:
             keep = values[0] in (0.0, 1.0, -1.0)
             layers.append((kind, values[0] if keep else float(moved(values[0]))))

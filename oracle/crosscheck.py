@@ -18,7 +18,21 @@ from oracle.architectures import Case
 from oracle.conditioning import EPSILON, Conditioning
 from oracle.one_dimension import EXTENT, Key, OneDimension, Value, exact_values
 from oracle.quadrature import PRECISE
-from reference.network import Abs, Dense, Layer, LeakyReLU, Network, ReLU
+from oracle.random_networks import Description
+from reference.network import (
+    Abs,
+    AvgPool,
+    Conv2d,
+    Dense,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    ReLU,
+    Reshape,
+    Upsample,
+)
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {"reference": reference, "fast": fast}
 
@@ -85,6 +99,22 @@ class Tally:
         self.one_sided += other.one_sided
 
 
+_LAYERS: dict[str, Any] = {
+    layer.__name__: layer
+    for layer in (
+        Abs,
+        AvgPool,
+        Conv2d,
+        Dense,
+        Flatten,
+        LeakyReLU,
+        MaxPool,
+        ReLU,
+        Reshape,
+        Upsample,
+    )
+}
+
 _WITHIN_REGION = ("log e0", "e1", "e2", "region mean", "region variance")
 
 #: By (quantity, implementation).
@@ -102,6 +132,11 @@ def network_of(case: Case) -> Network:
         else:
             layers.append(Abs() if values[0] == -1.0 else LeakyReLU(values[0]))
     return Network(layers)
+
+
+def network_from(layers: list[Description]) -> Network:
+    """The network of a description, as oracle.random_networks makes them."""
+    return Network([_LAYERS[kind](**settings) for kind, settings in layers])
 
 
 def implementation_values(impl: Any, case: Case, oracle: OneDimension) -> list[dict[Key, float]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp
 
-from oracle.exact_partition import LayerSpec
+from oracle.exact_layers import LayerSpec
 from oracle.one_dimension import Array, OneDimension
 from oracle.quadrature import PRECISE, Rule
 

@@ -15,7 +15,8 @@ import numpy as np
 from mpmath import mp, mpf
 from numpy.typing import NDArray
 
-from oracle.exact_partition import ExactMap, LayerSpec, exact_partition
+from oracle.exact_layers import LayerSpec
+from oracle.exact_partition import ExactMap, exact_partition
 from oracle.quadrature import (
     FINER,
     PRECISE,

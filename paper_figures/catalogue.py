@@ -52,6 +52,7 @@ class Figure:
 
 
 _TITLES = {
+    1: "partition discovery by walking over facets, S = 2, step by step",
     3: "samples, marginal p(x) and posterior p(z|x) of a random DGN",
     6: "EM on a localised cosine in 2-D (EM side only)",
     7: "EM on MNIST digit 4 (EM side only)",

@@ -4,23 +4,43 @@ from reference.dgn import DGN
 from reference.e_step import Statistics
 from reference.gaussian import gaussian_on_polyhedron
 from reference.m_step import SingularCovarianceError, m_step
-from reference.network import Abs, Dense, LeakyReLU, Network, ReLU
+from reference.network import (
+    Abs,
+    AvgPool,
+    Conv2d,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    ReLU,
+    Reshape,
+    Upsample,
+)
 from reference.partition import Partition
+from reference.polyhedron import PartitionError
 from reference.posterior import Posterior
 from reference.training import FitResult, fit_em
 
 __all__ = [
     "DGN",
     "Abs",
+    "AvgPool",
+    "Conv2d",
     "Dense",
     "FitResult",
+    "Flatten",
     "LeakyReLU",
+    "MaxPool",
     "Network",
     "Partition",
+    "PartitionError",
     "Posterior",
     "ReLU",
+    "Reshape",
     "SingularCovarianceError",
     "Statistics",
+    "Upsample",
     "fit_em",
     "gaussian_on_polyhedron",
     "m_step",

@@ -61,6 +61,12 @@ class DGN:
 
     @property
     def _model(self) -> tuple[Partition, Array, Array]:
+        """What every probability is computed from; NotImplementedError for S > 1."""
+        if self.network.latent_dimension != 1:
+            raise NotImplementedError(
+                "DGN: latent dimension 1 only so far (but for partition and rvs), the network has "
+                f"{self.network.latent_dimension}"
+            )
         return self._partition, self.cov_x, self.cov_z
 
     def _data(self, X: ArrayLike) -> Array:
@@ -81,7 +87,7 @@ class DGN:
         )
 
     def partition(self) -> Partition:
-        """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2]."""
+        """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2], for any S."""
         return self._partition
 
     def logpdf(self, X: ArrayLike) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from reference import noise
 from reference.e_step import Statistics
-from reference.network import Codes, Dense, Network
+from reference.network import Codes, Conv2d, Dense, Network
 from reference.partition import Partition, layer_derivatives, up_to_layer_map
 from reference.validation import Array
 
@@ -49,14 +49,19 @@ def gradient(
     n, dimension = statistics.n, network.observed_dimension
     result = {name: np.zeros_like(value) for name, value in network.parameters().items()}
     for index, layer in enumerate(network.layers):
-        if not isinstance(layer, Dense):
+        if not isinstance(layer, Dense | Conv2d):
             continue
         for r, code in enumerate(partition.codes):
             residuals = statistics.residual0[r], statistics.residual1[r]
             cross = residual_times_input(network, code, index, *residuals)
             by_weight, by_bias = noise.solve(cov_x, cross), noise.solve(cov_x, residuals[0])
-            result[f"{index}.weight"] += back_propagated(network, code, index, by_weight) / n
-            result[f"{index}.bias"] += back_propagated(network, code, index, by_bias) / n
+            by_weight = back_propagated(network, code, index, by_weight) / n
+            by_bias = back_propagated(network, code, index, by_bias) / n
+            if isinstance(layer, Conv2d):
+                # Its matrix and offset hold the kernels and the bias once a window.
+                by_weight, by_bias = layer.on_kernels(by_weight), layer.on_bias(by_bias)
+            result[f"{index}.weight"] += by_weight
+            result[f"{index}.bias"] += by_bias
     result["cov_x"] = gradient_cov_x(cov_x, statistics.scatter / n, dimension)
     inverse = np.linalg.inv(cov_z)
     result["cov_z"] = 0.5 * (inverse @ (statistics.e2.sum(axis=0) / n) @ inverse - inverse)

@@ -3,6 +3,7 @@ makes, and its derivative matrix on a region."""
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from reference.validation import Array, check_array, check_number
 
 Codes = NDArray[np.int8]
+Shape = tuple[int, ...]
 
 
 @runtime_checkable
@@ -18,11 +20,16 @@ class Layer(Protocol):
     """What every layer offers, so that a network of any layers has one set of equations.
 
     A layer is affine on each region: h -> derivative(code) h + offset, where `code` is the layer's
-    part of the region's code. Layers without a choice to make have codes of length 0.
+    part of the region's code. Layers without a choice to make have codes of length 0. Inputs and
+    outputs are flat vectors; images are laid out channel by channel, row by row.
     """
 
-    def output_size(self, input_size: int) -> int:
-        """Length of the output for an input of length `input_size`; ValueError if it cannot be."""
+    def placed(self, input_shape: Shape) -> Layer:
+        """The layer for inputs of this shape, (n,) or (channels, height, width); itself, unless its
+        work depends on the shape. Raises ValueError if it cannot take such inputs."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Shape of the output for inputs of the shape the layer was placed on."""
 
     def n_codes(self, input_size: int) -> int:
         """How many code entries the layer adds to a region's code."""
@@ -31,9 +38,23 @@ class Layer(Protocol):
         """Forward pass, (..., n_in) -> (..., n_out)."""
 
     def cuts(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """The affine functions of z whose signs are the codes, from the layer's affine input.
+        """The affine functions of z whose signs decide the code, from the layer's affine input.
 
-        slopes (..., n_in, S), offsets (..., n_in) -> (..., n_codes, S), (..., n_codes).
+        slopes (..., n_in, S), offsets (..., n_in) -> (..., n_cuts, S), (..., n_cuts).
+        """
+
+    def cut_bounds(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        """Bounds on the terms summed in `cuts`, from those of the layer's input; same shapes."""
+
+    def code(self, signs: Codes) -> Codes:
+        """The layer's code from the signs (+1, -1, 0) of its cuts: (..., n_cuts) -> (...,
+        n_codes)."""
+
+    def halfspaces(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        """The half-spaces that give the layer this code, {z : normals z + offsets > 0}.
+
+        codes (..., n_codes), slopes (..., n_in, S), offsets (..., n_in) -> normals (..., m, S),
+        offsets (..., m) [Corollary 1]. Rows of zeros bound nothing.
         """
 
     def derivative(self, code: Codes) -> Array:
@@ -49,7 +70,7 @@ class Layer(Protocol):
         output. Equal to derivative(code) @ (.) + offset, row by row.
         """
 
-    def bound(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+    def bound(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
         """Like `propagate`, with every entry of the layer replaced by its absolute value.
 
         From bounds on |slopes|, |offsets| it makes bounds on the terms that were summed: rounding
@@ -67,7 +88,26 @@ class Layer(Protocol):
         """A layer of the same kind with these arrays in place of its own."""
 
 
-class Dense:
+class Affine:
+    """What layers without a choice to make have in common."""
+
+    def n_codes(self, input_size: int) -> int:
+        return 0
+
+    def cuts(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        return slopes[..., :0, :], offsets[..., :0]
+
+    def cut_bounds(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        return self.cuts(slopes, offsets)
+
+    def code(self, signs: Codes) -> Codes:
+        return signs
+
+    def halfspaces(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        return self.cuts(slopes, offsets)
+
+
+class Dense(Affine):
     """Affine layer h -> W h + v [Sec. 2, the fully connected operator].
 
     weight: (n_out, n_in), bias: (n_out,). Both are copied and read-only. Raises ValueError on wrong
@@ -87,21 +127,23 @@ class Dense:
     def __repr__(self) -> str:
         return f"Dense({self.weight.shape[1]} -> {self.weight.shape[0]})"
 
-    def output_size(self, input_size: int) -> int:
-        if input_size != self.weight.shape[1]:
+    def placed(self, input_shape: Shape) -> Dense:
+        if len(input_shape) != 1:
             raise ValueError(
-                f"layers: Dense expects an input of length {self.weight.shape[1]}, got {input_size}"
+                f"layers: Dense expects a vector, got shape {input_shape}; put Flatten() before it"
             )
-        return int(self.weight.shape[0])
+        if input_shape[0] != self.weight.shape[1]:
+            raise ValueError(
+                f"layers: Dense expects an input of length {self.weight.shape[1]}, "
+                f"got {input_shape[0]}"
+            )
+        return self
 
-    def n_codes(self, input_size: int) -> int:
-        return 0
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (int(self.weight.shape[0]),)
 
     def apply(self, inputs: Array) -> Array:
         return inputs @ self.weight.T + self.bias
-
-    def cuts(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        return slopes[..., :0, :], offsets[..., :0]
 
     def derivative(self, code: Codes) -> Array:
         return self.weight
@@ -110,11 +152,11 @@ class Dense:
         return self.bias
 
     def propagate(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        return self.weight @ slopes, offsets @ self.weight.T + self.bias
+        return _times(self.weight, slopes), offsets @ self.weight.T + self.bias
 
-    def bound(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+    def bound(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
         weight = np.abs(self.weight)
-        return weight @ slopes, offsets @ weight.T + np.abs(self.bias)
+        return _times(weight, slopes), offsets @ weight.T + np.abs(self.bias)
 
     def pull_back(self, codes: Codes, rows: Array) -> Array:
         return rows @ self.weight
@@ -124,6 +166,13 @@ class Dense:
 
     def with_parameters(self, values: dict[str, ArrayLike]) -> Dense:
         return Dense(values.get("weight", self.weight), values.get("bias", self.bias))
+
+
+def _times(weight: Array, slopes: Array) -> Array:
+    """weight @ slopes (..., n_in, S) as one product, not one for each of the leading indices."""
+    rows = np.swapaxes(slopes, -1, -2)
+    product = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1]) @ weight.T
+    return np.swapaxes(product.reshape(*rows.shape[:-1], len(weight)), -1, -2)
 
 
 class _Activation:
@@ -138,8 +187,11 @@ class _Activation:
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
-    def output_size(self, input_size: int) -> int:
-        return input_size
+    def placed(self, input_shape: Shape) -> _Activation:
+        return self
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
 
     def n_codes(self, input_size: int) -> int:
         return input_size
@@ -149,6 +201,15 @@ class _Activation:
 
     def cuts(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
         return slopes, offsets
+
+    def cut_bounds(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        return slopes, offsets
+
+    def code(self, signs: Codes) -> Codes:
+        return signs
+
+    def halfspaces(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        return codes[..., None] * slopes, codes * offsets
 
     def diagonal(self, codes: Codes) -> Array:
         """The diagonal of D^l_ω, entries in {η, 1}: codes (..., n) -> (..., n)."""
@@ -164,8 +225,9 @@ class _Activation:
         diagonal = self.diagonal(codes)
         return diagonal[..., None] * slopes, diagonal * offsets
 
-    def bound(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        return slopes, offsets  # |η| <= 1
+    def bound(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        diagonal = np.abs(self.diagonal(codes))
+        return diagonal[..., None] * slopes, diagonal * offsets
 
     def pull_back(self, codes: Codes, rows: Array) -> Array:
         return rows * self.diagonal(codes)[..., None, :]

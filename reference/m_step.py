@@ -16,7 +16,7 @@ from reference import noise
 from reference.dgn import DGN
 from reference.e_step import Statistics
 from reference.gradient import back_propagation, residual_times_input
-from reference.network import Codes, Dense, Network
+from reference.network import Codes, Conv2d, Dense, Network
 from reference.partition import region_map, up_to_layer_map
 from reference.validation import Array, check_covariance, check_number
 
@@ -141,7 +141,8 @@ def update_cov_z(statistics: Statistics) -> Array:
 
 
 def default_order(dgn: DGN) -> tuple[str, ...]:
-    """The M-step's order: biases and weights from the last layer to the first, then Σx, Σz."""
+    """The M-step's order: biases and weights of the Dense layers from the last to the first, then
+    Σx, Σz."""
     dense = [i for i, layer in enumerate(dgn.network.layers) if isinstance(layer, Dense)]
     names = [f"{i}.{part}" for i in reversed(dense) for part in ("bias", "weight")]
     return (*names, "cov_x", "cov_z")
@@ -169,8 +170,9 @@ def m_step(
 
     statistics: of the data under `dgn`. parameters: names as in `dgn.parameters()` ("2.bias",
     "cov_x", ...), or "2" for weight and bias of layer 2 jointly; each update uses the ones before
-    it, under the posterior, regions and slopes D_ω of `dgn`. All of them by default. damping in (0,
-    1]: the share of each update that is taken. Raises ValueError on an unknown name, and
+    it, under the posterior, regions and slopes D_ω of `dgn`. By default all but those of Conv2d,
+    which have no closed form here and stay as they are. damping in (0, 1]: the share of each update
+    that is taken. Raises ValueError on the name of a Conv2d's parameter or an unknown one, and
     SingularCovarianceError (a ValueError) when a covariance comes out singular. Guarded by
     tests/test_m_step.py.
     """
@@ -200,6 +202,8 @@ def _updated(dgn: DGN, codes: Codes, statistics: Statistics, name: str) -> dict[
     if part not in ("", "weight", "bias") or f"{index}.weight" not in known:
         raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
     layer = int(index)
+    if isinstance(dgn.network.layers[layer], Conv2d):
+        raise ValueError(f"parameters: {name!r} is of a Conv2d, which has no closed-form update")
     parts = [part] if part else ["weight", "bias"]
     if layer == len(dgn.network.layers) - 1:
         joint = update_output_layer(dgn, codes, statistics, parts)

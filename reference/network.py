@@ -6,15 +6,20 @@ Everything else in the project takes the model from here; nothing here knows of 
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.layers import Abs, Codes, Dense, Layer, LeakyReLU, ReLU
+from reference.from_torch import layers_from_torch
+from reference.layers import Abs, Codes, Dense, Layer, LeakyReLU, ReLU, Shape
+from reference.max_pool import MaxPool
+from reference.spatial import AvgPool, Conv2d, Flatten, Reshape, Upsample
 from reference.validation import (
     Array,
     RandomState,
@@ -29,13 +34,20 @@ from reference.validation import (
 __all__ = [
     "Abs",
     "Array",
+    "AvgPool",
     "Codes",
+    "Conv2d",
     "Dense",
+    "Flatten",
     "Layer",
     "LeakyReLU",
+    "MaxPool",
     "Network",
     "RandomState",
     "ReLU",
+    "Reshape",
+    "Shape",
+    "Upsample",
     "check_array",
     "check_count",
     "check_covariance",
@@ -43,6 +55,20 @@ __all__ = [
     "check_points",
     "check_random_state",
 ]
+
+# The arguments each layer is made from, which it holds under the same names: what a file stores.
+_ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
+    Dense: ("weight", "bias"),
+    ReLU: (),
+    LeakyReLU: ("slope",),
+    Abs: (),
+    Conv2d: ("weight", "bias", "stride", "padding"),
+    Upsample: ("factor",),
+    AvgPool: ("kernel_size", "stride", "padding"),
+    MaxPool: ("kernel_size", "stride", "padding", "channels"),
+    Flatten: (),
+    Reshape: ("shape",),
+}
 
 
 class Network:
@@ -67,10 +93,18 @@ class Network:
             raise ValueError(
                 "layers[0]: expected a Dense layer, whose width is the latent dimension"
             )
+        #: shapes[l] is the shape of layer l's input, shapes[-1] that of the output.
+        self.shapes: tuple[Shape, ...] = ((int(first.weight.shape[1]),),)
+        placed = []
+        for i, layer in enumerate(self.layers):
+            try:
+                placed.append(layer.placed(self.shapes[-1]))
+            except ValueError as error:
+                raise ValueError(f"layers[{i}]: {str(error).removeprefix('layers: ')}") from None
+            self.shapes += (placed[-1].output_shape(self.shapes[-1]),)
+        self.layers = tuple(placed)
         #: sizes[l] is the length of layer l's input; sizes[-1] = D.
-        self.sizes: tuple[int, ...] = (int(first.weight.shape[1]),)
-        for layer in self.layers:
-            self.sizes += (layer.output_size(self.sizes[-1]),)
+        self.sizes: tuple[int, ...] = tuple(math.prod(shape) for shape in self.shapes)
 
     def __repr__(self) -> str:
         return f"Network([{', '.join(map(repr, self.layers))}])"
@@ -153,20 +187,29 @@ class Network:
             )
         return Network(layers)
 
+    @staticmethod
+    def from_torch(module: Any) -> Network:
+        """The same function as a torch.nn.Sequential, its weights exactly as they are.
+
+        module: Linear first, then Linear, Conv2d, ReLU, LeakyReLU, MaxPool2d, AvgPool2d, Upsample
+        (nearest), Flatten, Unflatten, BatchNorm1d, BatchNorm2d (in eval mode; they become affine
+        layers), Identity, Dropout (in eval mode; left out), or a Sequential of these. Raises
+        ValueError naming the module that is none of these, or has a setting that is not supported.
+        Guarded by tests/test_from_torch.py.
+        """
+        return Network(layers_from_torch(module))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a .npz file, bit for bit; whole or not at all.
 
         The file appears under `path` exactly as named, by a rename once it is written.
         """
-        arrays: dict[str, np.ndarray] = {
-            "kinds": np.array([type(layer).__name__ for layer in self.layers]),
-            **{name: np.asarray(value) for name, value in self.parameters().items()},
-        }
+        arrays = {"kinds": np.array([type(layer).__name__ for layer in self.layers])}
         for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Dense | ReLU | LeakyReLU | Abs):
+            if type(layer) not in _ARGUMENTS:
                 raise ValueError(f"layers[{i}]: cannot save a layer of type {type(layer).__name__}")
-            if isinstance(layer, LeakyReLU):
-                arrays[f"{i}.slope"] = np.float64(layer.slope)  # type: ignore[assignment]
+            for name in _ARGUMENTS[type(layer)]:
+                arrays[f"{i}.{name}"] = np.asarray(getattr(layer, name))
         target = Path(path)
         handle, temporary = tempfile.mkstemp(dir=target.parent or ".", suffix=".npz")
         try:
@@ -184,16 +227,19 @@ class Network:
         try:
             with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
+            by_name = {kind.__name__: kind for kind in _ARGUMENTS}
             layers: list[Layer] = []
-            for i, kind in enumerate(map(str, arrays["kinds"])):
-                if kind == "Dense":
-                    layers.append(Dense(arrays[f"{i}.weight"], arrays[f"{i}.bias"]))
-                elif kind == "LeakyReLU":
-                    layers.append(LeakyReLU(float(arrays[f"{i}.slope"])))
-                else:
-                    layers.append({"ReLU": ReLU, "Abs": Abs}[kind]())
+            for i, name in enumerate(map(str, arrays["kinds"])):
+                kind = by_name[name]
+                values = {key: _stored(arrays[f"{i}.{key}"]) for key in _ARGUMENTS[kind]}
+                layers.append(kind(**values))
         except OSError:
             raise
         except Exception as error:
             raise ValueError(f"path: {path!r} holds no saved Network ({error})") from error
         return Network(layers)
+
+
+def _stored(value: Array) -> Any:
+    """An argument as it was before it became an array: integers, or an array of doubles."""
+    return value.tolist() if value.dtype.kind == "i" else value

@@ -1,8 +1,7 @@
-"""The latent partition Ω: region codes, half-spaces and affine maps, found by walking over facets
-[eq. 1, 2, 8, Lemma 3, Corollary 1, Appendix A].
+"""The latent partition Ω with the affine map of every region [eq. 1, 2, 8, Lemma 3, Corollary 1].
 
-A code q of a region holds the sign of every unit's pre-activation on it: +1 or -1, and 0 for a unit
-whose pre-activation vanishes on the whole region (it cuts nothing there).
+The regions are found by walking over facets: see `reference.walk`, and `reference.regions` for what
+makes one region.
 """
 
 from __future__ import annotations
@@ -12,25 +11,46 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reference import polyhedron
 from reference.network import Array, Codes, Network, check_array, check_count
+from reference.polyhedron import PartitionError
+from reference.regions import (
+    ROUNDING,
+    code_halfspaces,
+    code_towards,
+    layer_derivatives,
+    region_map,
+    up_to_layer_map,
+)
+from reference.walk import check_limit, walk, walk_line
 
-# Rounding errs by a few ε times the magnitude of what was summed; below 16 ε of it a number cannot
-# be told from zero.
-ROUNDING = 16 * np.finfo(np.float64).eps
+__all__ = [
+    "Partition",
+    "PartitionError",
+    "code_halfspaces",
+    "code_towards",
+    "layer_derivatives",
+    "partition",
+    "region_map",
+    "up_to_layer_map",
+]
 
 
 @dataclass(frozen=True)
 class Partition:
-    """The regions of a network, from left to right for S = 1 [Lemma 3].
+    """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
 
-    codes (R, U), slopes (R, D, S) = A_ω, offsets (R, D) = b_ω [eq. 2]; breakpoints (R-1,): the ends
-    of the intervals, latent units. Guarded by tests/test_partition.py and `python -m oracle`.
+    codes (R, U), slopes (R, D, S) = A_ω, offsets (R, D) = b_ω [eq. 2]. breakpoints (R-1,): for
+    S = 1 the ends of the intervals, latent units; empty for S > 1. facets: for S > 1 each region's
+    half-spaces (F, S), (F,), those rows q ⊙ A^{1→l}, q ⊙ b^{1→l} of Corollary 1 that bound it;
+    empty for S = 1. Guarded by tests/test_partition.py, tests/test_walk.py and `python -m oracle`.
     """
 
     codes: Codes
     slopes: Array
     offsets: Array
     breakpoints: Array
+    facets: tuple[tuple[Array, Array], ...] = ()
 
     @property
     def n_regions(self) -> int:
@@ -42,155 +62,118 @@ class Partition:
         {z : normals z + offsets > 0}; none redundant."""
         if check_count(region, "region", 0) >= self.n_regions:
             raise ValueError(f"region: expected an index below {self.n_regions}, got {region}")
-        normals, offsets = [], []
-        if region > 0:
-            normals.append([1.0])
-            offsets.append(-self.breakpoints[region - 1])
-        if region < self.n_regions - 1:
-            normals.append([-1.0])
-            offsets.append(self.breakpoints[region])
-        return np.reshape(normals, (-1, 1)), np.array(offsets, dtype=np.float64)
+        if self.facets:
+            normals, offsets = self.facets[region]
+            return normals.copy(), offsets.copy()
+        return _ends(self.breakpoints, region)
+
+    def vertices(self, region: int) -> Array:
+        """The vertices of a region, (V, S): it is conv(vertices) + cone(rays) + span(lines).
+
+        A region with lines has no vertex; then these are the points of its smallest faces that are
+        orthogonal to the lines. Accuracy: see `polyhedron.vertices`.
+        """
+        return polyhedron.vertices(*self.halfspaces(region))
+
+    def rays(self, region: int) -> Array:
+        """The extreme directions of a region, of length 1, (W, S); none if it is bounded."""
+        return polyhedron.rays(self.halfspaces(region)[0])
+
+    def lines(self, region: int) -> Array:
+        """An orthonormal basis, (n, S), of the directions a region contains both ways."""
+        return polyhedron.lines(self.halfspaces(region)[0])
 
     def locate(self, Z: ArrayLike) -> NDArray[np.intp]:
-        """Index of the region of each point: Z (M, S) -> (M,); a breakpoint goes to its right."""
-        points = check_array(Z, "Z", (None, self.slopes.shape[2]))
-        return np.array([np.sum(self.breakpoints <= z[0]) for z in points], dtype=np.intp)
+        """Index of the region of each point: Z (M, S) -> (M,).
+
+        A point on a facet, within rounding, goes to the region entered by increasing z_1 (along it,
+        z_2, ...): a breakpoint to its right.
+        """
+        latent = self.slopes.shape[2]
+        points = check_array(Z, "Z", (None, latent))
+        if latent == 1:
+            return np.array([np.sum(self.breakpoints <= z[0]) for z in points], dtype=np.intp)
+        return np.array([self._region_of(z) for z in points], dtype=np.intp)
+
+    def _region_of(self, z: Array) -> int:
+        """The region of one point (S,), for S > 1."""
+        depths = np.empty(self.n_regions)
+        for region, (normals, offsets) in enumerate(self.facets):
+            lengths = np.linalg.norm(normals, axis=1)
+            heights = normals @ z + offsets
+            blur = ROUNDING * (lengths * np.linalg.norm(z) + np.abs(offsets))
+            inside = np.where(np.abs(heights) <= blur, _entered(normals, lengths), heights > 0)
+            if np.all(inside):
+                return region
+            depths[region] = np.min(heights / lengths)
+        # Rounding left the point in no region: the one it is least outside of.
+        return int(np.argmax(depths))
 
 
-def layer_derivatives(network: Network, code: Codes) -> list[Array]:
-    """The matrix W^l or D^l_ω of every layer on the region with this code [Sec. 2]."""
-    parts = network.split_code(code)
-    return [layer.derivative(part) for layer, part in zip(network.layers, parts, strict=True)]
-
-
-def up_to_layer_map(network: Network, code: Codes, layer: int) -> tuple[Array, Array]:
-    """A^{1→l}_ω (n, S) and b^{1→l}_ω (n,), the map from z to the output of `layer` [eq. 8].
-
-    A = M^l ... M^1 and b = Σ_i M^l ... M^{i+1} v^i over the layers i <= l, with M^i = W^i or D^i_ω.
-    `layer` = -1 is the identity; the last layer gives A_ω and b_ω of [eq. 2].
-    """
-    matrices = layer_derivatives(network, code)
-    latent = network.latent_dimension
-    slope, offset = np.eye(latent), np.zeros(latent)
-    for i in range(layer + 1):
-        slope = matrices[i] @ slope
-        offset = matrices[i] @ offset + network.layers[i].offset(network.sizes[i])
-    return slope, offset
-
-
-def region_map(network: Network, code: Codes) -> tuple[Array, Array]:
-    """A_ω (D, S) and b_ω (D,) of the region with this code [eq. 2]."""
-    return up_to_layer_map(network, code, len(network.layers) - 1)
-
-
-def code_halfspaces(network: Network, code: Codes) -> tuple[Array, Array]:
-    """Every half-space of the region with this code [Corollary 1, corrected].
-
-    The region is {z : q ⊙ (A^{1→l} z + b^{1→l}) > 0 for all l}; returns normals q ⊙ A (U, S) and
-    offsets q ⊙ b (U,). Units that vanish on the region (code 0) have zero rows and bound nothing.
-    The paper prints A z < -q ⊙ b, which is wrong where q = +1: see tests/test_errata.py.
-    """
+def _ends(breakpoints: Array, region: int) -> tuple[Array, Array]:
+    """The half-spaces of an interval, S = 1: normals (F, 1), offsets (F,)."""
     normals, offsets = [], []
-    for i, (layer, part) in enumerate(zip(network.layers, network.split_code(code), strict=True)):
-        if part.size:
-            cut_slope, cut_offset = layer.cuts(*up_to_layer_map(network, code, i - 1))
-            normals.append(part[:, None] * cut_slope)
-            offsets.append(part * cut_offset)
-    if not normals:
-        return np.empty((0, network.latent_dimension)), np.empty(0)
-    return np.concatenate(normals), np.concatenate(offsets)
+    if region > 0:
+        normals.append([1.0])
+        offsets.append(-breakpoints[region - 1])
+    if region < len(breakpoints):
+        normals.append([-1.0])
+        offsets.append(breakpoints[region])
+    return np.reshape(normals, (-1, 1)), np.array(offsets, dtype=np.float64)
 
 
-def code_towards(network: Network, z: Array, direction: Array) -> Codes:
-    """The code of the region entered from the point z (S,) along `direction` (S,).
-
-    A unit that is zero at z takes the sign it has just beyond, where its pre-activation follows the
-    directional derivative. So a facet on which several units vanish, of one layer or of several, is
-    crossed by all of them at once.
-    """
-    value, slope = z[None, :], direction[None, :, None]
-    value_bound, slope_bound = np.abs(value), np.abs(slope)
-    code: list[Codes] = []
-    for layer, size in zip(network.layers, network.sizes, strict=False):
-        part = np.empty((1, 0), dtype=np.int8)
-        if layer.n_codes(size) > 0:
-            cut_slope, cut_value = layer.cuts(slope, value)
-            sign = np.sign(np.where(np.abs(cut_value) > ROUNDING * value_bound, cut_value, 0.0))
-            moving = np.where(np.abs(cut_slope) > ROUNDING * slope_bound, cut_slope, 0.0)[:, :, 0]
-            part = np.where(sign != 0, sign, np.sign(moving)).astype(np.int8)
-            code.append(part[0])
-        slope, value = layer.propagate(part, slope, value)
-        slope_bound, value_bound = layer.bound(slope_bound, value_bound)
-    return np.concatenate(code) if code else np.empty(0, dtype=np.int8)
-
-
-def walk(network: Network, start: float, direction: float, max_regions: int) -> list[float]:
-    """The breakpoints met from `start` along the line, in order [Appendix A, for S = 1].
-
-    From each region its nearest half-space ahead is the facet; beyond it the code comes from the
-    network itself, not from flipping one sign. Raises ValueError past `max_regions`.
-    """
-    z, found = start, list[float]()
-    while True:
-        code = code_towards(network, np.array([z]), np.array([direction]))
-        step = _distance_to_facet(network, code, z, direction)
-        if not np.isfinite(step):
-            return found
-        z = z + direction * step
-        found.append(z)
-        if len(found) >= max_regions:
-            raise ValueError(
-                f"max_regions: the network has more than {max_regions} regions; "
-                "pass a larger max_regions to DGN"
-            )
-
-
-def _distance_to_facet(network: Network, code: Codes, z: float, direction: float) -> float:
-    """How far ahead of z the region with this code ends; infinity if it does not."""
-    normals, offsets = code_halfspaces(network, code)
-    nearest = np.inf
-    for normal, offset in zip(normals[:, 0], offsets, strict=True):
-        # Positive inside the region; it falls along the direction where the facet lies ahead. A
-        # unit that is already zero at z, within rounding, was crossed on the way in.
-        fall = -normal * direction
-        height = normal * z + offset
-        if fall > 0 and height > ROUNDING * (abs(normal * z) + abs(offset)):
-            nearest = min(nearest, height / fall)
-    return nearest
+def _entered(normals: Array, lengths: Array) -> NDArray[np.bool_]:
+    """Which half-spaces one enters from their boundary along (1, δ, δ², ...), δ -> 0: those whose
+    first entry that is not zero is positive."""
+    entries = np.where(np.abs(normals) > ROUNDING * lengths[:, None], normals, 0.0)
+    return np.array([row[np.nonzero(row)[0][0]] > 0 for row in entries], dtype=np.bool_)
 
 
 def partition(network: Network, max_regions: int) -> Partition:
     """Enumerate every region by walking over facets from z = 0 [Lemma 3, Appendix A].
 
-    Raises ValueError when there are more than `max_regions`, NotImplementedError for S > 1.
+    Raises ValueError when there are more than `max_regions`, and PartitionError where double
+    precision cannot tell the regions apart.
     """
-    if network.latent_dimension != 1:
-        raise NotImplementedError(
-            f"partition: latent dimension 1 only so far, the network has {network.latent_dimension}"
+    if network.latent_dimension == 1:
+        return _partition_of_line(network, max_regions)
+    visits = sorted(walk(network, max_regions), key=lambda visit: tuple(visit.code))
+    facets = []
+    for visit in visits:
+        normals = [facet.normal for facet in visit.facets]
+        offsets = [facet.offset for facet in visit.facets]
+        facets.append(
+            (np.reshape(normals, (-1, network.latent_dimension)), np.array(offsets, np.float64))
         )
-    right = walk(network, 0.0, 1.0, max_regions)
-    left = walk(network, 0.0, -1.0, max_regions)
+    codes = [visit.code for visit in visits]
+    return Partition(*_codes_and_maps(network, codes), np.empty(0), tuple(facets))
+
+
+def _partition_of_line(network: Network, max_regions: int) -> Partition:
+    """The partition for S = 1."""
+    right = walk_line(network, 0.0, 1.0, max_regions)
+    left = walk_line(network, 0.0, -1.0, max_regions)
     middle = [0.0] if _is_facet(network, 0.0) else []
     breakpoints = np.array([*reversed(left), *middle, *right])
-    if len(breakpoints) + 1 > max_regions:
-        raise ValueError(
-            f"max_regions: the network has more than {max_regions} regions; "
-            "pass a larger max_regions to DGN"
-        )
+    check_limit(len(breakpoints) + 1, max_regions)
     codes = [code_towards(network, np.array([z]), np.ones(1)) for z in breakpoints]
     far_left = breakpoints[0] if breakpoints.size else 0.0
     codes.insert(0, code_towards(network, np.array([far_left]), -np.ones(1)))
+    return Partition(*_codes_and_maps(network, codes), breakpoints)
+
+
+def _codes_and_maps(network: Network, codes: list[Codes]) -> tuple[Codes, Array, Array]:
+    """Region codes (R, U) with A_ω (R, D, S) and b_ω (R, D) [eq. 2]."""
     maps = [region_map(network, code) for code in codes]
-    return Partition(
+    return (
         np.array(codes, dtype=np.int8).reshape(len(codes), -1),
         np.array([slope for slope, _ in maps]),
         np.array([offset for _, offset in maps]),
-        breakpoints,
     )
 
 
 def _is_facet(network: Network, z: float) -> bool:
-    """Whether the code changes at the point z."""
+    """Whether the code changes at the point z, S = 1."""
     point, ahead = np.array([z]), np.ones(1)
     return not np.array_equal(
         code_towards(network, point, ahead), code_towards(network, point, -ahead)

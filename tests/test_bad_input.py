@@ -263,7 +263,7 @@ SHAPES = [
     ("unknown value", "values", lambda impl: network().with_parameters({"1.bias": [1.0]})),
     ("unknown value of a DGN", "values", lambda impl: dgn(impl).with_parameters({"mean": [1.0]})),
     ("no layers", "layers", lambda impl: Network([])),
-    ("layers that do not fit", "layers", lambda impl: Network([Dense([[1.0]], [0.0]), two_in()])),
+    ("layers that do not fit", "layers[1]", lambda impl: Network([Dense([[1]], [0]), two_in()])),
     ("layers None", "layers", lambda impl: Network(None)),
     ("one layer, no list", "layers", lambda impl: Network(Dense([[1.0]], [0.0]))),
     ("first layer no Dense", "layers[0]", lambda impl: Network([ReLU(), two_in()])),

@@ -8,7 +8,7 @@ import pytest
 
 import fast
 import reference
-from oracle.exact_partition import layers_of
+from oracle.exact_layers import layers_of
 from oracle.one_dimension import exact_values
 from reference import Dense, LeakyReLU, Network, ReLU
 from reference.partition import code_halfspaces

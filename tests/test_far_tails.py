@@ -7,7 +7,7 @@ import fast
 import fast.distributions
 import reference
 import reference.distributions
-from oracle.exact_partition import layers_of
+from oracle.exact_layers import layers_of
 from oracle.one_dimension import exact_values
 from reference import Dense, LeakyReLU, Network, ReLU
 

@@ -79,7 +79,8 @@ def reached(start):
 
 def test_the_model_definition_knows_no_probability():
     """What fast takes from reference leads to layers and checks of arguments, and no further."""
-    assert reached("reference.network") == {"reference.layers", "reference.validation"}
+    parts = {"from_torch", "layers", "max_pool", "spatial", "validation", "windows"}
+    assert reached("reference.network") == {f"reference.{part}" for part in parts}
 
 
 @pytest.mark.parametrize("package", ["reference", "fast", "oracle"])

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from decoders import decoders
 
 import fast
 import reference
-from reference import Abs, Dense, LeakyReLU, Network, ReLU
+from reference import Abs, Conv2d, Dense, LeakyReLU, Network, ReLU
 
 
 def covariance(structure, dimension, rng):
@@ -77,9 +78,12 @@ def case(seed):
 
 
 def block_names(dgn):
-    """Each parameter by itself, and each layer's two jointly."""
-    dense = [i for i, layer in enumerate(dgn.network.layers) if isinstance(layer, Dense)]
-    return [*dgn.parameters(), *map(str, dense)]
+    """Each parameter by itself that has an update, and each layer's two jointly."""
+    layers = dgn.network.layers
+    dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
+    convolved = tuple(f"{i}." for i, layer in enumerate(layers) if isinstance(layer, Conv2d))
+    alone = [name for name in dgn.parameters() if not name.startswith(convolved)]
+    return [*alone, *map(str, dense)]
 
 
 def entries(dgn, name):
@@ -97,8 +101,11 @@ def test_update_maximises_the_surrogate(impl, seed):
     vanish and for a covariance are of the order of the step times the fall.
     """
     network, cov_x, X, rng = case(seed)
-    X = X[:10] if impl is reference else X
-    start = impl.DGN(network, cov_x, 1.3)
+    check_updates(impl, impl.DGN(network, cov_x, 1.3), X[:10] if impl is reference else X, rng)
+
+
+def check_updates(impl, start, X, rng):
+    """No perturbation of the update of any block raises the surrogate."""
     statistics, surrogate = start.statistics(X), Surrogate(start, X)
     at_start = surrogate(start)
     for name in block_names(start):
@@ -116,6 +123,42 @@ def test_update_maximises_the_surrogate(impl, seed):
                 assert max(ends) <= best + rounding, (name, key)
                 fall = max(best - ends[0], best - ends[1])
                 assert abs(ends[0] - ends[1]) <= 0.05 * fall + 2 * rounding, (name, key)
+
+
+@pytest.mark.parametrize("structure", ["scalar", "diagonal", "full"])
+@pytest.mark.parametrize("name", decoders())
+def test_update_before_layers_on_images(impl, name, structure):
+    """The same for the Dense layers where convolutions and pools follow them."""
+    network, rng = decoders()[name], np.random.default_rng(6)
+    start = impl.DGN(network, covariance(structure, network.observed_dimension, rng), 1.3)
+    n = network.observed_dimension + 6 if structure == "full" else 8
+    X = start.rvs(n, rng) + 0.3 * rng.standard_normal((n, network.observed_dimension))
+    check_updates(impl, start, X, rng)
+
+
+@pytest.mark.parametrize("name", decoders())
+def test_implementations_agree_on_layers_on_images(name):
+    network = decoders()[name]
+    slow, quick = reference.DGN(network, 0.2, 1.3), fast.DGN(network, 0.2, 1.3)
+    X = quick.rvs(8, 0)
+    surrogate = Surrogate(slow, X)
+    a = surrogate(reference.m_step(slow, slow.statistics(X), damping=0.7))
+    b = surrogate(fast.m_step(quick, quick.statistics(X), damping=0.7))
+    assert a == pytest.approx(b, rel=1e-9, abs=1e-9)
+
+
+def test_convolutions_stay_as_they_are(impl):
+    """By default every Dense layer and covariance moves, and no kernel; to name one is an error."""
+    network = decoders()["Dense after convolution"]
+    dgn = impl.DGN(network, 0.2)
+    X = dgn.rvs(10, 0)
+    statistics = dgn.statistics(X)
+    updated = impl.m_step(dgn, statistics).parameters()
+    for name, value in dgn.parameters().items():
+        assert np.array_equal(updated[name], value) == name.startswith("4."), name
+    for name in ("4.weight", "4.bias", "4"):
+        with pytest.raises(ValueError, match=f"parameters: '{name}' is of a Conv2d"):
+            impl.m_step(dgn, statistics, [name])
 
 
 @pytest.mark.parametrize("seed", range(18))

@@ -147,7 +147,7 @@ def test_propagate_is_the_derivative_and_offset(layer):
     got_slopes, got_offsets = layer.propagate(codes, slopes, offsets)
     for r, code in enumerate(codes):
         matrix = layer.derivative(code)
-        assert matrix.shape == (layer.output_size(4), 4)
+        assert matrix.shape == (*layer.output_shape((4,)), 4)
         np.testing.assert_allclose(got_slopes[r], matrix @ slopes[r], atol=20 * EPS)
         expected = matrix @ offsets[r] + layer.offset(4)
         np.testing.assert_allclose(got_offsets[r], expected, atol=20 * EPS)
@@ -157,7 +157,7 @@ def test_propagate_is_the_derivative_and_offset(layer):
 def test_pull_back_is_the_transpose(layer):
     """pull_back = rows @ derivative(code) on every region."""
     codes = codes_for(layer, 4, 6)
-    rows = np.random.default_rng(4).standard_normal((6, 5, layer.output_size(4)))
+    rows = np.random.default_rng(4).standard_normal((6, 5, *layer.output_shape((4,))))
     pulled = layer.pull_back(codes, rows)
     for r, code in enumerate(codes):
         np.testing.assert_allclose(pulled[r], rows[r] @ layer.derivative(code), atol=20 * EPS)
@@ -179,7 +179,7 @@ def test_bound_bounds_the_terms(layer):
     """bound() of |input| is at least the sum of the magnitudes of the terms of propagate()."""
     slopes, offsets = affine_input(4, 6)
     codes = codes_for(layer, 4, len(slopes))
-    slope_bound, offset_bound = layer.bound(np.abs(slopes), np.abs(offsets))
+    slope_bound, offset_bound = layer.bound(codes, np.abs(slopes), np.abs(offsets))
     for r, code in enumerate(codes):
         matrix = np.abs(layer.derivative(code))
         floor = matrix @ np.abs(slopes[r])

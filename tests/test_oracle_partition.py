@@ -1,13 +1,31 @@
 """The exact partition: counts known from combinatorics, and degenerate networks."""
 
+import itertools
+import math
 from fractions import Fraction
+from math import comb
 
 import numpy as np
 import pytest
 
 from oracle.architectures import random_case
-from oracle.exact_partition import exact_partition, layers_of
-from reference import Abs, Dense, LeakyReLU, Network, ReLU
+from oracle.crosscheck import network_from
+from oracle.exact_layers import layers_of
+from oracle.exact_partition import exact_partition
+from oracle.exact_regions import certify, code_at, exact_regions
+from oracle.random_networks import random_network
+from reference import (
+    Abs,
+    AvgPool,
+    Conv2d,
+    Dense,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    ReLU,
+    Reshape,
+    Upsample,
+)
 
 
 def folding(k):
@@ -164,3 +182,129 @@ def test_bad_layers(layers):
     """Layers the oracle cannot read are named."""
     with pytest.raises(ValueError, match="layers"):
         exact_partition(layers)
+
+
+# Any latent dimension
+
+
+def plain(normals, offsets, eta=0.0):
+    """Layers with one arrangement of hyperplanes."""
+    return (("dense", np.array(normals, float), np.array(offsets, float)), ("slope", eta))
+
+
+def differences(n):
+    """z_i - z_j for all i < j."""
+    return [np.eye(n)[i] - np.eye(n)[j] for i, j in itertools.combinations(range(n), 2)]
+
+
+@pytest.mark.parametrize(("dimension", "n"), [(1, 6), (2, 3), (2, 8), (3, 2), (3, 7), (4, 6)])
+def test_generic_and_central_arrangements(dimension, n):
+    """Σ_{i<=S} C(n, i) regions; through one point 2 Σ_{i<S} C(n - 1, i)."""
+    rng = np.random.default_rng([61, dimension, n])
+    normals = rng.standard_normal((n, dimension))
+    found = exact_regions(plain(normals, rng.standard_normal(n)))
+    assert len(found) == sum(comb(n, i) for i in range(dimension + 1))
+    central = exact_regions(plain(normals, np.zeros(n)))
+    assert len(central) == 2 * sum(comb(n - 1, i) for i in range(dimension))
+
+
+def test_braid_shi_and_catalan_arrangements():
+    """n!, (n + 1)^(n - 1) and n! C_n regions, with and without the line they all contain."""
+    for n in (2, 3, 4):
+        rows = differences(n)
+        for kept in (np.eye(n), np.eye(n)[:, 1:]):  # all of R^n, or z_1 = 0
+            normals = np.array(rows) @ kept
+            shi = np.repeat([0.0, -1.0], len(rows))
+            catalan = np.repeat([0.0, -1.0, 1.0], len(rows))
+            braid = exact_regions(plain(normals, np.zeros(len(rows))))
+            assert len(braid) == math.factorial(n)
+            assert len(exact_regions(plain(np.tile(normals, (2, 1)), shi))) == (n + 1) ** (n - 1)
+            count = math.factorial(n) * comb(2 * n, n) // (n + 1)
+            assert len(exact_regions(plain(np.tile(normals, (3, 1)), catalan))) == count
+
+
+def test_max_pooling_against_evaluation():
+    """Every code seen at a rational point of a grid is there, and every region has its own."""
+    rng = np.random.default_rng(62)
+    layers = (
+        ("dense", rng.integers(-3, 4, (6, 2)).astype(float), rng.integers(-3, 4, 6).astype(float)),
+        ("max", [[0, 1, 2], [3, 4, 5], [0, 5]]),
+        ("dense", rng.integers(-3, 4, (2, 3)).astype(float), np.array([0.5, -1.0])),
+        ("max", [[0, 1]]),
+    )
+    codes = {region.code for region in exact_regions(layers)}
+    grid = [Fraction(2 * i + 1, 7) for i in range(-40, 40)]
+    # A step along a generic direction keeps off the boundaries.
+    step = [Fraction(1), Fraction(1, 1000003)]
+    seen = {code_at(layers, (x, y), step) for x in grid for y in grid}
+    assert seen <= codes
+    assert len(seen) > 0.7 * len(codes)
+    assert all(code_at(layers, r.cone.inner_point(), None) == r.code for r in exact_regions(layers))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_recursion_is_certified(seed):
+    """What the recursion finds, the argument by facets accepts; without one region, it does not."""
+    layers = layers_of(network_from(random_network(200 + seed).layers))
+    regions = exact_regions(layers)
+    codes = [region.code for region in regions]
+    assert certify(layers, codes).holds
+    if len(codes) > 1:
+        lost = codes[len(codes) // 2]
+        assert certify(layers, [code for code in codes if code != lost]).missing == [lost]
+
+
+def test_maps_are_the_network_exactly():
+    """A_ω z + b_ω is what the network computes, as fractions."""
+    layers = (
+        ("dense", np.array([[0.1, 0.7], [-0.3, 0.2], [1.1, -0.9]]), np.array([0.1, 0.2, 0.3])),
+        ("slope", 0.1),
+        ("dense", np.array([[0.3, 0.1, -0.7], [0.9, 0.4, 0.2]]), np.array([0.7, -0.1])),
+        ("max", [[0, 1]]),
+    )
+    for region in exact_regions(layers):
+        z = list(region.cone.inner_point())
+        first = [
+            sum((Fraction(float(w)) * x for w, x in zip(row, z, strict=True)), Fraction(float(b)))
+            for row, b in zip(layers[0][1], layers[0][2], strict=True)
+        ]
+        hidden = [h if h > 0 else Fraction(0.1) * h for h in first]
+        outputs = [
+            sum((Fraction(float(w)) * h for w, h in zip(row, hidden, strict=True)), Fraction(b))
+            for row, b in zip(layers[2][1], map(float, layers[2][2]), strict=True)
+        ]
+        assert region.map_at(z) == [max(outputs)]
+
+
+def test_thickness():
+    """A strip 2^-50 wide is that thin; a quadrant is not thin."""
+    strip = plain([[1.0, 0.0], [1.0, 0.0]], [0.0, -(2.0**-50)])
+    thin = sorted(region.cone.thickness() for region in exact_regions(strip))
+    assert 0 < thin[0] < 2.0**-50
+    assert thin[1] > 0.1
+    assert all(r.cone.thickness() > 0.3 for r in exact_regions(plain(np.eye(2), [0.0, 0.0])))
+
+
+def test_spatial_layers_are_read_from_their_definition():
+    """Matrices written out by the oracle compute what the layers compute."""
+    normal = np.random.default_rng(63).standard_normal
+    network = Network(
+        [
+            Dense(normal((12, 2)), normal(12)),
+            Reshape((2, 2, 3)),
+            Conv2d(normal((3, 2, 2, 3)), normal(3), (1, 2), (1, 1)),
+            Upsample((1, 2)),
+            AvgPool((2, 2), 1, 1),
+            MaxPool((2, 3), 2, 1),
+            MaxPool(channels=3),
+        ]
+    )
+    layers = layers_of(network)
+    z = np.array([0.3, -1.2])
+    values = z
+    for kind, *parts in layers:
+        if kind == "dense":
+            values = parts[0] @ values + parts[1]
+        else:
+            values = np.array([max(values[c] for c in window) for window in parts[0]])
+    np.testing.assert_allclose(values, network(z[None])[0], rtol=1e-13)

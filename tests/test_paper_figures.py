@@ -16,8 +16,17 @@ from matplotlib.figure import Figure
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from fast import DGN, Dense, Network, fit_em
-from paper_figures import command, compute_3, compute_6, compute_7, cosine, digits, sources
+from fast import DGN, Dense, LeakyReLU, Network, fit_em
+from paper_figures import (
+    command,
+    compute_1,
+    compute_3,
+    compute_6,
+    compute_7,
+    cosine,
+    digits,
+    sources,
+)
 from paper_figures.catalogue import FIGURES
 from paper_figures.curves import held, last_values, median_curve, ranking
 from paper_figures.em_runs import Training
@@ -44,8 +53,8 @@ def brief(monkeypatch):
 @pytest.fixture
 def counted(monkeypatch):
     """How often each figure has been computed."""
-    counts = {3: 0, 6: 0, 7: 0}
-    for number, module in ((3, compute_3), (6, compute_6), (7, compute_7)):
+    counts = {1: 0, 3: 0, 6: 0, 7: 0}
+    for number, module in ((1, compute_1), (3, compute_3), (6, compute_6), (7, compute_7)):
 
         def compute(options, number=number, original=module.compute):
             counts[number] += 1
@@ -57,9 +66,11 @@ def counted(monkeypatch):
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Blank pictures and a coarse grid, for tests that ask only whether something is computed."""
+    """Blank pictures, a coarse grid and few regions, for tests that ask only whether something is
+    computed."""
+    monkeypatch.setattr(compute_1, "_WIDTHS", [2, 2, 2])
     monkeypatch.setattr(compute_3, "_QUICK_GRID", 12)
-    for number in (3, 6, 7):
+    for number in (1, 3, 6, 7):
         module = importlib.import_module(f"paper_figures.draw_{number}")
         monkeypatch.setattr(module, "draw", lambda numbers: Figure(figsize=(1, 1)))
 
@@ -68,7 +79,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "part"),
         [
-            (["4"], "no figure '4'; there are 3, 6, 7"),
+            (["4"], "no figure '4'; there are 1, 3, 6, 7"),
             (["three"], "no figure 'three'"),
             (["3", "--seeds", "0"], "at least 1, got '0'"),
             (["3", "--seeds", "-2"], "--seeds"),
@@ -107,7 +118,8 @@ class TestCommand:
     def test_list_names_every_figure_and_writes_nothing(self, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
         assert run("list") == 0
-        assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["3", "6", "7"]
+        numbers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+        assert numbers == ["1", "3", "6", "7"]
         assert not list(tmp_path.iterdir())
 
     def test_it_starts_as_a_module_and_is_silent_on_stdout_when_it_fails(self):
@@ -124,6 +136,23 @@ class TestCommand:
 
 
 class TestFigures:
+    def test_figure_1_end_to_end(self, tmp_path):
+        assert run(1, "--out", tmp_path) == 0
+        assert sorted(p.name for p in tmp_path.iterdir()) == [f"figure_1{s}" for s in SUFFIXES]
+        results = json.loads((tmp_path / "figure_1.json").read_text())["results"]
+        assert sum(results["regions_by_ring"]) == results["n_regions"]
+        assert results["regions_by_ring"][:2] == [1, results["facets_of_the_start"]]
+
+    def test_figure_1_polygons_cover_the_window_once(self):
+        numbers = compute_1.compute(Options())
+        area = 0.0
+        for corners in np.split(numbers["corners"], numbers["ends"][:-1]):
+            x, y = corners.T
+            area += 0.5 * abs(x @ np.roll(y, -1) - y @ np.roll(x, -1))
+        assert area == pytest.approx((2 * numbers["window"]) ** 2, rel=1e-12)
+        fastest = DGN(Network.random(compute_1._WIDTHS, LeakyReLU(0.1), compute_1._SEED), 1.0)
+        assert len(numbers["rings"]) == fastest.partition().n_regions
+
     def test_figure_3_end_to_end(self, tmp_path, capsys):
         assert run(3, "--out", tmp_path / "new") == 0
         written = sorted((tmp_path / "new").iterdir())
@@ -167,7 +196,7 @@ class TestCache:
     def test_a_second_run_computes_nothing(self, brief, counted, undrawn, tmp_path):
         run("--seeds", 1, "--out", tmp_path)
         run("--seeds", 1, "--out", tmp_path)
-        assert counted == {3: 1, 6: 1, 7: 1}
+        assert counted == {1: 1, 3: 1, 6: 1, 7: 1}
 
     def test_a_second_run_draws_the_same_to_the_last_byte(self, tmp_path):
         run(3, "--out", tmp_path)
@@ -182,7 +211,7 @@ class TestCache:
         run(3, 6, "--seeds", 1, "--out", tmp_path)
         (tmp_path / f"figure_3{suffix}").unlink()
         run(3, 6, "--seeds", 1, "--out", tmp_path)
-        assert counted == {3: 2, 6: 1, 7: 0}
+        assert counted == {1: 0, 3: 2, 6: 1, 7: 0}
 
     def test_a_deleted_picture_is_drawn_again_from_the_numbers(self, counted, undrawn, tmp_path):
         run(3, "--out", tmp_path)
@@ -196,7 +225,7 @@ class TestCache:
     ):
         run(3, 6, "--seeds", 1, "--out", tmp_path)
         run(3, 6, "--seeds", 2, "--out", tmp_path)
-        assert counted == {3: 1, 6: 2, 7: 0}
+        assert counted == {1: 0, 3: 1, 6: 2, 7: 0}
 
     def test_changed_code_recomputes(self, counted, undrawn, tmp_path, monkeypatch):
         run(3, "--out", tmp_path)
@@ -265,13 +294,17 @@ class TestWholeFiles:
 
 class TestSources:
     @pytest.mark.parametrize("figure", FIGURES.values(), ids=lambda figure: figure.name)
-    def test_the_fingerprint_covers_the_model_all_of_fast_and_nothing_that_draws(self, figure):
+    def test_the_fingerprint_covers_all_that_computes_and_nothing_that_draws(self, figure):
         names = {
             p.relative_to(sources.ROOT).as_posix()
             for p in sources.source_files(figure.compute_module)
         }
         assert {"reference/network.py", "reference/layers.py"} <= names
-        assert {f"fast/{path.name}" for path in (sources.ROOT / "fast").glob("*.py")} <= names
+        if figure.number == 1:
+            assert {"reference/walk.py", "reference/regions.py", "reference/polyhedron.py"} <= names
+        else:
+            package = (sources.ROOT / "fast").glob("*.py")
+            assert {f"fast/{path.name}" for path in package} <= names
         assert f"paper_figures/compute_{figure.number}.py" in names
         assert not any("draw" in name or "style" in name for name in names)
 

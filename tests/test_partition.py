@@ -416,12 +416,3 @@ def test_max_regions_raises_before_memory_is_spent(impl):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200_000 + 4_000 * limit
-
-
-def test_two_latent_dimensions_are_refused(impl):
-    """S = 2 is named as not implemented."""
-    network = Network.random([2, 3, 2], ReLU(), 0)
-    with pytest.raises(NotImplementedError, match=r"latent dimension 1 only.* 2"):
-        partition(impl, network)
-    with pytest.raises(NotImplementedError, match=r"latent dimension 1 only.* 2"):
-        impl.DGN(network, 1.0).logpdf(np.zeros((1, 2)))

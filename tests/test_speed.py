@@ -12,7 +12,8 @@ from scipy.special import log_ndtr
 
 import fast
 import reference
-from fast import LeakyReLU, Network
+from fast import LeakyReLU, Network, ReLU
+from reference.walk import region_ball, region_facets
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +70,52 @@ def test_fast_against_special_functions(benchmark, model):
     ratio = quick / bare
     benchmark.extra_info["times two log_ndtr a pair"] = round(ratio, 2)
     assert ratio <= 8
+
+
+def partition(impl, network):
+    """All regions with their maps, facets and corners."""
+    return impl.DGN(network, 1.0).partition()
+
+
+@pytest.mark.benchmark(group="enumeration of all regions, maps and facets included")
+@pytest.mark.parametrize(
+    "widths",
+    [
+        [2, 24, 24, 3],
+        [2, 128, 128, 3],
+        [3, 9, 9, 3],
+        [3, 32, 32, 3],
+        pytest.param([3, 62, 62, 3], marks=pytest.mark.deep),
+        pytest.param([2, 400, 400, 3], marks=pytest.mark.deep),
+    ],
+    ids=str,
+)
+def test_enumeration(benchmark, widths):
+    """Regions a second, for the record: nothing fails on a wall-clock time."""
+    network = Network.random(widths, ReLU(), 0)
+    found = benchmark.pedantic(partition, (fast, network), rounds=3, warmup_rounds=1)
+    benchmark.extra_info["regions"] = found.n_regions
+    benchmark.extra_info["regions a second"] = round(found.n_regions / benchmark.stats["min"])
+    assert found.n_regions > 500
+
+
+@pytest.mark.benchmark(group="enumeration of all regions, maps and facets included")
+def test_enumeration_against_reference(benchmark):
+    """At least 500 times the reference's regions a second on [2, 16, 16, 3].
+
+    Of the reference only the linear programs are timed, on some of the regions: all else it does
+    comes on top.
+    """
+    network = Network.random([2, 16, 16, 3], ReLU(), 0)
+    found = benchmark.pedantic(partition, (fast, network), rounds=10, warmup_rounds=2)
+    sample = found.codes[:: found.n_regions // 8]
+    origin = np.zeros(2)
+
+    def linear_programs():
+        for code in sample:
+            region_facets(network, code, *region_ball(network, code, origin))
+
+    quick, slow = best_times([lambda: partition(fast, network), linear_programs], 3)
+    ratio = (slow / len(sample)) / (quick / found.n_regions)
+    benchmark.extra_info["times faster than reference"] = round(ratio)
+    assert ratio >= 500

@@ -1,0 +1,155 @@
+"""What is known at the vertices of a subdivision: places, and a layer's values with their errors.
+
+On the cells of the layers before, a layer's pre-activations are affine; so their values at the
+vertices are all that is needed to cut the cells, and at a new vertex they follow from those at the
+ends of its edge.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fast.complex import Cut, Indices, Mask
+from fast.growing import Columns, Rows
+from reference.network import Array, Layer
+
+# A sum of n rounded terms errs by about sqrt(n) ε times the sum of their magnitudes; 16 covers
+# widths of hundreds. Below it a number cannot be told from zero.
+ROUNDING = 16 * np.finfo(np.float64).eps
+Bounds = NDArray[np.float32]
+
+
+class Vertices:
+    """Points, and directions at infinity, with the values of a layer's units at each.
+
+    The value at a direction is the derivative that way, far out. Arrays are views, valid until the
+    next `add`. The units in turn to cut are kept aside, unit by unit, between `open` and `close`:
+    a column of a large matrix is slow to read.
+    """
+
+    def __init__(self, points: Mask, positions: Array) -> None:
+        """points (V,): False for a direction; positions (V, S)."""
+        self._points, self._positions = Columns(points), Rows(positions)
+        self._sizes = Columns(np.max(np.abs(positions), axis=1))
+        self._gains = np.ones(positions.shape[1])
+        self.set_values(positions.copy(), np.zeros(positions.shape))
+
+    def set_values(self, values: Array, errors: Array | Bounds) -> None:
+        """Replace the units and their values, (V, n) each. Errors are kept in single precision."""
+        self._values, self._errors = Rows(values), Rows(errors.astype(np.float32, copy=False))
+        self._first = 0
+
+    @property
+    def points(self) -> Mask:
+        """Which vertices are points, (V,)."""
+        return self._points.array
+
+    @property
+    def positions(self) -> Array:
+        """Coordinates of the points, and directions, (V, S)."""
+        return self._positions.array
+
+    @property
+    def values(self) -> Array:
+        """The values of the layer's units, (V, n)."""
+        return self._values.array
+
+    @property
+    def errors(self) -> Bounds:
+        """How far from true rounding may have left the values, (V, n)."""
+        return self._errors.array
+
+    def open(self, units: Indices, last: bool) -> None:
+        """Set some units aside for cutting. last: no unit before the first of them, nor any layer
+        after this, needs the values: they are not kept up any longer."""
+        self._units = units
+        self._open_values = Columns(self.values[:, units].T.copy())
+        self._open_errors = Columns(self.errors[:, units].T.copy())
+        self._first = int(units[0]) if last else 0
+
+    def close(self) -> None:
+        """Put the units back."""
+        self.values[:, self._units] = self._open_values.array.T
+
+    @property
+    def open_values(self) -> Array:
+        """The values of the units set aside, (units, V); to be changed in place."""
+        return self._open_values.array
+
+    @property
+    def open_errors(self) -> Bounds:
+        """Their errors, (units, V)."""
+        return self._open_errors.array
+
+    def tolerance(self, unit: int) -> Array:
+        """What rounding alone makes of one unit's values in the last layer, (V,)."""
+        return np.asarray(ROUNDING * self._gains[unit] * self._sizes.array)
+
+    def pass_affine(self, layer: Layer) -> None:
+        """Go on to the values after a layer without codes; directions do without its bias."""
+        code, origin = np.empty(0, dtype=np.int8), np.zeros(self.values.shape[1])
+        values, offset = layer.propagate(code, self.values.T, origin)
+        magnitudes, size = layer.bound(code, np.abs(self.values.T), origin)
+        carried, _ = layer.bound(code, self.errors.T.astype(np.float64), origin)
+        values, magnitudes = np.ascontiguousarray(values.T), magnitudes.T
+        values[self.points] += offset
+        errors = magnitudes + size * self.points[:, None]
+        errors *= ROUNDING
+        errors += carried.T
+        # |W h + v| <= (|W| 1 + |v|) max(|h|, 1)
+        self._sizes = Columns(np.maximum(np.max(np.abs(self.values), axis=1), self.points))
+        gains, _ = layer.bound(code, np.ones((len(origin), 1)), origin)
+        self._gains = gains[:, 0] + size
+        self.set_values(values, errors)
+
+    def add(self, cut: Cut, function: Array, tolerance: Array) -> None:
+        """Append the vertices of a cut, at the zeros of the function with these values (V,).
+
+        tolerance (V,): the function's own rounding, which blurs a new vertex along its edge.
+        """
+        high, low = function[cut.above], -function[cut.below]
+        above_is_point, below_is_point = self.points[cut.above], self.points[cut.below]
+        # Between two points or two directions the weights sum to one; a point that goes off in a
+        # direction keeps weight one.
+        alike = above_is_point == below_is_point
+        a = np.where(alike, low / (high + low), np.where(above_is_point, 1.0, low / high))
+        b = np.where(alike, high / (high + low), np.where(above_is_point, high / low, 1.0))
+        points = above_is_point | below_is_point
+        positions = _mix(a, self.positions[cut.above], b, self.positions[cut.below])
+        scale = np.where(points, 1.0, np.max(np.abs(positions), axis=1))
+        a, b = a / scale, b / scale
+        # The values change along the edge as the function does: this much as it falls by one.
+        above = self.values[cut.above, self._first :]
+        below = self.values[cut.below, self._first :]
+        moves_above, moves_below = alike | ~above_is_point, alike | ~below_is_point
+        fall = moves_above * high + moves_below * low
+        blur = (a * tolerance[cut.above] + b * tolerance[cut.below]) / fall
+        errors = _mix(
+            a.astype(np.float32),
+            self.errors[cut.above, self._first :],
+            b.astype(np.float32),
+            self.errors[cut.below, self._first :],
+        )
+        errors += np.abs(_mix(blur * moves_above, above, -blur * moves_below, below))
+        units = self._units - self._first
+        self._open_values.append(
+            a * self.open_values[:, cut.above] + b * self.open_values[:, cut.below]
+        )
+        self._open_errors.append(errors[:, units].T)
+        self._values.append(_mix(a, above, b, below))
+        self._errors.append(errors)
+        self._sizes.append(a * self._sizes.array[cut.above] + b * self._sizes.array[cut.below])
+        self._points.append(points)
+        self._positions.append(positions / scale[:, None])
+
+
+def _mix(
+    a: NDArray[Any], above: NDArray[Any], b: NDArray[Any], below: NDArray[Any]
+) -> NDArray[Any]:
+    """Weighted sums of pairs of rows."""
+    mixed: NDArray[Any] = a[:, None] * above
+    mixed += b[:, None] * below
+    return mixed

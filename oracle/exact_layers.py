@@ -1,0 +1,116 @@
+"""What a network's layers are, as data the oracle computes with: matrices and windows.
+
+Layers that are linear become one matrix, written out entry by entry from the definition of the
+operation; so nothing of how the implementations compute them is shared.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: ("dense", weight, bias); ("slope", η) for an activation max(h, 0) + η min(h, 0); ("max", windows)
+#: for max-pooling, each window the flat indices of its candidates by channel, row, column.
+LayerSpec = tuple[Any, ...]
+Array = NDArray[np.float64]
+Shape = tuple[int, ...]
+
+
+def layers_of(network: Any) -> tuple[LayerSpec, ...]:
+    """The layers of any object with `.layers`, known by the names of their classes and attributes.
+
+    Raises ValueError on a layer of another kind. Guarded by tests/test_oracle_partition.py.
+    """
+    specs: list[LayerSpec] = []
+    for i, layer in enumerate(network.layers):
+        kind = type(layer).__name__
+        if kind == "Conv2d":
+            specs.append(("dense", *_convolution(layer)))
+        elif kind in ("Upsample", "AvgPool"):
+            matrix = _upsampling(layer) if kind == "Upsample" else _averages(layer)
+            specs.append(("dense", matrix, np.zeros(len(matrix))))
+        elif kind == "MaxPool":
+            specs.append(("max", _windows(layer)))
+        elif kind in ("Flatten", "Reshape"):
+            continue
+        elif hasattr(layer, "weight"):
+            specs.append(("dense", np.array(layer.weight), np.array(layer.bias)))
+        elif hasattr(layer, "slope"):
+            specs.append(("slope", float(layer.slope)))
+        else:
+            raise ValueError(f"network: layer {i} is of a kind the oracle does not know: {layer!r}")
+    return tuple(specs)
+
+
+def _flat(shape: Shape, channel: int, row: int, column: int) -> int:
+    return (channel * shape[1] + row) * shape[2] + column
+
+
+def _inside(shape: Shape, row: int, column: int) -> bool:
+    return 0 <= row < shape[1] and 0 <= column < shape[2]
+
+
+def _windows_of(layer: Any, kernel: tuple[int, int], shape: Shape) -> tuple[list[Any], int, int]:
+    """For each place of a sliding kernel the (row, column, kernel row, kernel column) under it that
+    are not padding; and the number of places down and across."""
+    down, across = (
+        (shape[1 + axis] + 2 * layer.padding[axis] - kernel[axis]) // layer.stride[axis] + 1
+        for axis in (0, 1)
+    )
+    places = []
+    for y, x in product(range(down), range(across)):
+        top, left = y * layer.stride[0] - layer.padding[0], x * layer.stride[1] - layer.padding[1]
+        under = product(range(kernel[0]), range(kernel[1]))
+        pixels = [(top + i, left + j, i, j) for i, j in under]
+        places.append([pixel for pixel in pixels if _inside(shape, pixel[0], pixel[1])])
+    return places, down, across
+
+
+def _convolution(layer: Any) -> tuple[Array, Array]:
+    """The matrix and offset of a convolution: a row for every output channel and place."""
+    shape, weight = layer.input_shape, np.array(layer.weight)
+    outputs, channels, *kernel = weight.shape
+    places, down, across = _windows_of(layer, (kernel[0], kernel[1]), shape)
+    matrix = np.zeros((outputs * down * across, int(np.prod(shape))))
+    for o, (p, under), c in product(range(outputs), enumerate(places), range(channels)):
+        for row, column, i, j in under:
+            matrix[o * down * across + p, _flat(shape, c, row, column)] = weight[o, c, i, j]
+    return matrix, np.repeat(np.array(layer.bias), down * across)
+
+
+def _upsampling(layer: Any) -> Array:
+    """The matrix that repeats every pixel of every channel."""
+    shape, (down, across) = layer.input_shape, layer.factor
+    pixels = product(range(shape[0]), range(shape[1] * down), range(shape[2] * across))
+    rows = [_flat(shape, c, y // down, x // across) for c, y, x in pixels]
+    return np.eye(int(np.prod(shape)))[rows]
+
+
+def _averages(layer: Any) -> Array:
+    """The matrix of means over windows; padding counts as zeros."""
+    shape, kernel = layer.input_shape, tuple(layer.kernel_size)
+    places, down, across = _windows_of(layer, kernel, shape)
+    matrix = np.zeros((shape[0] * down * across, int(np.prod(shape))))
+    for c, (p, under) in product(range(shape[0]), enumerate(places)):
+        for row, column, _, _ in under:
+            matrix[c * down * across + p, _flat(shape, c, row, column)] = 1.0 / np.prod(kernel)
+    return matrix
+
+
+def _windows(layer: Any) -> list[list[int]]:
+    """The candidates of every window of a max-pooling layer."""
+    shape = tuple(layer.input_shape)
+    shape = (*shape, 1, 1) if len(shape) == 1 else shape
+    places, _, _ = _windows_of(layer, tuple(layer.kernel_size), shape)
+    return [
+        [
+            _flat(shape, group * layer.channels + member, row, column)
+            for member in range(layer.channels)
+            for row, column, _, _ in under
+        ]
+        for group in range(shape[0] // layer.channels)
+        for under in places
+    ]

@@ -1,0 +1,98 @@
+"""reference, fast and the exact rational oracle find the same regions, code for code.
+
+The oracle decides every sign exactly. In double precision boundaries that nearly coincide are
+merged: so a region of the oracle may be absent if it is thinner than rounding, and nothing else may
+differ. "Thin" is the distance of its centre from its nearest facet, in units of 1 plus the distance
+of the centre from 0.
+"""
+
+import numpy as np
+import pytest
+
+import fast
+import reference
+from oracle import certify, exact_regions, layers_of, random_network
+from oracle.crosscheck import network_from
+
+#: Boundaries that double precision tells apart lie further from each other: rounding of 1e-16 in
+#: each weight, times the condition of the network (up to 1e2 in these small ones).
+THINNEST = 1e-13
+
+
+def codes_of(partition):
+    """The codes of a partition, in its order."""
+    return [tuple(map(int, code)) for code in partition.codes]
+
+
+def check(impl, network, exact):
+    """The implementation's codes are the oracle's but for slivers; returns how many of these."""
+    found = codes_of(impl.DGN(network, 1.0).partition())
+    assert len(set(found)) == len(found), "a region twice"
+    assert set(found) <= {region.code for region in exact}, "a region that is not there"
+    absent = [region for region in exact if region.code not in set(found)]
+    for region in absent:
+        assert region.cone.thickness() < THINNEST, f"missing: {region.code}"
+    return len(absent)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_all_three_agree(seed):
+    """Codes as the oracle's, the same in both, with maps that are the oracle's to 1e-12."""
+    drawn = random_network(seed)
+    network = network_from(drawn.layers)
+    exact = exact_regions(layers_of(network))
+    check(fast, network, exact)
+    check(reference, network, exact)
+    mine, other = (impl.DGN(network, 1.0).partition() for impl in (fast, reference))
+    assert codes_of(mine) == codes_of(other)
+    by_code = {region.code: region for region in exact}
+    for r, code in enumerate(codes_of(mine)):
+        z = by_code[code].cone.inner_point()
+        image = np.array([float(x) for x in by_code[code].map_at(z)])
+        point = np.array([float(x) for x in z])
+        for found in (mine, other):
+            terms = np.abs(found.slopes[r]) @ np.abs(point) + np.abs(found.offsets[r])
+            # Entries of A_ω are sums too: at most 1e2 times as large before they cancel.
+            error = np.abs(found.slopes[r] @ point + found.offsets[r] - image)
+            assert np.all(error <= 1e-12 * (1e-2 + terms + np.abs(image)))
+
+
+@pytest.mark.parametrize("block", range(20))
+def test_fast_agrees_with_the_oracle(block):
+    """600 networks; nothing but slivers is ever absent."""
+    for seed in range(1000 + 30 * block, 1030 + 30 * block):
+        network = network_from(random_network(seed).layers)
+        check(fast, network, exact_regions(layers_of(network)))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("block", range(30))
+def test_all_three_agree_deep(block):
+    """300 more networks for all three, 3,000 for fast and the oracle."""
+    for seed in range(10_000 + 100 * block, 10_100 + 100 * block):
+        network = network_from(random_network(seed).layers)
+        exact = exact_regions(layers_of(network))
+        check(fast, network, exact)
+        if seed % 10 == 0:
+            check(reference, network, exact)
+            assert codes_of(fast.DGN(network, 1.0).partition()) == codes_of(
+                reference.DGN(network, 1.0).partition()
+            )
+
+
+@pytest.mark.parametrize("seed", [8, 9, 11, 13, 20])
+def test_fast_is_certified(seed):
+    """The certificate accepts fast's codes, and names what is wrong once they are spoiled."""
+    network = network_from(random_network(seed).layers)
+    layers = layers_of(network)
+    codes = codes_of(fast.DGN(network, 1.0).partition())
+    assert certify(layers, codes).holds
+    assert certify(layers, codes[1:]).missing == codes[:1]
+    assert certify(layers, [*codes, codes[0]]).repeated == codes[:1]
+    wrong = next(
+        code
+        for entry in range(len(codes[0]))
+        for sign in (-1, 0, 1)
+        if (code := (*codes[0][:entry], sign, *codes[0][entry + 1 :])) not in codes
+    )
+    assert certify(layers, [*codes, wrong]).empty == [wrong]

@@ -1,0 +1,197 @@
+"""The checks of the partition can fail: each breakage of fast's enumeration is caught.
+
+A breakage counts as caught when the oracle's codes differ, when a facet, corner or map is not what
+the network has at points drawn from the regions, or when the enumeration itself refuses.
+"""
+
+import numpy as np
+import pytest
+from tests_support import wrong_at_random_points
+
+import fast
+import fast.complex
+import fast.enumeration
+import fast.intervals
+import fast.location
+import fast.partition
+import fast.polyhedra
+import fast.regions
+import fast.vertices
+from oracle import exact_regions, layers_of
+from reference.network import Dense, LeakyReLU, MaxPool, Network, ReLU
+
+
+def twins(weight, bias):
+    """Every neuron again, 3.3 times as large: on the same hyperplane but for rounding."""
+    return np.concatenate([weight, 3.3 * weight]), np.concatenate([bias, 3.3 * bias])
+
+
+rng = np.random.default_rng(71)
+NETWORKS = {
+    "relu": Network.random([2, 5, 4, 2], ReLU(), 21),
+    "three dimensions": Network.random([3, 4, 3, 2], LeakyReLU(0.1), 22),
+    "twins": Network(
+        [
+            Dense(
+                np.repeat(rng.standard_normal((3, 2)), 2, axis=0), np.repeat([0.3, -0.7, 0.2], 2)
+            ),
+            ReLU(),
+            Dense(rng.standard_normal((3, 6)), np.zeros(3)),
+            ReLU(),
+            Dense(rng.standard_normal((2, 3)), np.zeros(2)),
+        ]
+    ),
+    "maxout": Network(
+        [
+            Dense(rng.standard_normal((6, 2)), rng.standard_normal(6)),
+            MaxPool(channels=3),
+            Dense(rng.standard_normal((4, 2)), rng.standard_normal(4)),
+            MaxPool(channels=2),
+        ]
+    ),
+    "one dimension": Network.random([1, 6, 5, 2], ReLU(), 23),
+}
+EXACT = {
+    name: {r.code for r in exact_regions(layers_of(network)) if r.cone.thickness() > 1e-13}
+    for name, network in NETWORKS.items()
+}
+
+
+def caught():
+    """What the checks say of fast as it is now: the first complaint, or None."""
+    for name, network in NETWORKS.items():
+        try:
+            found = fast.DGN(network, 1.0).partition()
+        except fast.PartitionError:
+            return f"{name}: refused"
+        if {tuple(map(int, code)) for code in found.codes} != EXACT[name]:
+            return f"{name}: codes"
+        if complaint := wrong_at_random_points(network, found):
+            return f"{name}: {complaint}"
+    return None
+
+
+def test_nothing_is_wrong_unbroken():
+    assert caught() is None
+
+
+def wrapped(place, name, change):
+    """Replace a function or method by `change` of it."""
+
+    def breakage(monkeypatch):
+        monkeypatch.setattr(place, name, change(getattr(place, name)))
+
+    return breakage
+
+
+def after(change):
+    """A wrapper that changes what a function returns."""
+    return lambda function: lambda *args, **kwargs: change(function(*args, **kwargs))
+
+
+def lost(regions):
+    """Without the second region."""
+    keep = np.arange(len(regions.codes)) != 1
+    starts = np.delete(regions.polyhedra.starts, 1)
+    return regions._replace(
+        codes=regions.codes[keep],
+        slopes=regions.slopes[keep],
+        offsets=regions.offsets[keep],
+        polyhedra=fast.polyhedra.Polyhedra(
+            starts, regions.polyhedra.normals, regions.polyhedra.offsets, None
+        ),
+    )
+
+
+def maps(**changes):
+    """The named arrays of the maps changed."""
+    return after(
+        lambda m: m._replace(**{n: change(getattr(m, n)) for n, change in changes.items()})
+    )
+
+
+def nudged(array):
+    """One entry off by 1e-9 of itself."""
+    array = array.copy()
+    array.reshape(-1)[0] *= 1 + 1e-9
+    return array
+
+
+def misplaced(function):
+    """New vertices in the middle of their edges."""
+
+    def broken(self, cut, values, tolerance):
+        return function(self, cut, np.sign(values), tolerance)
+
+    return broken
+
+
+def untold(function):
+    """The parts below a cut keep the code of the parts above."""
+
+    def broken(self, signs, max_cells):
+        cut = function(self, signs, max_cells)
+        sides = cut.sides.copy()
+        sides[len(sides) - len(cut.parents) :] = 1
+        return cut._replace(sides=sides)
+
+    return broken
+
+
+def deaf(function):
+    """Every second cut splits nothing."""
+    calls = []
+
+    def broken(self, signs, max_cells):
+        calls.append(1)
+        return function(self, np.abs(signs) if len(calls) % 2 else signs, max_cells)
+
+    return broken
+
+
+def swapped_points(function):
+    """A direction at infinity taken for a point."""
+
+    def broken(self, points, positions):
+        return function(self, np.ones_like(points), positions)
+
+    return broken
+
+
+BREAKAGES = {
+    "a region is lost": wrapped(fast.partition, "regions_of_cells", after(lost)),
+    "slopes of the next region": wrapped(
+        fast.regions, "_maps", maps(slopes=lambda a: np.roll(a, 1, axis=0))
+    ),
+    "an offset wrong by 1e-9": wrapped(fast.regions, "_maps", maps(offsets=nudged)),
+    "single-precision slopes": wrapped(
+        fast.regions, "_maps", maps(slopes=lambda a: a.astype(np.float32).astype(float))
+    ),
+    "facets turned round": wrapped(fast.regions, "_maps", maps(normals=np.negative)),
+    "facets of the next region": wrapped(
+        fast.regions, "_maps", maps(normals=lambda a: np.roll(a, 1, axis=0))
+    ),
+    "vertices in the middle of edges": wrapped(fast.vertices.Vertices, "add", misplaced),
+    "directions taken for points": wrapped(fast.vertices.Vertices, "__init__", swapped_points),
+    "new cells keep the old sign": wrapped(fast.complex.Complex, "cut", untold),
+    "every second cut does nothing": wrapped(fast.complex.Complex, "cut", deaf),
+    "no rounding allowed for": lambda monkeypatch: [
+        monkeypatch.setattr(module, "ROUNDING", 0.0) for module in (fast.enumeration, fast.vertices)
+    ],
+    "half-spaces of a facet that is another's": wrapped(
+        fast.regions, "_first_difference", after(lambda e: np.maximum(e - 1, 0))
+    ),
+    "intervals of one dimension not cut": wrapped(
+        fast.intervals, "_merge", after(lambda roots: roots[1:])
+    ),
+    "tied candidates go to the last": wrapped(
+        fast.enumeration._Cutting, "_challenge", after(np.zeros_like)
+    ),
+    "points located one region on": wrapped(fast.partition, "locate", after(lambda r: r - 1)),
+}
+
+
+@pytest.mark.parametrize("name", list(BREAKAGES))
+def test_breakage_is_caught(monkeypatch, name):
+    BREAKAGES[name](monkeypatch)
+    assert caught() is not None

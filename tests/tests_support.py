@@ -1,0 +1,41 @@
+"""Checks of a partition at random points, for several tests."""
+
+import numpy as np
+
+
+def inside(found, region, z):
+    """The smallest slack of a point in a region's half-spaces, relative to the terms it is of."""
+    normals, offsets = found.halfspaces(region)
+    sizes = np.abs(normals) @ np.abs(z) + np.abs(offsets)
+    return np.min((normals @ z + offsets) / np.where(sizes > 0, sizes, 1.0), initial=1.0)
+
+
+def points_inside(found, region, rng, count):
+    """Random points of a region, from its corners: a check on them as well."""
+    vertices, rays, lines = found.vertices(region), found.rays(region), found.lines(region)
+    assert len(vertices) > 0
+    shares = rng.dirichlet(np.ones(len(vertices)), count)
+    along = rng.exponential(1.0, (count, len(rays)))
+    return shares @ vertices + along @ rays + rng.standard_normal((count, len(lines))) @ lines
+
+
+def wrong_at_random_points(network, found):
+    """What is wrong with a partition at points drawn from the corners of its regions, and at points
+    anywhere: a few words, or None."""
+    rng = np.random.default_rng(72)
+    for region in range(found.n_regions):
+        try:
+            points = points_inside(found, region, rng, 3)
+        except (AssertionError, np.linalg.LinAlgError, ValueError):
+            return "no corners"
+        for z in points:
+            if not inside(found, region, z) > 0:
+                return "a corner outside its region"
+            image = found.slopes[region] @ z + found.offsets[region]
+            if np.max(np.abs(image - network(z[None])[0])) > 1e-12 * (1 + np.max(np.abs(z))):
+                return "a map that is not the network's"
+    anywhere = 3 * rng.standard_normal((300, network.latent_dimension))
+    for z, region in zip(anywhere, found.locate(anywhere), strict=True):
+        if not inside(found, region, z) > 0:
+            return "a point in the wrong region"
+    return None
