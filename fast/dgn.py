@@ -82,18 +82,22 @@ class DGN:
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
         """A model with the named parameters replaced. Raises ValueError on an unknown name."""
         mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
-        return DGN(
+        model = DGN(
             self.network.with_parameters(mine) if mine else self.network,
             values.get("cov_x", self.cov_x),
             values.get("cov_z", self.cov_z),
             max_regions=self.max_regions,
         )
+        if not mine:  # covariances leave the regions alone
+            model._found = self._found
+        return model
 
     def partition(self, callback: Progress | None = None) -> Partition:
         """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2], any S; found once.
 
         callback: for S > 1, called after every unit's cut with the units done, the units in all and
-        the regions so far; an exception it raises ends the enumeration. Raises ValueError when
+        the regions so far, from the first unit again should rounding force another attempt; an
+        exception it raises ends the enumeration. Raises ValueError when
         there are more than max_regions, PartitionError when rounding cannot tell regions apart.
         """
         if self._found is None:

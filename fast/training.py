@@ -74,7 +74,8 @@ def fit_em(
     random_state: RandomState = None,
     callback: Callable[[int, DGN, float], bool | None] | None = None,
 ) -> FitResult:
-    """Expectation-maximisation of all parameters from the given start [Sec. 4.1, 4.2].
+    """Expectation-maximisation of all parameters from the given start [Sec. 4.1, 4.2], but
+    convolution kernels, which keep their values.
 
     X (N, D). cov_x, cov_z: the starting covariances; their structure is kept. m_step="guarded": the
     output layer and the covariances by their closed form, which is a true EM step; each hidden

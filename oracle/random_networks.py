@@ -11,24 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.architectures import UGLINESS
+
 Array = NDArray[np.float64]
 Description = tuple[str, dict[str, Any]]
 
+_PLANNED = {"consecutive dense layers", "activation at the output"}
 #: What can be odd about the weights; "ordinary" is drawn half of the time.
-ODDITIES = (
-    "zero biases",
-    "shared bias",
-    "duplicated neurons",
-    "parallel neurons",
-    "opposite neurons",
-    "dead neurons",
-    "width 1",
-    "tiny weights",
-    "huge weights",
-    "low rank",
-    "integers",
-    "zero first layer",
-)
+ODDITIES = (*(o for o in UGLINESS if o not in _PLANNED), "integers", "zero first layer")
 #: How the layers are put together.
 PLANS = ("dense", "maxout", "images")
 

@@ -6,6 +6,8 @@ differ. "Thin" is the distance of its centre from its nearest facet, in units of
 of the centre from 0.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,10 +15,12 @@ import fast
 import reference
 from oracle import certify, exact_regions, layers_of, random_network
 from oracle.crosscheck import network_from
+from reference.network import Network
 
 #: Boundaries that double precision tells apart lie further from each other: rounding of 1e-16 in
 #: each weight, times the condition of the network (up to 1e2 in these small ones).
 THINNEST = 1e-13
+REGRESSIONS = sorted((Path(__file__).parent / "data" / "regressions").glob("*.npz"))
 
 
 def codes_of(partition):
@@ -55,6 +59,15 @@ def test_all_three_agree(seed):
             # Entries of A_ω are sums too: at most 1e2 times as large before they cancel.
             error = np.abs(found.slopes[r] @ point + found.offsets[r] - image)
             assert np.all(error <= 1e-12 * (1e-2 + terms + np.abs(image)))
+
+
+@pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: path.stem)
+def test_networks_that_once_failed(path):
+    """Files written with Network.save: what was wrong with each is its name."""
+    network = Network.load(path)
+    exact = exact_regions(layers_of(network))
+    assert check(fast, network, exact) == check(reference, network, exact) == 0
+    assert certify(layers_of(network), codes_of(fast.DGN(network, 1.0).partition())).holds
 
 
 @pytest.mark.parametrize("block", range(20))

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.special import owens_t
 from tests_support import inside, points_inside
 
 import fast
@@ -159,6 +160,71 @@ def assert_same_rows(mine, other):
     assert np.all(np.min(gaps / sizes, axis=1, initial=np.inf) <= 1e-8)
 
 
+def standard_mass(found, region):
+    """P(z in the region) for z ~ N(0, I) in two dimensions, from its facets and corners.
+
+    In polar coordinates it is the integral of (1 - exp(-ρ²/2)) dθ / 2π along the boundary; an edge
+    at distance h has ρ = h / cos θ, which makes it a difference of Owen's T; infinity has ρ = ∞.
+    """
+    normals, offsets = found.halfspaces(region)
+    vertices, rays, lines = found.vertices(region), found.rays(region), found.lines(region)
+    mass = 0.0
+    for normal, offset in zip(normals, offsets, strict=True):
+        unit, distance = normal / np.linalg.norm(normal), offset / np.linalg.norm(normal)
+        along = np.array([-unit[1], unit[0]])
+        size = 1 + np.max(np.abs(vertices))
+        on = vertices[np.abs(vertices @ unit + distance) < 1e-9 * size] @ along
+        away = rays[np.abs(rays @ unit) < 1e-9] @ along
+        ends = edge_ends(on, away, lines @ along)
+        if distance == 0:
+            continue  # seen from 0 the edge is a point
+        tangents = ends / abs(distance)
+        wedge = np.arctan(tangents) / (2 * np.pi) - owens_t(abs(distance), tangents)
+        mass += np.sign(distance) * (wedge[1] - wedge[0])
+    return mass + share_of_infinity(normals, rays, lines)
+
+
+def edge_ends(vertices, rays, lines):
+    """Where an edge begins and ends, as coordinates along it: a line, a ray or a segment."""
+    if len(lines):
+        return np.array([-np.inf, np.inf])
+    places = [*vertices, *(np.inf * np.sign(rays))]
+    return np.array([min(places), max(places)])
+
+
+def share_of_infinity(normals, rays, lines):
+    """The share of directions in which a region goes on for ever."""
+    if len(lines):
+        return {0: 1.0, 1: 0.5, 2: 0.0}[len(normals)]
+    if len(rays) < 2:
+        return 0.0
+    return np.arccos(np.clip(rays[0] @ rays[1], -1, 1)) / (2 * np.pi)
+
+
+PLANES = [name for name, network in SMALL.items() if network.latent_dimension == 2]
+
+
+@pytest.mark.parametrize("name", PLANES)
+def test_masses_sum_to_one(impl, name):
+    """Σ_ω P(z in ω) = 1 in two dimensions: nothing is missing, nothing double."""
+    found = partition(impl, SMALL[name])
+    masses = [standard_mass(found, region) for region in range(found.n_regions)]
+    assert min(masses) > -1e-14  # differences of numbers up to 1
+    assert abs(sum(masses) - 1) < 1e-12
+
+
+@pytest.mark.parametrize("widths", [[2, 40, 2], [2, 24, 24, 2], [2, 8, 8, 8, 8, 2]])
+def test_masses_sum_to_one_with_many_regions(widths):
+    """The same with hundreds of regions, moved by the scale of the prior."""
+    network = Network.random(widths, LeakyReLU(0.1), 12)
+    for scale in (0.1, 1.0, 10.0):
+        first = scale * network.parameters()["0.weight"]
+        found = partition(fast, network.with_parameters({"0.weight": first}))
+        masses = [standard_mass(found, region) for region in range(found.n_regions)]
+        assert min(masses) > -1e-13
+        assert abs(sum(masses) - 1) < 1e-12
+
+
 @pytest.mark.parametrize("name", list(LARGER))
 def test_every_point_has_its_region(name):
     """10^5 points, near and far: each in an enumerated region, whose map is the forward pass to
@@ -251,6 +317,15 @@ def test_an_exception_in_the_callback_ends_the_enumeration():
     with pytest.raises(KeyboardInterrupt):
         dgn.partition(stop)
     assert dgn.partition().n_regions > 1
+
+
+def test_a_new_covariance_keeps_the_regions():
+    """They do not depend on it; with other weights they are found anew."""
+    dgn = fast.DGN(Network.random([2, 4, 3], ReLU(), 11), 1.0)
+    found = dgn.partition()
+    assert dgn.with_parameters({"cov_x": 2.0}).partition() is found
+    other = dgn.with_parameters({"0.bias": np.zeros(4)}).partition()
+    assert other.n_regions != found.n_regions
 
 
 def test_integration_is_not_there_yet(impl):
