@@ -20,6 +20,9 @@ from reference.network import Array, Codes, Network, check_array, check_count
 # was too small shows as signs that contradict each other.
 _CAUTION = (1.0, 16.0, 256.0, 4096.0)
 
+# In up to so many dimensions the first regions fit in memory, whatever is allowed.
+_HIGH_RANK = 12
+
 
 class PartitionError(RuntimeError):
     """The regions could not be told apart in double precision."""
@@ -113,8 +116,15 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
 
 def _enumerate_regions(network: Network, max_regions: int, callback: Progress | None) -> Regions:
     start = starting_functions(network)
-    if not len(start.normals):
+    rank = len(start.normals)
+    if not rank:
         return single_region(network)
+    if rank > _HIGH_RANK and 3**rank > max_regions:
+        raise ValueError(
+            f"max_regions: the first {rank} units, in {rank} independent dimensions, make "
+            f"2^{rank} regions with 3^{rank} faces, too many for {max_regions}; pass a larger "
+            "max_regions to DGN"
+        )
     for caution in _CAUTION:
         try:
             cells = enumerate_cells(network, start, max_regions, callback, caution)

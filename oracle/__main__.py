@@ -10,12 +10,21 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from tqdm import tqdm
 
 from oracle.architectures import random_case
-from oracle.crosscheck import IMPLEMENTATIONS, TOLERANCES, Tallies, Tally, crosscheck
+from oracle.crosscheck import (
+    IMPLEMENTATIONS,
+    TOLERANCES,
+    Tallies,
+    Tally,
+    crosscheck,
+    network_from,
+)
+from oracle.partition_check import THINNEST, PartitionTally, check_partition
+from oracle.random_networks import random_network
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,16 +69,25 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     return arguments
 
 
-def _check(seed: int, points: int) -> tuple[int, Tallies, str]:
-    """One architecture, in a worker process: its tallies, or what went wrong with it in words."""
+class _Result(NamedTuple):
+    """One seed's tallies, of the architecture and of the partition, and what stopped them."""
+
+    seed: int
+    tallies: Tallies
+    partitions: dict[str, PartitionTally]
+    trouble: str
+
+
+def _check(seed: int, points: int) -> _Result:
+    """One architecture and one network to partition, in a worker process."""
     try:
-        return seed, crosscheck(random_case(seed, points)), ""
+        return _Result(seed, crosscheck(random_case(seed, points)), check_partition(seed), "")
     except Exception as error:
         # Whatever stops a comparison, the oracle's own disagreement included, is a failure to show.
-        return seed, {}, f"{type(error).__name__}: {error}"
+        return _Result(seed, {}, {}, f"{type(error).__name__}: {error}")
 
 
-def _results(arguments: argparse.Namespace) -> Iterator[tuple[int, Tallies, str]]:
+def _results(arguments: argparse.Namespace) -> Iterator[_Result]:
     """The tallies of all seeds, in order, with a progress bar when there is a terminal."""
     seeds = range(arguments.seed, arguments.seed + arguments.architectures)
     with multiprocessing.Pool(arguments.processes) as pool:
@@ -111,20 +129,37 @@ shown; share of κε: the worst of all beyond (1.00 would be a breach).
 Every truth was computed at two precisions that agree to 20 digits."""
 
 
+def partition_summary(partitions: dict[str, PartitionTally]) -> str:
+    """A line an implementation on how its regions compare with the exact ones."""
+    lines = ["\nLatent partition, S = 1 to 3, every kind of layer, against exact arithmetic:"]
+    for name, tally in partitions.items():
+        lines.append(
+            f"{name:10}{tally.networks:6} networks, {tally.regions} regions code for code; "
+            f"{tally.slivers} absent that are thinner than {THINNEST:g}; "
+            f"{len(tally.breaches)} other differences"
+        )
+    return "\n".join(lines)
+
+
 def main(argv: list[str]) -> int:
     """Run the cross-check; 0 if nothing is breached, 1 otherwise, 2 for a bad command line."""
     arguments = _arguments(argv)
     start = time.perf_counter()
     total: Tallies = {}
+    partitions = {name: PartitionTally() for name in IMPLEMENTATIONS}
     failed: list[int] = []
     stopped: list[str] = []
-    for seed, tallies, trouble in _results(arguments):
-        for key, tally in tallies.items():
+    for result in _results(arguments):
+        for key, tally in result.tallies.items():
             total.setdefault(key, Tally()).add(tally)
-        if trouble:
-            stopped.append(f"seed {seed}: {trouble}")
-        if trouble or any(tally.breaches for tally in tallies.values()):
-            failed.append(seed)
+        for name, partition in result.partitions.items():
+            partitions[name].add(partition)
+        if result.trouble:
+            stopped.append(f"seed {result.seed}: {result.trouble}")
+        every: list[Tally | PartitionTally] = [*result.tallies.values()]
+        every += result.partitions.values()
+        if result.trouble or any(tally.breaches for tally in every):
+            failed.append(result.seed)
     last = arguments.seed + arguments.architectures - 1
     print(
         f"{arguments.architectures} random architectures (seeds {arguments.seed} to {last}), "
@@ -136,6 +171,7 @@ def main(argv: list[str]) -> int:
         count = sum(t.one_sided for (_, other), t in total.items() if other == name)
         if count:
             print(f"Not compared, in regions only the oracle or only {name} has: {count} values.")
+    print(partition_summary(partitions))
     if not failed:
         print("\nNo breach.")
         return 0
@@ -144,12 +180,16 @@ def main(argv: list[str]) -> int:
     for (_, name), tally in total.items():
         for breach in tally.breaches[:5]:
             print(f"BREACH {name}: {breach}")
+    for name, partition in partitions.items():
+        for breach in partition.breaches[:5]:
+            print(f"BREACH {name}, partition: {breach}")
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         for seed in failed:
             path = arguments.out / f"case-{seed}.json"
             random_case(seed, arguments.points).save(path)
-            print(f"failing case written to {path}")
+            network_from(random_network(seed).layers).save(path.with_name(f"network-{seed}.npz"))
+            print(f"failing case written to {path}, its network to partition beside it")
     except OSError as error:
         print(f"python -m oracle: cannot write to {arguments.out}: {error}", file=sys.stderr)
     return 1

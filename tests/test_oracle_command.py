@@ -1,12 +1,16 @@
 """`python -m oracle`: the table, the exit code, and the failing case kept in a file."""
 
+import dataclasses
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+import fast.partition
 import oracle.__main__ as command
-from oracle import Case, crosscheck
+from oracle import Case, crosscheck, partition_check
+from reference.network import Network
 
 
 def test_clean_run(capsys, tmp_path):
@@ -17,7 +21,9 @@ def test_clean_run(capsys, tmp_path):
     assert "No breach." in printed
     for line in crosscheck.TOLERANCES:
         assert f"\n{line} " in printed
-    assert printed.count("reference") == printed.count("fast ") == len(crosscheck.TOLERANCES)
+    assert printed.count("reference") == printed.count("fast ") == len(crosscheck.TOLERANCES) + 1
+    assert printed.count("2 networks") == 2
+    assert printed.count(" 0 other differences") == 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -31,6 +37,26 @@ def test_breach_is_written(capsys, tmp_path, monkeypatch):
     assert "BREACH reference: seed 2" in printed
     assert "BREACH fast: seed 2" in printed
     assert Case.load(tmp_path / "case-2.json").seed == 2
+
+
+def test_a_wrong_partition_is_a_breach(capsys, tmp_path, monkeypatch):
+    """A region lost by fast: exit code 1, what is missing named, the network in a loadable file."""
+
+    def without_the_first(network, *options):
+        found = partition(network, *options)
+        keep = np.arange(1, found.n_regions)
+        return dataclasses.replace(
+            found, codes=found.codes[keep], slopes=found.slopes[keep], offsets=found.offsets[keep]
+        )
+
+    partition = fast.partition.partition
+    tally = partition_check.check_partition(20)["fast"]
+    assert (tally.networks, tally.breaches) == (1, [])
+    monkeypatch.setattr(fast.partition, "partition", without_the_first)
+    monkeypatch.setattr(command, "crosscheck", lambda case: {})
+    assert command.main(["--architectures", "1", "--seed", "20", "--out", str(tmp_path)]) == 1
+    assert "BREACH fast, partition: seed 20" in capsys.readouterr().out
+    assert Network.load(tmp_path / "network-20.npz").latent_dimension == 3
 
 
 def test_what_cannot_be_compared_is_a_failure(capsys, tmp_path, monkeypatch):

@@ -297,6 +297,18 @@ def test_max_regions_raises_before_memory_is_spent():
     assert peak < 4_000 * limit
 
 
+def test_high_dimensions_are_refused_at_once():
+    """The first 2^16 regions of 16 dimensions would be allowed, but not their 3^16 faces."""
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"^max_regions: .*16 independent .*larger max_regions"):
+        partition(fast, Network.random([16, 32, 2], ReLU(), 10))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10**6
+    few = Network.random([16, 3, 2], ReLU(), 10)
+    assert partition(fast, few).n_regions == 8
+
+
 def test_progress_is_reported():
     """The callback hears of every unit once, and of regions that only become more."""
     network, calls = Network.random([2, 5, 4, 3], ReLU(), 11), []

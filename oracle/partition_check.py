@@ -1,0 +1,76 @@
+"""Both implementations' partitions against the exact one on random networks, code for code.
+
+Like oracle.crosscheck, only here to compare: it runs the implementations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from oracle.crosscheck import IMPLEMENTATIONS, network_from
+from oracle.exact_layers import layers_of
+from oracle.exact_regions import ExactRegion, exact_regions
+from oracle.random_networks import random_network
+
+#: Regions thinner than this (oracle.exact_cone.Cone.thickness) may be absent: double precision
+#: knows a boundary to 1e-16 times the condition of the network, up to 1e2 in these small ones.
+THINNEST = 1e-13
+
+# The reference solves a linear program for every half-space of every region.
+_MOST_FOR_REFERENCE = 60
+
+
+@dataclass
+class PartitionTally:
+    """Networks compared, their regions in exact arithmetic, regions absent because they are thinner
+    than rounding, and what else differed, in words."""
+
+    networks: int = 0
+    regions: int = 0
+    slivers: int = 0
+    breaches: list[str] = field(default_factory=list)
+
+    def add(self, other: PartitionTally) -> None:
+        """Take in the comparisons of another network."""
+        self.networks += other.networks
+        self.regions += other.regions
+        self.slivers += other.slivers
+        self.breaches += other.breaches
+
+
+def check_partition(seed: int) -> dict[str, PartitionTally]:
+    """The random network of a seed: a tally for each implementation that could count its regions.
+
+    Any exception of an implementation is a breach.
+    """
+    drawn = random_network(seed)
+    network = network_from(drawn.layers)
+    exact = exact_regions(layers_of(network))
+    result: dict[str, PartitionTally] = {}
+    for name, impl in IMPLEMENTATIONS.items():
+        if name == "reference" and len(exact) > _MOST_FOR_REFERENCE:
+            continue
+        try:
+            found = impl.DGN(network, 1.0).partition()
+        except Exception as error:
+            trouble = f"seed {seed} ({drawn.label}): {type(error).__name__}: {error}"
+            result[name] = PartitionTally(1, len(exact), 0, [trouble])
+            continue
+        slivers, wrong = compare(found, exact)
+        breaches = [f"seed {seed} ({drawn.label}): {words}" for words in wrong]
+        result[name] = PartitionTally(1, len(exact), slivers, breaches)
+    return result
+
+
+def compare(found: Any, exact: list[ExactRegion]) -> tuple[int, list[str]]:
+    """How many slivers of the exact regions a partition lacks, and what else is wrong with it."""
+    codes = [tuple(map(int, code)) for code in found.codes]
+    known = {region.code for region in exact}
+    absent = [region for region in exact if region.code not in set(codes)]
+    slivers = [region for region in absent if region.cone.thickness() < THINNEST]
+    wrong = [f"a region of code {code} that is not there" for code in set(codes) - known]
+    wrong += [f"no region of code {r.code}" for r in absent if r not in slivers]
+    if len(set(codes)) < len(codes):
+        wrong.append("a region twice")
+    return len(slivers), wrong
