@@ -127,9 +127,14 @@ class _Cutting:
             vertices.open(units, last)
             for i, unit in enumerate(units):
                 values = vertices.open_values[i]
-                values[np.abs(values) <= self._caution * vertices.open_errors[i]] = 0.0
+                zero = np.abs(values) <= self._caution * vertices.open_errors[i]
+                values[zero] = 0.0
                 sides = self._cut(values, vertices.tolerance(unit))
-                vertices.open_values[i, len(values) :] = 0.0
+                # From here on those vertices are the points of the unit's hyperplane: its value
+                # there is zero without an error, and so is all that follows from it.
+                vertices.open_errors[i, : len(zero)][zero] = 0.0
+                vertices.open_values[i, len(zero) :] = 0.0
+                vertices.open_errors[i, len(zero) :] = 0.0
                 self.codes.array[self._done] = sides
                 self._passed()
             vertices.close()
@@ -137,7 +142,7 @@ class _Cutting:
             # At a zero, errors pass as on the side where the unit's slope is one.
             sides = np.where(vertices.values < 0, -1, 1).astype(np.int8)
             none = np.empty((*sides.shape, 0))
-            _, errors = layer.bound(sides, none, vertices.errors.astype(np.float64))
+            _, errors = layer.bound(sides, none, vertices.errors)
             vertices.set_values(layer.apply(vertices.values), errors)
 
     def cut_by_windows(self, layer: MaxPool) -> None:
@@ -153,16 +158,12 @@ class _Cutting:
                 self.codes.array[self._done, winning] = position
             vertices.close()
             self._passed()
-        vertices.set_values(
-            vertices.values[:, layer.windows].max(axis=2),
-            vertices.errors[:, layer.windows].max(axis=2),
-        )
+        vertices.pass_windows(layer.windows)
 
     def _challenge(self, i: int, tolerance: Array) -> Mask:
         """Cut where open unit i equals the best of those before; the cells on which it wins."""
         vertices = self.vertices
         best, values = vertices.open_values[:i].max(axis=0), vertices.open_values[i]
-        # The best of several is off by no more than the worst of them.
         errors = 2.0 * vertices.open_errors[: i + 1].max(axis=0)
         tied = np.abs(values - best) <= self._caution * errors
         values[tied] = best[tied]

@@ -7,10 +7,9 @@ ends of its edge.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fast.complex import Cut, Indices, Mask
 from fast.growing import Columns, Rows
@@ -19,7 +18,6 @@ from reference.network import Array, Layer
 # A sum of n rounded terms errs by about sqrt(n) ε times the sum of their magnitudes; 16 covers
 # widths of hundreds. Below it a number cannot be told from zero.
 ROUNDING = 16 * np.finfo(np.float64).eps
-Bounds = NDArray[np.float32]
 
 
 class Vertices:
@@ -35,11 +33,12 @@ class Vertices:
         self._points, self._positions = Columns(points), Rows(positions)
         self._sizes = Columns(np.max(np.abs(positions), axis=1))
         self._gains = np.ones(positions.shape[1])
+        self._offsets = np.zeros(positions.shape[1])
         self.set_values(positions.copy(), np.zeros(positions.shape))
 
-    def set_values(self, values: Array, errors: Array | Bounds) -> None:
-        """Replace the units and their values, (V, n) each. Errors are kept in single precision."""
-        self._values, self._errors = Rows(values), Rows(errors.astype(np.float32, copy=False))
+    def set_values(self, values: Array, errors: Array) -> None:
+        """Replace the units' values, and how far from true they may be, (V, n) each."""
+        self._values, self._errors = Rows(values), Rows(errors)
         self._first = 0
 
     @property
@@ -58,7 +57,7 @@ class Vertices:
         return self._values.array
 
     @property
-    def errors(self) -> Bounds:
+    def errors(self) -> Array:
         """How far from true rounding may have left the values, (V, n)."""
         return self._errors.array
 
@@ -73,6 +72,7 @@ class Vertices:
     def close(self) -> None:
         """Put the units back."""
         self.values[:, self._units] = self._open_values.array.T
+        self.errors[:, self._units] = self._open_errors.array.T
 
     @property
     def open_values(self) -> Array:
@@ -80,30 +80,38 @@ class Vertices:
         return self._open_values.array
 
     @property
-    def open_errors(self) -> Bounds:
+    def open_errors(self) -> Array:
         """Their errors, (units, V)."""
         return self._open_errors.array
 
     def tolerance(self, unit: int) -> Array:
         """What rounding alone makes of one unit's values in the last layer, (V,)."""
-        return np.asarray(ROUNDING * self._gains[unit] * self._sizes.array)
+        sizes = self._gains[unit] * self._sizes.array + self._offsets[unit] * self.points
+        return np.asarray(ROUNDING * sizes)
 
     def pass_affine(self, layer: Layer) -> None:
         """Go on to the values after a layer without codes; directions do without its bias."""
         code, origin = np.empty(0, dtype=np.int8), np.zeros(self.values.shape[1])
         values, offset = layer.propagate(code, self.values.T, origin)
         magnitudes, size = layer.bound(code, np.abs(self.values.T), origin)
-        carried, _ = layer.bound(code, self.errors.T.astype(np.float64), origin)
+        carried, _ = layer.bound(code, self.errors.T, origin)
         values, magnitudes = np.ascontiguousarray(values.T), magnitudes.T
         values[self.points] += offset
         errors = magnitudes + size * self.points[:, None]
         errors *= ROUNDING
         errors += carried.T
-        # |W h + v| <= (|W| 1 + |v|) max(|h|, 1)
-        self._sizes = Columns(np.maximum(np.max(np.abs(self.values), axis=1), self.points))
+        # |W h + v| <= |W| 1 max |h| + |v|
+        self._sizes = Columns(np.max(np.abs(self.values), axis=1))
         gains, _ = layer.bound(code, np.ones((len(origin), 1)), origin)
-        self._gains = gains[:, 0] + size
+        self._gains, self._offsets = gains[:, 0], size
         self.set_values(values, errors)
+
+    def pass_windows(self, windows: Indices) -> None:
+        """Go on to the largest value of each window, (n_out, K)."""
+        # The largest of several is off by no more than the worst of them.
+        self._gains = self._gains[windows].max(axis=1)
+        self._offsets = self._offsets[windows].max(axis=1)
+        self.set_values(self.values[:, windows].max(axis=2), self.errors[:, windows].max(axis=2))
 
     def add(self, cut: Cut, function: Array, tolerance: Array) -> None:
         """Append the vertices of a cut, at the zeros of the function with these values (V,).
@@ -118,38 +126,42 @@ class Vertices:
         a = np.where(alike, low / (high + low), np.where(above_is_point, 1.0, low / high))
         b = np.where(alike, high / (high + low), np.where(above_is_point, high / low, 1.0))
         points = above_is_point | below_is_point
-        positions = _mix(a, self.positions[cut.above], b, self.positions[cut.below])
+        places = _Pair(self.positions[cut.above], self.positions[cut.below])
+        positions = _mix(_Pair(a, b), places)
         scale = np.where(points, 1.0, np.max(np.abs(positions), axis=1))
         a, b = a / scale, b / scale
-        # The values change along the edge as the function does: this much as it falls by one.
-        above = self.values[cut.above, self._first :]
-        below = self.values[cut.below, self._first :]
-        moves_above, moves_below = alike | ~above_is_point, alike | ~below_is_point
-        fall = moves_above * high + moves_below * low
+        # The values change along the edge as the function does; it falls by so much.
+        moves = _Pair(alike | ~above_is_point, alike | ~below_is_point)
+        fall = moves.above * high + moves.below * low
         blur = (a * tolerance[cut.above] + b * tolerance[cut.below]) / fall
-        errors = _mix(
-            a.astype(np.float32),
-            self.errors[cut.above, self._first :],
-            b.astype(np.float32),
-            self.errors[cut.below, self._first :],
-        )
-        errors += np.abs(_mix(blur * moves_above, above, -blur * moves_below, below))
-        units = self._units - self._first
-        self._open_values.append(
-            a * self.open_values[:, cut.above] + b * self.open_values[:, cut.below]
-        )
-        self._open_errors.append(errors[:, units].T)
-        self._values.append(_mix(a, above, b, below))
+        step = _Pair(blur * moves.above, -blur * moves.below)
+
+        def between(values: Array, errors: Array) -> tuple[Array, Array]:
+            ends = _Pair(values[cut.above], values[cut.below])
+            blurred = _mix(_Pair(a, b), _Pair(errors[cut.above], errors[cut.below]))
+            return _mix(_Pair(a, b), ends), blurred + np.abs(_mix(step, ends))
+
+        kept, own = slice(self._first, None), (self.open_values.T, self.open_errors.T)
+        values, errors = between(self.values[:, kept], self.errors[:, kept])
+        own_values, own_errors = between(*own)
+        self._values.append(values)
         self._errors.append(errors)
+        self._open_values.append(own_values.T)
+        self._open_errors.append(own_errors.T)
         self._sizes.append(a * self._sizes.array[cut.above] + b * self._sizes.array[cut.below])
         self._points.append(points)
         self._positions.append(positions / scale[:, None])
 
 
-def _mix(
-    a: NDArray[Any], above: NDArray[Any], b: NDArray[Any], below: NDArray[Any]
-) -> NDArray[Any]:
+class _Pair(NamedTuple):
+    """What belongs to the upper and the lower end of each cut edge."""
+
+    above: Any
+    below: Any
+
+
+def _mix(weights: _Pair, rows: _Pair) -> Array:
     """Weighted sums of pairs of rows."""
-    mixed: NDArray[Any] = a[:, None] * above
-    mixed += b[:, None] * below
+    mixed: Array = weights.above[:, None] * rows.above
+    mixed += weights.below[:, None] * rows.below
     return mixed
