@@ -6,6 +6,7 @@ differ. "Thin" is the distance of its centre from its nearest facet, in units of
 of the centre from 0.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import reference
 from oracle import certify, exact_regions, layers_of, random_network
 from oracle.crosscheck import network_from
 from oracle.partition_check import compare
-from reference.network import Network
+from reference.network import Abs, Dense, Network, ReLU
 
 REGRESSIONS = sorted((Path(__file__).parent / "data" / "regressions").glob("*.npz"))
 
@@ -69,6 +70,24 @@ def test_fast_agrees_with_the_oracle(block):
     """600 networks; nothing but slivers is ever absent."""
     for seed in range(1000 + 30 * block, 1030 + 30 * block):
         network = network_from(random_network(seed).layers)
+        check(fast, network, exact_regions(layers_of(network)))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e-6, 1e6, 1e12, 1e30])
+def test_weights_of_any_scale(scale):
+    """Two to five layers, biases of the weights' size or none: values from 1e-150 to 1e150, and
+    constants far smaller than what the units that are off behind them had as inputs."""
+    for seed in range(12):
+        rng = np.random.default_rng([81, seed])
+        latent, depth = int(rng.integers(2, 4)), int(rng.integers(2, 5))
+        widths = [latent, *[4] * depth, 2]
+        layers = []
+        for n_in, n_out in pairwise(widths):
+            if layers:
+                layers.append(ReLU() if rng.random() < 0.5 else Abs())
+            bias = rng.standard_normal(n_out) * (scale if rng.random() < 0.5 else 0.0)
+            layers.append(Dense(scale * rng.standard_normal((n_out, n_in)), bias))
+        network = Network(layers)
         check(fast, network, exact_regions(layers_of(network)))
 
 
