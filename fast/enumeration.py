@@ -164,12 +164,14 @@ class _Cutting:
         """Cut where open unit i equals the best of those before; the cells on which it wins."""
         vertices = self.vertices
         best, values = vertices.open_values[:i].max(axis=0), vertices.open_values[i]
-        errors = 2.0 * vertices.open_errors[: i + 1].max(axis=0)
-        tied = np.abs(values - best) <= self._caution * errors
-        values[tied] = best[tied]
-        sides = self._cut(values - best, tolerance)
-        new = slice(len(best), None)
-        vertices.open_values[i, new] = vertices.open_values[:i, new].max(axis=0)
+        errors = vertices.open_errors[: i + 1].max(axis=0)
+        tied = np.abs(values - best) <= 2.0 * self._caution * errors
+        sides = self._cut(values - np.where(tied, values, best), tolerance)
+        # Where they tie, there and at the new vertices, they are equal: and as uncertain as the
+        # other, for another window may compare the unit with others.
+        tied = np.append(tied, np.ones(len(vertices.points) - len(tied), dtype=bool))
+        both = vertices.open_values[:i, tied].max(axis=0), vertices.open_errors[: i + 1, tied]
+        vertices.open_values[i, tied], vertices.open_errors[i, tied] = both[0], both[1].max(axis=0)
         return np.asarray(sides > 0)
 
     def _cut(self, function: Array, tolerance: Array) -> NDArray[np.int8]:
@@ -193,10 +195,12 @@ def _unit_rows(rows: Array) -> Array:
 def _first_vertices(start: Start) -> Vertices:
     """The apex, where all first functions vanish, and both ends of each axis through it, on which
     all but one do. With k < S they lie in the span of the normals."""
-    axes = np.linalg.pinv(start.normals).T
+    # With normals of length one: rounding is then the same in all of them.
+    axes = np.linalg.pinv(_unit_rows(start.normals)).T
+    offsets = start.offsets / np.linalg.norm(start.normals, axis=1)
     directions = axes / np.max(np.abs(axes), axis=1, keepdims=True)
     ends = np.stack([directions, -directions], axis=1).reshape(-1, axes.shape[1])
-    positions = np.concatenate([-(start.offsets @ axes)[None], ends])
+    positions = np.concatenate([-(offsets @ axes)[None], ends])
     return Vertices(np.arange(len(positions)) == 0, positions)
 
 
