@@ -100,6 +100,8 @@ class DGN:
         exception it raises ends the enumeration. Raises ValueError when
         there are more than max_regions, PartitionError when rounding cannot tell regions apart.
         """
+        if callback is not None and not callable(callback):
+            raise ValueError(f"callback: expected a function, got {callback!r}")
         if self._found is None:
             self._found = partitioning.partition(self.network, self.max_regions, callback)
         return self._found

@@ -187,9 +187,15 @@ class _Cutting:
             self._callback(self._done, len(self.codes.array), self.complex.n_cells)
 
 
+def _lengths(rows: Array) -> Array:
+    """Lengths of rows, 1 for rows of zeros; squares of their entries may not be numbers."""
+    largest = np.max(np.abs(rows), axis=1, initial=0.0)
+    largest = np.where(largest > 0, largest, 1.0)
+    return np.asarray(largest * np.maximum(1.0, np.linalg.norm(rows / largest[:, None], axis=1)))
+
+
 def _unit_rows(rows: Array) -> Array:
-    lengths = np.linalg.norm(rows, axis=1)
-    return rows / np.where(lengths > 0, lengths, 1.0)[:, None]
+    return rows / _lengths(rows)[:, None]
 
 
 def _first_vertices(start: Start) -> Vertices:
@@ -197,7 +203,7 @@ def _first_vertices(start: Start) -> Vertices:
     all but one do. With k < S they lie in the span of the normals."""
     # With normals of length one: rounding is then the same in all of them.
     axes = np.linalg.pinv(_unit_rows(start.normals)).T
-    offsets = start.offsets / np.linalg.norm(start.normals, axis=1)
+    offsets = start.offsets / _lengths(start.normals)
     directions = axes / np.max(np.abs(axes), axis=1, keepdims=True)
     ends = np.stack([directions, -directions], axis=1).reshape(-1, axes.shape[1])
     positions = np.concatenate([-(offsets @ axes)[None], ends])
@@ -208,8 +214,8 @@ def _add_errors_of_places(vertices: Vertices, start: Start) -> None:
     """The first vertices are where the first functions vanish only within rounding: what that
     changes of the values."""
     positions, points = vertices.positions, vertices.points
-    lengths = np.linalg.norm(positions, axis=1), np.linalg.norm(start.normals, axis=1)
-    sizes = np.outer(*lengths) + np.outer(points, np.abs(start.offsets))
+    sizes = np.outer(_lengths(positions), _lengths(start.normals))
+    sizes += np.outer(points, np.abs(start.offsets))
     heights = np.einsum("ks,ks->k", start.normals, positions[1::2])
     per_function = np.abs(vertices.values[1::2]) / np.abs(heights)[:, None]
     vertices.set_values(vertices.values, vertices.errors + ROUNDING * (sizes @ per_function))

@@ -14,6 +14,7 @@ from fast.intervals import enumerate_intervals
 from fast.location import locate
 from fast.polyhedra import Polyhedra, polyhedra_of_intervals
 from fast.regions import Regions, regions_of_cells, single_region
+from fast.vertices import OutOfRange
 from reference.network import Array, Codes, Network, check_array, check_count
 
 # Factors on the rounding error that counts as zero, tried in turn: a bound on rounding errors that
@@ -28,7 +29,7 @@ class PartitionError(RuntimeError):
     """The regions could not be told apart in double precision."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Partition:
     """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
 
@@ -47,6 +48,13 @@ class Partition:
     breakpoints: Array
     shapes: Polyhedra | None = None
     network: Network | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.codes, self.slopes, self.offsets, self.breakpoints):
+            array.flags.writeable = False
+
+    def __repr__(self) -> str:
+        return f"Partition({self.n_regions} regions, S = {self.slopes.shape[2]})"
 
     @property
     def n_regions(self) -> int:
@@ -131,6 +139,10 @@ def _enumerate_regions(network: Network, max_regions: int, callback: Progress | 
             return regions_of_cells(network, cells)
         except InconsistentSigns:
             continue
+        except OutOfRange:
+            raise PartitionError(
+                "partition: the values of the network's units leave the range of double precision"
+            ) from None
     raise PartitionError(
         "partition: the regions could not be told apart in double precision; the network has units "
         "whose boundaries nearly coincide, but not within rounding"

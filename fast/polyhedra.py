@@ -10,12 +10,13 @@ import numpy as np
 from fast.complex import Indices, Mask
 from reference.network import Array
 
-# A slack below this, relative to the terms it is the difference of, counts as zero where vertices
-# are found from facets: what remains of solving S equations that are not nearly dependent.
-_TIGHT = 1e-9
+# Rows of length one nearer to dependent than this count as dependent.
+_DEPENDENT = 1e-12
+# Equations with such rows are solved to within this over their smallest singular value.
+_SOLVED = 256 * np.finfo(np.float64).eps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corners:
     """Vertices and rays of every region, shared between neighbours.
 
@@ -34,7 +35,7 @@ class Corners:
         return np.asarray(self.positions[members[self.points[members] == points]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Polyhedra:
     """Every region as {z : normals z + offsets > 0}, none of it redundant, and what spans it.
 
@@ -47,6 +48,10 @@ class Polyhedra:
     normals: Array
     offsets: Array
     corners: Corners | None
+
+    def __post_init__(self) -> None:
+        for array in (self.starts, self.normals, self.offsets):
+            array.flags.writeable = False
 
     def halfspaces(self, region: int) -> tuple[Array, Array]:
         """The facets of a region: normals (F, S), offsets (F,)."""
@@ -102,23 +107,25 @@ def everything(dimension: int) -> Polyhedra:
 def _lines(normals: Array) -> Array:
     """The null space of the normals."""
     _, values, basis = np.linalg.svd(_unit(normals), full_matrices=True)
-    return np.asarray(basis[int(np.sum(values > _TIGHT)) :])
+    return np.asarray(basis[int(np.sum(values > _DEPENDENT)) :])
 
 
 def _points(normals: Array, offsets: Array) -> Array:
-    """Every vertex: the solution of `rank` of the facets' equations that violates none."""
+    """Every vertex: the solution of `rank` of the facets' equations that violates none. Cost: one
+    decomposition for each choice of facets."""
     lengths = np.linalg.norm(normals, axis=1)
     normals, offsets = normals / lengths[:, None], offsets / lengths
     rank = normals.shape[1] - len(_lines(normals))
-    found: list[Array] = []
-    for chosen in combinations(range(len(normals)), rank):
-        rows = normals[list(chosen)]
-        if rank and np.linalg.svd(rows, compute_uv=False)[-1] < _TIGHT:
+    found: list[tuple[Array, float]] = []
+    for chosen in map(list, combinations(range(len(normals)), rank)):
+        least = np.linalg.svd(normals[chosen], compute_uv=False)[-1] if rank else 1.0
+        if least < _DEPENDENT:
             continue
-        point = -np.linalg.pinv(rows) @ offsets[list(chosen)]
-        size = 1.0 + np.max(np.abs(point), initial=0.0)
-        if np.all(normals @ point + offsets >= -_TIGHT * size):
-            found.append(point)
+        point = -np.linalg.pinv(normals[chosen], rcond=0.0) @ offsets[chosen]
+        size = max(np.max(np.abs(point)), np.max(np.abs(offsets[chosen]), initial=0.0))
+        error = float(_SOLVED * size / least)
+        if np.all(normals @ point + offsets >= -error):
+            found.append((point, error))
     return _distinct(found, normals.shape[1])
 
 
@@ -126,12 +133,15 @@ def _directions(normals: Array) -> Array:
     """Every extreme ray: on `rank` - 1 independent facets, and inside all."""
     normals, lines = _unit(normals), _lines(normals)
     rank = normals.shape[1] - len(lines)
-    found: list[Array] = []
-    for chosen in combinations(range(len(normals)), max(rank - 1, 0)):
-        free = _lines(np.concatenate([normals[list(chosen)], lines]))
-        for direction in (*free, *-free) if len(free) == 1 else ():
-            if np.all(normals @ direction >= -_TIGHT):
-                found.append(direction)
+    found: list[tuple[Array, float]] = []
+    for chosen in map(list, combinations(range(len(normals)), max(rank - 1, 0))):
+        rows = np.concatenate([normals[chosen], lines])
+        free = _lines(rows)
+        if len(free) != 1:
+            continue
+        least = np.linalg.svd(rows, compute_uv=False)[-1] if len(rows) else 1.0
+        error = float(_SOLVED / least)
+        found += [(d, error) for d in (free[0], -free[0]) if np.all(normals @ d >= -error)]
     return _distinct(found, normals.shape[1])
 
 
@@ -139,10 +149,10 @@ def _unit(rows: Array) -> Array:
     return np.asarray(rows / np.linalg.norm(rows, axis=1)[:, None])
 
 
-def _distinct(found: list[Array], dimension: int) -> Array:
-    """The rows of a list, those that coincide within rounding once."""
-    kept: list[Array] = []
-    for row in found:
-        if all(np.max(np.abs(row - k)) > _TIGHT * (1.0 + np.max(np.abs(k))) for k in kept):
-            kept.append(row)
-    return np.array(kept).reshape(-1, dimension)
+def _distinct(found: list[tuple[Array, float]], dimension: int) -> Array:
+    """The rows of a list with their errors, those that coincide within them once."""
+    kept: list[tuple[Array, float]] = []
+    for row, error in found:
+        if all(np.max(np.abs(row - other)) > 4.0 * (error + its) for other, its in kept):
+            kept.append((row, error))
+    return np.array([row for row, _ in kept]).reshape(-1, dimension)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fast.complex import InconsistentSigns, Indices, Mask
 from fast.enumeration import Cells
 from fast.polyhedra import Corners, Polyhedra, everything
-from fast.vertices import ROUNDING
+from fast.vertices import ROUNDING, OutOfRange
 from reference.network import Array, Codes, Layer, MaxPool, Network
 
 # Numbers held at once while the maps of a batch of regions are pushed through the layers.
@@ -190,13 +190,29 @@ def _maps_of_batch(network: Network, codes: Codes, facets: Facets, centres: Arra
             mine = facets.layers == i
             rows = facets.regions[mine], facets.rows[mine]
             normals[mine], heights[mine] = _halfspaces(layer, part, rows, slopes, offsets)
-            _, slack = layer.halfspaces(part, none, values)
-            if np.any(slack < -4.0 * ROUNDING * np.max(bounds, axis=1, keepdims=True)):
-                raise InconsistentSigns
+            _check_codes(layer, part, values, 4.0 * ROUNDING * bounds)
         slopes, offsets = layer.propagate(part, slopes, offsets)
         _, values = layer.propagate(part, none, values)
         _, bounds = layer.bound(part, none, bounds)
+    if not (np.all(np.isfinite(slopes)) and np.all(np.isfinite(offsets))):
+        raise OutOfRange
     return _RegionMaps(slopes, offsets, normals, heights)
+
+
+def _check_codes(layer: Layer, codes: Codes, values: Array, errors: Array) -> None:
+    """Raise InconsistentSigns if values of a layer's inputs in the regions, known within errors
+    (R, n_in), contradict the layer's codes there."""
+    if isinstance(layer, MaxPool):
+        best = np.take_along_axis(values, layer.winners(codes), axis=1)[..., None]
+        doubt = np.take_along_axis(errors, layer.winners(codes), axis=1)[..., None]
+        lead, doubt = best - values[:, layer.windows], doubt + errors[:, layer.windows]
+        # Of equal candidates the first wins; a window ends with its first candidate repeated.
+        earlier = np.arange(layer.windows.shape[1]) < codes[..., None]
+        wrong = (lead < -doubt) | (earlier & (lead <= 0))
+    else:
+        wrong = np.where(codes == 0, np.abs(values), -codes * values) > errors
+    if np.any(wrong):
+        raise InconsistentSigns
 
 
 def _halfspaces(

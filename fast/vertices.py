@@ -20,6 +20,14 @@ from reference.network import Array, Layer
 ROUNDING = 16 * np.finfo(np.float64).eps
 
 
+# Values beyond 10^±280 leave no room for what is computed from them.
+_DECADES = 280.0
+
+
+class OutOfRange(Exception):
+    """A network's values leave the range of double precision."""
+
+
 class Vertices:
     """Points, and directions at infinity, with the values of a layer's units at each.
 
@@ -92,18 +100,19 @@ class Vertices:
     def pass_affine(self, layer: Layer) -> None:
         """Go on to the values after a layer without codes; directions do without its bias."""
         code, origin = np.empty(0, dtype=np.int8), np.zeros(self.values.shape[1])
-        values, offset = layer.propagate(code, self.values.T, origin)
-        magnitudes, size = layer.bound(code, np.abs(self.values.T), origin)
+        gains, offset_bounds = layer.bound(code, np.ones((len(origin), 1)), origin)
+        # |W h + v| <= |W| 1 max |h| + |v|
+        self._gains, self._offsets = gains[:, 0], offset_bounds
+        self._sizes = Columns(np.max(np.abs(self.values), axis=1))
+        _check_range(self._sizes.array, self._gains)
+        values, offsets = layer.propagate(code, self.values.T, origin)
+        magnitudes, _ = layer.bound(code, np.abs(self.values.T), origin)
         carried, _ = layer.bound(code, self.errors.T, origin)
         values, magnitudes = np.ascontiguousarray(values.T), magnitudes.T
-        values[self.points] += offset
-        errors = magnitudes + size * self.points[:, None]
+        values[self.points] += offsets
+        errors = magnitudes + offset_bounds * self.points[:, None]
         errors *= ROUNDING
         errors += carried.T
-        # |W h + v| <= |W| 1 max |h| + |v|
-        self._sizes = Columns(np.max(np.abs(self.values), axis=1))
-        gains, _ = layer.bound(code, np.ones((len(origin), 1)), origin)
-        self._gains, self._offsets = gains[:, 0], size
         self.set_values(values, errors)
 
     def pass_windows(self, windows: Indices) -> None:
@@ -151,6 +160,13 @@ class Vertices:
         self._sizes.append(a * self._sizes.array[cut.above] + b * self._sizes.array[cut.below])
         self._points.append(points)
         self._positions.append(positions / scale[:, None])
+
+
+def _check_range(inputs: Array, gains: Array) -> None:
+    """Raise OutOfRange if products of weights and inputs leave the range of double precision."""
+    largest, gain = np.max(inputs), np.max(gains)
+    if largest > 0 and gain > 0 and not abs(np.log10(largest) + np.log10(gain)) < _DECADES:
+        raise OutOfRange
 
 
 class _Pair(NamedTuple):

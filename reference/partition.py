@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Partition:
     """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
 

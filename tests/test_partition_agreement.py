@@ -17,7 +17,18 @@ import reference
 from oracle import certify, exact_regions, layers_of, random_network
 from oracle.crosscheck import network_from
 from oracle.partition_check import compare
-from reference.network import Abs, Dense, Network, ReLU
+from reference.network import (
+    Abs,
+    Conv2d,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    ReLU,
+    Reshape,
+    Upsample,
+)
 
 REGRESSIONS = sorted((Path(__file__).parent / "data" / "regressions").glob("*.npz"))
 
@@ -89,6 +100,60 @@ def test_weights_of_any_scale(scale):
             layers.append(Dense(scale * rng.standard_normal((n_out, n_in)), bias))
         network = Network(layers)
         check(fast, network, exact_regions(layers_of(network)))
+
+
+@pytest.mark.parametrize("decades", [3, 6])
+def test_rows_of_any_scale(decades):
+    """Every unit of every layer scaled by up to 10^±6: none is lost in the noise of the others."""
+    for seed in range(25):
+        rng = np.random.default_rng([82, seed])
+        layers = []
+        for n_in, n_out in pairwise([[2, 4, 4, 1], [2, 3, 3, 3, 1], [3, 4, 4, 1]][seed % 3]):
+            size = 10.0 ** rng.uniform(-decades, decades, (n_out, 1))
+            weight, bias = rng.standard_normal((n_out, n_in)), rng.standard_normal(n_out)
+            layers += [Dense(size * weight, size[:, 0] * bias), ReLU()]
+        network = Network(layers[:-1])
+        check(fast, network, exact_regions(layers_of(network)))
+
+
+@pytest.mark.parametrize("exponent", [-100, -50, -40, 40, 50, 100])
+def test_units_of_measurement_do_not_matter(exponent):
+    """Hidden layers in other units, by a power of two, are the same network exactly."""
+    network = Network.random([2, 6, 5, 2], LeakyReLU(0.1), 1)
+    values, scale = network.parameters(), 2.0**exponent
+    powers = {"0.weight": 1, "0.bias": 1, "2.weight": 1, "2.bias": 2}
+    moved = {name: values[name] * scale**power for name, power in powers.items()}
+    assert codes_of(fast.DGN(network.with_parameters(moved), 1.0).partition()) == codes_of(
+        fast.DGN(network, 1.0).partition()
+    )
+
+
+def overlapping_windows(seed):
+    """Max-pooling with stride 1 over images with constant borders and repeated pixels."""
+    rng = np.random.default_rng([83, seed])
+    latent, height, width = 1 + seed % 3, 2, int(rng.integers(2, 4))
+    weight = rng.integers(-2, 3, (height * width, latent)).astype(float)
+    kernel = rng.integers(-1, 2, (1, 1, 2, 2)).astype(float)
+    layers = [
+        Dense(weight, rng.standard_normal(height * width)),
+        Reshape((1, height, width)),
+        Conv2d(kernel, rng.standard_normal(1), padding=int(rng.integers(0, 2))),
+    ]
+    if seed % 2 and Network(layers).sizes[-1] < 5:
+        layers.append(Upsample(2))
+    _, rows, columns = Network(layers).shapes[-1]
+    return Network([*layers, MaxPool((min(2, rows), min(2, columns)), 1), Flatten()])
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_overlapping_windows(block):
+    """A pixel that ties in one window is compared with others in the next."""
+    for seed in range(30 * block, 30 * block + 30):
+        network = overlapping_windows(seed)
+        exact = exact_regions(layers_of(network))
+        check(fast, network, exact)
+        if len(exact) <= 12:
+            check(reference, network, exact)
 
 
 @pytest.mark.deep

@@ -18,7 +18,7 @@ import fast.polyhedra
 import fast.regions
 import fast.vertices
 from oracle import exact_regions, layers_of
-from reference.network import Dense, LeakyReLU, MaxPool, Network, ReLU
+from reference.network import Dense, Flatten, LeakyReLU, MaxPool, Network, ReLU, Reshape
 
 
 def twins(weight, bias):
@@ -49,6 +49,14 @@ NETWORKS = {
             MaxPool(channels=2),
         ]
     ),
+    "overlapping windows": Network(
+        [
+            Dense([[0.375, 0.125], [0, -0.25], [0, 0], [0, 0]], [-0.275, 0.475, 0.225, 0.225]),
+            Reshape((1, 1, 4)),
+            MaxPool((1, 2), 1),
+            Flatten(),
+        ]
+    ),
     "one dimension": Network.random([1, 6, 5, 2], ReLU(), 23),
 }
 EXACT = {
@@ -58,7 +66,8 @@ EXACT = {
 
 
 def caught():
-    """What the checks say of fast as it is now: the first complaint, or None."""
+    """What the checks say of fast as it is now: the first complaint, or None. A refusal counts: a
+    partition is then not given out."""
     for name, network in NETWORKS.items():
         try:
             found = fast.DGN(network, 1.0).partition()
@@ -178,6 +187,16 @@ BREAKAGES = {
     "no rounding allowed for": lambda monkeypatch: [
         monkeypatch.setattr(module, "ROUNDING", 0.0) for module in (fast.enumeration, fast.vertices)
     ],
+    "errors forgotten with every layer": wrapped(
+        fast.vertices.Vertices,
+        "set_values",
+        lambda f: lambda vertices, values, errors: f(vertices, values, 0.0 * errors),
+    ),
+    "windows not reduced to their largest": wrapped(
+        fast.vertices.Vertices,
+        "pass_windows",
+        lambda f: lambda vertices, windows: f(vertices, windows[:, :1]),
+    ),
     "half-spaces of a facet that is another's": wrapped(
         fast.regions, "_first_difference", after(lambda e: np.maximum(e - 1, 0))
     ),

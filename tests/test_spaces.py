@@ -331,6 +331,35 @@ def test_an_exception_in_the_callback_ends_the_enumeration():
     assert dgn.partition().n_regions > 1
 
 
+def test_a_partition_cannot_be_spoiled(impl):
+    """Its arrays are read-only, it compares by identity, and it prints in one line."""
+    found = partition(impl, SMALL["relu"])
+    if impl is fast:
+        for array in (found.codes, found.slopes, found.halfspaces(0)[0]):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0, 0] = 0
+        assert len(repr(found)) < 80
+    assert found == found
+    assert len({found}) == 1
+
+
+def test_a_bad_callback_is_refused():
+    """Before work starts, for every S."""
+    for latent in (1, 2):
+        dgn = fast.DGN(Network.random([latent, 3, 2], ReLU(), 0), 1.0)
+        with pytest.raises(ValueError, match=r"^callback: expected a function"):
+            dgn.partition(3)
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e-200])
+def test_values_out_of_range_are_named(scale):
+    """Weights whose products are no doubles: an error that says so, not some partition."""
+    network = Network.random([2, 5, 4, 2], ReLU(), 3)
+    moved = {name: value * scale for name, value in network.parameters().items()}
+    with pytest.raises(fast.PartitionError, match="leave the range of double precision"):
+        partition(fast, network.with_parameters(moved))
+
+
 def test_a_new_covariance_keeps_the_regions():
     """They do not depend on it; with other weights they are found anew."""
     dgn = fast.DGN(Network.random([2, 4, 3], ReLU(), 11), 1.0)
