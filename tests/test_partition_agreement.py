@@ -77,8 +77,8 @@ def test_networks_that_once_failed(path):
 
 
 def test_what_cannot_be_told_apart_is_refused():
-    """Candidates of a window that agree to nine digits: once three regions were missing here without
-    a word, and g was off by one part in a hundred at some points."""
+    """Candidates of a window that agree to nine digits: once three regions were missing here
+    without a word, and g was off by one part in a hundred at some points."""
     path = REGRESSIONS[0].parents[1] / "refused" / "candidates_agreeing_to_nine_digits.npz"
     with pytest.raises(fast.PartitionError):
         fast.DGN(Network.load(path), 1.0).partition()
