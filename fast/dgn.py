@@ -8,14 +8,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fast import e_step
 from fast import partition as partitioning
-from fast.distributions import Geometry, gaussian_on_regions, pairs
+from fast.e_step import Statistics
 from fast.enumeration import Progress
 from fast.gradient import gradient
+from fast.many_dimensions import ManyDimensions
 from fast.observation import Noise
+from fast.one_dimension import OneDimension
 from fast.partition import Partition
 from fast.posterior import Posterior
+from fast.zero_noise import zero_noise_latent
 from reference.network import (
     Array,
     Network,
@@ -23,6 +25,7 @@ from reference.network import (
     check_array,
     check_count,
     check_covariance,
+    check_number,
     check_points,
     check_random_state,
 )
@@ -33,8 +36,10 @@ class DGN:
 
     network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
     and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
-    by default. max_regions: the largest partition that may be enumerated. Raises ValueError on bad
-    input. Immutable: learning makes new models.
+    by default. max_regions: the largest partition that may be enumerated. negligible: for S >= 2,
+    at most this share of p(x) may be left out, where a bound says that regions cannot matter; 0:
+    nothing is. Raises ValueError on bad input; probabilities exist for S <= 6. Immutable: learning
+    makes new models.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class DGN:
         cov_z: ArrayLike | None = None,
         *,
         max_regions: int = 1_000_000,
+        negligible: float = 1e-13,
     ) -> None:
         if not isinstance(network, Network):
             raise ValueError(f"network: expected a reference.network.Network, got {network!r}")
@@ -53,6 +59,7 @@ class DGN:
         given = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
         self.cov_z: Array = given if given.ndim == 2 else given * np.eye(latent)
         self.max_regions = check_count(max_regions, "max_regions", 1)
+        self.negligible = check_number(negligible, "negligible", 0.0, 1.0)
         self._found: Partition | None = None
 
     def __repr__(self) -> str:
@@ -63,14 +70,11 @@ class DGN:
         return self.partition()
 
     @cached_property
-    def _geometry(self) -> Geometry:
-        latent = self.network.latent_dimension
-        if latent != 1:
-            raise NotImplementedError(
-                f"network: integration for latent dimension 1 only so far, it has {latent}"
-            )
+    def _model(self) -> OneDimension | ManyDimensions:
         noise = Noise.of(self.cov_x, self.network.observed_dimension)
-        return Geometry.of(self.network, self._partition, noise, self.cov_z)
+        if self.network.latent_dimension == 1:
+            return OneDimension(self.network, self._partition, noise, self.cov_z)
+        return ManyDimensions(self.network, self._partition, noise, self.cov_z, self.negligible)
 
     def _data(self, X: ArrayLike) -> Array:
         return check_points(X, "X", self.network.observed_dimension)
@@ -87,6 +91,7 @@ class DGN:
             values.get("cov_x", self.cov_x),
             values.get("cov_z", self.cov_z),
             max_regions=self.max_regions,
+            negligible=self.negligible,
         )
         if not mine:  # covariances leave the regions alone
             model._found = self._found
@@ -107,35 +112,41 @@ class DGN:
         return self._found
 
     def logpdf(self, X: ArrayLike) -> Array:
-        """log p(x) [eq. 5], X (N, D) -> (N,), nats. Relative accuracy 1e-12 in max(1, |log p|)."""
-        data, geometry = self._data(X), self._geometry
-        result = np.empty(len(data))
-        for part in geometry.chunks(len(data)):
-            y, rest = geometry.coordinates.points(data[part])
-            result[part] = pairs(geometry, y, rest).log_evidence
-        return result
+        """log p(x) [eq. 5], X (N, D) -> (N,), nats.
+
+        Relative accuracy in max(1, |log p|): 1e-12 for S = 1, 1e-10 for S = 2, 1e-8 for S = 3; for
+        S = 4 to 6 see `posterior(X).error`.
+        """
+        return self._model.logpdf(self._data(X))
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """p(z | x) for each row of X (N, D) [eq. 6, Proposition 2]. Memory O(N R)."""
-        data, geometry = self._data(X), self._geometry
-        y, rest = geometry.coordinates.points(data)
-        parts = [pairs(geometry, y[part], rest[part]) for part in geometry.chunks(len(data))]
-        return Posterior(geometry, y, rest, type(parts[0]).joined(parts))
+        return self._model.posterior(self._data(X))
+
+    def zero_noise_latent(self, X: ArrayLike) -> Array:
+        """Where p(z | x) concentrates as Σx -> 0 in proportion, (N, S) [Lemma 2, Proposition 3,
+        corrected]: the minimiser of (x - g(z))ᵀ Σx^-1 (x - g(z)), and of zᵀ Σz^-1 z among several.
+        """
+        data, noise = self._data(X), Noise.of(self.cov_x, self.network.observed_dimension)
+        return zero_noise_latent(self.network, self._partition, noise, self.cov_z, data)
 
     def mean(self) -> Array:
         """E[x] of the marginal p(x), (D,)."""
-        mass, centre, _ = self._prior_on_regions()
-        slopes, offsets = self._partition.slopes[:, :, 0], self._partition.offsets
-        return np.asarray(mass @ (slopes * centre[:, None] + offsets))
+        mass, centre, _ = self._model.prior_on_regions()
+        images = np.einsum("rds,rs->rd", self._partition.slopes, centre) + self._partition.offsets
+        return np.asarray(mass @ images)
 
     def cov(self) -> Array:
         """Cov[x] of the marginal p(x), (D, D): Σx + Cov[g(z)]."""
-        mass, centre, variance = self._prior_on_regions()
-        slopes, offsets = self._partition.slopes[:, :, 0], self._partition.offsets
-        departure = slopes * centre[:, None] + offsets - self.mean()
+        mass, centre, spread = self._model.prior_on_regions()
+        slopes, offsets = self._partition.slopes, self._partition.offsets
+        departure = np.einsum("rds,rs->rd", slopes, centre) + offsets - self.mean()
         total = (departure * mass[:, None]).T @ departure
-        total += (slopes * (mass * variance)[:, None]).T @ slopes
-        return total + (self.cov_x if self.cov_x.ndim == 2 else np.diag(self._variances()))
+        values, vectors = np.linalg.eigh(spread)
+        half = slopes @ (vectors * np.sqrt(np.maximum(values, 0.0) * mass[:, None])[:, None, :])
+        total += np.tensordot(half, half, axes=((0, 2), (0, 2)))
+        noise = self.cov_x if self.cov_x.ndim == 2 else np.diag(self._variances())
+        return np.asarray(total + noise)
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
         """Independent draws from p(x), (size, D) [eq. 4]."""
@@ -146,13 +157,13 @@ class DGN:
         images = self.network(latent @ np.linalg.cholesky(self.cov_z).T)
         return images + Noise.of(self.cov_x, self.network.observed_dimension).unwhiten(noise)
 
-    def statistics(self, X: ArrayLike) -> e_step.Statistics:
+    def statistics(self, X: ArrayLike) -> Statistics:
         """Sums over data that the M-step needs, in memory independent of N [Sec. 4.1]."""
-        return e_step.statistics(self._geometry, self._data(X))
+        return self._model.statistics(self._data(X))
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] per datum [Sec. 4.1], (N,), nats."""
-        return e_step.expected_complete_loglik(self._geometry, self._data(X))
+        return self._model.expected_complete_loglik(self._data(X))
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
@@ -160,7 +171,7 @@ class DGN:
         q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances.
         """
         data = self._data(X)
-        return e_step.elbo(self._geometry, data, *self._gaussians(len(data), q_mean, q_cov))
+        return self._model.elbo(data, *self._gaussians(len(data), q_mean, q_cov))
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
@@ -176,16 +187,25 @@ class DGN:
     def _variances(self) -> Array:
         return np.broadcast_to(self.cov_x, (self.network.observed_dimension,))
 
-    def _prior_on_regions(self) -> tuple[Array, Array, Array]:
-        """Φ_ω(0, Σz) [Proposition 1], mean and variance of z on each region, (R,)."""
-        deviation = np.sqrt(self.cov_z[0])
-        log_mass, mean, variance = gaussian_on_regions(self._geometry, np.zeros(1), deviation)
-        return np.exp(log_mass[0]), mean[0], variance[0]
-
     def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
         latent = self.network.latent_dimension
         mean = check_array(q_mean, "q_mean", (n, latent))
-        variance = check_array(q_cov, "q_cov", (n, latent), (n, latent, latent)).reshape(n)
-        if not np.all(variance > 0):
-            raise ValueError("q_cov: expected positive definite covariances")
-        return mean[:, 0], variance
+        cov = check_array(q_cov, "q_cov", (n, latent), (n, latent, latent))
+        return mean, check_covariances(cov, "q_cov")
+
+
+def check_covariances(covs: Array, name: str) -> Array:
+    """Covariances (N, S, S), or variances (N, S), as (N, S, S); ValueError unless symmetric and
+    positive definite."""
+    if covs.ndim == 2:
+        covs = covs[:, :, None] * np.eye(covs.shape[1])
+    sizes = np.max(np.abs(covs), axis=(1, 2), initial=0.0)
+    uneven = np.max(np.abs(covs - np.swapaxes(covs, 1, 2)), axis=(1, 2), initial=0.0)
+    if np.any(uneven > 1e-10 * sizes):
+        raise ValueError(f"{name}: expected symmetric matrices")
+    covs = 0.5 * (covs + np.swapaxes(covs, 1, 2))
+    try:
+        np.linalg.cholesky(covs)
+    except np.linalg.LinAlgError:
+        raise ValueError(f"{name}: expected positive definite covariances") from None
+    return covs

@@ -91,18 +91,8 @@ def statistics(geometry: Geometry, X: Array) -> Statistics:
         e2=e2[:, None, None],
         residual0=residual0,
         residual1=(about_anchor + anchors[:, None] * residual0)[:, :, None],
-        scatter=np.asarray(scatter + _lifted(geometry, spread)),
+        scatter=np.asarray(scatter + coordinates.lifted_cov(spread)),
     )
-
-
-def _lifted(geometry: Geometry, spread: Array) -> Array:
-    """A covariance in the coordinates y, back in data units and the structure of Σx."""
-    noise = geometry.coordinates.noise
-    if noise.cov.ndim == 0:
-        return np.asarray(noise.cov * np.trace(spread))
-    values, vectors = np.linalg.eigh(spread)
-    half = geometry.coordinates.lift((vectors * np.sqrt(np.maximum(values, 0.0))).T)
-    return half.T @ half if noise.cov.ndim == 2 else np.square(half).sum(axis=0)
 
 
 def expected_complete_loglik(geometry: Geometry, X: Array) -> Array:

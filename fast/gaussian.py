@@ -16,9 +16,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from reference.network import Array, check_array, check_covariance, check_points
+from reference.network import Array
 
 LOG_2PI = float(np.log(2 * np.pi))
 _FALL = 41.0
@@ -84,42 +83,24 @@ def interval_moments(lower: Array, upper: Array, width: Array) -> IntervalMoment
     return IntervalMoments(nearest, np.log(mass * unit), unit * shift, unit * unit * variance)
 
 
-def gaussian_on_polyhedron(
-    normals: ArrayLike, offsets: ArrayLike, means: ArrayLike, cov: ArrayLike
+def gaussian_on_interval(
+    normals: Array, offsets: Array, centres: Array, scale: float
 ) -> tuple[Array, Array, Array]:
-    """Log mass, mean and covariance of N(means, cov) on {z : normals z + offsets > 0} [Lemma 4].
-
-    normals (F, S), offsets (F,), F = 0 meaning the whole space; means (M, S), cov (S, S), (S,) or
-    scalar. Returns log_mass (M,), mean (M, S), cov (M, S, S) of the truncated Gaussian. An empty
-    polyhedron gives log mass -inf and NaN moments, and only an empty one does. Raises ValueError on
-    bad input, NotImplementedError for S > 1. Accuracy: 3e-14 relative in max(1, |log mass|),
-    moments 1e-13 of the truncated standard deviation, at any distance. Guarded by
-    tests/test_gaussian.py.
-    """
-    normal_rows = check_array(normals, "normals", (None, None))
-    dimension = normal_rows.shape[1]
-    if dimension == 0:
-        raise ValueError("normals: expected at least one column (S >= 1), got none")
-    offset_values = check_array(offsets, "offsets", (normal_rows.shape[0],))
-    centres = check_points(means, "means", dimension)
-    covariance = check_covariance(cov, "cov", dimension)
-    if dimension != 1:
-        raise NotImplementedError(f"normals: dimension 1 only so far, got {dimension}")
-    lower, upper = _interval(normal_rows[:, 0], offset_values)
+    """Log mass, mean and variance (M,) of N(centres, scale²) where normals z + offsets > 0, all
+    (F,)."""
+    lower, upper = _interval(normals, offsets)
     count = len(centres)
     if not lower < upper:
-        empty = np.full((count, 1), np.nan)
-        return np.full(count, -np.inf), empty, empty[:, :, None].copy()
-    scale = float(np.sqrt(covariance.reshape(())))
-    centre = centres[:, 0]
+        return np.full(count, -np.inf), np.full(count, np.nan), np.full(count, np.nan)
     moments = interval_moments(
-        (lower - centre) / scale, (upper - centre) / scale, np.full(count, (upper - lower) / scale)
+        (lower - centres) / scale,
+        (upper - centres) / scale,
+        np.full(count, (upper - lower) / scale),
     )
     log_mass = moments.log_mass - 0.5 * moments.nearest**2 - 0.5 * LOG_2PI
     # Start from the end itself where that is nearest: subtracting the mean to add it back rounds.
-    start = np.clip(centre, lower, upper)
-    mean = start + scale * moments.shift
-    return log_mass, mean[:, None], (scale * scale * moments.variance)[:, None, None]
+    start = np.clip(centres, lower, upper)
+    return log_mass, start + scale * moments.shift, scale * scale * moments.variance
 
 
 def _interval(normals: Array, offsets: Array) -> tuple[float, float]:

@@ -114,3 +114,12 @@ class Coordinates:
     def lift(self, rows: Array) -> Array:
         """Σx^{1/2} Q applied to each row, (..., r) -> (..., D): back to data units."""
         return self.noise.unwhiten(rows if self.basis is None else rows @ self.basis.T)
+
+    def lifted_cov(self, cov: Array) -> Array:
+        """A covariance (r, r) of y, back in data units and the structure of Σx: full, its diagonal,
+        or its trace."""
+        if self.noise.cov.ndim == 0:
+            return np.asarray(self.noise.cov * np.trace(cov))
+        values, vectors = np.linalg.eigh(cov)
+        half = self.lift((vectors * np.sqrt(np.maximum(values, 0.0))).T)
+        return half.T @ half if self.noise.cov.ndim == 2 else np.square(half).sum(axis=0)

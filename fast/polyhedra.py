@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
-from fast.complex import Indices, Mask
+from fast.complex import Complex, Indices, Mask
+from fast.halfspaces import lattice_of_halfspaces, row_space
+from fast.lattice import Lattice, faces_of_cells, joined
 from reference.network import Array
 
-# Rows of length one nearer to dependent than this count as dependent.
-_DEPENDENT = 1e-12
-# Equations with such rows are solved to within this over their smallest singular value.
-_SOLVED = 256 * np.finfo(np.float64).eps
+
+class Source(NamedTuple):
+    """Where regions come from: the cells of a complex in this order, and for each facet, region
+    after region, the face of the complex."""
+
+    complex: Complex
+    cells: Indices
+    facets: Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +35,7 @@ class Corners:
     points: Mask
     starts: Indices
     members: Indices
+    source: Source | None = None
 
     def of(self, region: int, points: bool) -> Array:
         """The vertices of a region, or its rays."""
@@ -65,15 +73,60 @@ class Polyhedra:
     def vertices(self, region: int) -> Array:
         """Vertices (V, S); of a region with lines, the points of its smallest faces that are
         orthogonal to them."""
-        if self.corners is not None:
-            return self.corners.of(region, points=True)
-        return _points(*self.halfspaces(region))
+        return self._corners(region, points=True)
 
     def rays(self, region: int) -> Array:
         """Extreme directions (W, S) of length 1, orthogonal to the region's lines."""
+        return self._corners(region, points=False)
+
+    def _corners(self, region: int, points: bool) -> Array:
         if self.corners is not None:
-            return self.corners.of(region, points=False)
-        return _directions(self.halfspaces(region)[0])
+            return self.corners.of(region, points)
+        lattice = self._lattice(region)
+        if lattice is None or not lattice.dimension:
+            return np.zeros((int(points), self.normals.shape[1]))
+        return np.asarray(lattice.positions[lattice.points == points])
+
+    def _lattice(self, region: int) -> Lattice | None:
+        return lattice_of_halfspaces(*self.halfspaces(region))
+
+    @cached_property
+    def lattices(self) -> list[tuple[Indices, Lattice]]:
+        """The faces of all regions: for every dimension that regions have across their lines, which
+        regions have it, and their lattice. A region as thin as rounding may be in none."""
+        count = len(self.starts) - 1
+        if self.corners is not None and self.corners.source is not None:
+            return [(np.arange(count), self._lattice_of_cells(self.corners, self.corners.source))]
+        found = [(region, self._lattice(region)) for region in range(count)]
+        result = []
+        for dimension in range(self.normals.shape[1] + 1):
+            mine = [(r, lattice) for r, lattice in found if lattice is not None]
+            mine = [(r, lattice) for r, lattice in mine if lattice.dimension == dimension]
+            if mine:
+                regions = np.array([r for r, _ in mine])
+                result.append((regions, joined([lattice for _, lattice in mine])))
+        return result
+
+    def _lattice_of_cells(self, corners: Corners, source: Source) -> Lattice:
+        faces = faces_of_cells(source.complex, corners.points, source.cells)
+        # The facets in the order of the faces; those at infinity have none of the half-spaces.
+        own, count = faces[-1].of_cells, len(faces[-1].finite)
+        regions = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        place = np.searchsorted(own.owners * count + own.values, regions * count + source.facets)
+        normals = np.zeros((len(own.values), self.normals.shape[1]))
+        offsets = np.ones(len(own.values))
+        normals[place], offsets[place] = self.normals, self.offsets
+        lines = row_space(self.normals[: self.starts[1]])[1]
+        return Lattice(
+            source.complex.dimension,
+            corners.positions,
+            np.zeros_like(corners.positions),
+            corners.points,
+            np.broadcast_to(lines, (len(self.starts) - 1, *lines.shape)),
+            faces,
+            normals,
+            offsets,
+        )
 
 
 def polyhedra_of_intervals(breakpoints: Array) -> Polyhedra:
@@ -106,53 +159,4 @@ def everything(dimension: int) -> Polyhedra:
 
 def _lines(normals: Array) -> Array:
     """The null space of the normals."""
-    _, values, basis = np.linalg.svd(_unit(normals), full_matrices=True)
-    return np.asarray(basis[int(np.sum(values > _DEPENDENT)) :])
-
-
-def _points(normals: Array, offsets: Array) -> Array:
-    """Every vertex: the solution of `rank` of the facets' equations that violates none. Cost: one
-    decomposition for each choice of facets."""
-    lengths = np.linalg.norm(normals, axis=1)
-    normals, offsets = normals / lengths[:, None], offsets / lengths
-    rank = normals.shape[1] - len(_lines(normals))
-    found: list[tuple[Array, float]] = []
-    for chosen in map(list, combinations(range(len(normals)), rank)):
-        least = np.linalg.svd(normals[chosen], compute_uv=False)[-1] if rank else 1.0
-        if least < _DEPENDENT:
-            continue
-        point = -np.linalg.pinv(normals[chosen], rcond=0.0) @ offsets[chosen]
-        size = max(np.max(np.abs(point)), np.max(np.abs(offsets[chosen]), initial=0.0))
-        error = float(_SOLVED * size / least)
-        if np.all(normals @ point + offsets >= -error):
-            found.append((point, error))
-    return _distinct(found, normals.shape[1])
-
-
-def _directions(normals: Array) -> Array:
-    """Every extreme ray: on `rank` - 1 independent facets, and inside all."""
-    normals, lines = _unit(normals), _lines(normals)
-    rank = normals.shape[1] - len(lines)
-    found: list[tuple[Array, float]] = []
-    for chosen in map(list, combinations(range(len(normals)), max(rank - 1, 0))):
-        rows = np.concatenate([normals[chosen], lines])
-        free = _lines(rows)
-        if len(free) != 1:
-            continue
-        least = np.linalg.svd(rows, compute_uv=False)[-1] if len(rows) else 1.0
-        error = float(_SOLVED / least)
-        found += [(d, error) for d in (free[0], -free[0]) if np.all(normals @ d >= -error)]
-    return _distinct(found, normals.shape[1])
-
-
-def _unit(rows: Array) -> Array:
-    return np.asarray(rows / np.linalg.norm(rows, axis=1)[:, None])
-
-
-def _distinct(found: list[tuple[Array, float]], dimension: int) -> Array:
-    """The rows of a list with their errors, those that coincide within them once."""
-    kept: list[tuple[Array, float]] = []
-    for row, error in found:
-        if all(np.max(np.abs(row - other)) > 4.0 * (error + its) for other, its in kept):
-            kept.append((row, error))
-    return np.array([row for row, _ in kept]).reshape(-1, dimension)
+    return row_space(normals)[1] if len(normals) else np.eye(normals.shape[1])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fast.complex import InconsistentSigns, Indices, Mask
 from fast.enumeration import Cells
-from fast.polyhedra import Corners, Polyhedra, everything
+from fast.polyhedra import Corners, Polyhedra, Source, everything
 from fast.vertices import ROUNDING, OutOfRange
 from reference.network import Array, Codes, Layer, MaxPool, Network
 
@@ -30,12 +30,13 @@ class Regions(NamedTuple):
 
 
 class Facets(NamedTuple):
-    """For each facet, sorted by region: its region, the layer whose code changes beyond it, and
-    which of that layer's half-spaces it is."""
+    """For each facet, sorted by region: its region, the layer whose code changes beyond it, which
+    of that layer's half-spaces it is, and which face of the subdivision (of several, one)."""
 
     regions: Indices
     layers: Indices
     rows: Indices
+    faces: Indices
 
 
 def regions_of_cells(network: Network, cells: Cells) -> Regions:
@@ -54,7 +55,7 @@ def regions_of_cells(network: Network, cells: Cells) -> Regions:
     if pooled:
         _check_points_between(network, codes, centres)
     starts = np.searchsorted(facets.regions, np.arange(len(codes) + 1))
-    corners = None if pooled else _corners(cells, region_of)
+    corners = None if pooled else _corners(cells, region_of, facets.faces)
     return Regions(
         codes, maps.slopes, maps.offsets, Polyhedra(starts, maps.normals, maps.heights, corners)
     )
@@ -80,7 +81,7 @@ def single_region(network: Network) -> Regions:
     """The one region of a network whose choices do not depend on z."""
     origin = np.zeros((1, network.latent_dimension))
     codes, _ = codes_at(network, origin)
-    nothing = Facets(*np.empty((3, 0), dtype=np.intp))
+    nothing = Facets(*np.empty((4, 0), dtype=np.intp))
     maps = _maps(network, codes, nothing, origin)
     return Regions(codes, maps.slopes, maps.offsets, everything(network.latent_dimension))
 
@@ -125,7 +126,7 @@ def _facets(network: Network, cells: Cells, codes: Codes, region_of: Indices) ->
     sides = cells.complex.boundary(cells.complex.dimension).T.tocsr()
     inner = np.flatnonzero(np.diff(sides.indptr) == 2)
     pairs = region_of[np.stack([sides.indices[sides.indptr[inner] + i] for i in (0, 1)])]
-    pairs = pairs[:, pairs[0] != pairs[1]]
+    inner, pairs = inner[pairs[0] != pairs[1]], pairs[:, pairs[0] != pairs[1]]
     entries = _first_difference(codes, pairs)
     here, there = np.concatenate([pairs, pairs[::-1]], axis=1)
     entries = np.tile(entries, 2)
@@ -140,10 +141,9 @@ def _facets(network: Network, cells: Cells, codes: Codes, region_of: Indices) ->
     rivals = np.where(widths[layers] > 1, codes[there, entries], 0)
     rows = within * widths[layers] + rivals
     shape = len(codes), len(counts), int(rows.max(initial=0)) + 1
-    keys = np.sort(np.ravel_multi_index((here, layers, rows), shape))
-    new = np.ones(len(keys), dtype=bool)
-    new[1:] = keys[1:] != keys[:-1]
-    return Facets(*np.unravel_index(keys[new], shape))
+    keys, first = np.unique(np.ravel_multi_index((here, layers, rows), shape), return_index=True)
+    regions, layers, rows = np.unravel_index(keys, shape)
+    return Facets(regions, layers, rows, np.tile(inner, 2)[first])
 
 
 def _first_difference(codes: Codes, pairs: Indices) -> Indices:
@@ -193,7 +193,9 @@ def _maps(network: Network, codes: Codes, facets: Facets, centres: Array) -> _Re
     batch = max(1, _BATCH // (max(network.sizes) * (latent + 1)))
     for i in range(0, len(codes), batch):
         mine = slice(*np.searchsorted(facets.regions, [i, i + batch]))
-        part = Facets(facets.regions[mine] - i, facets.layers[mine], facets.rows[mine])
+        part = Facets(
+            facets.regions[mine] - i, facets.layers[mine], facets.rows[mine], facets.faces[mine]
+        )
         done = _maps_of_batch(network, codes[i : i + batch], part, centres[i : i + batch])
         result.slopes[i : i + batch], result.offsets[i : i + batch] = done.slopes, done.offsets
         result.normals[mine], result.heights[mine] = done.normals, done.heights
@@ -250,9 +252,10 @@ def _halfspaces(
     return signs[:, None] * slopes[regions, entries], signs * offsets[regions, entries]
 
 
-def _corners(cells: Cells, region_of: Indices) -> Corners:
+def _corners(cells: Cells, region_of: Indices, facets: Indices) -> Corners:
     """The vertices and rays of the regions, which are the cells in another order."""
-    owners = cells.complex.vertices_of(cells.complex.dimension).tocsr()[np.argsort(region_of)]
+    order = np.argsort(region_of)
+    owners = cells.complex.vertices_of(cells.complex.dimension).tocsr()[order]
     points = cells.vertices.points
     lengths = np.where(points, 1.0, np.linalg.norm(cells.vertices.positions, axis=1))
     return Corners(
@@ -260,4 +263,5 @@ def _corners(cells: Cells, region_of: Indices) -> Corners:
         points,
         owners.indptr.astype(np.intp),
         owners.indices.astype(np.intp),
+        Source(cells.complex, order, facets),
     )

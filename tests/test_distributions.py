@@ -348,7 +348,7 @@ def test_far_tail_posterior_is_normalised(impl):
 def test_chunks_are_invisible():
     """Rows of a large batch equal the rows alone, to the rounding of products of other shapes."""
     dgn = model(fast)
-    chunks = len(list(dgn._geometry.chunks(20_000)))
+    chunks = len(list(dgn._model.geometry.chunks(20_000)))
     assert chunks > 3
     X = data(dgn, 10_000)
     together = dgn.logpdf(X)

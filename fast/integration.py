@@ -1,0 +1,123 @@
+"""Gaussians on any polyhedron, for use by itself [Lemma 4, Appendix B]."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fast.gaussian import LOG_2PI, gaussian_on_interval
+from fast.halfspaces import lattice_of_halfspaces
+from fast.lattice import Lattice
+from fast.nearest import Whitened
+from fast.truncated import ACCURACY, MOST_DIMENSIONS, Truncated, truncate_with_error
+from reference.network import Array, check_array, check_covariance, check_points
+
+# Numbers held at once for the simplices of a batch of means.
+_BATCH = 1 << 18
+
+
+class _Moments(NamedTuple):
+    log_mass: Array
+    mean: Array
+    cov: Array
+
+
+class PolyhedronMoments(_Moments):
+    """log_mass (M,), mean (M, S), cov (M, S, S), as a tuple of three; and log_mass_error (M,)."""
+
+    log_mass_error: Array
+
+    @staticmethod
+    def of(log_mass: Array, mean: Array, cov: Array, error: Array) -> PolyhedronMoments:
+        """The three, and how far log_mass may be off."""
+        result = PolyhedronMoments(log_mass, mean, cov)
+        result.log_mass_error = error
+        return result
+
+
+def gaussian_on_polyhedron(
+    normals: ArrayLike,
+    offsets: ArrayLike,
+    means: ArrayLike,
+    cov: ArrayLike | None = None,
+    *,
+    factor: ArrayLike | None = None,
+) -> PolyhedronMoments:
+    """Log mass, mean and covariance of N(means, cov) on {z : normals z + offsets > 0} [Lemma 4].
+
+    normals (F, S), offsets (F,), F = 0 meaning the whole space; means (M, S). Either cov: (S, S),
+    (S,) or scalar; or factor (S, S), invertible, with cov = factor factorᵀ: a Cholesky factor costs
+    ε cond(cov) |log mass|. Returns log_mass (M,), mean (M, S), cov (M, S, S) of the truncated
+    Gaussian, unpacked as a tuple of three; `.log_mass_error` (M,) is how far log_mass may be off.
+    Half-spaces may be redundant, unbounded, contain lines. A polyhedron without interior gives log
+    mass -inf and NaN moments, and only that does.
+
+    Accuracy, at any distance: log mass relative to max(1, |log mass|) 3e-14 (S = 1), 1e-12 (2),
+    1e-10 (3); moments in truncated standard deviations 1e-13, 1e-10, 1e-8; S = 4..6 by coarser
+    rules, log_mass_error measured for each mean. Raises ValueError on bad input, and for S > 6.
+    Guarded by tests/test_gaussian.py and tests/test_polyhedra.py.
+    """
+    normal_rows = check_array(normals, "normals", (None, None))
+    dimension = normal_rows.shape[1]
+    if not 1 <= dimension <= MOST_DIMENSIONS:
+        raise ValueError(
+            f"normals: expected from 1 to {MOST_DIMENSIONS} columns (S), got {dimension}"
+        )
+    offset_values = check_array(offsets, "offsets", (normal_rows.shape[0],))
+    centres = check_points(means, "means", dimension)
+    root = covariance_factor(cov, factor, dimension)
+    if dimension == 1:
+        log_mass, mean, variance = gaussian_on_interval(
+            normal_rows[:, 0], offset_values, centres[:, 0], float(abs(root[0, 0]))
+        )
+        size = np.where(np.isinf(log_mass), 0.0, np.maximum(1.0, np.abs(log_mass)))
+        error = ACCURACY[1] * size
+        return PolyhedronMoments.of(log_mass, mean[:, None], variance[:, None, None], error)
+    lattice = lattice_of_halfspaces(normal_rows, offset_values)
+    if lattice is None:
+        count = len(centres)
+        nothing = np.full((count, dimension), np.nan)
+        empty = np.full(count, -np.inf), nothing, np.full((count, dimension, dimension), np.nan)
+        return PolyhedronMoments.of(*empty, np.zeros(count))
+    parts = [_batch(lattice, part, root) for part in _batches(lattice, centres)]
+    return PolyhedronMoments.of(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def covariance_factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension: int) -> Array:
+    """A checked factor (S, S) of the covariance, of whichever of the two is given."""
+    if (cov is None) == (factor is None):
+        raise ValueError("cov: expected either cov or factor, and not both")
+    if factor is not None:
+        root = check_array(factor, "factor", (dimension, dimension))
+        if not np.linalg.cond(root) < 1e15:
+            raise ValueError("factor: expected an invertible matrix")
+        return root
+    covariance = check_covariance(cov, "cov", dimension)  # type: ignore[arg-type]
+    if covariance.ndim == 2:
+        return np.asarray(np.linalg.cholesky(covariance))
+    return np.asarray(np.sqrt(covariance) * np.eye(dimension))
+
+
+def _batches(lattice: Lattice, centres: Array) -> list[Array]:
+    width = max(1, len(lattice.chains[1])) * max(1, lattice.dimension) ** 2
+    step = max(1, _BATCH // width)
+    return [centres[i : i + step] for i in range(0, len(centres), step)]
+
+
+def _batch(lattice: Lattice, means: Array, root: Array) -> tuple[Array, Array, Array, Array]:
+    """Log mass, mean, covariance and error for some of the means."""
+    count, dimension = means.shape
+    maps = np.broadcast_to(np.linalg.inv(root), (count, dimension, dimension))
+    centres = means @ maps[0].T
+    cells = np.zeros(count, dtype=np.intp)
+    found, error = truncate_with_error(Whitened.of(lattice, cells, maps, centres, means))
+    log_mass = log_masses(found, dimension, float(np.linalg.slogdet(root)[1]))
+    error = error + ACCURACY[dimension] * np.maximum(1.0, np.abs(log_mass))
+    return log_mass, found.mean, found.cov, error
+
+
+def log_masses(found: Truncated, dimension: int, log_scale: float) -> Array:
+    """Log masses from volumes relative to the density at the peaks; log_scale: log |factor|."""
+    return np.asarray(found.log_volume - 0.5 * found.square - 0.5 * dimension * LOG_2PI - log_scale)

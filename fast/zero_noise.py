@@ -1,0 +1,136 @@
+"""The limit of the posterior without noise [Lemma 2, Proposition 3, corrected].
+
+As Σx -> 0 in proportion, p(z | x) concentrates where (x - g(z))ᵀ Σx^-1 (x - g(z)) is least, and
+where that leaves a choice (flat regions, several regions), where zᵀ Σz^-1 z is. The printed
+regulariser zᵀ Σz z has the wrong matrix, and its weight vanishes in the limit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.complex import Indices
+from fast.mixture import batches
+from fast.nearest import Whitened, choose_apex, dots, free_directions
+from fast.observation import Coordinates, Noise
+from fast.partition import Partition
+from reference.network import Array, Network
+
+# The prior beside the data, in the search for the face that holds the minimiser.
+_FAINT = 1e-6
+# Singular values below this share of the largest are rounding.
+_FLAT = 1e-12
+# Squared distances this near, over the size of the terms, are one.
+_TIED = 1e-12
+# Numbers held at once.
+_CHUNK = 1 << 20
+
+
+class _Candidates(NamedTuple):
+    """For pairs of a datum and a region: the minimiser on the closed region, and its two sizes."""
+
+    place: Array
+    square: Array
+    prior: Array
+
+
+def zero_noise_latent(
+    network: Network, partition: Partition, noise: Noise, cov_z: Array, X: Array
+) -> Array:
+    """The minimiser for each row of X (N, D), (N, S)."""
+    coordinates = Coordinates.of(network, noise)
+    y, _ = coordinates.points(X)
+    slopes = np.swapaxes(coordinates.directions(np.swapaxes(partition.slopes, 1, 2)), 1, 2)
+    offsets = coordinates.directions(partition.offsets - coordinates.origin)
+    search = _Search(partition, slopes, offsets, np.linalg.inv(np.linalg.cholesky(cov_z)))
+    result = np.empty((len(X), slopes.shape[2]))
+    step = max(1, _CHUNK // (len(slopes) * max(slopes.shape[1:])))
+    for i in range(0, len(X), step):
+        result[i : i + step] = search.minimisers(y[i : i + step])
+    return result
+
+
+class _Search:
+    """The search over all regions, in coordinates in which the noise is standard."""
+
+    def __init__(
+        self, partition: Partition, slopes: Array, offsets: Array, prior_root: Array
+    ) -> None:
+        self._slopes, self._offsets, self._prior_root = slopes, offsets, prior_root
+        count, latent = len(slopes), slopes.shape[2]
+        left, values, _ = np.linalg.svd(slopes, full_matrices=False)
+        largest = values.max(axis=1, initial=0.0)
+        self._range = left * (values > _FLAT * largest[:, None])[:, None, :]
+        scale = _FAINT * np.where(largest > 0, largest, 1.0) / np.linalg.norm(prior_root, 2)
+        stacked = [slopes, scale[:, None, None] * prior_root]
+        basis, self._roots = np.linalg.qr(np.concatenate(stacked, axis=1))
+        self._pulls = basis[:, :-latent]
+        self._lattices = partition.polyhedra.lattices
+        self._group, self._cell = np.full((2, count), -1)
+        for i, (regions, _) in enumerate(self._lattices):
+            self._group[regions], self._cell[regions] = i, np.arange(len(regions))
+
+    def minimisers(self, y: Array) -> Array:
+        """The minimiser for each of y (N, r): on every region that a bound does not rule out."""
+        terms = dots(y, y)[:, None] + dots(self._offsets, self._offsets)
+        away = y[:, None, :] - self._offsets
+        along = np.einsum("nrd,rdk->nrk", away, self._range)
+        least = np.maximum(dots(away, away) - dots(along, along), 0.0) - _TIED * terms
+        least[:, self._group < 0] = np.inf
+        every, best = np.arange(len(y)), least.argmin(axis=1)
+        known = self._on_regions(y, every, best).square
+        slack = _TIED * terms.max(axis=1)
+        datum, region = np.nonzero(least <= (known + slack)[:, None])
+        found = self._on_regions(y, datum, region)
+        shortest = np.full(len(y), np.inf)
+        np.minimum.at(shortest, datum, found.square)
+        tied = found.square <= (shortest + slack)[datum]
+        order = np.lexsort((found.prior, ~tied, datum))
+        return np.asarray(found.place[order[np.searchsorted(datum[order], every)]])
+
+    def _on_regions(self, y: Array, datum: Indices, region: Indices) -> _Candidates:
+        """The minimiser of each pair: the face it lies on by a faint prior, then exactly there."""
+        latent = self._slopes.shape[2]
+        place = np.empty((len(datum), latent))
+        for group, (_, lattice) in enumerate(self._lattices):
+            mine = np.flatnonzero(self._group[region] == group)
+            for batch in batches(lattice, self._cell[region[mine]]):
+                chosen = mine[batch]
+                r, pull = region[chosen], y[datum[chosen]] - self._offsets[region[chosen]]
+                centres = np.einsum("pds,pd->ps", self._pulls[r], pull)
+                means = np.linalg.solve(self._roots[r], centres[..., None])[..., 0]
+                cells = self._cell[r]
+                if lattice.dimension:
+                    items = Whitened.of(lattice, cells, self._roots[r], centres, means)
+                    apex = choose_apex(items, exact=True)
+                    free = free_directions(items, apex)
+                    start = apex.place
+                else:
+                    free = np.broadcast_to(np.eye(latent), (len(chosen), latent, latent))
+                    start = means
+                place[chosen] = self._polished(start, free, r, pull)
+        residual = y[datum] - self._offsets[region]
+        residual = residual - np.einsum("pds,ps->pd", self._slopes[region], place)
+        white = place @ self._prior_root.T
+        return _Candidates(place, dots(residual, residual), dots(white, white))
+
+    def _polished(self, start: Array, free: Array, regions: Indices, pull: Array) -> Array:
+        """The exact minimiser over start + span(free), free (P, S, S) with columns of zeros: first
+        of ‖pull - A z‖², then, among its minimisers, of zᵀ Σz^-1 z."""
+        slopes = self._slopes[regions] @ free
+        away = pull - np.einsum("pds,ps->pd", self._slopes[regions], start)
+        left, values, right = np.linalg.svd(slopes, full_matrices=False)
+        largest = np.linalg.norm(self._slopes[regions], axis=(1, 2))
+        kept = values > _FLAT * largest[:, None]
+        inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
+        step = np.einsum("pks,pk,pdk,pd->ps", right, inverse, left, away)
+        z = start + np.einsum("pst,pt->ps", free, step)
+        # What leaves A z alone: the rest of the span.
+        flat = free - free @ np.swapaxes(right, 1, 2) @ (kept[:, :, None] * right)
+        left, values, right = np.linalg.svd(self._prior_root @ flat)
+        kept = values > 1e-10 * np.linalg.norm(self._prior_root, 2)
+        inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
+        back = np.einsum("pku,pk,psk,ps->pu", right, inverse, left, z @ self._prior_root.T)
+        return np.asarray(z - np.einsum("pst,pt->ps", flat, back))
