@@ -1,0 +1,10 @@
+"""Where the sums of signed masses stop being accurate, and the error that says so."""
+
+from __future__ import annotations
+
+
+class OutsideValidity(ArithmeticError):
+    """The masses of Lemma 4 cancel: what was asked for has too few correct digits.
+
+    The message names the mean or datum, the value and its error bound. `fast` has no such limit.
+    """
