@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr
+from scipy.special import ndtr
 
 from reference import cone_moments
+from reference.gaussian import LOG_2PI
 from reference.inclusion_exclusion import SignedCones
 from reference.validation import Array
 
-LOG_2PI = float(np.log(2 * np.pi))
 # Error of the mass of one term, and of its moments about the mean in standard deviations. Measured
-# on random polyhedra by tests/test_reference_integration.py, never more than a fifth of this.
-TERM_ERROR = 2e-15
+# on random polyhedra by tests/test_reference_integration.py, never more than a third of this.
+TERM_ERROR = 1e-15
 # Relative error of a slack n · μ + b, in units of its terms.
 _SLACK_ERROR = 4 * np.finfo(np.float64).eps
 # The accuracy that a result which leaves this project has: relative for masses, in truncated
@@ -29,13 +29,15 @@ _LOST = 10.0
 
 
 class Integral(NamedTuple):
-    """N(μ, Σ) on a polyhedron. mass, and mass_error, a bound on its absolute error; mean (S,), cov
-    (S, S) and entropy, nats, of the truncated Gaussian. resolved: whether all are as accurate as
-    ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are still as accurate as the mass. A
-    mass lost to cancellation is 0, with moments that mean nothing."""
+    """N(μ, Σ) on a polyhedron. mass, and mass_error, a bound on its absolute error; moment_error:
+    on that of the integrals of 1, w and w wᵀ, w = z - μ in standard deviations; mean (S,), cov (S,
+    S) and entropy, nats, of the truncated Gaussian. resolved: whether all are as accurate as
+    ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are still within moment_error. A mass
+    lost to cancellation is 0, with moments that mean nothing."""
 
     mass: float
     mass_error: float
+    moment_error: float
     mean: Array
     cov: Array
     entropy: float
@@ -49,11 +51,13 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
     lengths = np.linalg.norm(normals, axis=1)
     normals = normals / lengths[:, None]
     offsets = (cones.normals @ centre + cones.offsets) / lengths
-    # A half-space alone holds Φ(b), an upper bound.
-    most = float(np.exp(log_ndtr(np.min(offsets[: cones.facets], initial=np.inf))))
+    # A half-space alone holds Φ(b), an upper bound; second moments on it are below (1 + b²) Φ(b)
+    # where b < 0.
+    worst = float(np.min(offsets[: cones.facets], initial=np.inf))
+    most, most_second = float(ndtr(worst)), float(ndtr(worst)) * (latent + min(worst, 0.0) ** 2)
     count = sum(abs(sign) for sign, _ in cones.terms)
-    lost = Integral(0.0, most, centre, np.zeros((latent, latent)), 0.0, False)
-    if most <= count * TERM_ERROR:
+    lost = Integral(0.0, most, most_second, centre, np.zeros((latent, latent)), 0.0, False)
+    if not cones.terms or most_second <= count * TERM_ERROR:
         return lost
     mass, first, second = 0.0, np.zeros(latent), np.zeros((latent, latent))
     for sign, rows in cones.terms:
@@ -71,10 +75,9 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
     error_first = count * TERM_ERROR + float(np.sum(moved * (1 + nearest)))
     error_second = count * TERM_ERROR + float(np.sum(moved * (1 + nearest) ** 2))
     if mass <= _LOST * error:
-        return lost._replace(mass_error=min(most, max(mass, 0.0) + error))
-    return _truncated(
-        centre, factor, (mass, first, second), (error, error_first, error_second)
-    )
+        within = max(mass, 0.0) + error, float(np.max(np.abs(second))) + error_second
+        return lost._replace(mass_error=min(most, within[0]), moment_error=max(within))
+    return _truncated(centre, factor, (mass, first, second), (error, error_first, error_second))
 
 
 def _truncated(
@@ -102,4 +105,12 @@ def _truncated(
     entropy = float(np.log(mass)) + 0.5 * (
         len(centre) * LOG_2PI + 2 * np.linalg.slogdet(factor)[1] + np.trace(second) / mass
     )
-    return Integral(mass, errors[0], centre + factor @ mean, root @ root.T, float(entropy), resolved)
+    return Integral(
+        mass,
+        errors[0],
+        max(errors),
+        centre + factor @ mean,
+        root @ root.T,
+        float(entropy),
+        bool(resolved),
+    )

@@ -45,20 +45,20 @@ def minimiser(
             blur = _SOLVED * (np.linalg.norm(z) + np.max(np.abs(offsets), initial=0.0))
             slacks = np.delete(normals @ z + offsets, subset)
             feasible = np.all(slacks >= -blur / independence)
-            if feasible and (best is None or is_better(z, best, matrix, target, tie)):
+            if feasible and (best is None or _is_better(z, best, matrix, target, tie)):
                 best = z
     if best is None:
         raise OutsideValidity("no face of the polyhedron holds its nearest point, to rounding")
     return best
 
 
-def is_better(z: Array, other: Array, matrix: Array, target: Array, tie: Array | None) -> bool:
+def _is_better(z: Array, other: Array, matrix: Array, target: Array, tie: Array | None) -> bool:
     """Whether ‖matrix z - target‖ is below that of another z, or, where rounding cannot tell,
     ‖tie z‖ is."""
     value, least = (float(np.linalg.norm(matrix @ point - target)) for point in (z, other))
     if tie is None:
         return value < least
-    terms = np.linalg.norm(target) + np.linalg.norm(np.abs(matrix) @ np.abs(z) + 0.0)
+    terms = np.linalg.norm(target) + np.linalg.norm(np.abs(matrix) @ np.abs(z))
     if abs(value - least) > _SOLVED * terms:
         return value < least
     return float(np.linalg.norm(tie @ z)) < float(np.linalg.norm(tie @ other))

@@ -48,8 +48,8 @@ def conditional(limits: Array, directions: Array, i: int) -> tuple[Array, Array]
     """The limits (k-1,) and directions (k-1, S) of the other variables given u_i · Y = h_i.
 
     h_{j|i} = (h_j - c h_i) / s, with c and s the cosine and sine of the angle between u_i and u_j,
-    and u_{j|i} the part of u_j orthogonal to u_i, of length 1. Small angles are taken from u_j - u_i
-    (from u_j + u_i near π), which is exact, and 1 - c = s² / (1 + c): nothing cancels.
+    and u_{j|i} the part of u_j orthogonal to u_i, of length 1. Small angles are taken from u_j -
+    u_i, those near π from u_j + u_i, which is exact, and 1 - c = s² / (1 + c): nothing cancels.
     """
     others = np.arange(len(limits)) != i
     here, u = limits[i], directions[i]
@@ -57,7 +57,9 @@ def conditional(limits: Array, directions: Array, i: int) -> tuple[Array, Array]
     sign = np.where(cosine >= 0, 1.0, -1.0)
     apart = directions[others] - sign[:, None] * u
     chord = np.linalg.norm(apart, axis=1)
-    sine = np.maximum(0.5 * chord * np.linalg.norm(apart + 2 * sign[:, None] * u, axis=1), _NO_ANGLE)
+    sine = np.maximum(
+        0.5 * chord * np.linalg.norm(apart + 2 * sign[:, None] * u, axis=1), _NO_ANGLE
+    )
     given = (limits[others] - sign * here) / sine + sign * here * sine / (1 + np.abs(cosine))
     for _ in range(2):  # twice, for where the first leaves little but rounding
         apart = apart - (apart @ u)[:, None] * u

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Errors of p(x), or of the sum of the regions' prior masses, above which nothing is returned.
+TOLERANCE = 1e-9
+
 
 class OutsideValidity(ArithmeticError):
     """The masses of Lemma 4 cancel: what was asked for has too few correct digits.
