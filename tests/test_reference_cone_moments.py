@@ -21,7 +21,9 @@ def unit(rows):
 def true_moments(normals, offsets):
     """(m00, m10, m01, m20, m11, m02) of N(0, I_2) on a half-plane or wedge: across the line
     z_2 = y the interval and its moments in closed form, ends split where a side crosses ±9 and 0."""
-    rows = [([mpf(float(v)) for v in n], mpf(float(b))) for n, b in zip(normals, offsets, strict=True)]
+    rows = [
+        ([mpf(float(v)) for v in n], mpf(float(b))) for n, b in zip(normals, offsets, strict=True)
+    ]
 
     def slices(y):
         low, high = mpf(-40), mpf(40)
@@ -50,7 +52,10 @@ def true_moments(normals, offsets):
 def test_wedges_and_half_planes(seed):
     """Every moment against a double integral at 20 digits."""
     rng = np.random.default_rng([1, seed])
-    normals, offsets = unit(rng.standard_normal((1 + seed % 2, 2))), rng.standard_normal(1 + seed % 2)
+    normals, offsets = (
+        unit(rng.standard_normal((1 + seed % 2, 2))),
+        rng.standard_normal(1 + seed % 2),
+    )
     with mpmath.workdps(20):
         truth = np.array([float(v) for v in true_moments(normals, offsets)])
     second = second_moment(normals, offsets)

@@ -137,13 +137,13 @@ def test_the_printed_signs_are_right(dimension):
 def test_volumes(dimension, seed):
     """The volumes of the simplices sum to that of the convex hull of all corners."""
     rng = np.random.default_rng([seed, dimension])
-    normals = np.vstack([rng.standard_normal((6, dimension)), np.eye(dimension), -np.eye(dimension)])
+    normals = np.vstack(
+        [rng.standard_normal((6, dimension)), np.eye(dimension), -np.eye(dimension)]
+    )
     offsets = rng.uniform(0.3, 1.0, len(normals))
     found = triangulation(normals, offsets)
     corners = np.unique(np.round(np.vstack([s.points for s in found]), 12), axis=0)
-    volumes = [
-        abs(np.linalg.det(s.points[1:] - s.points[0])) / factorial(dimension) for s in found
-    ]
+    volumes = [abs(np.linalg.det(s.points[1:] - s.points[0])) / factorial(dimension) for s in found]
     assert len(found) > 1
     assert sum(volumes) == pytest.approx(ConvexHull(corners).volume, rel=1e-9)
 
