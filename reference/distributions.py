@@ -43,7 +43,7 @@ def gaussian_on_region(region: int, partition: Partition, mean: Array, cov: Arra
     t = truncated_gaussian(*partition.halfspaces(region), mean, cov)
     assert t is not None  # a region has an interior
     mass = float(np.exp(t.log_ratio + log_normal(t.nearest, mean, cov)))
-    return Integral(mass, 0.0, 0.0, t.mean, t.cov, t.entropy, True)
+    return Integral(mass, 0.0, -np.inf, t.mean, t.cov, t.entropy, True)
 
 
 def region_weight(region: int, partition: Partition, cov_z: Array) -> float:
@@ -122,11 +122,10 @@ def region_term(
     if len(centre) > 1:
         found = gaussian_on_region(region, partition, centre, cov)
         log_factor = log_region_marginal(x, slope, offset, cov_x, cov_z)
-        with np.errstate(divide="ignore"):
-            log_mass, log_error = np.log([found.mass, found.moment_error])
+        log_mass = float(np.log(found.mass)) if found.mass > 0 else -np.inf
         moments = found.mean, found.cov, found.entropy
         return RegionTerm(
-            centre, log_factor, log_mass, *moments, log_factor + log_error, found.resolved
+            centre, log_factor, log_mass, *moments, log_factor + found.log_error, found.resolved
         )
     t = truncated_gaussian(*partition.halfspaces(region), centre, cov)
     assert t is not None  # a region has an interior
@@ -263,7 +262,7 @@ def prior_on_regions(partition: Partition, cov_z: Array) -> list[Integral]:
     """
     zero = np.zeros(len(cov_z))
     found = [gaussian_on_region(r, partition, zero, cov_z) for r in range(partition.n_regions)]
-    error = sum(part.moment_error for part in found)
+    error = float(np.sum(np.exp([part.log_error for part in found])))
     if error > TOLERANCE:
         raise OutsideValidity(f"cov_z: the regions' masses may err by {error:.3g} in total")
     return found

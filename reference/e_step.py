@@ -123,7 +123,7 @@ def elbo(
         q = gaussian_on_region(r, partition, q_mean, q_cov)
         value = expected_log_joint(x, q.mean, q.cov, r, partition, cov_x, cov_z)
         expected += q.mass * value
-        error += q.moment_error * log_joint_size(x, q_mean, q_cov, r, partition, cov_x, cov_z)
+        error += np.exp(q.log_error) * log_joint_size(x, q_mean, q_cov, r, partition, cov_x, cov_z)
     entropy = 0.5 * (latent * (LOG_2PI + 1) + np.linalg.slogdet(q_cov)[1])
     if error > TOLERANCE * max(1.0, abs(expected + entropy)):
         raise OutsideValidity(f"the ELBO of {expected + entropy:.6g} may err by {error:.3g}")

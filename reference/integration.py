@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import log_ndtr, ndtr
 
 from reference import cone_moments
 from reference.gaussian import LOG_2PI
@@ -29,15 +29,15 @@ _LOST = 10.0
 
 
 class Integral(NamedTuple):
-    """N(μ, Σ) on a polyhedron. mass, and mass_error, a bound on its absolute error; moment_error:
-    on that of the integrals of 1, w and w wᵀ, w = z - μ in standard deviations; mean (S,), cov (S,
+    """N(μ, Σ) on a polyhedron. mass, and mass_error, a bound on its absolute error; log_error: log
+    of one on the errors of the integrals of 1, w and w wᵀ, w = z - μ in standard deviations; mean (S,), cov (S,
     S) and entropy, nats, of the truncated Gaussian. resolved: whether all are as accurate as
-    ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are still within moment_error. A mass
+    ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are still within exp(log_error). A mass
     lost to cancellation is 0, with moments that mean nothing."""
 
     mass: float
     mass_error: float
-    moment_error: float
+    log_error: float
     mean: Array
     cov: Array
     entropy: float
@@ -51,13 +51,14 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
     lengths = np.linalg.norm(normals, axis=1)
     normals = normals / lengths[:, None]
     offsets = (cones.normals @ centre + cones.offsets) / lengths
-    # A half-space alone holds Φ(b), an upper bound; second moments on it are below (1 + b²) Φ(b)
+    # A half-space alone holds Φ(b), an upper bound; second moments on it are below (2 + b²) Φ(b)
     # where b < 0.
     worst = float(np.min(offsets[: cones.facets], initial=np.inf))
-    most, most_second = float(ndtr(worst)), float(ndtr(worst)) * (latent + min(worst, 0.0) ** 2)
+    most = float(ndtr(worst))
+    log_most = float(log_ndtr(worst) + np.log(latent + min(worst, 0.0) ** 2))
     rounding = _SUM_ERROR + _TERM_ERROR * sum(abs(sign) for sign, _ in cones.terms)
-    lost = Integral(0.0, most, most_second, centre, np.zeros((latent, latent)), 0.0, False)
-    if not cones.terms or most_second <= rounding:
+    lost = Integral(0.0, most, log_most, centre, np.zeros((latent, latent)), 0.0, False)
+    if not cones.terms or log_most <= np.log(rounding):
         return lost
     mass, first, second = 0.0, np.zeros(latent), np.zeros((latent, latent))
     for sign, rows in cones.terms:
@@ -76,7 +77,7 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
     error_second = rounding + float(np.sum(moved * (1 + nearest) ** 2))
     if mass <= _LOST * error:
         within = max(mass, 0.0) + error, float(np.max(np.abs(second))) + error_second
-        return lost._replace(mass_error=min(most, within[0]), moment_error=max(within))
+        return lost._replace(mass_error=min(most, within[0]), log_error=float(np.log(max(within))))
     return _truncated(centre, factor, (mass, first, second), (error, error_first, error_second))
 
 
@@ -108,7 +109,7 @@ def _truncated(
     return Integral(
         mass,
         errors[0],
-        max(errors),
+        float(np.log(max(errors))),
         centre + factor @ mean,
         root @ root.T,
         float(entropy),

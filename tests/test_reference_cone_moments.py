@@ -20,7 +20,7 @@ def unit(rows):
 
 def true_moments(normals, offsets):
     """(m00, m10, m01, m20, m11, m02) of N(0, I_2) on a half-plane or wedge: across the line
-    z_2 = y the interval and its moments in closed form, ends split where a side crosses ±9 and 0."""
+    z_2 = y the interval and its moments in closed form, split where a side crosses ±9, ±3, 0."""
     rows = [
         ([mpf(float(v)) for v in n], mpf(float(b))) for n, b in zip(normals, offsets, strict=True)
     ]

@@ -177,7 +177,7 @@ def test_conditionals_from_correlations_would_not_do(monkeypatch):
     """(h_j - c h_i) / s with s = √(1 - c²) loses the angle: the tests here see it."""
 
     def plain(limits, directions, i):
-        given, across = conditional(limits, directions, i)
+        _, across = conditional(limits, directions, i)
         others = np.arange(len(limits)) != i
         cosine = directions[others] @ directions[i]
         sine = np.sqrt(np.maximum(1 - cosine**2, 1e-300))
