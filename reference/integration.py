@@ -30,10 +30,10 @@ _LOST = 10.0
 
 class Integral(NamedTuple):
     """N(μ, Σ) on a polyhedron. mass, and mass_error, a bound on its absolute error; log_error: log
-    of one on the errors of the integrals of 1, w and w wᵀ, w = z - μ in standard deviations; mean (S,), cov (S,
-    S) and entropy, nats, of the truncated Gaussian. resolved: whether all are as accurate as
-    ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are still within exp(log_error). A mass
-    lost to cancellation is 0, with moments that mean nothing."""
+    of one on the errors of the integrals of 1, w and w wᵀ, w = z - μ in standard deviations; mean
+    (S,), cov (S, S) and entropy, nats, of the truncated Gaussian. resolved: whether all are as
+    accurate as ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are still within
+    exp(log_error). A mass lost to cancellation is 0, with moments that mean nothing."""
 
     mass: float
     mass_error: float
