@@ -2,7 +2,6 @@
 
 from reference.dgn import DGN
 from reference.e_step import Statistics
-from reference.gaussian import gaussian_on_polyhedron
 from reference.m_step import SingularCovarianceError, m_step
 from reference.network import (
     Abs,
@@ -17,10 +16,12 @@ from reference.network import (
     Reshape,
     Upsample,
 )
+from reference.on_polyhedron import gaussian_on_polyhedron
 from reference.partition import Partition
 from reference.polyhedron import PartitionError
 from reference.posterior import Posterior
 from reference.training import FitResult, fit_em
+from reference.validity import OutsideValidity
 
 __all__ = [
     "DGN",
@@ -33,6 +34,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPool",
     "Network",
+    "OutsideValidity",
     "Partition",
     "PartitionError",
     "Posterior",

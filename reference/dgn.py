@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from reference import e_step, noise
 from reference import partition as partitioning
-from reference.distributions import log_marginal, marginal_cov, marginal_mean, region_terms
+from reference.distributions import log_marginal, marginal_cov, marginal_mean, terms_of_data
 from reference.gradient import gradient
 from reference.network import Network
 from reference.partition import Partition
@@ -24,6 +24,7 @@ from reference.validation import (
     check_points,
     check_random_state,
 )
+from reference.zero_noise import zero_noise_latent
 
 
 class DGN:
@@ -33,6 +34,11 @@ class DGN:
     and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
     by default. max_regions: the largest partition that may be enumerated. Raises ValueError on bad
     input. Immutable: learning makes new models.
+
+    For S = 2, 3 the regions' masses are sums that cancel in the tail [Lemma 4], accurate only in
+    absolute terms. Where their errors may exceed 1e-9 of p(x), or of a sum over the prior or over
+    q, methods raise OutsideValidity; S = 1 and `fast` are accurate in any tail. More dimensions
+    raise NotImplementedError, but for partition, rvs and zero_noise_latent.
     """
 
     def __init__(
@@ -61,11 +67,11 @@ class DGN:
 
     @property
     def _model(self) -> tuple[Partition, Array, Array]:
-        """What every probability is computed from; NotImplementedError for S > 1."""
-        if self.network.latent_dimension != 1:
+        """What every probability is computed from; NotImplementedError for S > 3."""
+        if self.network.latent_dimension > 3:
             raise NotImplementedError(
-                "DGN: latent dimension 1 only so far (but for partition and rvs), the network has "
-                f"{self.network.latent_dimension}"
+                "DGN: latent dimensions 1 to 3 only (but for partition, rvs and zero_noise_latent),"
+                f" the network has {self.network.latent_dimension}; `fast` goes further"
             )
         return self._partition, self.cov_x, self.cov_z
 
@@ -91,8 +97,11 @@ class DGN:
         return self._partition
 
     def logpdf(self, X: ArrayLike) -> Array:
-        """log p(x) [eq. 5], X (N, D) -> (N,), nats. Relative accuracy 1e-12 in max(1, |log p|)."""
-        return np.array([log_marginal(region_terms(x, *self._model)) for x in self._data(X)])
+        """log p(x) [eq. 5], X (N, D) -> (N,), nats.
+
+        Relative accuracy 1e-12 in max(1, |log p|) for S = 1, else absolute 1e-9 at worst.
+        """
+        return np.array([log_marginal(t) for t in terms_of_data(self._data(X), *self._model)])
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """p(z | x) for each row of X (N, D) [eq. 6, Proposition 2]."""
@@ -121,12 +130,9 @@ class DGN:
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] per datum [Sec. 4.1], (N,), nats."""
-        return np.array(
-            [
-                e_step.expected_complete_loglik(region_terms(x, *self._model), x, *self._model)
-                for x in self._data(X)
-            ]
-        )
+        data = self._data(X)
+        rows = zip(terms_of_data(data, *self._model), data, strict=True)
+        return np.array([e_step.expected_complete_loglik(t, x, *self._model) for t, x in rows])
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
@@ -141,6 +147,16 @@ class DGN:
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
         return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
+
+    def zero_noise_latent(self, X: ArrayLike) -> Array:
+        """Where the posterior goes as the noise vanishes, X (N, D) -> (N, S), for any S [Lemma 2,
+        Proposition 3, corrected].
+
+        The z that minimises (x - g(z))ᵀ Σx^-1 (x - g(z)) over all regions, and of several such the
+        one of smallest zᵀ Σz^-1 z. See `zero_noise.zero_noise_latent`.
+        """
+        model = self._partition, self.cov_x, self.cov_z
+        return np.array([zero_noise_latent(x, *model) for x in self._data(X)])
 
     def gradient(self, X: ArrayLike) -> dict[str, Array]:
         """Gradient of the mean log-likelihood, by Fisher's identity: one entry per parameter name.

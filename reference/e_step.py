@@ -9,15 +9,17 @@ import numpy as np
 from reference import noise
 from reference.distributions import (
     RegionTerm,
+    gaussian_on_region,
     log_conditional,
     log_marginal,
     log_prior,
     log_responsibilities,
-    region_terms,
+    terms_of_data,
 )
-from reference.gaussian import LOG_2PI, gaussian_on_polyhedron
+from reference.gaussian import LOG_2PI
 from reference.partition import Partition
 from reference.validation import Array
+from reference.validity import TOLERANCE, OutsideValidity
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ def statistics(X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> St
     residual0 = np.zeros((n_regions, dimension))
     residual1 = np.zeros((n_regions, dimension, latent))
     scatter = np.zeros((dimension,) * cov_x.ndim)
-    for x in X:
-        terms = region_terms(x, partition, cov_x, cov_z)
+    for x, terms in zip(X, terms_of_data(X, partition, cov_x, cov_z), strict=True):
         loglik += log_marginal(terms)
         weights = np.exp(log_responsibilities(x, terms, partition, cov_x, cov_z))
         for r, (weight, term) in enumerate(zip(weights, terms, strict=True)):
@@ -64,9 +65,15 @@ def statistics(X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> St
             # E[(x - g) zᵀ] = r mᵀ - A Cov: x - g(z) = r - A (z - m) on the region.
             residual1[r] += weight * (np.outer(residual, mean) - slope @ cov)
             scatter += weight * noise.outer(cov_x, residual, residual)
-            for column in (slope @ np.linalg.cholesky(cov)).T:
+            for column in (slope @ square_root(cov)).T:
                 scatter += weight * noise.outer(cov_x, column, column)
     return Statistics(len(X), loglik, e0, e1, e2, residual0, residual1, scatter)
+
+
+def square_root(cov: Array) -> Array:
+    """A matrix C with C Cᵀ = cov (S, S), which may be singular."""
+    variances, axes = np.linalg.eigh(cov)
+    return np.asarray(axes * np.sqrt(np.maximum(variances, 0.0)))
 
 
 def expected_complete_loglik(
@@ -105,14 +112,39 @@ def expected_log_joint(
 def elbo(
     x: Array, q_mean: Array, q_cov: Array, partition: Partition, cov_x: Array, cov_z: Array
 ) -> float:
-    """E_q[log p(x, z)] + H(q) for q = N(q_mean (S,), q_cov (S, S)), exact [eq. 3], nats."""
+    """E_q[log p(x, z)] + H(q) for q = N(q_mean (S,), q_cov (S, S)), exact [eq. 3], nats.
+
+    For S > 1 raises OutsideValidity where the errors of q's masses and moments on the regions may
+    add up to more than 1e-9 of it, or of 1 nat.
+    """
     latent = len(q_mean)
-    expected = 0.0
+    expected = error = 0.0
     for r in range(partition.n_regions):
-        log_mass, mean, cov = gaussian_on_polyhedron(
-            *partition.halfspaces(r), q_mean[None, :], q_cov
-        )
-        value = expected_log_joint(x, mean[0], cov[0], r, partition, cov_x, cov_z)
-        expected += np.exp(log_mass[0]) * value
+        q = gaussian_on_region(r, partition, q_mean, q_cov)
+        value = expected_log_joint(x, q.mean, q.cov, r, partition, cov_x, cov_z)
+        expected += q.mass * value
+        error += np.exp(q.log_error) * log_joint_size(x, q_mean, q_cov, r, partition, cov_x, cov_z)
     entropy = 0.5 * (latent * (LOG_2PI + 1) + np.linalg.slogdet(q_cov)[1])
+    if error > TOLERANCE * max(1.0, abs(expected + entropy)):
+        raise OutsideValidity(f"the ELBO of {expected + entropy:.6g} may err by {error:.3g}")
     return float(expected + entropy)
+
+
+def log_joint_size(
+    x: Array,
+    mean: Array,
+    cov: Array,
+    region: int,
+    partition: Partition,
+    cov_x: Array,
+    cov_z: Array,
+) -> float:
+    """The sum of the absolute coefficients of log p(x, z), the quadratic it is on one region, in
+    w = z - mean in units of cov's standard deviations."""
+    slope, root = partition.slopes[region], square_root(cov)
+    residual = x - slope @ mean - partition.offsets[region]
+    at_mean = log_conditional(x, mean, region, partition, cov_x) + log_prior(mean, cov_z)
+    linear = root.T @ (slope.T @ noise.solve(cov_x, residual) - np.linalg.solve(cov_z, mean))
+    precision = slope.T @ noise.solve(cov_x, slope) + np.linalg.inv(cov_z)
+    quadratic = 0.5 * root.T @ precision @ root
+    return float(abs(at_mean) + np.abs(linear).sum() + np.abs(quadratic).sum())

@@ -1,4 +1,4 @@
-"""Mass and first two moments of a Gaussian on a polyhedron [eq. 7, Lemma 4, Appendix B], for S = 1.
+"""Mass and first two moments of a Gaussian on an interval [eq. 7, Lemma 4, Appendix B], S = 1.
 
 In one dimension a polyhedron is an interval. Differences of log-CDFs lose up to 3e-6 on narrow
 intervals and everything in the tail, so the integrals are done by quadrature of the integrand
@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from reference.validation import Array, check_array, check_covariance, check_points
+from reference.validation import Array
 
 LOG_2PI = float(np.log(2 * np.pi))
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -131,35 +130,3 @@ def log_normal(z: Array, mean: Array, cov: Array) -> float:
     away = z - mean
     quadratic = away @ np.linalg.solve(cov, away)
     return float(-0.5 * (len(z) * LOG_2PI + np.linalg.slogdet(cov)[1] + quadratic))
-
-
-def gaussian_on_polyhedron(
-    normals: ArrayLike, offsets: ArrayLike, means: ArrayLike, cov: ArrayLike
-) -> tuple[Array, Array, Array]:
-    """Log mass, mean and covariance of N(means, cov) on {z : normals z + offsets > 0} [Lemma 4].
-
-    normals (F, S), offsets (F,), F = 0 meaning the whole space; means (M, S), cov (S, S), (S,) or
-    scalar. Returns log_mass (M,), mean (M, S), cov (M, S, S) of the truncated Gaussian. An empty
-    polyhedron gives log mass -inf and NaN moments, and only an empty one does. Raises ValueError on
-    bad input, NotImplementedError for S > 1. Accuracy: 3e-14 relative in max(1, |log mass|),
-    moments 1e-13 of the truncated standard deviation, at any distance. Guarded by
-    tests/test_gaussian.py.
-    """
-    normal_rows = check_array(normals, "normals", (None, None))
-    dimension = normal_rows.shape[1]
-    if dimension == 0:
-        raise ValueError("normals: expected at least one column (S >= 1), got none")
-    offset_values = check_array(offsets, "offsets", (normal_rows.shape[0],))
-    centres = check_points(means, "means", dimension)
-    covariance = check_covariance(cov, "cov", dimension)
-    if dimension != 1:
-        raise NotImplementedError(f"normals: dimension 1 only so far, got {dimension}")
-    full = covariance if covariance.ndim == 2 else covariance * np.eye(dimension)
-    log_mass = np.full(len(centres), -np.inf)
-    mean, cov_out = np.full((len(centres), 1), np.nan), np.full((len(centres), 1, 1), np.nan)
-    for i, centre in enumerate(centres):
-        t = truncated_gaussian(normal_rows, offset_values, centre, full)
-        if t is not None:
-            log_mass[i] = t.log_ratio + log_normal(t.nearest, centre, full)
-            mean[i], cov_out[i] = t.mean, t.cov
-    return log_mass, mean, cov_out

@@ -18,16 +18,20 @@ def solve(cov_x: Array, matrix: Array) -> Array:
     return (matrix.T / cov_x).T
 
 
+def whiten(cov_x: Array, matrix: Array) -> Array:
+    """Σx^{-1/2} times a vector (D,) or a matrix (D, k); for a full Σx, C^-1 with C Cᵀ = Σx."""
+    if cov_x.ndim == 2:
+        return np.asarray(solve_triangular(np.linalg.cholesky(cov_x), matrix, lower=True))
+    return (matrix.T / np.sqrt(cov_x)).T
+
+
 def quadratic(cov_x: Array, vector: Array) -> float:
     """vᵀ Σx^-1 v as the squared length of Σx^{-1/2} v.
 
     With one factor for all v, the factor's own rounding is common to all of them, and drops out of
     the ratios between regions.
     """
-    if cov_x.ndim == 2:
-        white = solve_triangular(np.linalg.cholesky(cov_x), vector, lower=True)
-    else:
-        white = vector / np.sqrt(cov_x)
+    white = whiten(cov_x, vector)
     return float(white @ white)
 
 

@@ -7,11 +7,13 @@ makes one region.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reference import polyhedron
+from reference.inclusion_exclusion import SignedCones, signed_cones
 from reference.network import Array, Codes, Network, check_array, check_count
 from reference.polyhedron import PartitionError
 from reference.regions import (
@@ -22,6 +24,7 @@ from reference.regions import (
     region_map,
     up_to_layer_map,
 )
+from reference.validity import OutsideValidity
 from reference.walk import check_limit, walk, walk_line
 
 __all__ = [
@@ -83,6 +86,14 @@ class Partition:
         """An orthonormal basis, (n, S), of the directions a region contains both ways."""
         return polyhedron.lines(self.halfspaces(region)[0])
 
+    @cached_property
+    def signed_cones(self) -> list[SignedCones]:
+        """Each region as a signed sum of polyhedra of at most S half-spaces [Lemma 4].
+
+        A region with corners too close together to be told apart has no terms.
+        """
+        return [_signed_cones(*self.halfspaces(region)) for region in range(self.n_regions)]
+
     def locate(self, Z: ArrayLike) -> NDArray[np.intp]:
         """Index of the region of each point: Z (M, S) -> (M,).
 
@@ -108,6 +119,13 @@ class Partition:
             depths[region] = np.min(heights / lengths)
         # Rounding left the point in no region: the one it is least outside of.
         return int(np.argmax(depths))
+
+
+def _signed_cones(normals: Array, offsets: Array) -> SignedCones:
+    try:
+        return signed_cones(normals, offsets)
+    except OutsideValidity:
+        return SignedCones(len(normals), *polyhedron.unit_rows(normals, offsets), [])
 
 
 def _ends(breakpoints: Array, region: int) -> tuple[Array, Array]:

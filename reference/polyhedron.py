@@ -128,8 +128,13 @@ def vertices(normals: Array, offsets: Array) -> Array:
     is a vertex if no other facet excludes it. Accuracy: rounding over the smallest singular value
     of those normals; points closer together than that are one.
     """
+    return _points(vertices_with_blur(normals, offsets), normals.shape[1])
+
+
+def vertices_with_blur(normals: Array, offsets: Array) -> list[tuple[Array, float]]:
+    """The vertices, each with a bound on its rounding; facets that miss it by less contain it."""
     normals, offsets = unit_rows(normals, offsets)
-    across = _across_lines(normals)
+    across = across_lines(normals)
     found: list[tuple[Array, float]] = []
     for subset in map(list, combinations(range(len(normals)), len(across))):
         matrix = normals[subset] @ across.T
@@ -140,7 +145,7 @@ def vertices(normals: Array, offsets: Array) -> Array:
             blur = float(_SOLVED * size / independence)
             if np.all(normals @ point + offsets >= -blur):
                 _add(found, point, blur)
-    return np.array([point for point, _ in found]).reshape(-1, normals.shape[1])
+    return found
 
 
 def rays(normals: Array) -> Array:
@@ -149,11 +154,15 @@ def rays(normals: Array) -> Array:
     Any k-1 facets with independent normals share one direction orthogonal to the lines; it is a ray
     if no other facet stops it, one way or the other.
     """
-    latent = normals.shape[1]
+    return _points(rays_with_blur(normals), normals.shape[1])
+
+
+def rays_with_blur(normals: Array) -> list[tuple[Array, float]]:
+    """The rays, each with a bound on its rounding; facets it leaves by less contain it."""
     normals, _ = unit_rows(normals, np.zeros(len(normals)))
-    across = _across_lines(normals)
+    across = across_lines(normals)
     if not len(across):
-        return np.empty((0, latent))
+        return []
     found: list[tuple[Array, float]] = []
     for subset in map(list, combinations(range(len(normals)), len(across) - 1)):
         matrix = normals[subset] @ across.T
@@ -164,10 +173,14 @@ def rays(normals: Array) -> Array:
             for candidate in (direction, -direction):
                 if np.all(normals @ candidate >= -blur):
                     _add(found, candidate, blur)
-    return np.array([direction for direction, _ in found]).reshape(-1, latent)
+    return found
 
 
-def _across_lines(normals: Array) -> Array:
+def _points(found: list[tuple[Array, float]], latent: int) -> Array:
+    return np.array([point for point, _ in found]).reshape(-1, latent)
+
+
+def across_lines(normals: Array) -> Array:
     """An orthonormal basis (k, S) of the space orthogonal to the lines, the axes if it is R^S."""
     rank, latent = _rank(normals), normals.shape[1]
     return np.eye(latent) if rank == latent else np.linalg.svd(normals)[2][:rank]

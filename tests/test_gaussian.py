@@ -6,6 +6,8 @@ import mpmath
 import numpy as np
 import pytest
 
+import fast
+
 # Inputs are doubles and the truth uses exactly those doubles, so nothing is ill-conditioned by
 # representation. With d the distance of the near end from the mean in standard deviations, the
 # computed d has a relative error of 2 ε (one subtraction, a square root, a division): it moves
@@ -327,7 +329,7 @@ def test_additivity(impl, distance):
     assert abs(shares @ centred) <= tolerance * deviation + 1e-15 * distance
 
 
-def test_two_dimensions_are_refused(impl):
-    """S = 2 is named as not implemented."""
+def test_two_dimensions_are_refused():
+    """S = 2 is named as not implemented by fast; reference: tests/test_reference_gaussian.py."""
     with pytest.raises(NotImplementedError, match="dimension 1 only"):
-        impl.gaussian_on_polyhedron([[1.0, 0.0]], [0.0], [[0.0, 0.0]], np.eye(2))
+        fast.gaussian_on_polyhedron([[1.0, 0.0]], [0.0], [[0.0, 0.0]], np.eye(2))

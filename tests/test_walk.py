@@ -524,9 +524,9 @@ def test_balls():
 # What has to wait
 
 
-def test_what_needs_one_latent_dimension_says_so():
-    """Everything but partition() and rvs() names the latent dimension."""
-    dgn, X = DGN(Network.random([2, 3, 2], ReLU(), 0), 1.0), np.zeros((1, 2))
+def test_what_needs_few_latent_dimensions_says_so():
+    """Everything but partition(), rvs() and zero_noise_latent() names the latent dimension."""
+    dgn, X = DGN(Network.random([4, 3, 2], ReLU(), 0), 1.0), np.zeros((1, 2))
     calls = [
         lambda: dgn.logpdf(X),
         lambda: dgn.posterior(X),
@@ -534,11 +534,11 @@ def test_what_needs_one_latent_dimension_says_so():
         lambda: dgn.cov(),
         lambda: dgn.statistics(X),
         lambda: dgn.expected_complete_loglik(X),
-        lambda: dgn.elbo(X, np.zeros((1, 2)), np.ones((1, 2))),
-        lambda: dgn.kl(X, np.zeros((1, 2)), np.ones((1, 2))),
+        lambda: dgn.elbo(X, np.zeros((1, 4)), np.ones((1, 4))),
+        lambda: dgn.kl(X, np.zeros((1, 4)), np.ones((1, 4))),
         lambda: dgn.gradient(X),
     ]
     for call in calls:
-        with pytest.raises(NotImplementedError, match=r"latent dimension 1 only.* 2"):
+        with pytest.raises(NotImplementedError, match=r"latent dimensions 1 to 3.* 4"):
             call()
     assert dgn.rvs(3, 0).shape == (3, 2)
