@@ -13,6 +13,8 @@ from reference.validity import OutsideValidity
 # Rounding of what is solved for here, relative to its terms and over the smallest singular value.
 _SOLVED = 256 * np.finfo(np.float64).eps
 _DEPENDENT = 1e-12
+# Singular values below this share of the matrix's norm are rounding.
+_FLAT = 1e-12
 
 
 def minimiser(
@@ -37,11 +39,14 @@ def minimiser(
             if hull is None:
                 continue
             point, basis, independence = hull
-            z = point + basis @ _least_squares(matrix @ basis, target - matrix @ point)
+            # What the face changes of the matrix's rows is nothing below their own rounding.
+            size_of_rows = float(np.linalg.norm(matrix, 2))
+            along = matrix @ basis
+            z = point + basis @ _least_squares(along, target - matrix @ point, size_of_rows)
             if tie is not None:
                 # The directions in which nothing changes, and the best of them.
-                flat = basis @ _null_space(matrix @ basis)
-                z = z - flat @ _least_squares(tie @ flat, tie @ z)
+                flat = basis @ _null_space(along, size_of_rows)
+                z = z - flat @ _least_squares(tie @ flat, tie @ z, float(np.linalg.norm(tie, 2)))
             blur = _SOLVED * (np.linalg.norm(z) + np.max(np.abs(offsets), initial=0.0))
             slacks = np.delete(normals @ z + offsets, subset)
             feasible = np.all(slacks >= -blur / independence)
@@ -77,16 +82,19 @@ def _affine_hull(normals: Array, offsets: Array) -> tuple[Array, Array, float] |
     return right[:rank].T @ ((left.T @ -offsets) / values), right[rank:].T, float(values[-1])
 
 
-def _least_squares(matrix: Array, target: Array) -> Array:
+def _least_squares(matrix: Array, target: Array, size: float) -> Array:
+    """The smallest minimiser of ‖matrix z - target‖, singular values that are rounding of numbers
+    of the given size taken for 0."""
     if matrix.shape[1] == 0:
         return np.zeros(0)
-    return np.asarray(np.linalg.lstsq(matrix, target, rcond=None)[0], dtype=np.float64)
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    kept = values > _FLAT * size
+    return np.asarray(right[kept].T @ ((left[:, kept].T @ target) / values[kept]))
 
 
-def _null_space(matrix: Array) -> Array:
+def _null_space(matrix: Array, size: float) -> Array:
     """An orthonormal basis (n, n-r) of the directions a matrix (m, n) takes to 0, to rounding."""
     if matrix.shape[1] == 0:
         return np.zeros((0, 0))
     _, values, right = np.linalg.svd(matrix)
-    tolerance = max(matrix.shape) * np.finfo(np.float64).eps * np.max(values, initial=0.0)
-    return right[int(np.sum(values > tolerance)) :].T
+    return np.asarray(right[int(np.sum(values > _FLAT * size)) :].T)

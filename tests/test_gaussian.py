@@ -327,9 +327,3 @@ def test_additivity(impl, distance):
     deviation = np.sqrt(whole[2][0, 0, 0])
     centred = np.array(means) - whole[1][0, 0]
     assert abs(shares @ centred) <= tolerance * deviation + 1e-15 * distance
-
-
-def test_two_dimensions_are_refused():
-    """S = 2 is named as not implemented by fast; reference: tests/test_reference_gaussian.py."""
-    with pytest.raises(NotImplementedError, match="dimension 1 only"):
-        fast.gaussian_on_polyhedron([[1.0, 0.0]], [0.0], [[0.0, 0.0]], np.eye(2))

@@ -367,13 +367,3 @@ def test_a_new_covariance_keeps_the_regions():
     assert dgn.with_parameters({"cov_x": 2.0}).partition() is found
     other = dgn.with_parameters({"0.bias": np.zeros(4)}).partition()
     assert other.n_regions != found.n_regions
-
-
-def test_integration_is_not_there_yet():
-    """Likelihoods in two latent dimensions are named as not implemented by fast."""
-    dgn = fast.DGN(Network.random([2, 3, 2], ReLU(), 0), 1.0)
-    with pytest.raises(NotImplementedError, match=r"latent dimension 1 only.* 2"):
-        dgn.logpdf(np.zeros((1, 2)))
-    with pytest.raises(NotImplementedError, match=r"latent dimension 1 only.* 2"):
-        dgn.posterior(np.zeros((1, 2)))
-    assert dgn.rvs(3, 0).shape == (3, 2)
