@@ -30,6 +30,9 @@ def minimiser(
     """
     latent = matrix.shape[1]
     normals, offsets = polyhedron.unit_rows(normals, offsets)
+    # Without what no z can change, which in the far tail is nearly all, and rounds.
+    axes, matrix = np.linalg.qr(matrix)
+    target = axes.T @ target
     best: Array | None = None
     for size in range(min(latent, len(normals)) + 1):
         for subset in map(list, combinations(range(len(normals)), size)):
