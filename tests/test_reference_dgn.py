@@ -229,7 +229,7 @@ def nested(dgn, X):
     partition = dgn.partition()
     corners = np.vstack([partition.vertices(r) for r in range(partition.n_regions)])
     cuts = np.linalg.solve(factor, corners.T)[0]
-    ends = np.concatenate([np.linspace(-9, 9, 19), cuts[np.abs(cuts) < 9]])
+    ends = np.concatenate([np.linspace(-9, 9, 37), cuts[np.abs(cuts) < 9]])
     nodes, weights = np.polynomial.legendre.leggauss(16)
     total, first, second = 0.0, 0.0, 0.0
     for low, high in itertools.pairwise(np.unique(np.round(ends, 12))):
@@ -249,7 +249,7 @@ def nested(dgn, X):
 
 @pytest.mark.parametrize("name", ["ReLU", "abs"])
 def test_nested_quadrature(name):
-    """p(x) and posterior moments on tiny networks; the outer rule is good to 1e-10 with this noise."""
+    """p(x) and posterior moments; with this noise the outer rule is good to 1e-10."""
     dgn, X = model(name, np.ones(NETWORKS[name][0][-1]))
     density, mean, second = nested(dgn, X)
     posterior = dgn.posterior(X)
