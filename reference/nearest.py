@@ -13,8 +13,8 @@ from reference.validity import OutsideValidity
 # Rounding of what is solved for here, relative to its terms and over the smallest singular value.
 _SOLVED = 256 * np.finfo(np.float64).eps
 _DEPENDENT = 1e-12
-# Singular values below this share of the matrix's norm are rounding.
-_FLAT = 1e-12
+# What a matrix shortens to less than this times its norm it takes to 0, to rounding.
+_FLAT = 64 * np.finfo(np.float64).eps
 
 
 def minimiser(
@@ -32,6 +32,10 @@ def minimiser(
     """
     latent = matrix.shape[1]
     normals, offsets = polyhedron.unit_rows(normals, offsets)
+    # Without what no z can change, which in the far tail is nearly all, and rounds.
+    axes, matrix = np.linalg.qr(matrix)
+    target = axes.T @ target
+    shortest = _FLAT * float(np.linalg.norm(matrix))
     best: Array | None = None
     for size in range(min(latent, len(normals)) + 1):
         for subset in map(list, combinations(range(len(normals)), size)):
@@ -39,14 +43,11 @@ def minimiser(
             if hull is None:
                 continue
             point, basis, independence = hull
-            # What the face changes of the matrix's rows is nothing below their own rounding.
-            size_of_rows = float(np.linalg.norm(matrix, 2))
-            along = matrix @ basis
-            z = point + basis @ _least_squares(along, target - matrix @ point, size_of_rows)
+            step, flat = _least_squares(matrix @ basis, target - matrix @ point, shortest)
+            z = point + basis @ step
             if tie is not None:
-                # The directions in which nothing changes, and the best of them.
-                flat = basis @ _null_space(along, size_of_rows)
-                z = z - flat @ _least_squares(tie @ flat, tie @ z, float(np.linalg.norm(tie, 2)))
+                # Among the directions in which nothing changes, the best.
+                z = z - basis @ flat @ _least_squares(tie @ basis @ flat, tie @ z, 0.0)[0]
             blur = _SOLVED * (np.linalg.norm(z) + np.max(np.abs(offsets), initial=0.0))
             slacks = np.delete(normals @ z + offsets, subset)
             feasible = np.all(slacks >= -blur / independence)
@@ -82,19 +83,10 @@ def _affine_hull(normals: Array, offsets: Array) -> tuple[Array, Array, float] |
     return right[:rank].T @ ((left.T @ -offsets) / values), right[rank:].T, float(values[-1])
 
 
-def _least_squares(matrix: Array, target: Array, size: float) -> Array:
-    """The smallest minimiser of ‖matrix z - target‖, singular values that are rounding of numbers
-    of the given size taken for 0."""
-    if matrix.shape[1] == 0:
-        return np.zeros(0)
-    left, values, right = np.linalg.svd(matrix, full_matrices=False)
-    kept = values > _FLAT * size
-    return np.asarray(right[kept].T @ ((left[:, kept].T @ target) / values[kept]))
-
-
-def _null_space(matrix: Array, size: float) -> Array:
-    """An orthonormal basis (n, n-r) of the directions a matrix (m, n) takes to 0, to rounding."""
-    if matrix.shape[1] == 0:
-        return np.zeros((0, 0))
-    _, values, right = np.linalg.svd(matrix)
-    return np.asarray(right[int(np.sum(values > _FLAT * size)) :].T)
+def _least_squares(matrix: Array, target: Array, tolerance: float) -> tuple[Array, Array]:
+    """The shortest minimiser (n,) of ‖matrix w - target‖, and an orthonormal basis (n, n-r) of the
+    directions in which that does not change: those that the matrix (m, n) shortens to less than the
+    tolerance."""
+    left, values, right = np.linalg.svd(matrix)
+    rank = int(np.sum(values > tolerance))
+    return right[:rank].T @ ((left.T @ target)[:rank] / values[:rank]), right[rank:].T

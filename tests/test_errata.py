@@ -1,6 +1,6 @@
 """The paper's errata: the printed form fails against the oracle, the corrected form passes.
 
-Only those that concern one latent dimension; see the table in the README.
+See the table in the README.
 """
 
 import numpy as np
@@ -85,12 +85,120 @@ class TestLemma2:
         assert mode == pytest.approx(self.limit(variance / prior), abs=1e-5)
         assert abs(mode - self.limit(variance * prior)) > 0.01
 
+    @pytest.mark.parametrize("prior", [0.5, 3.0])
+    def test_zero_noise_latent(self, prior):
+        """The oracle's posterior mean and mode approach it in proportion to σ², whatever Σz is, and
+        not the printed minimiser."""
+        z = reference.DGN(self.network, 0.3, prior).zero_noise_latent(self.x)[0, 0]
+        assert z == pytest.approx(self.limit(0.0), abs=1e-5)
+        printed = self.limit(prior)
+        distances = []
+        for variance in (1e-4, 1e-6):
+            values = oracle_values(reference.DGN(self.network, variance, prior), self.x)[0]
+            mean = float(values["posterior mean", ()].value)
+            distances.append(abs(mean - z))
+            assert abs(mean - printed) > 0.1
+        assert distances[1] == pytest.approx(0.01 * distances[0], rel=0.01)
+
+    plane = Network(
+        [
+            Dense([[1.0, 0.4], [-0.3, 1.0]], [0.2, 0.1]),
+            LeakyReLU(0.3),
+            Dense([[1.0, 0.5], [0.2, 1.0], [0.7, -0.4]], [0.1, -0.2, 0.3]),
+        ]
+    )
+
+    def test_two_latent_dimensions(self):
+        """The same for S = 2, with Σz no multiple of I: mean and mode of the exact posterior."""
+        x, cov_z = np.array([[1.5, 0.8, -0.2]]), np.array([[1.0, 0.6], [0.6, 2.0]])
+        z = reference.DGN(self.plane, 0.3, cov_z).zero_noise_latent(x)[0]
+        side = np.linspace(-4, 4, 801)
+        points = np.array(np.meshgrid(side, side)).reshape(2, -1).T
+        square = ((x - self.plane(points)) ** 2).sum(axis=1)
+        printed = points[np.argmin(square + np.einsum("ni,ij,nj->n", points, cov_z, points))]
+        np.testing.assert_allclose(z, points[np.argmin(square)], atol=0.02)
+        assert np.linalg.norm(printed - z) > 0.3
+        distances = []
+        for variance in (1e-3, 1e-4):
+            posterior = reference.DGN(self.plane, variance, cov_z).posterior(x)
+            distances.append(np.linalg.norm(posterior.mode()[0] - z))
+            assert np.linalg.norm(posterior.mean()[0] - z) < 10 * variance
+            assert np.linalg.norm(posterior.cov()[0]) < 10 * variance
+        assert distances[1] == pytest.approx(0.1 * distances[0], rel=0.01)
+
+    def test_flat_region_in_two_dimensions(self):
+        """Both units off: the posterior goes to the prior on the quadrant, not to a point; what the
+        other regions keep vanishes with σ."""
+        flat = Network([Dense(np.eye(2), [0.0, 0.0]), ReLU(), Dense(np.eye(2), [0.0, 0.0])])
+        x = np.array([[-0.03, -0.02]])
+        half_normal = -np.sqrt(2 / np.pi), 1 - 2 / np.pi
+        for deviation in (0.02, 0.01):
+            posterior = reference.DGN(flat, deviation**2).posterior(x)
+            np.testing.assert_allclose(posterior.mean()[0], half_normal[0], atol=deviation)
+            cov = half_normal[1] * np.eye(2)
+            np.testing.assert_allclose(posterior.cov()[0], cov, atol=deviation)
+        best = reference.DGN(flat, 1e-4).zero_noise_latent(x)[0]
+        np.testing.assert_allclose(best, [0.0, 0.0], atol=1e-14)
+        np.testing.assert_allclose(posterior.mode()[0], best, atol=1e-14)
+
     def test_flat_region_keeps_its_spread(self):
         """Where A_ω = 0 the limit is the prior on the region: no Dirac."""
         flat = Network([Dense([[1.0]], [0.0]), ReLU(), Dense([[2.0], [1.0]], [0.0, 0.0])])
         values = oracle_values(reference.DGN(flat, 1e-8, 1.0), np.array([[-1.0, -1.0]]))[0]
         variance = float(values["posterior variance", ()].value)
         assert variance == pytest.approx(1 - 2 / np.pi, abs=1e-3)
+
+
+class TestProposition1:
+    """Printed: a mixture p(t = r) = Φ_ω(0, Σz), x = A_r z + b_r + noise, z ~ N(0, Σz) for every t,
+    as in an MPPCA. The weights are right, but given t, z is truncated to ω_r: they depend."""
+
+    def parts(self):
+        """For every region: its index, weight and prior mean given t = r, by quadrature."""
+        partition = model()[0].partition()
+        ends = [-40.0, *partition.breakpoints, 40.0]
+        nodes, weights = np.polynomial.legendre.leggauss(60)
+        for r in range(partition.n_regions):
+            low, high = np.clip(ends[r : r + 2], -15, 15)
+            z = low + 0.5 * (high - low) * (nodes + 1)
+            density = 0.5 * (high - low) * weights * np.exp(-0.5 * z**2 / 2.5)
+            yield r, density.sum() / np.sqrt(2 * np.pi * 2.5), density @ z / density.sum()
+
+    def test_weights(self):
+        """Φ_ω(0, Σz) is the probability of the region, by quadrature, and they sum to 1."""
+        dgn, _ = model()
+        total = 0.0
+        for r, weight, _ in self.parts():
+            got = reference.distributions.region_weight(r, dgn.partition(), dgn.cov_z)
+            assert got == pytest.approx(weight, rel=1e-10)
+            total += got
+        assert abs(total - 1) < 1e-13
+
+    def test_latent_depends_on_the_component(self):
+        """E[z | t = r] is within ω_r, and not 0 for all."""
+        dgn, _ = model()
+        for r, _, mean in self.parts():
+            prior = reference.distributions.prior_on_regions(dgn.partition(), dgn.cov_z)[r]
+            assert prior.mean[0] == pytest.approx(mean, abs=1e-10)
+            assert prior.cov[0, 0] < 2.5
+            assert dgn.partition().locate(prior.mean[None])[0] == r
+
+    def test_printed_fails(self):
+        """The density of the mixture as printed is not p(x), by the oracle's count; ours is."""
+        dgn, X = model()
+        partition = dgn.partition()
+        for x, values in zip(X, oracle_values(dgn, X), strict=True):
+            truth = float(values["log p", ()].value)
+            printed = 0.0
+            for r, weight, _ in self.parts():
+                slope, offset = partition.slopes[r], partition.offsets[r]
+                printed += weight * np.exp(
+                    reference.distributions.log_region_marginal(
+                        x, slope, offset, dgn.cov_x, dgn.cov_z
+                    )
+                )
+            assert abs(np.log(printed) - truth) > 1e-3
+            assert dgn.logpdf(x[None])[0] == pytest.approx(truth, rel=1e-12)
 
 
 class TestEStep:

@@ -13,6 +13,7 @@ from scipy import special, stats
 import fast
 import fast.distributions
 import fast.e_step
+import fast.one_dimension
 import fast.partition
 import fast.posterior
 import reference
@@ -275,7 +276,7 @@ def change_terms(reference_change, fast_change):
             place = (reference.distributions, "region_term")
             patch(monkeypatch, after(reference_change), place)
         else:
-            places = [(fast.dgn, "pairs"), (fast.e_step, "pairs")]
+            places = [(fast.one_dimension, "pairs"), (fast.e_step, "pairs")]
             patch(monkeypatch, after(fast_change), *places)
 
     return breakage
