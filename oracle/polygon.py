@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -159,15 +158,21 @@ def _place(
     ray: tuple[int, ...], normal: tuple[Real, Real], mean: list[Real], root: list[list[Real]]
 ) -> Real:
     """The t of a vertex, or the infinity that a ray at t = 0 runs to."""
-    if ray[2] == 0:
-        u = solved(root, [mpf(v) for v in ray[:2]])
-        ahead = normal[0] * u[1] - normal[1] * u[0]
-        return mp.inf if ahead > 0 else -mp.inf
-    z = [Fraction(v, ray[2]) for v in ray[:2]]
-    point = [mpf(v.numerator) / v.denominator for v in z]
-    u = solved(root, [p - m for p, m in zip(point, mean, strict=True)])
-    size = sum(abs(p) + abs(m) for p, m in zip(point, mean, strict=True))
-    return snapped(normal[0] * u[1] - normal[1] * u[0], size / min(root[0][0], root[1][1]))
+    u, size = whitened_point(ray, mean, root)
+    t = snapped(normal[0] * u[1] - normal[1] * u[0], size)
+    return t if ray[-1] else mp.sign(t) * mp.inf
+
+
+def whitened_point(
+    ray: tuple[int, ...], mean: list[Real], root: list[list[Real]]
+) -> tuple[list[Real], Real]:
+    """A vertex, or a direction, in whitened coordinates; and the size of the terms it is of."""
+    below = ray[-1] or max(map(abs, ray))
+    point = [mpf(v) / below for v in ray[:-1]]
+    centre = mean if ray[-1] else [mpf(0)] * len(mean)
+    u = solved(root, [p - m for p, m in zip(point, centre, strict=True)])
+    size = sum(abs(p) + abs(m) for p, m in zip(point, centre, strict=True))
+    return u, size / min(root[i][i] for i in range(len(root)))
 
 
 def whitened_moments(edges: list[Edge], level: Level) -> tuple[Real, list[Real], list[list[Real]]]:

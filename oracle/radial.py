@@ -138,7 +138,7 @@ def _agree(one: Moments, other: Moments) -> bool:
     ]
     half = [solved(root, row) for row in change]
     whole = [solved(root, list(column)) for column in zip(*half, strict=True)]
-    return max(abs(v) for v in [*shift, *(v for row in whole for v in row)]) <= smallest
+    return bool(max(abs(v) for v in [*shift, *(v for row in whole for v in row)]) <= smallest)
 
 
 def cholesky(cov: list[list[Real]]) -> list[list[Real]] | None:
