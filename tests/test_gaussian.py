@@ -6,8 +6,6 @@ import mpmath
 import numpy as np
 import pytest
 
-import fast
-
 # Inputs are doubles and the truth uses exactly those doubles, so nothing is ill-conditioned by
 # representation. With d the distance of the near end from the mean in standard deviations, the
 # computed d has a relative error of 2 ε (one subtraction, a square root, a division): it moves

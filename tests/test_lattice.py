@@ -1,0 +1,187 @@
+"""The faces of polyhedra: counted where known, corners in exact arithmetic, and two routes to the
+same faces."""
+
+from fractions import Fraction
+from itertools import combinations, product
+from math import comb, factorial
+
+import numpy as np
+import pytest
+
+import fast
+from fast.compensated import heights
+from fast.halfspaces import lattice_of_halfspaces
+from fast.nearest import Whitened
+from fast.truncated import truncate
+from reference.network import Network
+
+
+def counts(lattice):
+    """Faces of every dimension, and chains."""
+    return [len(level.finite) for level in lattice.faces], len(lattice.chains[1])
+
+
+def cube(dimension):
+    """[-1, 1]^S."""
+    return np.concatenate([np.eye(dimension), -np.eye(dimension)]), np.ones(2 * dimension)
+
+
+def cross_polytope(dimension):
+    """Σ |z_i| < 1."""
+    return -np.array(list(product([1.0, -1.0], repeat=dimension))), np.ones(2**dimension)
+
+
+def simplex(dimension):
+    """z_i > 0, Σ z_i < 1."""
+    normals = np.concatenate([np.eye(dimension), -np.ones((1, dimension))])
+    return normals, np.append(np.zeros(dimension), 1.0)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 4])
+def test_cubes(dimension):
+    faces, chains = counts(lattice_of_halfspaces(*cube(dimension)))
+    assert faces == [comb(dimension, m) * 2 ** (dimension - m) for m in range(dimension)]
+    assert chains == 2**dimension * factorial(dimension)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 4])
+def test_cross_polytopes(dimension):
+    """Not simple: 2^(S-1) facets meet at every vertex."""
+    faces, chains = counts(lattice_of_halfspaces(*cross_polytope(dimension)))
+    assert faces == [comb(dimension, m + 1) * 2 ** (m + 1) for m in range(dimension)]
+    assert chains == 2**dimension * factorial(dimension)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 4, 5])
+def test_simplices_and_orthants(dimension):
+    normals, offsets = simplex(dimension)
+    faces, chains = counts(lattice_of_halfspaces(normals, offsets))
+    assert faces == [comb(dimension + 1, m + 1) for m in range(dimension)]
+    assert chains == factorial(dimension + 1)
+    orthant = lattice_of_halfspaces(normals[:-1], offsets[:-1])
+    # Closed at infinity, an orthant is a simplex too.
+    assert counts(orthant) == (faces, chains)
+    assert orthant.points.sum() == 1
+    assert [int(level.finite.sum()) for level in orthant.faces] == [
+        comb(dimension, m) for m in range(dimension)
+    ]
+
+
+def test_pyramid_over_an_octagon():
+    """Eight facets through one point."""
+    angles = np.arange(8) * np.pi / 4
+    sides = np.stack([-np.cos(angles), -np.sin(angles), -np.ones(8)], axis=1)
+    normals, offsets = np.vstack([sides, [0, 0, 1]]), np.append(np.ones(8), 0.0)
+    faces, chains = counts(lattice_of_halfspaces(normals, offsets))
+    assert faces == [9, 16, 9]
+    assert chains == 4 * 16
+
+
+def test_lines_are_left_out():
+    half_plane = lattice_of_halfspaces(np.array([[3.0, 4.0]]), np.array([5.0]))
+    assert half_plane.dimension == 1
+    assert abs(half_plane.lines[0] @ [3.0, 4.0]) == pytest.approx(0.0, abs=1e-15)
+    assert counts(half_plane) == ([2], 2)
+    everything = lattice_of_halfspaces(np.empty((0, 3)), np.empty(0))
+    assert everything.dimension == 0
+    assert everything.lines.shape == (1, 3, 3)
+
+
+def test_half_spaces_that_say_nothing_new():
+    """Redundant ones, touching or not, duplicates in any scale, and zero normals."""
+    normals, offsets = cube(3)
+    plain = counts(lattice_of_halfspaces(normals, offsets))
+    more = np.vstack([normals, 0.1 * normals[:2], [-1.0, -1.0, -1.0], [1.0, 1.0, 0.0], [0, 0, 0]])
+    levels = np.concatenate([offsets, 0.1 * offsets[:2], [3.0, 7.0, 1.0]])
+    assert counts(lattice_of_halfspaces(more, levels)) == plain
+
+
+@pytest.mark.parametrize(
+    ("normals", "offsets"),
+    [
+        ([[1.0, 0.0], [-1.0, 0.0]], [-1.0, 0.5]),
+        ([[1.0, 0.0], [-1.0, 0.0]], [-1.0, 1.0]),
+        ([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [0.0, 0.0, 0.0]),
+        ([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [0.0, 0.0, -1.0]),
+        ([[0.0, 0.0], [1.0, 0.0]], [0.0, 1.0]),
+        ([[0.0, 0.0]], [-1.0]),
+    ],
+)
+def test_no_interior(normals, offsets):
+    """Empty, a line, a point, and a half-space that holds nothing."""
+    assert lattice_of_halfspaces(np.array(normals), np.array(offsets)) is None
+
+
+def test_thin_is_not_empty():
+    lattice = lattice_of_halfspaces(
+        np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]]), np.array([-1.0, 1.0 + 1e-12, 0.0])
+    )
+    assert counts(lattice)[0] == [3, 3]
+
+
+def test_corners_solve_their_equations_in_twice_the_precision():
+    """Needles: the corner as a rational number, against position plus what rounding left off."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        first = rng.standard_normal(2)
+        second = -first + 1e-6 * rng.standard_normal(2)
+        normals, offsets = np.stack([first, second]), rng.standard_normal(2)
+        lattice = lattice_of_halfspaces(normals, offsets)
+        rows = [[Fraction(v) for v in row] for row in normals]
+        right = [-Fraction(v) for v in offsets]
+        det = rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
+        exact = [
+            (right[0] * rows[1][1] - right[1] * rows[0][1]) / det,
+            (right[1] * rows[0][0] - right[0] * rows[1][0]) / det,
+        ]
+        for i in range(2):
+            found = Fraction(lattice.positions[0, i]) + Fraction(lattice.small[0, i])
+            assert abs(float((found - exact[i]) / exact[i])) <= 1e-24
+
+
+def test_heights_are_rounded_once():
+    rng = np.random.default_rng(1)
+    normals, positions = rng.standard_normal((2, 200, 3))
+    small = 1e-17 * rng.standard_normal((200, 3))
+    offsets = -np.einsum("ns,ns->n", normals, positions) + 1e-14 * rng.standard_normal(200)
+    found = heights(normals, offsets, positions, small)
+    for i in range(200):
+        pairs = zip(normals[i], positions[i], small[i], strict=True)
+        exact = Fraction(offsets[i]) + sum(
+            Fraction(n) * (Fraction(p) + Fraction(s)) for n, p, s in pairs
+        )
+        assert found[i] == pytest.approx(float(exact), rel=1e-14, abs=1e-30)
+
+
+@pytest.mark.parametrize("widths", [[2, 7, 6, 2], [3, 5, 4, 2], [3, 2, 4, 2]])
+def test_two_routes_to_the_faces(widths):
+    """Of a network's regions: from the subdivision, and from each region's half-spaces alone."""
+    network = Network.random(widths, random_state=4)
+    partition = fast.DGN(network, 1.0).partition()
+    ((regions, lattice),) = partition.polyhedra.lattices
+    latent = widths[0]
+    maps, centre = np.eye(latent)[None], np.zeros((1, latent))
+    for region in regions[:: max(1, len(regions) // 40)]:
+        alone = lattice_of_halfspaces(*partition.halfspaces(region))
+        cell = np.array([region])
+        for m, level in enumerate(lattice.faces):
+            assert len(level.of_cells.entries(cell)[0]) == len(alone.faces[m].finite)
+        assert len(lattice.chains[0].entries(cell)[0]) == len(alone.chains[1])
+        one = truncate(Whitened.of(lattice, cell, maps, centre, centre))
+        other = truncate(Whitened.of(alone, np.zeros(1, dtype=int), maps, centre, centre))
+        # Vertices found on two ways differ by rounding, times the region's own condition.
+        mass = [t.log_volume - 0.5 * t.square for t in (one, other)]
+        assert mass[0] == pytest.approx(mass[1], rel=1e-9, abs=1e-9)
+        assert one.mean == pytest.approx(other.mean, rel=1e-8, abs=1e-9)
+
+
+def test_every_chain_is_a_chain():
+    """Each face of a chain is on the boundary of the one before."""
+    lattice = lattice_of_halfspaces(*cross_polytope(3))
+    for facet, edge, corner in lattice.chains[1]:
+        edges = lattice.faces[2].boundary
+        corners = lattice.faces[1].boundary
+        assert edge in edges.values[edges.starts[facet] : edges.starts[facet + 1]]
+        assert corner in corners.values[corners.starts[edge] : corners.starts[edge + 1]]
+    assert len({tuple(link) for link in lattice.chains[1]}) == 48
+    assert len(list(combinations(range(6), 2))) - 3 == len(lattice.faces[1].finite)
