@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import combinations
 from math import gcd
 
 Vector = tuple[int, ...]
@@ -89,6 +90,16 @@ class Cone:
             if number and _rank([*self.lines, *(ray.vector for ray in on)]) == wanted:
                 found.setdefault(frozenset(on), (bound, _total([ray.vector for ray in on])))
         return list(found.values())
+
+    def ridges(self) -> list[tuple[Vector, Vector, list[Vector]]]:
+        """The bounds of every two facets that meet in a face of dimension S - 2, and the rays on
+        it."""
+        wanted, found = len(self.bounds[0]) - 2, []
+        for (one, _), (other, _) in combinations(self.facets(), 2):
+            on = [r.vector for r in self.rays if not _dot(one, r.vector) | _dot(other, r.vector)]
+            if any(v[-1] for v in on) and _rank([*self.lines, *on]) == wanted:
+                found.append((one, other, on))
+        return found
 
     def thickness(self) -> float:
         """How thin the polyhedron is: the smallest distance of a central point from a facet, in

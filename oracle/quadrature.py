@@ -54,13 +54,13 @@ ROUGH = Rule(20, 4, 18)
 def _panel_nodes(rule: Rule) -> tuple[tuple[Real, Real, Real], ...]:
     """(u, u², weight) of the composite rule on [0, panels], u in units of one panel."""
     with mp.workdps(rule.working):
-        unit = _legendre_rule(rule.nodes)
+        unit = legendre_rule(rule.nodes)
         return tuple(
             (p + x, (p + x) ** 2, weight) for p in range(rule.panels) for x, weight in unit
         )
 
 
-def _legendre_rule(nodes: int) -> list[tuple[Real, Real]]:
+def legendre_rule(nodes: int) -> list[tuple[Real, Real]]:
     """Nodes and weights on [0, 1], by Newton's method on the Legendre polynomial."""
     result = []
     for guess in np.polynomial.legendre.leggauss(nodes)[0]:
