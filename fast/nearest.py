@@ -73,9 +73,11 @@ class Whitened:
 
 class Origin(NamedTuple):
     """One point of each item's polyhedron that others are measured from: u(z) - u(origin) =
-    M (z - base) - step. base (I, S), step (I, k)."""
+    M (z - base - small) - step. base, small (I, S): a corner and what rounding left off it, or 0;
+    step (I, k)."""
 
     base: Array
+    small: Array
     step: Array
 
 
@@ -142,7 +144,7 @@ def _relative(items: Whitened, origin: Origin, corners: Indices, owner: Indices)
     lattice = items.lattice
     points = lattice.points[corners][:, None]
     away = lattice.positions[corners] - np.where(points, origin.base[owner], 0.0)
-    away = away + lattice.small[corners]
+    away += lattice.small[corners] - np.where(points, origin.small[owner], 0.0)
     return _apply(items.maps[owner], away) - np.where(points, origin.step[owner], 0.0)
 
 
@@ -274,10 +276,11 @@ def _acute_direction(items: Whitened, face: int, item: int, m: int) -> Array:
 def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
     """The apex of each item; exact: the point nearest 0 itself."""
     lattice, count = items.lattice, len(items.cells)
-    start = Origin(np.zeros_like(items.means), items.centres)
+    nowhere = np.zeros_like(items.means)
+    start = Origin(nowhere, nowhere, items.centres)
     if not lattice.dimension:
-        nowhere = np.full(count, -1)
-        return Apex(start, items.means, items.centres, np.empty(0), nowhere + 1, nowhere)
+        none = np.full(count, -1)
+        return Apex(start, items.means, items.centres, np.empty(0), none + 1, none)
     levels = nearest_points(items, start)
     entries, owner = lattice.facets.entries(items.cells)
     at_mean = dots(lattice.normals[entries], items.means[owner]) + lattice.offsets[entries]
@@ -289,7 +292,7 @@ def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
     allowed = nearest if exact else nearest + 2 * _SNAP
 
     apex = Apex(
-        Origin(start.base.copy(), start.step.copy()),
+        Origin(start.base.copy(), start.small.copy(), start.step.copy()),
         items.means.copy(),
         np.zeros_like(items.centres),
         np.maximum(at_mean, 0.0),
@@ -347,10 +350,12 @@ def _put_between(
     lattice, cells = items.lattice, items.cells[chosen]
     bounded = lattice.points[other][:, None]
     span = lattice.positions[other] - np.where(bounded, lattice.positions[corner], 0.0)
+    span += lattice.small[other] - np.where(bounded, lattice.small[corner], 0.0)
     move = share[:, None] * span
     apex.origin.base[chosen] = lattice.positions[corner]
+    apex.origin.small[chosen] = lattice.small[corner]
     apex.origin.step[chosen] = _apply(items.maps[chosen], move)
-    apex.place[chosen] = lattice.positions[corner] + move
+    apex.place[chosen] = lattice.positions[corner] + (lattice.small[corner] + move)
     if items.free.shape[2]:
         # Along the lines, where the Gaussian is largest.
         back = _apply(items.inverses[chosen], apex.whitened[chosen])

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fast.compensated import heights
 from fast.complex import Indices, Mask
 from fast.gaussian import LOG_2PI
 from fast.nearest import Apex, Level, Whitened, choose_apex, dots, nearest_points
@@ -113,8 +114,35 @@ def _areas(
     length = np.where(faces[1].finite[corner], share * faces[0].lengths[edge], 1.0)
     at_corner = ~bounded & (end == faces[0].corner[edge])
     length = np.where(at_corner, (faces[0].share * faces[0].lengths)[edge], length)
+    return np.where(
+        faces[0].finite[edge],
+        height * length,
+        _between_directions(items, item, corners, faces, edge),
+    )
+
+
+def _between_directions(
+    items: Whitened, item: Indices, corners: Array, faces: list[Level], edge: Indices
+) -> Array:
+    """|det| of the corners of simplices with two corners at infinity, accurate for needles too."""
+    lattice = items.lattice
     crossed = corners[:, 0, 0] * corners[:, 1, 1] - corners[:, 0, 1] * corners[:, 1, 0]
-    return np.where(faces[0].finite[edge], height * length, np.abs(crossed))
+    mine = np.flatnonzero(~faces[0].finite[edge] & (crossed != 0))
+    if items.maps.shape[2] > 2:
+        return np.abs(crossed)
+    # The direction between two of length one, or one of them, crossed with one: as the two.
+    one, other = faces[0].corner[edge[mine]], faces[0].other[edge[mine]]
+    sides = np.stack([lattice.positions[one, 0], -lattice.positions[one, 1]], axis=1)
+    left = np.stack([lattice.small[one, 0], -lattice.small[one, 1]], axis=1)
+    turned, small = lattice.positions[other, ::-1], lattice.small[other, ::-1]
+    area = heights(sides, dots(left, turned), turned, small)
+    maps = items.maps[item[mine]]
+    lengths = [
+        np.linalg.norm(np.einsum("nij,nj->ni", maps, lattice.positions[i]), axis=1)
+        for i in (one, other)
+    ]
+    crossed[mine] = area * np.linalg.det(maps) / (lengths[0] * lengths[1])
+    return np.abs(crossed)
 
 
 def truncate(items: Whitened) -> Truncated:
