@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fast.quadrature import legendre_rule
 from reference.network import Array
 
 LOG_2PI = float(np.log(2 * np.pi))
 _FALL = 41.0
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(26)
-_NODES = 0.5 * (_NODES + 1.0)
+_NODES, _WEIGHTS = legendre_rule(26)
 _EXPONENTS = np.stack([-_NODES, -0.5 * _NODES**2])
-_POWERS = 0.5 * _WEIGHTS * np.stack([np.ones(26), _NODES, _NODES**2])
+_POWERS = _WEIGHTS * np.stack([np.ones(26), _NODES, _NODES**2])
 
 
 class IntervalMoments(NamedTuple):

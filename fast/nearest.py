@@ -275,6 +275,9 @@ def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
     """The apex of each item; exact: the point nearest 0 itself."""
     lattice, count = items.lattice, len(items.cells)
     start = Origin(np.zeros_like(items.means), items.centres)
+    if not lattice.dimension:
+        nowhere = np.full(count, -1)
+        return Apex(start, items.means, items.centres, np.empty(0), nowhere + 1, nowhere)
     levels = nearest_points(items, start)
     entries, owner = lattice.facets.entries(items.cells)
     at_mean = dots(lattice.normals[entries], items.means[owner]) + lattice.offsets[entries]

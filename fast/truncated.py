@@ -15,17 +15,13 @@ import numpy as np
 from fast.complex import Indices, Mask
 from fast.gaussian import LOG_2PI
 from fast.nearest import Apex, Level, Whitened, choose_apex, dots, nearest_points
-from fast.simplices import FULL, Rule, simplex_moments
+from fast.simplices import Rule, simplex_moments
 from reference.network import Array
 
 #: Beyond, the simplices of a polyhedron are too many for any of the rules.
 MOST_DIMENSIONS = 6
-# For every k >= 4 a rule, and a coarser one: their difference shows the error of the coarser.
-_RULES = {
-    4: (Rule(14, 14, 41.0), Rule(12, 12, 35.0)),
-    5: (Rule(10, 10, 30.0), Rule(8, 8, 25.0)),
-    6: (Rule(7, 7, 25.0), Rule(6, 6, 20.0)),
-}
+# For every k >= 4 a rule coarser than the one used: the difference tells the error.
+_COARSER = {4: Rule(12, 12, 35.0), 5: Rule(8, 8, 25.0), 6: Rule(6, 6, 20.0)}
 #: Accuracy of log masses by dimension, in max(1, |log mass|), beside what coarse rules add.
 ACCURACY = (1e-15, 3e-14, 1e-12, 1e-10, 1e-10, 1e-10, 1e-10)
 
@@ -61,6 +57,16 @@ class Simplices(NamedTuple):
 def split(items: Whitened, apex: Apex) -> Simplices:
     """Split every item's polyhedron at its apex [eq. 9]."""
     lattice = items.lattice
+    if not lattice.dimension:
+        nothing = np.empty((0, 0, 0))
+        return Simplices(
+            np.empty(0, dtype=np.intp),
+            nothing,
+            np.empty((0, 0), dtype=bool),
+            np.empty(0),
+            np.empty((0, 0)),
+            nothing,
+        )
     levels = nearest_points(items, apex.origin)
     chains, links = lattice.chains
     entries, item = chains.entries(items.cells)
@@ -118,20 +124,19 @@ def truncate(items: Whitened) -> Truncated:
 
 def truncate_with_error(items: Whitened) -> tuple[Truncated, Array]:
     """The same, and what a coarse rule adds to the error of log_volume, (I,): 0 for k <= 3, where
-    the rule is full, else the difference to a coarser one."""
+    all digits are there, else the difference to a coarser one."""
     k = items.lattice.dimension
     if k == 0:
         return _everywhere(items), np.zeros(len(items.cells))
     apex = choose_apex(items)
     parts = split(items, apex)
-    if k not in _RULES:
-        moments = simplex_moments(parts.slopes, parts.gram, parts.finite, FULL)
-        return assemble(items, apex, parts, moments), np.zeros(len(items.cells))
-    fine, coarse = (
-        assemble(items, apex, parts, simplex_moments(parts.slopes, parts.gram, parts.finite, rule))
-        for rule in _RULES[k]
-    )
-    return fine, np.abs(fine.log_volume - coarse.log_volume)
+    moments = simplex_moments(parts.slopes, parts.gram, parts.finite)
+    found = assemble(items, apex, parts, moments)
+    if k not in _COARSER:
+        return found, np.zeros(len(items.cells))
+    moments = simplex_moments(parts.slopes, parts.gram, parts.finite, _COARSER[k])
+    coarse = assemble(items, apex, parts, moments)
+    return found, np.abs(found.log_volume - coarse.log_volume)
 
 
 def _everywhere(items: Whitened) -> Truncated:
