@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ from mpmath import mp, mpf
 from numpy.typing import NDArray
 
 from oracle.exact_layers import LayerSpec
-from oracle.exact_regions import Code, ExactRegion, exact_regions
+from oracle.exact_regions import Code, ExactRegion, dyadic, exact_regions
+from oracle.half_spaces import polyhedron_of
 from oracle.one_dimension import Key, Value
 from oracle.polygon import moments_on, nearest_on
 from oracle.polyhedron import moments_in_space, nearest_in_space
@@ -54,16 +56,26 @@ class _Part:
 class LatentSpace:
     """The oracle of one model with S = 2 or 3.
 
-    layers as in oracle.exact_layers; cov_x (), (D,) or (D, D); cov_z (S, S). Raises ValueError for
-    another S; OracleDisagreement if a region's moments cannot be vouched for. Guarded by
+    layers as in oracle.exact_layers; cov_x (), (D,) or (D, D); cov_z (S, S). jitter: applied to
+    every region's maps and half-spaces in doubles, for condition numbers only. Raises ValueError
+    for another S; OracleDisagreement if a region's moments cannot be vouched for. Guarded by
     tests/test_oracle_two_dimensions.py and tests/test_oracle_three_dimensions.py.
     """
 
-    def __init__(self, layers: tuple[LayerSpec, ...], cov_x: Array | float, cov_z: Array) -> None:
+    def __init__(
+        self,
+        layers: tuple[LayerSpec, ...],
+        cov_x: Array | float,
+        cov_z: Array,
+        jitter: Callable[[Array], Array] | None = None,
+    ) -> None:
         self.size = int(np.shape(layers[0][1])[1])
         if self.size not in (2, 3):
             raise ValueError(f"layers: expected two or three latent dimensions, got {self.size}")
         self.regions = exact_regions(layers)
+        if jitter is not None:
+            shaken = [_shaken(region, jitter) for region in self.regions]
+            self.regions = [region for region in shaken if region is not None]
         self.dimension = len(self.regions[0].rows)
         noise = np.asarray(cov_x, dtype=float)
         full = noise if noise.ndim == 2 else np.diag(np.broadcast_to(noise, (self.dimension,)))
@@ -226,6 +238,17 @@ class LatentSpace:
             for j in range(self.dimension):
                 cov[i][j] += mpf(float(self._cov_x[i, j]))
         return _moments_values("marginal", mean, cov)
+
+
+def _shaken(region: ExactRegion, jitter: Callable[[Array], Array]) -> ExactRegion | None:
+    """A region with its map and half-spaces as moved doubles; None if nothing is left of it."""
+    bounds = [[Fraction(v, max(map(abs, b))) for v in b] for b, _ in region.cone.facets()]
+    planes = jitter(np.array(bounds, dtype=float).reshape(-1, region.rows.shape[1]))
+    cone = polyhedron_of(planes[:, :-1], planes[:, -1], planes.shape[1] - 1)
+    scale = 1 << region.exponent
+    maps = jitter(np.array([[float(Fraction(int(v), scale)) for v in row] for row in region.rows]))
+    numbers, exponent = dyadic(maps)
+    return None if cone is None else ExactRegion(region.code, cone, numbers, exponent)
 
 
 def _mixture(weights: list[Real], parts: list[_Part]) -> tuple[list[Real], list[list[Real]]]:
