@@ -29,9 +29,9 @@ from oracle.one_dimension import EXTENT, Key, OneDimension, Value
 from oracle.quadrature import ROUGH
 
 EPSILON = 2.0**-52
-_DELTA = 2.0**-45
-_DRAWS = 6
-_DEVIATIONS = 5.0
+DELTA = 2.0**-45
+DRAWS = 6
+DEVIATIONS = 5.0
 
 
 class Conditioning:
@@ -39,7 +39,7 @@ class Conditioning:
 
     def __init__(self, case: Case) -> None:
         rng = np.random.default_rng([712, case.seed])
-        self._cases = [_perturbed(case, rng) for _ in range(_DRAWS)]
+        self._cases = [_perturbed(case, rng) for _ in range(DRAWS)]
 
     @cache  # noqa: B019 (one short-lived object a case)
     def _oracles(self, partition: bool) -> list[OneDimension]:
@@ -47,10 +47,10 @@ class Conditioning:
         rng = np.random.default_rng([713, self._cases[0].seed])
 
         def jitter(values: list[Any]) -> list[Any]:
-            return [v * (1 + _DELTA * float(rng.standard_normal())) for v in values]
+            return [v * (1 + DELTA * float(rng.standard_normal())) for v in values]
 
-        moved = jitter if partition else None
-        return [OneDimension(c.layers, c.cov_x, c.cov_z, ROUGH, moved) for c in self._cases]
+        shaken = jitter if partition else None
+        return [OneDimension(c.layers, c.cov_x, c.cov_z, ROUGH, shaken) for c in self._cases]
 
     @cache  # noqa: B019
     def _values(self, row: int, partition: bool) -> list[dict[Key, Value]]:
@@ -71,41 +71,48 @@ class Conditioning:
         """
         changes = []
         for values in self._values(row, partition):
-            moved = values.get(key)
-            if moved is not None:
-                changes.append(float(abs(moved.value - base) / scale) / _DELTA)
+            other = values.get(key)
+            if other is not None:
+                changes.append(float(abs(other.value - base) / scale) / DELTA)
             elif key[0] in EXTENT:
-                changes.append(float(abs(base) / scale) / _DELTA)
+                changes.append(float(abs(base) / scale) / DELTA)
         if not changes:
             return 0.0
-        return _DEVIATIONS * float(np.sqrt(np.mean(np.square(changes))))
+        return DEVIATIONS * float(np.sqrt(np.mean(np.square(changes))))
+
+
+def moved(values: ArrayLike, rng: np.random.Generator) -> Array:
+    """Every number moved a little, in proportion to itself."""
+    array = np.asarray(values, dtype=float)
+    return array * (1 + DELTA * rng.standard_normal(array.shape))
+
+
+def moved_layers(layers: tuple[LayerSpec, ...], rng: np.random.Generator) -> tuple[LayerSpec, ...]:
+    """Every weight, bias and slope moved a little; slopes 0, 1 and -1 are not inputs."""
+    result: list[LayerSpec] = []
+    for kind, *values in layers:
+        if kind == "dense":
+            result.append((kind, *(moved(v, rng) for v in values)))
+        elif kind == "max":
+            result.append((kind, *values))
+        else:
+            keep = values[0] in (0.0, 1.0, -1.0)
+            result.append((kind, values[0] if keep else float(moved(values[0], rng))))
+    return tuple(result)
 
 
 def _perturbed(case: Case, rng: np.random.Generator) -> Case:
-    """The case with every input moved a little; slopes 0, 1 and -1 are not inputs."""
-
-    def moved(values: ArrayLike) -> Array:
-        array = np.asarray(values, dtype=float)
-        return array * (1 + _DELTA * rng.standard_normal(array.shape))
-
-    layers: list[LayerSpec] = []
-    for kind, *values in case.layers:
-        if kind == "dense":
-            layers.append((kind, *(moved(v) for v in values)))
-        elif kind == "max":
-            layers.append((kind, *values))
-        else:
-            keep = values[0] in (0.0, 1.0, -1.0)
-            layers.append((kind, values[0] if keep else float(moved(values[0]))))
-    cov_x = moved(case.cov_x)
+    """The case with every input moved a little."""
+    layers = moved_layers(case.layers, rng)
+    cov_x = moved(case.cov_x, rng)
     if cov_x.ndim == 2:
         cov_x = np.tril(cov_x) + np.tril(cov_x, -1).T
     return replace(
         case,
-        layers=tuple(layers),
+        layers=layers,
         cov_x=cov_x,
-        cov_z=moved(case.cov_z),
-        X=moved(case.X),
-        q_mean=moved(case.q_mean),
-        q_variance=moved(case.q_variance),
+        cov_z=moved(case.cov_z, rng),
+        X=moved(case.X, rng),
+        q_mean=moved(case.q_mean, rng),
+        q_variance=moved(case.q_variance, rng),
     )

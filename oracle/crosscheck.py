@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from mpmath import mp, mpf
@@ -97,6 +97,25 @@ class Tally:
         self.kappa = max(self.kappa, other.kappa)
         self.breaches += other.breaches
         self.one_sided += other.one_sided
+
+
+class _Named(Protocol):
+    """A case, as far as comparing needs it."""
+
+    @property
+    def seed(self) -> int:
+        """What reproduces it."""
+
+    @property
+    def label(self) -> str:
+        """What it is."""
+
+
+class _Conditions(Protocol):
+    """The condition numbers of a case."""
+
+    def kappa(self, row: int, key: Key, base: Any, scale: Any, partition: bool = False) -> float:
+        """κ of one quantity of one row."""
 
 
 _LAYERS: dict[str, Any] = {
@@ -203,16 +222,17 @@ def crosscheck(case: Case, implementations: dict[str, ModuleType] | None = None)
     for name, impl in (implementations or IMPLEMENTATIONS).items():
         rows = implementation_values(impl, case, oracle)
         for row, (values, exact) in enumerate(zip(rows, truth, strict=True)):
-            pairs = _pairs(values, exact)
-            for key, value, target in pairs:
+            matched = pairs(values, exact)
+            for key, value, target in matched:
                 tally = tallies.setdefault((key[0], name), Tally())
-                _compare(tally, case, row, key, value, target, conditioning)
-            for key in (values.keys() ^ exact.keys()) - {key for key, _, _ in pairs}:
+                tolerance = TOLERANCES[key[0]]
+                compare(tally, case, row, key, value, target, conditioning, tolerance)
+            for key in (values.keys() ^ exact.keys()) - {key for key, _, _ in matched}:
                 tallies.setdefault((key[0], name), Tally()).one_sided += 1
     return tallies
 
 
-def _pairs(values: dict[Key, float], exact: dict[Key, Value]) -> list[tuple[Key, float, Value]]:
+def pairs(values: dict[Key, float], exact: dict[Key, Value]) -> list[tuple[Key, float, Value]]:
     """What to compare. A region only one side has counts as having mass and width 0 on the other:
     regions narrower than the spacing of doubles are legitimately absent. Its moments have no
     counterpart."""
@@ -228,21 +248,22 @@ def _pairs(values: dict[Key, float], exact: dict[Key, Value]) -> list[tuple[Key,
     return pairs
 
 
-def _compare(
+def compare(
     tally: Tally,
-    case: Case,
+    case: _Named,
     row: int,
     key: Key,
     value: float,
     target: Value,
-    conditioning: Conditioning,
+    conditioning: _Conditions,
+    tolerance: float,
 ) -> None:
     """Enter one comparison."""
     with mp.workdps(PRECISE.working):
         error = float(abs(mpf(value) - target.value) / target.scale)
     tally.compared += 1
     place = f"seed {case.seed}" + (f", point {row - 1}" if row else "")
-    if error <= TOLERANCES[key[0]]:
+    if error <= tolerance:
         if error > tally.worst:
             tally.worst, tally.where = error, place
         return
@@ -259,5 +280,5 @@ def _compare(
     else:
         tally.breaches.append(
             f"{place} ({case.label}): {key[0]} {key[1]}: error {error:.3g}, "
-            f"tolerance {TOLERANCES[key[0]]:g}, condition number {kappa:.3g}"
+            f"tolerance {tolerance:g}, condition number {kappa:.3g}"
         )

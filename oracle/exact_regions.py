@@ -70,7 +70,7 @@ def _identity(layers: tuple[LayerSpec, ...]) -> ExactRegion:
     return ExactRegion((), whole_space(dimension), rows, 0)
 
 
-def _dyadic(values: Any) -> tuple[Integers, int]:
+def dyadic(values: Any) -> tuple[Integers, int]:
     """Integers n and one exponent k with values = n / 2^k exactly."""
     array = np.asarray(values, dtype=np.float64)
     ratios = [float(v).as_integer_ratio() for v in array.ravel()]
@@ -81,8 +81,8 @@ def _dyadic(values: Any) -> tuple[Integers, int]:
 
 
 def _after_dense(region: ExactRegion, weight: Any, bias: Any) -> ExactRegion:
-    numbers, weight_exponent = _dyadic(weight)
-    constants, bias_exponent = _dyadic(bias)
+    numbers, weight_exponent = dyadic(weight)
+    constants, bias_exponent = dyadic(bias)
     exponent = max(region.exponent + weight_exponent, bias_exponent)
     rows = numbers.dot(region.rows) * (1 << (exponent - region.exponent - weight_exponent))
     rows[:, -1] = rows[:, -1] + constants * (1 << (exponent - bias_exponent))

@@ -98,6 +98,12 @@ def moments_on(cone: Cone | None, gaussian: Gaussian) -> Moments:
     return climbed(lambda level: _moments(cone, *gaussian(), level))
 
 
+def nearest_on(cone: Cone, mean: list[Real], root: list[list[Real]]) -> Real:
+    """The squared whitened distance of a polygon from the mean: the mass is below exp(-half)."""
+    edges = edges_of(cone, mean, root)
+    return mpf(0) if winding(edges) > 0 else min(edge.nearest for edge in edges)
+
+
 def _moments(cone: Cone, mean: list[Real], root: list[list[Real]], level: Level) -> Moments:
     """At one precision."""
     edges = edges_of(cone, mean, root)

@@ -79,13 +79,22 @@ def moments_in_space(cone: Cone | None, gaussian: Gaussian) -> Moments:
     return climbed(lambda level: _moments(cone, *gaussian(), level))
 
 
+def nearest_in_space(cone: Cone, mean: list[Real], root: list[list[Real]]) -> Real:
+    """The squared whitened distance of a polyhedron from the mean: the mass is below exp(-half)."""
+    return _nearest(*_whitened(cone, mean, root))
+
+
+def _nearest(faces: list[Face], ridges: list[Ridge]) -> Real:
+    """The square of the distance of the nearest point."""
+    inside = _share(faces, ridges) > 0 or not faces
+    return mpf(0) if inside else min(face.nearest for face in faces)
+
+
 def _moments(cone: Cone, mean: list[Real], root: list[list[Real]], level: Level) -> Moments:
     """At one precision."""
     faces, ridges = _whitened(cone, mean, root)
-    inside = _share(faces, ridges)
-    nearest = mpf(0) if inside > 0 or not faces else min(face.nearest for face in faces)
-    reach = nearest + 2 * level.fall
-    mass = inside + _flux(faces, ridges, reach, level)
+    reach = _nearest(faces, ridges) + 2 * level.fall
+    mass = _share(faces, ridges) + _flux(faces, ridges, reach, level)
     if not mass > 0:  # lost in rounding: a higher precision decides
         return Moments(mp.nan, [mp.nan] * 3, [[mp.nan] * 3] * 3)
     first = [mpf(0)] * 3

@@ -18,7 +18,7 @@ from oracle.quadrature import OracleDisagreement, Real, legendre_rule
 #: Digits asked for at the end, in units of the scale of every quantity.
 AGREED = 25
 #: Digits of the integrals, in the order in which they are tried: thin shapes need more.
-LADDER = (40, 54, 76, 106, 150, 210, 300, 420)
+LADDER = (30, 42, 58, 80, 112, 156, 220, 310, 430)
 
 # On a panel at most so long beside its distance from the pole, and on which the exponent falls by
 # at most so much, n nodes leave 6^{-2n} and (FALL/4)^{2n} / (2n)!; and on one of length at most

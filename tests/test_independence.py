@@ -8,7 +8,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("reference", "fast", "oracle", "paper_figures")
 #: The only modules of the oracle that may run the implementations: they compare.
-COMPARING = {"oracle.crosscheck", "oracle.partition_check", "oracle.__main__"}
+COMPARING = {
+    "oracle.crosscheck",
+    "oracle.latent_check",
+    "oracle.partition_check",
+    "oracle.__main__",
+}
 
 
 def project_imports(path):
