@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -78,19 +78,30 @@ class _Result(NamedTuple):
     tallies: Tallies
     partitions: dict[str, PartitionTally]
     latent: list[LatentTally]
-    trouble: str
+    trouble: list[str]
 
 
 def _check(seed: int, points: int) -> _Result:
     """One architecture, one network to partition, and sometimes others, in a worker process."""
-    try:
-        tallies, partitions = crosscheck(random_case(seed, points)), check_partition(seed)
-        dimensions = [size for size, every in LATENT_EVERY.items() if seed % every == 0]
-        latent = [check_latent(seed, size, points) for size in dimensions]
-        return _Result(seed, tallies, partitions, latent, "")
-    except Exception as error:
-        # Whatever stops a comparison, the oracle's own disagreement included, is a failure to show.
-        return _Result(seed, {}, {}, [], f"{type(error).__name__}: {error}")
+    result = _Result(seed, {}, {}, [], [])
+    steps: list[Callable[[], None]] = [
+        lambda: result.tallies.update(crosscheck(random_case(seed, points))),
+        lambda: result.partitions.update(check_partition(seed)),
+    ]
+    for size, every in LATENT_EVERY.items():
+        if seed % every == 0:
+            steps.append(partial(_add_latent, result, size, points))
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            # Whatever stops a comparison, the oracle's own disagreement included, is a failure.
+            result.trouble.append(f"{type(error).__name__}: {error}")
+    return result
+
+
+def _add_latent(result: _Result, size: int, points: int) -> None:
+    result.latent.append(check_latent(result.seed, size, points))
 
 
 def _results(arguments: argparse.Namespace) -> Iterator[_Result]:
@@ -180,7 +191,7 @@ def main(argv: list[str]) -> int:
         for checked in result.latent:
             latent[checked.dimension].add(checked)
         if result.trouble:
-            stopped.append(f"seed {result.seed}: {result.trouble}")
+            stopped += [f"seed {result.seed}: {trouble}" for trouble in result.trouble]
         every: list[Tally | PartitionTally | LatentTally] = [*result.tallies.values()]
         every += [*result.partitions.values(), *result.latent]
         if result.trouble or any(tally.breaches for tally in every):
