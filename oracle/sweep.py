@@ -1,15 +1,16 @@
 """The plane of a network with two latent dimensions, cut into trapezoids by tracing vertical lines.
 
 On the line z1 = a the network is one-dimensional: its pieces follow from each other as the line
-crosses units' zeros, all in integers. Between two events, values of z1 at which the order of the
-pieces changes, every piece is a trapezoid. The next event after a is where, along an end of a piece,
-some unit of the piece first vanishes. No polyhedron is ever formed.
+crosses units' zeros, all in exact arithmetic. Between two events, values of z1 at which the order
+of the pieces changes, every piece is a trapezoid. The next event after a is where, along an end of
+a piece, some unit of the piece first vanishes. No polyhedron is ever formed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd
 from typing import Any
 
@@ -49,13 +50,21 @@ def strips(layers: tuple[LayerSpec, ...]) -> list[Strip]:
     layers as in oracle.exact_layers. Guarded by tests/test_oracle_two_dimensions.py.
     """
     place = Fraction(3, 64)
-    start = _strip_around(layers, place, None, None)
-    result = [start]
+    while place in (events := _events(pieces := trace(layers, place))):
+        place += Fraction(1, 1 << 20)
+    result = [_strip(place, events, pieces)]
     while (right := result[-1].right) is not None:
         result.append(_beside(layers, right, 1))
     while (left := result[0].left) is not None:
         result.insert(0, _beside(layers, left, -1))
     return result
+
+
+def _strip(place: Fraction, events: set[Fraction], pieces: list[Piece]) -> Strip:
+    """The strip of a place that is no event itself."""
+    before = max((e for e in events if e < place), default=None)
+    after = min((e for e in events if e > place), default=None)
+    return Strip(before, after, pieces)
 
 
 def _beside(layers: tuple[LayerSpec, ...], event: Fraction, direction: int) -> Strip:
@@ -67,22 +76,9 @@ def _beside(layers: tuple[LayerSpec, ...], event: Fraction, direction: int) -> S
         events = _events(pieces)
         between = [e for e in events if 0 < (e - event) * direction <= (place - event) * direction]
         if not between:
-            before = max((e for e in events if e < place), default=None)
-            after = min((e for e in events if e > place), default=None)
-            return Strip(before, after, pieces)
+            return _strip(place, events, pieces)
         nearest = min(abs(e - event) for e in between)
         step = min(step / 2, nearest / 2)
-
-
-def _strip_around(
-    layers: tuple[LayerSpec, ...], place: Fraction, left: None, right: None
-) -> Strip:
-    """The strip of a place, moved a little as long as it is an event itself."""
-    while place in (events := _events(pieces := trace(layers, place))):
-        place += Fraction(1, 1 << 20)
-    before = max((e for e in events if e < place), default=left)
-    after = min((e for e in events if e > place), default=right)
-    return Strip(before, after, pieces)
 
 
 def _rounded(event: Fraction, step: Fraction, direction: int) -> Fraction:
@@ -115,9 +111,9 @@ def trace(layers: tuple[LayerSpec, ...], place: Fraction) -> list[Piece]:
         if kind == "dense":
             pieces = [_after_dense(piece, *values) for piece in pieces]
         elif kind == "slope":
-            pieces = [part for piece in pieces for part in _after_units(piece, *values, place)]
+            pieces = [part for piece in pieces for part in _after_units(piece, values[0], place)]
         else:
-            pieces = [part for piece in pieces for part in _after_windows(piece, *values, place)]
+            pieces = [part for piece in pieces for part in _after_windows(piece, values[0], place)]
     return pieces
 
 
@@ -140,7 +136,7 @@ def _after_units(piece: Piece, eta: float, place: Fraction) -> list[Piece]:
         sample = _inside(part, place)
         signs = [_sign(_value(row, place, sample)) for row in piece.rows]
         scaled = [
-            tuple(v * (denominator if sign > 0 else numerator) for v in row)
+            _scaled(row, denominator if sign > 0 else numerator)
             for sign, row in zip(signs, piece.rows, strict=True)
         ]
         code = (*piece.code, *signs)
@@ -190,10 +186,7 @@ def _cut(piece: Piece, functions: Any, place: Fraction) -> list[Piece]:
                 heights[height] = unit
     lines = [piece.low, *(heights[h] for h in sorted(heights)), piece.high]
     everything = piece.units | units
-    return [
-        replace(piece, low=a, high=b, units=everything)
-        for a, b in zip(lines, lines[1:], strict=False)
-    ]
+    return [replace(piece, low=a, high=b, units=everything) for a, b in pairwise(lines)]
 
 
 def _inside(piece: Piece, place: Fraction) -> Fraction:
@@ -211,6 +204,10 @@ def _height(line: Line, place: Fraction) -> Fraction:
 
 def _value(line: Line, place: Fraction, height: Fraction) -> Fraction:
     return line[0] * place + line[1] * height + line[2]
+
+
+def _scaled(line: Line, factor: int) -> Line:
+    return line[0] * factor, line[1] * factor, line[2] * factor
 
 
 def _difference(one: Line, other: Line) -> Line:
