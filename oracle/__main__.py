@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -23,6 +23,7 @@ from oracle.crosscheck import (
     crosscheck,
     network_from,
 )
+from oracle.latent_check import LATENT_EVERY, LATENT_TOLERANCES, LatentTally, check_latent
 from oracle.partition_check import THINNEST, PartitionTally, check_partition
 from oracle.random_networks import random_network
 
@@ -70,21 +71,37 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 
 class _Result(NamedTuple):
-    """One seed's tallies, of the architecture and of the partition, and what stopped them."""
+    """One seed's tallies: of the architecture, of the partition, of the networks with two and three
+    latent dimensions; and what stopped them."""
 
     seed: int
     tallies: Tallies
     partitions: dict[str, PartitionTally]
-    trouble: str
+    latent: list[LatentTally]
+    trouble: list[str]
 
 
 def _check(seed: int, points: int) -> _Result:
-    """One architecture and one network to partition, in a worker process."""
-    try:
-        return _Result(seed, crosscheck(random_case(seed, points)), check_partition(seed), "")
-    except Exception as error:
-        # Whatever stops a comparison, the oracle's own disagreement included, is a failure to show.
-        return _Result(seed, {}, {}, f"{type(error).__name__}: {error}")
+    """One architecture, one network to partition, and sometimes others, in a worker process."""
+    result = _Result(seed, {}, {}, [], [])
+    steps: list[Callable[[], None]] = [
+        lambda: result.tallies.update(crosscheck(random_case(seed, points))),
+        lambda: result.partitions.update(check_partition(seed)),
+    ]
+    for size, every in LATENT_EVERY.items():
+        if seed % every == 0:
+            steps.append(partial(_add_latent, result, size, points))
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            # Whatever stops a comparison, the oracle's own disagreement included, is a failure.
+            result.trouble.append(f"{type(error).__name__}: {error}")
+    return result
+
+
+def _add_latent(result: _Result, size: int, points: int) -> None:
+    result.latent.append(check_latent(result.seed, size, points))
 
 
 def _results(arguments: argparse.Namespace) -> Iterator[_Result]:
@@ -99,15 +116,17 @@ def _results(arguments: argparse.Namespace) -> Iterator[_Result]:
         )
 
 
-def table(tallies: Tallies) -> str:
-    """The verification table, a line a quantity and implementation."""
+def table(tallies: Tallies, tolerances: dict[str, dict[str, float]]) -> str:
+    """The verification table, a line a quantity and implementation; tolerances by implementation
+    and quantity."""
     lines = [
         f"{'quantity':33}{'tolerance':>11}  {'':10}{'compared':>9}{'worst error':>13}  {'where':22}"
         f"{'beyond':>7}{'by part.':>9}{'empty':>7}{'max κ':>9}{'share of κε':>13}{'breaches':>10}"
     ]
-    for quantity, tolerance in TOLERANCES.items():
+    for quantity in tolerances["fast"]:
         label = quantity
         for name in IMPLEMENTATIONS:
+            tolerance = tolerances[name][quantity]
             t = tallies.get((quantity, name), Tally())
             ill = f"{t.kappa:9.0e}{t.share:13.2f}" if t.conditioned else f"{'-':>9}{'-':>13}"
             lines.append(
@@ -129,6 +148,20 @@ shown; share of κε: the worst of all beyond (1.00 would be a breach).
 Every truth was computed at two precisions that agree to 20 digits."""
 
 
+def latent_summary(total: LatentTally) -> str:
+    """The networks of one latent dimension, two or three: how many, and their table."""
+    counts = [
+        f"{name} {total.networks[name]} networks of {total.regions[name]} regions, "
+        f"{total.declined.get(name, 0)} times outside its validity"
+        for name in IMPLEMENTATIONS
+        if name in total.networks
+    ]
+    heading = f"\nS = {total.dimension}, every kind of layer: {'; '.join(counts) or 'none drawn'}"
+    if not counts:
+        return heading
+    return f"{heading}\n\n{table(total.tallies, LATENT_TOLERANCES[total.dimension])}"
+
+
 def partition_summary(partitions: dict[str, PartitionTally]) -> str:
     """A line an implementation on how its regions compare with the exact ones."""
     lines = ["\nLatent partition, S = 1 to 3, every kind of layer, against exact arithmetic:"]
@@ -147,6 +180,7 @@ def main(argv: list[str]) -> int:
     start = time.perf_counter()
     total: Tallies = {}
     partitions = {name: PartitionTally() for name in IMPLEMENTATIONS}
+    latent = {size: LatentTally(size) for size in LATENT_EVERY}
     failed: list[int] = []
     stopped: list[str] = []
     for result in _results(arguments):
@@ -154,10 +188,12 @@ def main(argv: list[str]) -> int:
             total.setdefault(key, Tally()).add(tally)
         for name, partition in result.partitions.items():
             partitions[name].add(partition)
+        for checked in result.latent:
+            latent[checked.dimension].add(checked)
         if result.trouble:
-            stopped.append(f"seed {result.seed}: {result.trouble}")
-        every: list[Tally | PartitionTally] = [*result.tallies.values()]
-        every += result.partitions.values()
+            stopped += [f"seed {result.seed}: {trouble}" for trouble in result.trouble]
+        every: list[Tally | PartitionTally | LatentTally] = [*result.tallies.values()]
+        every += [*result.partitions.values(), *result.latent]
         if result.trouble or any(tally.breaches for tally in every):
             failed.append(result.seed)
     last = arguments.seed + arguments.architectures - 1
@@ -165,13 +201,15 @@ def main(argv: list[str]) -> int:
         f"{arguments.architectures} random architectures (seeds {arguments.seed} to {last}), "
         f"{arguments.points} points each, S = 1, {time.perf_counter() - start:.0f} s\n"
     )
-    print(table(total))
+    print(table(total, dict.fromkeys(IMPLEMENTATIONS, TOLERANCES)))
     print(_LEGEND)
     for name in IMPLEMENTATIONS:
         count = sum(t.one_sided for (_, other), t in total.items() if other == name)
         if count:
             print(f"Not compared, in regions only the oracle or only {name} has: {count} values.")
     print(partition_summary(partitions))
+    for checked in latent.values():
+        print(latent_summary(checked))
     if not failed:
         print("\nNo breach.")
         return 0
@@ -183,6 +221,9 @@ def main(argv: list[str]) -> int:
     for name, partition in partitions.items():
         for breach in partition.breaches[:5]:
             print(f"BREACH {name}, partition: {breach}")
+    for checked in latent.values():
+        for breach in checked.breaches[:5]:
+            print(f"BREACH {breach}")
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         for seed in failed:

@@ -21,8 +21,11 @@ def test_clean_run(capsys, tmp_path):
     assert "No breach." in printed
     for line in crosscheck.TOLERANCES:
         assert f"\n{line} " in printed
-    assert printed.count("reference") == printed.count("fast ") == len(crosscheck.TOLERANCES) + 1
-    assert printed.count("2 networks") == 2
+    first, others = printed.split("Latent partition")
+    assert first.count("reference") == first.count("fast ") == len(crosscheck.TOLERANCES)
+    assert others.count("2 networks") == 2
+    for size in (2, 3):
+        assert f"\nS = {size}, every kind of layer: reference 1 networks" in others
     assert printed.count(" 0 other differences") == 2
     assert list(tmp_path.iterdir()) == []
 
