@@ -172,7 +172,7 @@ def test_what_leaving_out_saves(benchmark, plane_model):
     """At least 10 times faster at noise of deviation 0.01, the same digits. How much can be left
     out is the model's: at 0.1, 1.6 times of at most 5."""
     dgn, _ = plane_model
-    quiet, every = (fast.DGN(dgn.network, 1e-4, negligible=share) for share in (1e-13, 0.0))
+    quiet, every = (fast.DGN(dgn.network, 1e-4, negligible=share) for share in (1e-15, 0.0))
     X = quiet.rvs(60, 0)
     few, all_pairs = quiet.posterior(X), every.posterior(X)
     assert few.e1 == pytest.approx(all_pairs.e1, abs=1e-12)
