@@ -38,8 +38,8 @@ class DGN:
     and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
     by default. max_regions: the largest partition that may be enumerated. negligible: for S >= 2,
     at most this share s of p(x) may be left out, where a bound says that regions cannot matter (it
-    changes an entropy by up to s log 1/s); 0: nothing is. Raises ValueError on bad input; probabilities exist for S <= 6. Immutable: learning
-    makes new models.
+    changes an entropy by up to s log 1/s); 0: nothing is. Raises ValueError on bad input;
+    probabilities exist for S <= 6. Immutable: learning makes new models.
     """
 
     def __init__(

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from fast.gaussian import LOG_2PI, gaussian_on_interval
 from fast.halfspaces import lattice_of_halfspaces
 from fast.lattice import Lattice
-from fast.nearest import Whitened
 from fast.truncated import ACCURACY, MOST_DIMENSIONS, Truncated, truncate_with_error
+from fast.whitened import Whitened
 from reference.network import Array, check_array, check_covariance, check_points
 
 # Numbers held at once for the simplices of a batch of means.

@@ -11,7 +11,6 @@ import fast
 import fast.many_dimensions
 import fast.mixture
 import fast.mixture_e_step
-import fast.nearest
 import fast.simplices
 import fast.truncated
 import reference
