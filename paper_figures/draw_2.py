@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Polygon
 
 from paper_figures import style
@@ -31,7 +32,7 @@ def draw(numbers: Numbers) -> Figure:
     _masses(right, numbers)
     axes = below.subplots(2, len(numbers["signs"]), sharex=True, sharey=True)
     running = np.zeros(numbers["inside"].shape[1:])
-    total, image = 0.0, None
+    total = 0.0
     for i, sign in enumerate(numbers["signs"]):
         running = running + sign * numbers["inside"][i]
         total += float(sign * numbers["masses"][i])
@@ -90,7 +91,7 @@ def _masses(axes: Axes, numbers: Numbers) -> None:
     style.label_panel(axes, "c", f"masses; sum and whole differ by {difference:.0e}")
 
 
-def _counts(axes: Axes, numbers: Numbers, values: np.ndarray) -> object:
+def _counts(axes: Axes, numbers: Numbers, values: np.ndarray) -> AxesImage:
     one, two = numbers["grid_1"], numbers["grid_2"]
     image = axes.imshow(
         values,
