@@ -2,7 +2,7 @@
 
 from fast.dgn import DGN
 from fast.e_step import Statistics
-from fast.integration import PolyhedronMoments, gaussian_on_polyhedron
+from fast.integration import TruncatedMoments, gaussian_on_polyhedron
 from fast.m_step import SingularCovarianceError, m_step
 from fast.partition import Partition, PartitionError
 from fast.posterior import Posterior
@@ -34,12 +34,12 @@ __all__ = [
     "Network",
     "Partition",
     "PartitionError",
-    "PolyhedronMoments",
     "Posterior",
     "ReLU",
     "Reshape",
     "SingularCovarianceError",
     "Statistics",
+    "TruncatedMoments",
     "Upsample",
     "fit_em",
     "gaussian_on_polyhedron",

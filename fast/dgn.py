@@ -37,9 +37,9 @@ class DGN:
     network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
     and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
     by default. max_regions: the largest partition that may be enumerated. negligible: for S >= 2,
-    at most this share of p(x) may be left out, where a bound says that regions cannot matter; 0:
-    nothing is. Raises ValueError on bad input; probabilities exist for S <= 6. Immutable: learning
-    makes new models.
+    at most this share s of p(x) may be left out, where a bound says that regions cannot matter (it
+    changes an entropy by up to s log 1/s); 0: nothing is. Raises ValueError on bad input;
+    probabilities exist for S <= 6. Immutable: learning makes new models.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DGN:
         cov_z: ArrayLike | None = None,
         *,
         max_regions: int = 1_000_000,
-        negligible: float = 1e-13,
+        negligible: float = 1e-15,
     ) -> None:
         if not isinstance(network, Network):
             raise ValueError(f"network: expected a reference.network.Network, got {network!r}")

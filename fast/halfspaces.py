@@ -8,7 +8,8 @@ import numpy as np
 
 from fast.compensated import heights
 from fast.complex import Mask
-from fast.lattice import Lattice, faces_of_facets
+from fast.faces import faces_of_facets
+from fast.lattice import Lattice
 from reference.network import Array
 
 # Rows of length one nearer to dependent than this count as dependent.

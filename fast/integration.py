@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from fast.gaussian import LOG_2PI, gaussian_on_interval
 from fast.halfspaces import lattice_of_halfspaces
 from fast.lattice import Lattice
-from fast.nearest import Whitened
 from fast.truncated import ACCURACY, MOST_DIMENSIONS, Truncated, truncate_with_error
+from fast.whitened import Whitened
 from reference.network import Array, check_array, check_covariance, check_points
 
 # Numbers held at once for the simplices of a batch of means.
@@ -24,17 +24,17 @@ class _Moments(NamedTuple):
     cov: Array
 
 
-class PolyhedronMoments(_Moments):
-    """log_mass (M,), mean (M, S), cov (M, S, S), as a tuple of three; and log_mass_error (M,)."""
+class TruncatedMoments(_Moments):
+    """log_mass (M,), mean (M, S), cov (M, S, S) as a tuple of three; and log_mass_error (M,): how
+    far log_mass may be off, 0 where it is -inf."""
 
     log_mass_error: Array
 
-    @staticmethod
-    def of(log_mass: Array, mean: Array, cov: Array, error: Array) -> PolyhedronMoments:
-        """The three, and how far log_mass may be off."""
-        result = PolyhedronMoments(log_mass, mean, cov)
-        result.log_mass_error = error
-        return result
+    def __new__(cls, log_mass: Array, mean: Array, cov: Array, log_mass_error: Array) -> Self:
+        """A tuple of three with an attribute."""
+        moments = super().__new__(cls, log_mass, mean, cov)
+        moments.log_mass_error = log_mass_error
+        return moments
 
 
 def gaussian_on_polyhedron(
@@ -44,7 +44,7 @@ def gaussian_on_polyhedron(
     cov: ArrayLike | None = None,
     *,
     factor: ArrayLike | None = None,
-) -> PolyhedronMoments:
+) -> TruncatedMoments:
     """Log mass, mean and covariance of N(means, cov) on {z : normals z + offsets > 0} [Lemma 4].
 
     normals (F, S), offsets (F,), F = 0 meaning the whole space; means (M, S). Either cov: (S, S),
@@ -74,15 +74,15 @@ def gaussian_on_polyhedron(
         )
         size = np.where(np.isinf(log_mass), 0.0, np.maximum(1.0, np.abs(log_mass)))
         error = ACCURACY[1] * size
-        return PolyhedronMoments.of(log_mass, mean[:, None], variance[:, None, None], error)
+        return TruncatedMoments(log_mass, mean[:, None], variance[:, None, None], error)
     lattice = lattice_of_halfspaces(normal_rows, offset_values)
     if lattice is None:
         count = len(centres)
         nothing = np.full((count, dimension), np.nan)
         empty = np.full(count, -np.inf), nothing, np.full((count, dimension, dimension), np.nan)
-        return PolyhedronMoments.of(*empty, np.zeros(count))
+        return TruncatedMoments(*empty, np.zeros(count))
     parts = [_batch(lattice, part, root) for part in _batches(lattice, centres)]
-    return PolyhedronMoments.of(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+    return TruncatedMoments(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
 def covariance_factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension: int) -> Array:
@@ -101,7 +101,8 @@ def covariance_factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension
 
 
 def _batches(lattice: Lattice, centres: Array) -> list[Array]:
-    width = max(1, len(lattice.chains[1])) * max(1, lattice.dimension) ** 2
+    chains = len(lattice.chains[1]) if lattice.dimension else 0
+    width = max(1, chains * lattice.dimension**2)
     step = max(1, _BATCH // width)
     return [centres[i : i + step] for i in range(0, len(centres), step)]
 

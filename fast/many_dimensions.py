@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from fast import mixture_e_step
+from fast.apex import choose_apex
 from fast.complex import Indices
 from fast.e_step import Statistics
-from fast.mixture import Mixture, Terms
-from fast.nearest import choose_apex
+from fast.mixture import Mixture
 from fast.observation import Noise
 from fast.partition import Partition
 from fast.posterior import Posterior
 from fast.simplex_sampling import sample_simplices
 from fast.simplices import simplex_moments
+from fast.terms import Terms
 from reference.network import Array, Network
 
 

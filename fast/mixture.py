@@ -10,18 +10,21 @@ never formed. A pair is left out where a bound on its mass says that it cannot m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_ndtr
 
+from fast.apex import Apex, choose_apex
 from fast.complex import Indices, Mask
 from fast.gaussian import LOG_2PI
 from fast.lattice import Lattice
-from fast.nearest import Apex, Whitened, choose_apex, dots
 from fast.observation import Coordinates, Noise
 from fast.partition import Partition
-from fast.truncated import MOST_DIMENSIONS, Simplices, split, truncate_with_error
+from fast.splitting import Simplices, split
+from fast.terms import Pairs, Terms
+from fast.truncated import MOST_DIMENSIONS, truncate_with_error
+from fast.whitened import Whitened, dots
 from reference.network import Array, Network
 
 # Numbers held at once: of all pairs of a chunk of data, and of the simplices of a batch of pairs.
@@ -29,50 +32,6 @@ _CHUNK = 1 << 20
 _BATCH = 1 << 18
 # A region of which q holds less than exp(-80) is left out of an expectation under q.
 _LEAST_LOG_MASS = -80.0
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Flat arrays (P,), (P, S), (P, S, S) over pairs of a datum and a region, sorted.
-
-    peak: the point of the region where p(x, z) is largest or nearly so; log_joint: log p(x, peak);
-    log_volume: log p(x, z in ω) minus that, error: how far a coarse rule may have left it off;
-    mean, cov, entropy: of z given x and z in ω.
-    """
-
-    datum: Indices
-    region: Indices
-    peak: Array
-    log_joint: Array
-    log_volume: Array
-    error: Array
-    mean: Array
-    cov: Array
-    entropy: Array
-
-    @staticmethod
-    def joined(parts: list[Pairs]) -> Pairs:
-        """Several one after another, sorted by datum and region."""
-        names = [field.name for field in fields(Pairs)]
-        arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
-        order = np.lexsort((arrays["region"], arrays["datum"]))
-        return Pairs(**{name: array[order] for name, array in arrays.items()})
-
-
-@dataclass(frozen=True, eq=False)
-class Terms:
-    """What the posterior of a chunk of data is made of.
-
-    log_evidence (N,): log p(x). pairs; log_e0 (P,): log P(z in ω | x) of each. skipped (N,): at
-    most this share of p(x) was left out. error (N,): how far coarse rules (S >= 4) may have left
-    log p(x) off.
-    """
-
-    log_evidence: Array
-    pairs: Pairs
-    log_e0: Array
-    skipped: Array
-    error: Array
 
 
 @dataclass(frozen=True, eq=False)

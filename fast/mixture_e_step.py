@@ -8,7 +8,8 @@ from scipy.sparse import csr_array
 
 from fast.e_step import Statistics
 from fast.gaussian import LOG_2PI
-from fast.mixture import Mixture, Terms
+from fast.mixture import Mixture
+from fast.terms import Terms
 from reference.network import Array
 
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.complex import Complex, Indices, Mask
+from fast.faces import faces_of_cells
 from fast.halfspaces import lattice_of_halfspaces, row_space
-from fast.lattice import Lattice, faces_of_cells, joined
+from fast.lattice import Lattice, joined
 from reference.network import Array
 
 

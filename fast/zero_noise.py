@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fast.apex import choose_apex, free_directions
 from fast.complex import Indices
 from fast.mixture import batches
-from fast.nearest import Whitened, choose_apex, dots, free_directions
 from fast.observation import Coordinates, Noise
 from fast.partition import Partition
+from fast.whitened import Whitened, dots
 from reference.network import Array, Network
 
 # The prior beside the data, in the search for the face that holds the minimiser.

@@ -16,7 +16,7 @@ from reference.network import (
     Reshape,
     Upsample,
 )
-from reference.on_polyhedron import gaussian_on_polyhedron
+from reference.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
 from reference.partition import Partition
 from reference.polyhedron import PartitionError
 from reference.posterior import Posterior
@@ -42,6 +42,7 @@ __all__ = [
     "Reshape",
     "SingularCovarianceError",
     "Statistics",
+    "TruncatedMoments",
     "Upsample",
     "fit_em",
     "gaussian_on_polyhedron",

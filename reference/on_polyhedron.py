@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,15 +18,21 @@ from reference.validity import OutsideValidity
 _INTERVAL_ERROR = 3e-14
 
 
-class TruncatedMoments(tuple[Array, Array, Array]):
-    """(log_mass (M,), mean (M, S), cov (M, S, S)), and log_mass_error (M,): a bound on the absolute
-    error of log_mass, 0 where that is -inf."""
+class _Moments(NamedTuple):
+    log_mass: Array
+    mean: Array
+    cov: Array
+
+
+class TruncatedMoments(_Moments):
+    """log_mass (M,), mean (M, S), cov (M, S, S) as a tuple of three; and log_mass_error (M,): a
+    bound on the absolute error of log_mass, 0 where that is -inf."""
 
     log_mass_error: Array
 
     def __new__(cls, log_mass: Array, mean: Array, cov: Array, log_mass_error: Array) -> Self:
         """A tuple of three with an attribute."""
-        moments = super().__new__(cls, (log_mass, mean, cov))
+        moments = super().__new__(cls, log_mass, mean, cov)
         moments.log_mass_error = log_mass_error
         return moments
 

@@ -201,6 +201,42 @@ class TestProposition1:
             assert dgn.logpdf(x[None])[0] == pytest.approx(truth, rel=1e-12)
 
 
+class TestClosedPolytopes:
+    """Printed [Sec. 3.2]: regions are closed polytopes with at least S + 1 faces. Some are always
+    unbounded, with fewer faces; a box around them changes the answer."""
+
+    def network(self):
+        """Two units in two dimensions: four quadrants."""
+        return Network([Dense(np.eye(2), [0.0, 0.0]), ReLU(), Dense(np.eye(2), [0.0, 0.0])])
+
+    def test_printed_fails(self, impl):
+        """Regions of two facets, and p(x) far out is not that of the box ±3."""
+        dgn = impl.DGN(self.network(), 0.05)
+        partition = dgn.partition()
+        assert all(len(partition.halfspaces(r)[0]) == 2 for r in range(4))
+        assert all(len(partition.rays(r)) == 2 for r in range(4))
+        box, sides = np.concatenate([np.eye(2), -np.eye(2)]), np.full(4, 3.0)
+        r = int(partition.locate([[1.0, 1.0]])[0])
+        normals, offsets = partition.halfspaces(r)
+        cov = 0.05 / 1.05 * np.eye(2)
+        centre = np.full((1, 2), 3.2 / 1.05)
+        whole, boxed = (
+            impl.gaussian_on_polyhedron(n, o, centre, cov).log_mass[0]
+            for n, o in (
+                (normals, offsets),
+                (np.concatenate([normals, box]), np.concatenate([offsets, sides])),
+            )
+        )
+        assert whole - boxed > 1
+
+    def test_corrected(self, impl):
+        """With all of R² the prior masses sum to 1, and p(x) is the closed form: a product."""
+        dgn = impl.DGN(self.network(), 0.05)
+        x = np.array([[3.2, 3.2]])
+        one = impl.DGN(Network([Dense([[1.0]], [0.0]), ReLU(), Dense([[1.0]], [0.0])]), 0.05)
+        assert dgn.logpdf(x)[0] == pytest.approx(2 * one.logpdf(x[:, :1])[0], rel=1e-10)
+
+
 class TestEStep:
     """Printed: the last bracket is added outside the -1/2 of the E-step. Correct: inside."""
 

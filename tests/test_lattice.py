@@ -11,8 +11,8 @@ import pytest
 import fast
 from fast.compensated import heights
 from fast.halfspaces import lattice_of_halfspaces
-from fast.nearest import Whitened
 from fast.truncated import truncate
+from fast.whitened import Whitened
 from reference.network import Network
 
 

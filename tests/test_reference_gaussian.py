@@ -46,7 +46,7 @@ def random_case(dimension, seed):
     )
 
 
-@pytest.mark.parametrize(("dimension", "count"), [(2, 50), (3, 15)])
+@pytest.mark.parametrize(("dimension", "count"), [(2, 50), (3, 10)])
 def test_random_polyhedra(dimension, count):
     """Ordinary polyhedra, of width about 1, one to two deviations off: far better than promised.
 

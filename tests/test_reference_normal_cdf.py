@@ -100,7 +100,7 @@ def test_three_variables(seed):
         assert abs(mpf(normal_cdf(limits, directions)) - truth) < TOLERANCE
 
 
-def degenerate_triples(count=200):
+def degenerate_triples(count=120):
     """Three variables, pairs nearly equal or opposite and triples nearly dependent, to 1e-10."""
     rng = np.random.default_rng(5)
     for n in range(count):
