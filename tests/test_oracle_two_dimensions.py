@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from oracle import sweep, two_dimensions
+import reference
+from oracle import crosscheck, latent_check, sweep, two_dimensions
 from oracle.crosscheck import network_from
 from oracle.exact_layers import layers_of
 from oracle.exact_regions import code_at, exact_regions
 from oracle.latent_cases import forward, latent_case
+from oracle.latent_check import LATENT_TOLERANCES
 from oracle.latent_conditioning import LatentConditioning
 from oracle.latent_space import LatentSpace
+from oracle.one_dimension import Value
 from oracle.quadrature import OracleDisagreement
 from oracle.random_networks import random_network
 from oracle.sweep import Strip, strips
@@ -258,3 +261,42 @@ def test_one_rule_alone():
     rough = oracle.at_point(np.array([0.5, 0.25]))["log p", ()].value
     fine = TwoDimensions(CORNER, 0.25, np.eye(2), FINE).at_point(np.array([0.5, 0.25]))
     assert 1e-15 < abs(rough - fine["log p", ()].value) < 1e-2
+
+
+def test_breaches_are_seen(monkeypatch):
+    """Next to no error allowed: both implementations breach, and not otherwise."""
+    assert latent_check.check_latent(12, 2, 1).breaches == []
+    none = {name: dict.fromkeys(t, 1e-30) for name, t in LATENT_TOLERANCES[2].items()}
+    monkeypatch.setitem(LATENT_TOLERANCES, 2, none)
+    monkeypatch.setattr(crosscheck, "EPSILON", 1e-300)
+    words = latent_check.check_latent(12, 2, 1).breaches
+    assert any(w.startswith("fast: seed 37, point 0") for w in words)
+    assert any(w.startswith("reference: seed 37, point 0") for w in words)
+
+
+def test_what_the_reference_declines_is_counted(monkeypatch):
+    """One region's mass outside its validity: the model's masses are not compared, the rest is."""
+
+    def declined(*arguments):
+        raise reference.OutsideValidity("too far")
+
+    monkeypatch.setattr(reference, "gaussian_on_polyhedron", declined)
+    found = latent_check.check_latent(12, 2, 1)
+    assert found.declined == {"reference": 1, "fast": 0}
+    assert ("region mass", "reference") not in found.tallies
+    assert found.tallies["marginal mean", "reference"].compared > 0
+    assert found.tallies["region mass", "fast"].compared > 0
+
+
+def test_oracles_that_disagree_stop_the_comparison(monkeypatch):
+    """Nested quadrature off by 1e-11: no implementation is judged."""
+
+    def off(*arguments):
+        first, *others = nested_values(*arguments)
+        key = ("log p", ())
+        others[0][key] = Value(others[0][key].value + 1e-11 * others[0][key].scale, mpf(1))
+        return [first, *others]
+
+    monkeypatch.setattr(latent_check, "nested_values", off)
+    with pytest.raises(OracleDisagreement, match="log p"):
+        latent_check.check_latent(12, 2, 1)
