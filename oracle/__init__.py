@@ -10,12 +10,18 @@ from oracle.exact_layers import layers_of
 from oracle.exact_partition import exact_partition
 from oracle.exact_regions import certify, exact_regions
 from oracle.finite_differences import gradient
+from oracle.latent_space import LatentSpace
 from oracle.one_dimension import exact_values
+from oracle.polygon import polygon_moments
+from oracle.polyhedron import polyhedron_moments
+from oracle.products import random_product
 from oracle.quadrature import OracleDisagreement
 from oracle.random_networks import random_network
+from oracle.two_dimensions import nested_values
 
 __all__ = [
     "Case",
+    "LatentSpace",
     "OracleDisagreement",
     "certify",
     "exact_partition",
@@ -23,6 +29,10 @@ __all__ = [
     "exact_values",
     "gradient",
     "layers_of",
+    "nested_values",
+    "polygon_moments",
+    "polyhedron_moments",
     "random_case",
     "random_network",
+    "random_product",
 ]

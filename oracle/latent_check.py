@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from mpmath import mp
 
 import reference
 from oracle.crosscheck import IMPLEMENTATIONS, Tally, compare, network_from, pairs
@@ -20,8 +21,10 @@ from oracle.exact_regions import exact_regions
 from oracle.latent_cases import LatentCase, latent_case
 from oracle.latent_conditioning import LatentConditioning
 from oracle.latent_space import LatentSpace
-from oracle.one_dimension import Key
+from oracle.one_dimension import Key, Value
+from oracle.quadrature import OracleDisagreement
 from oracle.random_networks import random_network
+from oracle.two_dimensions import AGREED, nested_values
 from reference.network import Network
 
 _LOGS = (
@@ -112,6 +115,8 @@ def check_latent(
     oracle = LatentSpace(case.layers, case.cov_x, case.cov_z)
     inputs = zip(case.X, case.q_mean, case.q_cov, strict=True)
     truth = [oracle.of_model(), *(oracle.at_point(*values) for values in inputs)]
+    if dimension == 2:
+        _confirm(case, truth)
     conditioning = LatentConditioning(case)
     result = LatentTally(dimension)
     for name, impl in (implementations or IMPLEMENTATIONS).items():
@@ -135,6 +140,18 @@ def check_latent(
                 tolerance = LATENT_TOLERANCES[dimension][name][key[0]]
                 compare(tally, case, row, key, value, target, conditioning, tolerance)
     return result
+
+
+def _confirm(case: LatentCase, truth: list[dict[Key, Value]]) -> None:
+    """Raise OracleDisagreement if nested quadrature, which knows no regions, says otherwise."""
+    nested = nested_values(case.layers, case.cov_x, case.cov_z, case.X)
+    for mine, theirs in zip(truth, nested, strict=True):
+        for key, value in theirs.items():
+            if not abs(value.value - mine[key].value) <= AGREED * value.scale:
+                both = f"{mp.nstr(mine[key].value, 17)} and {mp.nstr(value.value, 17)}"
+                raise OracleDisagreement(
+                    f"{key[0]} {key[1]}: regions and nested quadrature gave {both}"
+                )
 
 
 def _at_point(dgn: Any, case: LatentCase, n: int) -> dict[Key, float]:

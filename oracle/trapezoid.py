@@ -136,30 +136,70 @@ def peak(exponent: PlaneQuadratic, area: Trapezoid) -> tuple[Real, Real]:
     return place
 
 
-def _shifted(line: Affine | None, z1: Real, z2: Real) -> Affine | None:
-    return None if line is None else (line[0] + line[1] * z1 - z2, line[1])
-
-
 def trapezoid_integral(exponent: PlaneQuadratic, area: Trapezoid, rule: Rule) -> Part:
     """Mass, mean and covariance. Accuracy: about 1e-13; the caller compares two rules. Guarded by
     tests/test_oracle_two_dimensions.py."""
-    z1, z2 = peak(exponent, area)
-    local = exponent.centred(z1, z2)
-    here = Trapezoid(
-        area.left - z1, area.right - z1, _shifted(area.low, z1, z2), _shifted(area.high, z1, z2)
-    )
-    sums = np.zeros(7)
-    scale = 1 / mp.sqrt(local.p[0])
+    place = peak(exponent, area)
+    local, here = exponent.centred(*place), _moved(area, *place)
+    sums = [mpf(0)] * 7
     for label, start, stop in stretches(local, here):
-        sums += _stretch(label, start, stop, local, here, rule, scale)
-    mass = mpf(sums[0])
-    m1, m2, m11, m12, m22, fall = (mpf(v) / mass for v in sums[1:])
+        line = _line(label, local, here)
+        for anchor, low, high in _anchored(local.along(line), local.c, start, stop):
+            height = line[0] + line[1] * anchor
+            # From the anchor: near a crossing, differences from it are what decides.
+            own, around = local.centred(anchor, height), _moved(here, anchor, height)
+            found = _stretch(label, low - anchor, high - anchor, own, around, local.c, rule)
+            sums = [a + b for a, b in zip(sums, _from_peak(found, anchor, height), strict=True)]
+    mass = sums[0]
+    m1, m2, m11, m12, m22, fall = (v / mass for v in sums[1:])
     return Part(
         local.c + mp.log(mass),
-        (z1 + m1, z2 + m2),
+        (place[0] + m1, place[1] + m2),
         (m11 - m1 * m1, m12 - m1 * m2, m22 - m2 * m2),
         local.c + fall,
     )
+
+
+def _moved(area: Trapezoid, z1: Real, z2: Real) -> Trapezoid:
+    """A trapezoid in coordinates that are 0 at a point."""
+
+    def moved(line: Affine | None) -> Affine | None:
+        return None if line is None else (line[0] + line[1] * z1 - z2, line[1])
+
+    return Trapezoid(area.left - z1, area.right - z1, moved(area.low), moved(area.high))
+
+
+def _from_peak(sums: Array, s: Real, t: Real) -> list[Real]:
+    """Sums of moments about (s, t) as sums of moments about the peak."""
+    m, m1, m2, m11, m12, m22, value = (mpf(float(v)) for v in sums)
+    return [
+        m,
+        m1 + s * m,
+        m2 + t * m,
+        m11 + 2 * s * m1 + s * s * m,
+        m12 + s * m2 + t * m1 + s * t * m,
+        m22 + 2 * t * m2 + t * t * m,
+        value,
+    ]
+
+
+def _anchored(
+    top: tuple[Real, Real, Real], level: Real, start: Real, stop: Real
+) -> list[tuple[Real, Real, Real]]:
+    """(anchor, low, high): a stretch cut so that every part has the summit, or an end of the
+    stretch that matters, as the point to measure from."""
+    constant, linear, square = top
+    summit = min(max(-linear / (2 * square), start), stop)
+    found = []
+    for end in (start, stop):
+        if end == summit:
+            continue
+        cut = end
+        if not mp.isinf(end) and constant + end * (linear + end * square) > level - 2 * _FALL:
+            cut = (summit + end) / 2
+            found.append((end, min(cut, end), max(cut, end)))
+        found.append((summit, min(summit, cut), max(summit, cut)))
+    return found
 
 
 def _stretch(
@@ -168,13 +208,13 @@ def _stretch(
     stop: Real,
     local: PlaneQuadratic,
     here: Trapezoid,
+    level: Real,
     rule: Rule,
-    scale: Real,
 ) -> Array:
-    """∫ (1, s, t, s², s t, t², exponent) exp(exponent - its largest value) over one stretch."""
-    line, root = _line(label, local, here), mp.sqrt(local.p[2])
-    top = [float(v) for v in _polynomial(local, line)]
-    ridge = local.ridge()
+    """∫ (1, s, t, s², s t, t², exponent - level) exp(exponent - level) over one stretch."""
+    line, root, ridge = _line(label, local, here), mp.sqrt(local.p[2]), local.ridge()
+    constant, linear, square = local.along(line)
+    top = [float(constant - level), float(linear), float(square)]
     ends = [
         None
         if end is None
@@ -185,7 +225,7 @@ def _stretch(
     if here.low is not None and here.high is not None:
         width = tuple(float((h - w) * root) for h, w in zip(here.high, here.low, strict=True))
     profile = _Profile(label, top, ends[0], ends[1], width)
-    low, high = _reach(top, float(start), float(stop), float(scale))
+    low, high = _reach(top, float(start), float(stop), float(1 / mp.sqrt(local.p[0])))
     total = np.zeros(7)
     if not low < high:
         return total
@@ -203,12 +243,6 @@ def _stretch(
         parts = [m0, s * m0, first, s * s * m0, s * first, second, value]
         total += np.array([float(np.sum(height * p)) for p in parts]) * step
     return total
-
-
-def _polynomial(local: PlaneQuadratic, line: Affine) -> tuple[Real, Real, Real]:
-    """The exponent on a line, less its value at the origin."""
-    constant, linear, square = local.along(line)
-    return constant - local.c, linear, square
 
 
 def _reach(top: list[float], start: float, stop: float, scale: float) -> tuple[float, float]:

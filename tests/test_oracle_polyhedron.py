@@ -92,7 +92,7 @@ def test_cut_in_two():
     rng = np.random.default_rng(0)
     factor = np.array([[1.0, 0.0, 0.0], [0.5, 1.0, 0.0], [-0.25, 0.75, 1.0]])
     cov = factor @ factor.T
-    for _ in range(3):
+    for _ in range(2):
         normals, offsets = random_polyhedron(rng)
         whole = polyhedron_moments(normals, offsets, ZERO, cov)
         cut = dyadic(rng, 3)
