@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Figure:
     """A figure of the paper. Its two modules are imported only when they are needed."""
 
-    number: int
+    number: str
     title: str
 
     @property
@@ -52,10 +52,12 @@ class Figure:
 
 
 _TITLES = {
-    1: "partition discovery by walking over facets, S = 2, step by step",
-    3: "samples, marginal p(x) and posterior p(z|x) of a random DGN",
-    6: "EM on a localised cosine in 2-D (EM side only)",
-    7: "EM on MNIST digit 4 (EM side only)",
+    "1": "partition discovery by walking over facets, S = 2, step by step",
+    "2": "triangulation of a region, and a triangle as a sum of signed cones",
+    "3": "samples, marginal p(x) and posterior p(z|x) of a random DGN",
+    "3b": "the same in two latent dimensions: the posterior over the polygons of the partition",
+    "6": "EM on a localised cosine in 2-D (EM side only)",
+    "7": "EM on MNIST digit 4 (EM side only)",
 }
 
-FIGURES: dict[int, Figure] = {number: Figure(number, title) for number, title in _TITLES.items()}
+FIGURES: dict[str, Figure] = {number: Figure(number, title) for number, title in _TITLES.items()}

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the figures asked for and print the files written. Exit code 2: it was not possible."""
     asked = _parser().parse_args(arguments)
     if "list" in asked.figures:
-        print("\n".join(f"{figure.number}  {figure.title}" for figure in FIGURES.values()))
+        print("\n".join(f"{figure.number:2}  {figure.title}" for figure in FIGURES.values()))
         return 0
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -73,7 +73,7 @@ def _save(picture: Picture, stem: Path) -> list[Path]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    known = ", ".join(map(str, FIGURES))
+    known = ", ".join(FIGURES)
     parser = _Parser(prog=f"python -m {_PROGRAM}", description="Draw the figures of the paper.")
     parser.add_argument(
         "figures",
@@ -90,13 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _figure(text: str) -> int | str:
-    if text == "list":
-        return text
-    if not text.isdecimal() or int(text) not in FIGURES:
-        known = ", ".join(map(str, FIGURES))
+def _figure(text: str) -> str:
+    if text != "list" and text not in FIGURES:
+        known = ", ".join(FIGURES)
         raise argparse.ArgumentTypeError(f"no figure {text!r}; there are {known}, and 'list'")
-    return int(text)
+    return text
 
 
 def _count(text: str) -> int:
@@ -105,7 +103,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _chosen(numbers: Iterable[int]) -> list[Figure]:
+def _chosen(numbers: Iterable[str]) -> list[Figure]:
     """Each figure once, in the order asked; all of them when none is."""
     return [FIGURES[number] for number in dict.fromkeys(numbers)] or list(FIGURES.values())
 

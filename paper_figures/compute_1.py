@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from paper_figures.options import Numbers, Options, Record
+from paper_figures.polygons import cut_off
 from reference import LeakyReLU, Network
 from reference.network import Array
 from reference.polyhedron import lines, rays
@@ -84,18 +85,8 @@ def summary(numbers: Numbers) -> Record:
 
 def clipped(visit: Visit, window: float) -> Array:
     """The part of a region in the square |z_i| <= window: corners (C, 2), none if it is outside."""
-    polygon = window * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    for facet in visit.facets:
-        heights = polygon @ facet.normal + facet.offset
-        following, next_heights = np.roll(polygon, -1, axis=0), np.roll(heights, -1)
-        corners = []
-        for a, b, height, after in zip(polygon, following, heights, next_heights, strict=True):
-            if height >= 0:
-                corners.append(a)
-            if (height >= 0) != (after >= 0):
-                corners.append(a + height / (height - after) * (b - a))
-        polygon = np.reshape(corners, (-1, 2))
-    return polygon
+    normals = np.reshape([facet.normal for facet in visit.facets], (-1, 2))
+    return cut_off(normals, np.array([facet.offset for facet in visit.facets]), window)
 
 
 def is_unbounded(visit: Visit) -> bool:
