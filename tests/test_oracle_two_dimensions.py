@@ -227,6 +227,26 @@ def test_a_needle_of_a_trapezoid():
             assert abs(part.exponent + 1) < 1e-12
 
 
+def test_an_end_that_crosses_a_needle():
+    """z2 > 0.3 cuts the needle within 1e-4 of z1 = 0.3: the tail of the normal marginal of z2."""
+    with mp.workdps(50):
+        steep, end = mpf(10) ** 8, mpf("0.3")
+        exponent = PlaneQuadratic(mpf(0), (mpf(0), mpf(0)), (steep + 1, -steep, steep))
+        share = mp.erfc(end / mp.sqrt(2 * (1 + 1 / steep))) / 2
+        for rule in (COARSE, FINE):
+            part = trapezoid_integral(
+                exponent, Trapezoid(-mp.inf, mp.inf, (end, mpf(0)), None), rule
+            )
+            assert abs(mp.exp(part.log_mass) * 10**4 / (2 * mp.pi) - share) < 1e-14
+
+
+def test_a_vertical_kink_alone():
+    """No line ends a piece, and yet there are two strips, left and right of z1 = -1/2."""
+    found = strips((("dense", [[1.0, 0.0]], [0.5]), ("slope", 0.0)))
+    assert [s.right for s in found] == [sweep.Fraction(-1, 2), None]
+    assert [p.code for s in found for p in s.pieces] == [(-1,), (1,)]
+
+
 def test_condition_numbers():
     """Far off log p is a quotient of squares: errors of the inputs grow by two, five-fold by the
     definition of κ, and by what moves with the doubles of the partition."""
