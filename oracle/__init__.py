@@ -5,7 +5,8 @@ try:
 except ImportError as error:
     raise ImportError("the oracle needs mpmath: pip install 'exactdgn[oracle]'") from error
 
-from oracle.architectures import Case, random_case
+from oracle.architectures import random_case, random_network
+from oracle.cases import Case
 from oracle.exact_layers import layers_of
 from oracle.exact_partition import exact_partition
 from oracle.exact_regions import certify, exact_regions
@@ -16,7 +17,6 @@ from oracle.polygon import polygon_moments
 from oracle.polyhedron import polyhedron_moments
 from oracle.products import random_product
 from oracle.quadrature import OracleDisagreement
-from oracle.random_networks import random_network
 from oracle.two_dimensions import nested_values
 
 __all__ = [

@@ -11,7 +11,9 @@ the moved inputs to doubles changes δ ξ by less than a hundredth.
 A second κ also moves every entry of every region's A_ω and b_ω, and the breakpoints: what
 `partition` returns. They are doubles too, and what [eq. 5-7] take as inputs. It is larger where
 regions share a value through the weights that separately rounded numbers cannot share, or a kink is
-so steep that a double cannot say where it is: weights of scale 1e3, with small noise.
+so steep that a double cannot say where it is: weights of scale 1e3, with small noise. Where weights
+are special (integers, copies), moving them may leave no region with a code at all: there the layers
+stay, and the partition's doubles move with all other inputs.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from oracle.architectures import Array, Case
-from oracle.exact_layers import LayerSpec
+from oracle.cases import Array, Case
+from oracle.described import Description
+from oracle.latent_space import LatentSpace
 from oracle.one_dimension import EXTENT, Key, OneDimension, Value
 from oracle.quadrature import ROUGH
 
@@ -39,28 +42,41 @@ class Conditioning:
 
     def __init__(self, case: Case) -> None:
         rng = np.random.default_rng([712, case.seed])
+        self._case = case
         self._cases = [_perturbed(case, rng) for _ in range(DRAWS)]
 
     @cache  # noqa: B019 (one short-lived object a case)
-    def _oracles(self, partition: bool) -> list[OneDimension]:
-        """The perturbed problems, the doubles of the partition too or not."""
-        rng = np.random.default_rng([713, self._cases[0].seed])
+    def _oracles(self, moving: str) -> list[OneDimension] | list[LatentSpace]:
+        """The perturbed problems; moving: "inputs", these and the "partition", or with "structure"
+        kept the partition's doubles and all inputs but the layers."""
+        rng = np.random.default_rng([713, self._case.seed])
+        layers = [self._case if moving == "structure" else case for case in self._cases]
+        jitters = moving != "inputs"
+        if self._case.latent_dimension > 1:
+            shake = (lambda values: moved(values, rng)) if jitters else None
+            return [
+                LatentSpace(own.specs, c.cov_x, c.cov_z, shake)
+                for own, c in zip(layers, self._cases, strict=True)
+            ]
 
         def jitter(values: list[Any]) -> list[Any]:
             return [v * (1 + DELTA * float(rng.standard_normal())) for v in values]
 
-        shaken = jitter if partition else None
-        return [OneDimension(c.layers, c.cov_x, c.cov_z, ROUGH, shaken) for c in self._cases]
+        shaken = jitter if jitters else None
+        return [
+            OneDimension(own.specs, c.cov_x, c.cov_z, ROUGH, shaken)
+            for own, c in zip(layers, self._cases, strict=True)
+        ]
 
     @cache  # noqa: B019
-    def _values(self, row: int, partition: bool) -> list[dict[Key, Value]]:
+    def _values(self, row: int, moving: str) -> list[dict[Key, Value]]:
         """A row's quantities in every perturbed problem."""
+        oracles = self._oracles(moving)
         if row == 0:
-            return [oracle.of_model() for oracle in self._oracles(partition)]
+            return [oracle.of_model() for oracle in oracles]
         n = row - 1
         return [
-            oracle.at_point(c.X[n], float(c.q_mean[n]), float(c.q_variance[n]))
-            for oracle, c in zip(self._oracles(partition), self._cases, strict=True)
+            oracles[i].at_point(c.X[n], c.q_mean[n], c.q_cov[n]) for i, c in enumerate(self._cases)
         ]
 
     def kappa(self, row: int, key: Key, base: Any, scale: Any, partition: bool = False) -> float:
@@ -69,16 +85,24 @@ class Conditioning:
         partition: whether A_ω, b_ω and the breakpoints move too. A region that a perturbation
         removes counts as having mass and width 0.
         """
+        moving = "partition" if partition else "inputs"
+        changes = self._changes(row, key, base, scale, moving)
+        if partition and not changes:
+            changes = self._changes(row, key, base, scale, "structure")
+        if not changes:
+            return 0.0
+        return DEVIATIONS * float(np.sqrt(np.mean(np.square(changes))))
+
+    def _changes(self, row: int, key: Key, base: Any, scale: Any, moving: str) -> list[float]:
+        """By how much the quantity moved, over δ, in the problems that have it."""
         changes = []
-        for values in self._values(row, partition):
+        for values in self._values(row, moving):
             other = values.get(key)
             if other is not None:
                 changes.append(float(abs(other.value - base) / scale) / DELTA)
             elif key[0] in EXTENT:
                 changes.append(float(abs(base) / scale) / DELTA)
-        if not changes:
-            return 0.0
-        return DEVIATIONS * float(np.sqrt(np.mean(np.square(changes))))
+        return changes
 
 
 def moved(values: ArrayLike, rng: np.random.Generator) -> Array:
@@ -87,32 +111,35 @@ def moved(values: ArrayLike, rng: np.random.Generator) -> Array:
     return array * (1 + DELTA * rng.standard_normal(array.shape))
 
 
-def moved_layers(layers: tuple[LayerSpec, ...], rng: np.random.Generator) -> tuple[LayerSpec, ...]:
-    """Every weight, bias and slope moved a little; slopes 0, 1 and -1 are not inputs."""
-    result: list[LayerSpec] = []
-    for kind, *values in layers:
-        if kind == "dense":
-            result.append((kind, *(moved(v, rng) for v in values)))
-        elif kind == "max":
-            result.append((kind, *values))
-        else:
-            keep = values[0] in (0.0, 1.0, -1.0)
-            result.append((kind, values[0] if keep else float(moved(values[0], rng))))
-    return tuple(result)
+def _moved_layers(layers: tuple[Description, ...], rng: np.random.Generator) -> Any:
+    """Every weight, bias and slope moved a little; what makes a ReLU or an absolute value, and the
+    ones of pooling, are not inputs."""
+    return tuple(
+        (
+            kind,
+            {
+                name: moved(value, rng) if name in ("weight", "bias", "slope") else value
+                for name, value in settings.items()
+            },
+        )
+        for kind, settings in layers
+    )
+
+
+def _symmetric(cov: Array, rng: np.random.Generator) -> Array:
+    """A covariance moved a little: a full one stays symmetric."""
+    array = moved(cov, rng)
+    return np.tril(array) + np.tril(array, -1).T if array.ndim == 2 else array
 
 
 def _perturbed(case: Case, rng: np.random.Generator) -> Case:
     """The case with every input moved a little."""
-    layers = moved_layers(case.layers, rng)
-    cov_x = moved(case.cov_x, rng)
-    if cov_x.ndim == 2:
-        cov_x = np.tril(cov_x) + np.tril(cov_x, -1).T
     return replace(
         case,
-        layers=layers,
-        cov_x=cov_x,
-        cov_z=moved(case.cov_z, rng),
+        layers=_moved_layers(case.layers, rng),
+        cov_x=_symmetric(case.cov_x, rng),
+        cov_z=_symmetric(case.cov_z, rng),
         X=moved(case.X, rng),
         q_mean=moved(case.q_mean, rng),
-        q_variance=moved(case.q_variance, rng),
+        q_cov=np.array([_symmetric(cov, rng) for cov in case.q_cov]),
     )

@@ -26,23 +26,34 @@ def layers_of(network: Any) -> tuple[LayerSpec, ...]:
     """
     specs: list[LayerSpec] = []
     for i, layer in enumerate(network.layers):
-        kind = type(layer).__name__
-        if kind == "Conv2d":
-            specs.append(("dense", *_convolution(layer)))
-        elif kind in ("Upsample", "AvgPool"):
-            matrix = _upsampling(layer) if kind == "Upsample" else _averages(layer)
-            specs.append(("dense", matrix, np.zeros(len(matrix))))
-        elif kind == "MaxPool":
-            specs.append(("max", _windows(layer)))
-        elif kind in ("Flatten", "Reshape"):
-            continue
-        elif hasattr(layer, "weight"):
-            specs.append(("dense", np.array(layer.weight), np.array(layer.bias)))
-        elif hasattr(layer, "slope"):
-            specs.append(("slope", float(layer.slope)))
-        else:
-            raise ValueError(f"network: layer {i} is of a kind the oracle does not know: {layer!r}")
+        try:
+            spec = spec_of(type(layer).__name__, layer)
+        except ValueError as error:
+            raise ValueError(f"network: layer {i} {error}: {layer!r}") from None
+        if spec is not None:
+            specs.append(spec)
     return tuple(specs)
+
+
+def spec_of(kind: str, layer: Any) -> LayerSpec | None:
+    """One layer of this kind, with its settings as attributes; None if it changes only the shape.
+
+    Raises ValueError for a kind the oracle does not know.
+    """
+    if kind == "Conv2d":
+        return ("dense", *_convolution(layer))
+    if kind in ("Upsample", "AvgPool"):
+        matrix = _upsampling(layer) if kind == "Upsample" else _averages(layer)
+        return ("dense", matrix, np.zeros(len(matrix)))
+    if kind == "MaxPool":
+        return ("max", _windows(layer))
+    if kind in ("Flatten", "Reshape"):
+        return None
+    if hasattr(layer, "weight"):
+        return ("dense", np.array(layer.weight), np.array(layer.bias))
+    if hasattr(layer, "slope"):
+        return ("slope", float(layer.slope))
+    raise ValueError("is of a kind the oracle does not know")
 
 
 def _flat(shape: Shape, channel: int, row: int, column: int) -> int:

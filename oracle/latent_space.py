@@ -86,22 +86,23 @@ class LatentSpace:
     def at_point(self, x: Array, q_mean: Array, q_cov: Array) -> dict[Key, Value]:
         """Everything about one x (D,) and one q = N(q_mean (S,), q_cov (S, S))."""
         with mp.workdps(_DIGITS):
-            parts = self._parts(lambda region: self._joint(region, x))
+            parts, peak = self._parts(lambda region: self._joint(region, x))
             values, evidence = self._posterior(x, parts)
+            values[("log p at the mode", ())] = Value(peak, max(mpf(1), abs(peak)))
             values.update(self._variational(x, evidence, q_mean, q_cov))
             return values
 
     def log_evidence(self, x: Array) -> Real:
         """log p(x)."""
         with mp.workdps(_DIGITS):
-            return _log_sum([p.log_mass for p in self._parts(lambda r: self._joint(r, x))])
+            return _log_sum([p.log_mass for p in self._parts(lambda r: self._joint(r, x))[0]])
 
     def of_model(self) -> dict[Key, Value]:
         """What does not depend on x: the regions' prior masses, the moments of p(x)."""
         with mp.workdps(_DIGITS):
             root = self._root(self._cov_z)
             zero = [mpf(0)] * self.size
-            parts = self._parts(lambda _: _Joint(mpf(0), zero, self._root(self._cov_z), root))
+            parts, _ = self._parts(lambda _: _Joint(mpf(0), zero, self._root(self._cov_z), root))
             values = self._extents("region mass", parts, mpf(0))
             values.update(self._marginal(parts))
             return values
@@ -154,13 +155,17 @@ class LatentSpace:
         logs = [mp.log(root[i][i]) for root in (noise, prior) for i in range(len(root))]
         return -(self.size + self.dimension) * mp.log(2 * mp.pi) / 2 - sum(logs)
 
-    def _parts(self, joint: Callable[[ExactRegion], _Joint]) -> list[_Part]:
-        """The regions that matter, with their masses and moments."""
+    def _parts(self, joint: Callable[[ExactRegion], _Joint]) -> tuple[list[_Part], Real]:
+        """The regions that matter, with their masses and moments; and the highest value."""
         bounds = []
+        peak = -mp.inf
         for number, region in enumerate(self.regions):
             at = joint(region)
-            nearest = self._nearest(region.cone, at.mean, at.root)
-            bounds.append((at.log_weight - nearest / 2, number, at.log_weight))
+            bound = at.log_weight - self._nearest(region.cone, at.mean, at.root) / 2
+            bounds.append((bound, number, at.log_weight))
+            volume = self.size * mp.log(2 * mp.pi) / 2
+            volume += sum(mp.log(at.root[i][i]) for i in range(self.size))
+            peak = max(peak, bound - volume)
         parts: list[_Part] = []
         heaviest = -mp.inf
         for bound, number, log_weight in sorted(bounds, reverse=True):
@@ -175,7 +180,7 @@ class LatentSpace:
             got: Moments = self._moments(region.cone, gaussian)
             parts.append(_Part(region, log_weight + got.log_mass, got.mean, got.cov))
             heaviest = max(heaviest, parts[-1].log_mass)
-        return parts
+        return parts, peak
 
     def _expected(self, x: Array, part: _Part) -> Real:
         """The mean of log p(x, z) under a region's distribution of z."""
@@ -200,7 +205,41 @@ class LatentSpace:
         }
         values.update(_moments_values("posterior", mean, cov))
         values.update(self._extents("e0", parts, evidence))
+        values.update(self._regional(parts, weights, evidence, mean, cov))
         return values, evidence
+
+    def _regional(
+        self,
+        parts: list[_Part],
+        weights: list[Real],
+        evidence: Real,
+        mean: list[Real],
+        cov: list[list[Real]],
+    ) -> dict[Key, Value]:
+        """log e0, e1, e2 [Sec. 4.1] and the truncated moments of the regions that matter; e1 and e2
+        of the others are 0."""
+        axes = range(self.size)
+        second = [mp.sqrt(cov[i][i] + mean[i] ** 2) for i in axes]
+        values: dict[Key, Value] = {}
+        for r in self.regions:
+            for i in axes:
+                values[("e1", (*r.code, i))] = Value(mpf(0), second[i])
+                for j in range(i + 1):
+                    values[("e2", (*r.code, i, j))] = Value(mpf(0), second[i] * second[j])
+        for w, p in zip(weights, parts, strict=True):
+            code, log_weight = p.region.code, p.log_mass - evidence
+            size = max(mpf(1), abs(evidence), abs(log_weight))
+            values[("log e0", code)] = Value(log_weight, size)
+            deviation = [mp.sqrt(p.cov[i][i]) for i in axes]
+            for i in axes:
+                values[("e1", (*code, i))] = Value(w * p.mean[i], second[i])
+                values[("region mean", (*code, i))] = Value(p.mean[i], deviation[i])
+                for j in range(i + 1):
+                    square = w * (p.cov[i][j] + p.mean[i] * p.mean[j])
+                    values[("e2", (*code, i, j))] = Value(square, second[i] * second[j])
+                    size = deviation[i] * deviation[j]
+                    values[("region covariance", (*code, i, j))] = Value(p.cov[i][j], size)
+        return values
 
     def _variational(
         self, x: Array, evidence: Real, q_mean: Array, q_cov: Array
@@ -209,7 +248,7 @@ class LatentSpace:
         root = self._root(q_cov)
         log_det = sum(mp.log(root[i][i]) for i in range(self.size))
         centre = [mpf(float(v)) for v in q_mean]
-        parts = self._parts(lambda _: _Joint(mpf(0), centre, self._root(q_cov), root))
+        parts, _ = self._parts(lambda _: _Joint(mpf(0), centre, self._root(q_cov), root))
         elbo = self.size * (1 + mp.log(2 * mp.pi)) / 2 + log_det
         elbo += sum(mp.exp(part.log_mass) * self._expected(x, part) for part in parts)
         size = max(mpf(1), abs(elbo), abs(evidence))

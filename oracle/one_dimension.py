@@ -31,7 +31,7 @@ Real = Any
 Array = NDArray[np.float64]
 #: Quantities that are 0 for a region that is not there.
 EXTENT = ("e0", "region mass", "region width")
-#: (quantity, part): part is a region's code, an index, or ().
+#: (quantity, part): part is a region's code, then the indices of an entry; or ().
 Key = tuple[str, tuple[int, ...]]
 
 
@@ -73,7 +73,7 @@ class OneDimension:
         with mp.workdps(rule.working):
             partition = exact_partition(layers)
             self._root = _root(np.asarray(cov_x, dtype=float), len(partition.maps[0].offset))
-            self.variance_z = mpf(float(np.asarray(cov_z).reshape(())))
+            self.variance_z = mpf(_number(cov_z))
             self.dimension = len(self._root)
             ends = [mpf(b.numerator) / b.denominator for b in partition.breakpoints]
             if jitter is not None:
@@ -114,13 +114,6 @@ class OneDimension:
         square = sum(a * a for a in region.slope) + 1 / self.variance_z
         return Quadratic(centre, -constant / 2, linear - centre / self.variance_z, -square / 2)
 
-    def log_joint_at(self, x: Array, z: float) -> Real:
-        """log p(x, z) at one z."""
-        with mp.workdps(self.rule.working):
-            y = self._whiten([mpf(float(v)) for v in x])
-            region = next(r for r in self.regions if z <= r.high)
-            return self._log_joint(y, region).at(mpf(z))
-
     def log_evidence(self, x: Array) -> Real:
         """log p(x)."""
         with mp.workdps(self.rule.working):
@@ -130,8 +123,11 @@ class OneDimension:
             ]
             return _log_sum([i.log_mass for i in integrals])
 
-    def at_point(self, x: Array, q_mean: float, q_variance: float) -> dict[Key, Value]:
-        """Everything about one x (D,) and one q = N(q_mean, q_variance)."""
+    def at_point(
+        self, x: Array, q_mean: Array | float, q_variance: Array | float
+    ) -> dict[Key, Value]:
+        """Everything about one x (D,) and one q = N(q_mean, q_variance), numbers or arrays of one
+        number."""
         with mp.workdps(self.rule.working):
             y = self._whiten([mpf(float(v)) for v in x])
             joints = [self._log_joint(y, r) for r in self.regions]
@@ -141,7 +137,9 @@ class OneDimension:
             ]
             values = self._posterior(joints, parts)
             values.update(
-                self._variational(joints, values[("log p", ())].value, q_mean, q_variance)
+                self._variational(
+                    joints, values[("log p", ())].value, _number(q_mean), _number(q_variance)
+                )
             )
             return values
 
@@ -162,8 +160,8 @@ class OneDimension:
         best = max(joint.at(p.peak) for p, joint in zip(parts, joints, strict=True))
         values: dict[Key, Value] = {
             ("log p", ()): Value(evidence, size),
-            ("posterior mean", ()): Value(mean, mp.sqrt(variance)),
-            ("posterior variance", ()): Value(variance, variance),
+            ("posterior mean", (0,)): Value(mean, mp.sqrt(variance)),
+            ("posterior covariance", (0, 0)): Value(variance, variance),
             ("expected complete log-likelihood", ()): Value(expected, max(mpf(1), abs(expected))),
             ("entropy", ()): Value(evidence - expected, size),
             ("log p at the mode", ()): Value(best, max(mpf(1), abs(best))),
@@ -173,10 +171,10 @@ class OneDimension:
             log_weight = p.log_mass - evidence
             values[("e0", r.code)] = Value(w, mpf(1))
             values[("log e0", r.code)] = Value(log_weight, max(size, abs(log_weight)))
-            values[("e1", r.code)] = Value(w * p.mean, second)
-            values[("e2", r.code)] = Value(w * (p.variance + p.mean**2), second**2)
-            values[("region mean", r.code)] = Value(p.mean, deviation)
-            values[("region variance", r.code)] = Value(p.variance, p.variance)
+            values[("e1", (*r.code, 0))] = Value(w * p.mean, second)
+            values[("e2", (*r.code, 0, 0))] = Value(w * (p.variance + p.mean**2), second**2)
+            values[("region mean", (*r.code, 0))] = Value(p.mean, deviation)
+            values[("region covariance", (*r.code, 0, 0))] = Value(p.variance, p.variance)
         return values
 
     def _variational(
@@ -265,6 +263,11 @@ def _root(cov: Array, dimension: int) -> list[list[Real]]:
                 row.append(mp.sqrt(mpf(float(full[i, i])) - sum(a * a for a in row)))
         rows.append(row)
     return rows
+
+
+def _number(values: Array | float) -> float:
+    """The one number there is."""
+    return float(np.asarray(values).reshape(()))
 
 
 def _as_real(m: ExactMap) -> tuple[list[Real], list[Real]]:

@@ -6,12 +6,13 @@ Like oracle.crosscheck, only here to compare: it runs the implementations.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
+from oracle.architectures import random_network
 from oracle.crosscheck import IMPLEMENTATIONS, network_from
 from oracle.exact_layers import layers_of
 from oracle.exact_regions import ExactRegion, exact_regions
-from oracle.random_networks import random_network
 
 #: Regions thinner than this (oracle.exact_cone.Cone.thickness) may be absent: double precision
 #: knows a boundary to 1e-16 times the condition of the network, up to 1e2 in these small ones.
@@ -39,7 +40,9 @@ class PartitionTally:
         self.breaches += other.breaches
 
 
-def check_partition(seed: int) -> dict[str, PartitionTally]:
+def check_partition(
+    seed: int, implementations: dict[str, ModuleType] | None = None
+) -> dict[str, PartitionTally]:
     """The random network of a seed: a tally for each implementation that could count its regions.
 
     Any exception of an implementation is a breach.
@@ -48,7 +51,7 @@ def check_partition(seed: int) -> dict[str, PartitionTally]:
     network = network_from(drawn.layers)
     exact = exact_regions(layers_of(network))
     result: dict[str, PartitionTally] = {}
-    for name, impl in IMPLEMENTATIONS.items():
+    for name, impl in (implementations or IMPLEMENTATIONS).items():
         if name == "reference" and len(exact) > _MOST_FOR_REFERENCE:
             continue
         try:

@@ -16,9 +16,9 @@ import numpy as np
 from mpmath import mp, mpf
 from numpy.typing import NDArray
 
+from oracle.architectures import forward
 from oracle.exact_layers import LayerSpec
 from oracle.exact_regions import exact_regions
-from oracle.latent_cases import forward
 from oracle.quadrature import OracleDisagreement, Real
 from oracle.radial import cholesky
 from oracle.two_dimensions import FINE, TwoDimensions

@@ -56,15 +56,32 @@ def region_weight(region: int, partition: Partition, cov_z: Array) -> float:
     return gaussian_on_region(region, partition, np.zeros(len(cov_z)), cov_z).mass
 
 
+def posterior_factor(slope: Array, cov_x: Array, cov_z: Array) -> Array:
+    """A matrix C (S, S) with C Cᵀ = Σ_ω [eq. 7].
+
+    Σ_ω^-1 = Σz^-1 + A_ωᵀ Σx^-1 A_ω = MᵀM for M = (Σx^{-1/2} A_ω; Σz^{-1/2}), so with M = Q R it is
+    C = R^-1: without forming MᵀM, which has the square of M's condition number.
+    """
+    return np.asarray(np.linalg.inv(np.linalg.qr(_stacked(slope, cov_x, cov_z))[1]))
+
+
+def _stacked(slope: Array, cov_x: Array, cov_z: Array) -> Array:
+    """(Σx^{-1/2} A_ω; Σz^{-1/2}), (D + S, S)."""
+    return np.vstack([noise.whiten(cov_x, slope), np.linalg.inv(np.linalg.cholesky(cov_z))])
+
+
 def posterior_cov(slope: Array, cov_x: Array, cov_z: Array) -> Array:
     """Σ_ω = (Σz^-1 + A_ωᵀ Σx^-1 A_ω)^-1 [eq. 7]."""
-    precision = np.linalg.inv(cov_z) + slope.T @ noise.solve(cov_x, slope)
-    return np.asarray(np.linalg.inv(precision), dtype=np.float64)
+    factor = posterior_factor(slope, cov_x, cov_z)
+    return factor @ factor.T
 
 
 def posterior_mean(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: Array) -> Array:
-    """μ_ω(x) = Σ_ω A_ωᵀ Σx^-1 (x - b_ω) [eq. 7]."""
-    return posterior_cov(slope, cov_x, cov_z) @ (slope.T @ noise.solve(cov_x, x - offset))
+    """μ_ω(x) = Σ_ω A_ωᵀ Σx^-1 (x - b_ω) [eq. 7]: the least squares solution of M μ = (Σx^{-1/2} (x
+    - b_ω); 0), M as in `posterior_factor`."""
+    target = np.append(noise.whiten(cov_x, x - offset), np.zeros(len(cov_z)))
+    q, r = np.linalg.qr(_stacked(slope, cov_x, cov_z))
+    return np.asarray(np.linalg.solve(r, q.T @ target))
 
 
 def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: Array) -> float:
@@ -77,7 +94,7 @@ def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov
     residual = x - offset - slope @ mean
     quadratic = noise.quadratic(cov_x, residual) + mean @ np.linalg.solve(cov_z, mean)
     log_det = noise.log_det(cov_x, len(x)) + np.linalg.slogdet(cov_z)[1]
-    log_det -= np.linalg.slogdet(posterior_cov(slope, cov_x, cov_z))[1]
+    log_det -= 2 * np.linalg.slogdet(posterior_factor(slope, cov_x, cov_z))[1]
     return float(-0.5 * (len(x) * LOG_2PI + log_det + quadratic))
 
 
@@ -118,15 +135,16 @@ def region_term(
     """
     slope, offset = partition.slopes[region], partition.offsets[region]
     centre = posterior_mean(x, slope, offset, cov_x, cov_z)
-    cov = posterior_cov(slope, cov_x, cov_z)
     if len(centre) > 1:
-        found = gaussian_on_region(region, partition, centre, cov)
+        factor = posterior_factor(slope, cov_x, cov_z)
+        found = integrate(partition.signed_cones[region], centre, factor)
         log_factor = log_region_marginal(x, slope, offset, cov_x, cov_z)
         log_mass = float(np.log(found.mass)) if found.mass > 0 else -np.inf
         moments = found.mean, found.cov, found.entropy
         return RegionTerm(
             centre, log_factor, log_mass, *moments, log_factor + found.log_error, found.resolved
         )
+    cov = posterior_cov(slope, cov_x, cov_z)
     t = truncated_gaussian(*partition.halfspaces(region), centre, cov)
     assert t is not None  # a region has an interior
     joint = log_conditional(x, t.nearest, region, partition, cov_x) + log_prior(t.nearest, cov_z)
@@ -250,7 +268,7 @@ def region_mode(x: Array, region: int, partition: Partition, cov_x: Array, cov_z
         lower = partition.breakpoints[region - 1] if region > 0 else -np.inf
         upper = partition.breakpoints[region] if region < partition.n_regions - 1 else np.inf
         return np.clip(posterior_mean(x, slope, offset, cov_x, cov_z), lower, upper)
-    matrix = np.vstack([noise.whiten(cov_x, slope), np.linalg.inv(np.linalg.cholesky(cov_z))])
+    matrix = _stacked(slope, cov_x, cov_z)
     target = np.append(noise.whiten(cov_x, x - offset), np.zeros(len(cov_z)))
     return minimiser(*partition.halfspaces(region), matrix, target)
 

@@ -70,13 +70,13 @@ class TestLemma2:
         target = self.limit(0.0)
         for variance in (1e-4, 1e-6):
             values = oracle_values(reference.DGN(self.network, variance, 0.5), self.x)[0]
-            assert abs(float(values["posterior mean", ()].value) - target) < 10 * variance + 1e-5
-            assert float(values["posterior variance", ()].value) < variance
+            assert abs(float(values["posterior mean", (0,)].value) - target) < 10 * variance + 1e-5
+            assert float(values["posterior covariance", (0, 0)].value) < variance
 
     def test_printed_fails(self):
         """With the regulariser kept the minimiser stays away from the limit."""
         values = oracle_values(reference.DGN(self.network, 1e-6, 0.5), self.x)[0]
-        assert abs(float(values["posterior mean", ()].value) - self.limit(0.5)) > 0.1
+        assert abs(float(values["posterior mean", (0,)].value) - self.limit(0.5)) > 0.1
 
     def test_regulariser_is_the_precision(self, impl):
         """At σ > 0 the mode minimises ‖x - g(z)‖² + σ² zᵀ Σz^-1 z, not with Σz."""
@@ -95,7 +95,7 @@ class TestLemma2:
         distances = []
         for variance in (1e-4, 1e-6):
             values = oracle_values(reference.DGN(self.network, variance, prior), self.x)[0]
-            mean = float(values["posterior mean", ()].value)
+            mean = float(values["posterior mean", (0,)].value)
             distances.append(abs(mean - z))
             assert abs(mean - printed) > 0.1
         assert distances[1] == pytest.approx(0.01 * distances[0], rel=0.01)
@@ -145,7 +145,7 @@ class TestLemma2:
         """Where A_ω = 0 the limit is the prior on the region: no Dirac."""
         flat = Network([Dense([[1.0]], [0.0]), ReLU(), Dense([[2.0], [1.0]], [0.0, 0.0])])
         values = oracle_values(reference.DGN(flat, 1e-8, 1.0), np.array([[-1.0, -1.0]]))[0]
-        variance = float(values["posterior variance", ()].value)
+        variance = float(values["posterior covariance", (0, 0)].value)
         assert variance == pytest.approx(1 - 2 / np.pi, abs=1e-3)
 
 

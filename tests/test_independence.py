@@ -10,7 +10,8 @@ PACKAGES = ("reference", "fast", "oracle", "paper_figures")
 #: The only modules of the oracle that may run the implementations: they compare.
 COMPARING = {
     "oracle.crosscheck",
-    "oracle.latent_check",
+    "oracle.campaign",
+    "oracle.summary",
     "oracle.partition_check",
     "oracle.__main__",
 }

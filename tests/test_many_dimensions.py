@@ -6,8 +6,8 @@ from scipy import stats
 
 import fast
 import reference
+from oracle.architectures import random_network
 from oracle.crosscheck import network_from
-from oracle.random_networks import random_network
 from reference.network import Dense, LeakyReLU, Network, ReLU
 
 COVARIANCES = {

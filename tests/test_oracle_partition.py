@@ -8,12 +8,11 @@ from math import comb
 import numpy as np
 import pytest
 
-from oracle.architectures import random_case
+from oracle.architectures import random_case, random_network
 from oracle.crosscheck import network_from
 from oracle.exact_layers import layers_of
 from oracle.exact_partition import exact_partition
 from oracle.exact_regions import certify, code_at, exact_regions
-from oracle.random_networks import random_network
 from reference import (
     Abs,
     AvgPool,
@@ -123,7 +122,7 @@ def test_nearly_coincident_neurons_are_told_apart():
 @pytest.mark.parametrize("seed", range(30))
 def test_maps_equal_the_forward_pass(seed):
     """On every region the map is the network itself, in exact rational arithmetic."""
-    layers = random_case(seed).layers
+    layers = random_case(seed).specs
     partition = exact_partition(layers)
     ends = [None, *partition.breakpoints, None]
     for m, low, high in zip(partition.maps, ends[:-1], ends[1:], strict=True):
@@ -145,6 +144,8 @@ def forward(layers, z):
                 + Fraction(float(v))
                 for row, v in zip(*values, strict=True)
             ]
+        elif kind == "max":
+            hidden = [max(hidden[c] for c in window) for window in values[0]]
         else:
             hidden = [h if h > 0 else Fraction(values[0]) * h for h in hidden]
     return hidden

@@ -5,12 +5,9 @@ import pytest
 from mpmath import mp, mpf
 
 from oracle import three_dimensions
-from oracle.crosscheck import network_from
-from oracle.exact_layers import layers_of
-from oracle.latent_cases import latent_case
+from oracle.architectures import random_case
 from oracle.latent_space import LatentSpace
 from oracle.quadrature import OracleDisagreement
-from oracle.random_networks import random_network
 from oracle.three_dimensions import ThreeDimensions, monte_carlo
 
 FACTOR = np.array([[1.0, 0.0, 0.0], [0.5, 1.0, 0.0], [-0.25, 0.5, 0.75]])
@@ -20,9 +17,7 @@ CORNER = (("dense", np.eye(3), np.zeros(3)), ("slope", 0.0))
 
 def case_of(seed):
     """The case of a random network with three latent dimensions, one point."""
-    drawn = random_network(seed)
-    assert drawn.latent_dimension == 3
-    return latent_case(seed, drawn.label, layers_of(network_from(drawn.layers)), 1)
+    return random_case(seed, 3, 1)
 
 
 def posterior(layers, cov_x, cov_z, x):
@@ -65,8 +60,8 @@ def test_slices():
     """Sliced into planes, each of which nested quadrature integrates; to 1e-6 to be quick."""
     case = case_of(5)
     x, noise = case.X[0], np.array(2.0)
-    log_p, mean = posterior(case.layers, noise, COV_Z, x)
-    found = ThreeDimensions(case.layers, noise, COV_Z).at_point(x, agreed=1e-6)
+    log_p, mean = posterior(case.specs, noise, COV_Z, x)
+    found = ThreeDimensions(case.specs, noise, COV_Z).at_point(x, agreed=1e-6)
     assert abs(found.log_evidence - log_p) < 1e-6
     assert max(abs(found.mean[i] - float(mean[i])) for i in range(3)) < 1e-5
 
@@ -77,8 +72,8 @@ def test_slices_to_nine_digits(seed):
     """As test_slices, on networks of up to eight regions."""
     case = case_of(seed)
     x, noise = case.X[0], np.array(0.3)
-    log_p, mean = posterior(case.layers, noise, case.cov_z, x)
-    found = ThreeDimensions(case.layers, noise, case.cov_z).at_point(x)
+    log_p, mean = posterior(case.specs, noise, case.cov_z, x)
+    found = ThreeDimensions(case.specs, noise, case.cov_z).at_point(x)
     assert abs(found.log_evidence - log_p) < 1e-9 * max(1, abs(log_p))
     assert max(abs(found.mean[i] - float(mean[i])) for i in range(3)) < 1e-8
 
@@ -96,8 +91,8 @@ def test_monte_carlo(seed):
     """Importance sampling, within five standard errors, which are below a tenth."""
     case, rng = case_of(seed), np.random.default_rng(seed)
     x = case.X[0] + 0.3
-    exact = LatentSpace(case.layers, 1.0, case.cov_z).log_evidence(x)
-    found = monte_carlo(case.layers, np.array(1.0), case.cov_z, x, 20_000, rng)
+    exact = LatentSpace(case.specs, 1.0, case.cov_z).log_evidence(x)
+    found = monte_carlo(case.specs, np.array(1.0), case.cov_z, x, 20_000, rng)
     assert found.error < 0.1
     assert abs(np.expm1(found.log_evidence - float(exact))) < 5 * found.error
 
@@ -105,6 +100,6 @@ def test_monte_carlo(seed):
 def test_region_masses_sum_to_one():
     """Φ_ω(0, Σz) over all regions [Prop. 1], and the mean of x over them."""
     case = case_of(35)
-    model = LatentSpace(case.layers, case.cov_x, case.cov_z).of_model()
+    model = LatentSpace(case.specs, case.cov_x, case.cov_z).of_model()
     total = sum(value.value for key, value in model.items() if key[0] == "region mass")
     assert abs(total - 1) < mpf("1e-24")

@@ -232,7 +232,7 @@ REFERENCE = {
     ),
     "covariance off by 1e-6": (
         reference.distributions,
-        "posterior_cov",
+        "posterior_factor",
         result(lambda c: c * (1 + 1e-6)),
     ),
 }
