@@ -96,6 +96,25 @@ class LatentSpace:
         with mp.workdps(_DIGITS):
             return _log_sum([p.log_mass for p in self._parts(lambda r: self._joint(r, x))])
 
+    def shares(self, x: Array) -> list[tuple[Code, Real, list[Real], list[list[Real]]]]:
+        """For each region that matters its code, share e0 of the posterior, and the mean and
+        covariance of z given x and the region [eq. 6, Proposition 2]."""
+        with mp.workdps(_DIGITS):
+            parts = self._parts(lambda region: self._joint(region, x))
+            total = _log_sum([part.log_mass for part in parts])
+            return [(p.region.code, mp.exp(p.log_mass - total), p.mean, p.cov) for p in parts]
+
+    def log_peak(self, x: Array) -> Real:
+        """The largest log p(x, z) over all z: on a region the Gaussian at its nearest point."""
+        with mp.workdps(_DIGITS):
+            best = -mp.inf
+            for region in self.regions:
+                at = self._joint(region, x)
+                log_det = sum(mp.log(at.root[i][i]) for i in range(self.size))
+                top = at.log_weight - self.size * mp.log(2 * mp.pi) / 2 - log_det
+                best = max(best, top - self._nearest(region.cone, at.mean, at.root) / 2)
+            return best
+
     def of_model(self) -> dict[Key, Value]:
         """What does not depend on x: the regions' prior masses, the moments of p(x)."""
         with mp.workdps(_DIGITS):

@@ -206,7 +206,7 @@ _EQUATIONS = (
         "distributions",
         "region_term",
         "float(np.log(found.mass)) if",
-        "float(np.log(found.mass)) + 1e-6 * (region == 1) if",
+        "float(np.log(found.mass)) + 1e-6 * (region % 2) if",
         "An integral with six digits.",
     ),
     _fast(
