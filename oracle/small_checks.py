@@ -86,6 +86,13 @@ class Comparison:
         """Whether the error is within what is allowed; NaN is not."""
         return self.error <= self.allowed
 
+    @property
+    def excess(self) -> float:
+        """The error in units of what is allowed; infinite for NaN, and where nothing is."""
+        if not self.allowed or np.isnan(self.error):
+            return np.inf
+        return self.error / self.allowed
+
 
 #: Of an implementation, one of the two packages.
 Check = Callable[[Any], Iterator[Comparison]]
