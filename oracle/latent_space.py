@@ -97,6 +97,14 @@ class LatentSpace:
         with mp.workdps(_DIGITS):
             return _log_sum([p.log_mass for p in self._parts(lambda r: self._joint(r, x))[0]])
 
+    def shares(self, x: Array) -> list[tuple[Code, Real, list[Real], list[list[Real]]]]:
+        """For each region that matters its code, share e0 of the posterior, and the mean and
+        covariance of z given x and the region [eq. 6, Proposition 2]."""
+        with mp.workdps(_DIGITS):
+            parts, _ = self._parts(lambda region: self._joint(region, x))
+            total = _log_sum([part.log_mass for part in parts])
+            return [(p.region.code, mp.exp(p.log_mass - total), p.mean, p.cov) for p in parts]
+
     def of_model(self) -> dict[Key, Value]:
         """What does not depend on x: the regions' prior masses, the moments of p(x)."""
         with mp.workdps(_DIGITS):
