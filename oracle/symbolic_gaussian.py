@@ -1,0 +1,260 @@
+"""Proofs with symbols: Theorem 1, its Gaussian product, and what follows from it.
+
+A Gaussian density is held as (2π)^n |Σ| and the quadratic form of its exponent: two products of
+densities are equal where both agree, and both are rational.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from oracle.proof import (
+    Counterexample,
+    Formula,
+    MatrixFormula,
+    Proof,
+    inverse,
+    matrix,
+    prove,
+    quadratic,
+    symmetric,
+    vanish,
+    vector,
+)
+
+
+@dataclass(frozen=True)
+class Density:
+    """((2π)^dimension determinant)^-1/2 exp(-½ exponent)."""
+
+    dimension: int
+    determinant: sp.Expr
+    exponent: sp.Expr
+
+    def __mul__(self, other: Density) -> Density:
+        return Density(
+            self.dimension + other.dimension,
+            self.determinant * other.determinant,
+            self.exponent + other.exponent,
+        )
+
+    def equals(self, other: Density) -> bool:
+        """Whether the two are the same function of their symbols."""
+        return self.dimension == other.dimension and vanish(
+            self.determinant - other.determinant, self.exponent - other.exponent
+        )
+
+
+def gaussian(at: sp.Matrix, mean: sp.Matrix, cov: sp.Matrix) -> Density:
+    """φ(at; mean, cov), mean a column and cov a matrix."""
+    return Density(len(at), cov.det(), quadratic(inverse(cov), at - mean))
+
+
+def posterior_cov(slope: sp.Matrix, cov_x: sp.Matrix, cov_z: sp.Matrix) -> sp.Matrix:
+    """Σ_ω = (Σz^-1 + A_ωᵀ Σx^-1 A_ω)^-1 [eq. 7]."""
+    return inverse(inverse(cov_z) + slope.T * inverse(cov_x) * slope)
+
+
+def posterior_mean(
+    slope: sp.Matrix, residual: sp.Matrix, cov_x: sp.Matrix, cov_z: sp.Matrix
+) -> sp.Matrix:
+    """μ_ω(x) = Σ_ω A_ωᵀ Σx^-1 (x - b_ω), residual = x - b_ω [eq. 7]."""
+    return posterior_cov(slope, cov_x, cov_z) * slope.T * inverse(cov_x) * residual
+
+
+def marginal_cov(slope: sp.Matrix, cov_x: sp.Matrix, cov_z: sp.Matrix) -> sp.Matrix:
+    """Σx + A_ω Σz A_ωᵀ [eq. 5]."""
+    return cov_x + slope * cov_z * slope.T
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region's symbols: A (D, S), b, x (D), z (S), Σx, Σz."""
+
+    slope: sp.Matrix
+    offset: sp.Matrix
+    x: sp.Matrix
+    z: sp.Matrix
+    cov_x: sp.Matrix
+    cov_z: sp.Matrix
+
+
+def symbolic_region(latent: int, observed: int, whitened: bool = False) -> Region:
+    """All entries symbols; whitened: in coordinates where Σx and Σz are the identity."""
+    return Region(
+        matrix("A", observed, latent),
+        vector("b", observed),
+        vector("x", observed),
+        vector("z", latent),
+        sp.eye(observed) if whitened else symmetric("Sx", observed),
+        sp.eye(latent) if whitened else symmetric("Sz", latent),
+    )
+
+
+def joint_density(region: Region) -> Density:
+    """p(x | z) p(z) on the region [eq. 4, Lemma 1]."""
+    at_z = gaussian(region.x, region.slope * region.z + region.offset, region.cov_x)
+    return at_z * gaussian(region.z, sp.zeros(*region.z.shape), region.cov_z)
+
+
+def theorem_1(
+    latent: int,
+    observed: int,
+    whitened: bool = False,
+    posterior_cov: MatrixFormula = posterior_cov,
+    posterior_mean: MatrixFormula = posterior_mean,
+    marginal_cov: MatrixFormula = marginal_cov,
+) -> Proof:
+    """φ(x; A z + b, Σx) φ(z; 0, Σz) = φ(x; b, Σx + A Σz Aᵀ) φ(z; μ_ω(x), Σ_ω), determinants too.
+
+    Integrated over z in ω it is (5), divided by p(x) it is (6).
+    """
+    region = symbolic_region(latent, observed, whitened)
+    parts = region.slope, region.cov_x, region.cov_z
+
+    def claim() -> bool:
+        mean = posterior_mean(region.slope, region.x - region.offset, *parts[1:])
+        marginal = gaussian(region.x, region.offset, marginal_cov(*parts))
+        posterior = gaussian(region.z, mean, posterior_cov(*parts))
+        return joint_density(region).equals(marginal * posterior)
+
+    covariances = "identity (others: by a linear change of x and z)" if whitened else "full"
+    return prove(
+        "Theorem 1, eq. 6, 7",
+        "p(x | z) p(z) = φ(x; b, Σx + A Σz Aᵀ) φ(z; μ(x), Σ_ω) on a region, "
+        f"S = {latent}, D = {observed}, covariances {covariances}",
+        claim,
+    )
+
+
+def change_of_coordinates(latent: int = 2, observed: int = 2) -> Proof:
+    """How (7) and Σx + A Σz Aᵀ move under x → C x, z → E z: what whitening rests on."""
+    region = symbolic_region(latent, observed, whitened=True)
+    C, E = matrix("C", observed, observed), matrix("E", latent, latent)
+    slope = C * region.slope * inverse(E)
+    moved = slope, C * C.T, E * E.T
+
+    def claim() -> bool:
+        plain = region.slope, region.cov_x, region.cov_z
+        # The precision, not Σ_ω itself: it is free of the larger inverse.
+        precision = inverse(E * E.T) + slope.T * inverse(C * C.T) * slope
+        before = region.cov_z + region.slope.T * region.slope
+        back = inverse(E).T * before * inverse(E)
+        pulled = slope.T * inverse(C * C.T) * C - inverse(E).T * region.slope.T
+        marginal = marginal_cov(*moved) - C * marginal_cov(*plain) * C.T
+        return vanish(precision - back, pulled, marginal)
+
+    return prove(
+        "Theorem 1, eq. 7",
+        "Σ_ω, μ(x) and Σx + A Σz Aᵀ move with a linear change of x and z, S = D = 2",
+        claim,
+    )
+
+
+def normal_density(z: sp.Expr, mean: sp.Expr, variance: sp.Expr) -> sp.Expr:
+    """φ(z; m, v) of one dimension."""
+    return sp.exp(-((z - mean) ** 2) / (2 * variance)) / sp.sqrt(2 * sp.pi * variance)
+
+
+def normal_mass(end: sp.Expr, mean: sp.Expr, variance: sp.Expr) -> sp.Expr:
+    """The mass of N(m, v) below `end`."""
+    return (1 + sp.erf((end - mean) / sp.sqrt(2 * variance))) / 2
+
+
+def equation_5(observed: int, mass: Formula = normal_mass) -> Proof:
+    """S = 1: ∫_l^u p(x | z) p(z) dz = φ(x; b, Σx + A Σz Aᵀ) (Φ(u) - Φ(l)), Φ of N(μ_ω(x), Σ_ω).
+
+    Both sides are 0 at u = l. Their derivatives in u are the joint density at u and, by the first
+    part, the product of Theorem 1; the mass goes from 0 to 1 along the line.
+    """
+    u, m, s = sp.Symbol("u", real=True), sp.Symbol("m", real=True), sp.Symbol("s", positive=True)
+
+    def claim() -> bool:
+        slope = sp.diff(mass(u, m, s**2), u)
+        share = sp.powsimp(slope / normal_density(u, m, s**2))
+        ends = [sp.limit(mass(u, sp.Integer(0), sp.Integer(1)), u, e) for e in (-sp.oo, sp.oo)]
+        return vanish(share - 1, ends[0], ends[1] - 1) and theorem_1(1, observed).holds
+
+    return prove(
+        "eq. 5",
+        f"the mass of a region's part of p(x, z) on an interval, S = 1, D = {observed}",
+        claim,
+    )
+
+
+def residual_form() -> Proof:
+    """(x - b)ᵀΣx^-1(x - b) - μᵀΣ_ω^-1μ = rᵀΣx^-1 r + μᵀΣz^-1 μ, r = x - b - A μ; both the
+    exponent of φ(x; b, Σx + A Σz Aᵀ)."""
+    region = symbolic_region(2, 1)
+
+    def claim() -> bool:
+        centred = region.x - region.offset
+        mean = posterior_mean(region.slope, centred, region.cov_x, region.cov_z)
+        precision = inverse(region.cov_z) + region.slope.T * inverse(region.cov_x) * region.slope
+        residual = centred - region.slope * mean
+        noise = inverse(region.cov_x)
+        direct = quadratic(noise, centred) - quadratic(precision, mean)
+        stable = quadratic(noise, residual) + quadratic(inverse(region.cov_z), mean)
+        marginal = marginal_cov(region.slope, region.cov_x, region.cov_z)
+        return vanish(direct - stable, stable - quadratic(inverse(marginal), centred))
+
+    return prove("eq. 5, exponent", "its three forms are equal, S = 2, D = 1", claim)
+
+
+def regulariser(cov_z: sp.Matrix) -> sp.Matrix:
+    """The matrix of Lemma 2's regulariser, corrected: Σz^-1."""
+    return inverse(cov_z)
+
+
+def regulariser_as_printed(cov_z: sp.Matrix) -> sp.Matrix:
+    """The matrix of Lemma 2's regulariser as printed: Σz."""
+    return cov_z
+
+
+def lemma_2(regulariser: MatrixFormula = regulariser) -> Proof:
+    """Σx = σ I: μ_ω(x) minimises ‖x - A z - b‖² + σ zᵀ Σz^-1 z, and as σ → 0 least squares alone.
+
+    The function is convex, so its gradient decides. At σ = 0 the normal equations hold and the
+    spread Σ_ω is 0 where AᵀA is regular; where A = 0 the posterior stays the prior: no Dirac.
+    """
+    latent, observed = 2, 2
+    region, noise = symbolic_region(latent, observed), sp.Symbol("sigma")
+    slope, centred = region.slope, region.x - region.offset
+
+    def claim() -> bool:
+        # Σ_ω = σ (AᵀA + σ Σz^-1)^-1, with no σ in a denominator.
+        precision = symmetric("Q", latent)
+        shape = inverse(slope.T * slope + noise * precision)
+        scaled = posterior_cov(slope, noise * sp.eye(observed), inverse(precision))
+        mean = shape * slope.T * centred
+        gradient = noise * regulariser(inverse(precision)) * mean
+        gradient -= slope.T * (centred - slope * mean)
+        limit = mean.subs(noise, 0)
+        flat = {entry: 0 for entry in slope}
+        return vanish(
+            scaled - noise * shape,
+            gradient,
+            slope.T * (centred - slope * limit),
+            (noise * shape).subs(noise, 0),
+            (noise * shape).subs(flat) - inverse(precision),
+        )
+
+    return prove(
+        "Lemma 2, Proposition 3",
+        "the mode of a region's posterior minimises ‖x - g‖² + σ zᵀ Σz^-1 z; as σ → 0 or Σz^-1 → 0 "
+        "‖x - g‖² alone, with no spread unless A loses rank, S = D = 2",
+        claim,
+        lemma_2_printed,
+    )
+
+
+def lemma_2_printed() -> Counterexample:
+    """g(z) = z, Σz = ½, x = 1: (x - z)² + z²/2 is least at 2/3, the posterior goes to 1."""
+    x, slope, cov_z = sp.Matrix([1]), sp.eye(1), sp.Matrix([sp.Rational(1, 2)])
+    z, noise = sp.Symbol("z"), sp.Symbol("sigma")
+    objective = (x[0] - z) ** 2 + quadratic(regulariser_as_printed(cov_z), sp.Matrix([z]))
+    printed = sp.solve(sp.diff(objective, z), z)[0]
+    true = sp.limit(posterior_mean(slope, x, noise * sp.eye(1), cov_z)[0], noise, 0)
+    return Counterexample("g(z) = z, Σz = 1/2, x = 1: the limit as σ → 0", printed, true)
