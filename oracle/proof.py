@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import sympy as sp
-from sympy.polys.polyerrors import CoercionFailed
 
 Formula = Callable[..., sp.Expr]
 MatrixFormula = Callable[..., sp.Matrix]
@@ -94,7 +93,7 @@ def _is_zero(expression: sp.Expr) -> bool:
     field = sp.QQ.frac_field(*symbols)
     try:
         return bool(field.from_sympy(expression) == field.zero)
-    except (CoercionFailed, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError):  # not of the field: undecided
         return False
 
 
