@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from oracle.exponential_sums import sums_to_zero
 from oracle.proof import (
     Counterexample,
     Formula,
@@ -172,10 +173,10 @@ def equation_5(observed: int, mass: Formula = normal_mass) -> Proof:
     u, m, s = sp.Symbol("u", real=True), sp.Symbol("m", real=True), sp.Symbol("s", positive=True)
 
     def claim() -> bool:
-        slope = sp.diff(mass(u, m, s**2), u)
-        share = sp.powsimp(slope / normal_density(u, m, s**2))
-        ends = [sp.limit(mass(u, sp.Integer(0), sp.Integer(1)), u, e) for e in (-sp.oo, sp.oo)]
-        return vanish(share - 1, ends[0], ends[1] - 1) and theorem_1(1, observed).holds
+        slope = sp.diff(mass(u, m, s**2), u) - normal_density(u, m, s**2)
+        whole = mass(u, sp.Integer(0), sp.Integer(1))
+        ends = sp.limit(whole, u, -sp.oo), sp.limit(whole, u, sp.oo) - 1
+        return sums_to_zero(slope) and vanish(*ends) and theorem_1(1, observed).holds
 
     return prove(
         "eq. 5",
