@@ -1,6 +1,6 @@
 """Deciding that a sum of exponentials, roots and error functions is identically zero.
 
-It is written as Σ c_k exp(f_k) with rational exponents f_k that differ; then every c_k must be zero.
+It is written as Σ c_k exp(f_k) with rational exponents f_k that differ, and every c_k must be zero.
 In the c_k a root r of b counts as a new symbol with r² = b, and every error function as a new
 symbol. So "zero" is a proof; what the rules do not reach counts as not zero.
 """

@@ -42,7 +42,9 @@ PROOFS: tuple[Callable[[], Proof], ...] = (
     partial(simplices.triangulation, "a pentagon", simplices.PENTAGON_FACETS, simplices.FAN),
     partial(simplices.triangulation, "a cube", simplices.CUBE_FACETS, simplices.CUBE),
     *(partial(simplices.inclusion_exclusion, latent) for latent in (1, 2, 3)),
+    *(partial(simplices.inclusion_exclusion_unbounded, latent) for latent in (1, 2, 3)),
     *(partial(simplices.barycentric, latent) for latent in (1, 2, 3)),
+    *(partial(simplices.barycentric, 2, rays) for rays in (1, 2)),
     truncated.interval,
     partial(truncated.mass_derivatives, 1),
     partial(truncated.mass_derivatives, 2),
@@ -58,7 +60,8 @@ PROOFS: tuple[Callable[[], Proof], ...] = (
         for rising in (True, False)
     ),
     *(partial(m_step.bias_update, layer) for layer in (3, 2, 1)),
-    *(partial(m_step.weight_update, layer) for layer in (3, 2)),
+    partial(m_step.weight_update, 3, (1, 1, 2, 2)),
+    partial(m_step.weight_update, 2, (1, 2, 2, 1)),
     partial(m_step.weight_update, 1, (2, 2, 2)),
     m_step.expected_scatter,
     *(

@@ -77,8 +77,7 @@ def brackets(case: EStep) -> tuple[sp.Expr, sp.Expr]:
     before = (inverse(case.cov_z) * second).trace()
     before += quadratic(noise, case.x) - 2 * (case.x.T * noise * image)[0]
     last = sum(
-        (A.T * noise * A * m.second).trace()
-        + ((m.zeroth * b + 2 * A * m.first).T * noise * b)[0]
+        (A.T * noise * A * m.second).trace() + ((m.zeroth * b + 2 * A * m.first).T * noise * b)[0]
         for A, b, m in per_region
     )
     return before, last

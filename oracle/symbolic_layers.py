@@ -8,7 +8,16 @@ from itertools import product
 import sympy as sp
 
 from oracle.exact_cone import Cone, whole_space
-from oracle.proof import Counterexample, Formula, MatrixFormula, Proof, matrix, prove, vanish, vector
+from oracle.proof import (
+    Counterexample,
+    Formula,
+    MatrixFormula,
+    Proof,
+    matrix,
+    prove,
+    vanish,
+    vector,
+)
 
 Matrices = Sequence[sp.Matrix]
 

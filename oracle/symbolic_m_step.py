@@ -14,7 +14,6 @@ import sympy as sp
 
 from oracle.proof import (
     Counterexample,
-    Formula,
     MatrixFormula,
     Proof,
     inverse,
@@ -85,8 +84,8 @@ def surrogate_gradient(model: Model, parameter: sp.Matrix) -> sp.Matrix:
 def back_propagation(model: Model, slopes: list[sp.Matrix], layer: int) -> sp.Matrix:
     """B D^l, B = W^L D^{L-1} … W^{l+1}; the identity for the last layer."""
     last = len(model.weights)
-    return sp.eye(model.precision.rows) if layer == last else chain(
-        model.weights, slopes, layer, last
+    return (
+        sp.eye(model.precision.rows) if layer == last else chain(model.weights, slopes, layer, last)
     )
 
 
@@ -102,9 +101,7 @@ def bias_matrix(model: Model, layer: int) -> sp.Matrix:
 def bias_matrix_over_data(model: Model, layer: int) -> sp.Matrix:
     """The printed matrix, its first sum read as one over data: Σ_x Σ_ω D^l Bᵀ Σx^-1 B D^l."""
     backs = [back_propagation(model, slopes, layer) for _, slopes, _ in model.pairs()]
-    return sum(
-        (back.T * model.precision * back for back in backs), 0 * backs[0].T * backs[0]
-    )
+    return sum((back.T * model.precision * back for back in backs), 0 * backs[0].T * backs[0])
 
 
 def bias_matrix_as_printed(model: Model, layer: int) -> sp.Matrix:
@@ -150,8 +147,8 @@ def bias_update(
 
     return prove(
         "Sec. 4.2, bias",
-        f"the update with e0_ω(x) solves gradient = 0, and is a maximum: layer {layer} of "
-        f"{len(widths) - 1}, two regions, two data",
+        f"the update with e0_ω(x) solves gradient = 0, and is a maximum: layer {layer} of widths "
+        f"{'-'.join(map(str, widths))}, two regions, two data",
         claim,
         lambda: bias_printed(bias_matrix_as_printed),
     )
@@ -221,7 +218,7 @@ def weight_right(model: Model, layer: int) -> sp.Matrix:
 
 
 def weight_update(
-    layer: int, widths: Sequence[int] = (1, 2, 2, 2), weight_matrix: MatrixFormula = weight_matrix
+    layer: int, widths: Sequence[int], weight_matrix: MatrixFormula = weight_matrix
 ) -> Proof:
     """The surrogate's gradient in vec W^l is right - K vec W^l identically, and -K its Hessian.
 
@@ -252,7 +249,7 @@ def weight_update(
     return prove(
         "Sec. 4.2, weights",
         f"the Kronecker system is gradient = 0, and its solution a maximum: layer {layer} of "
-        f"{len(widths) - 1}, two regions, two data",
+        f"widths {'-'.join(map(str, widths))}, two regions, two data",
         claim,
     )
 

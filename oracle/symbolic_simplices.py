@@ -12,6 +12,7 @@ from oracle.proof import Proof, matrix, prove, vanish, vector
 from oracle.symbolic_layers import cells
 
 Sign = Callable[[int, int], int]
+SignedSum = Callable[[Sequence[int], int], int]
 Point = tuple[int, ...]
 
 
@@ -53,24 +54,64 @@ def inclusion_exclusion(latent: int, sign: Sign = sign_as_printed) -> Proof:
     )
 
 
-def barycentric(latent: int) -> Proof:
-    """A simplex's half-spaces are λ_i(z) > 0 with Σ λ_i = 1: no point is outside of all."""
-    vertices, z = matrix("v", latent, latent + 1), vector("z", latent)
+def signed_sum_unbounded(inside: Sequence[int], points: int) -> int:
+    """Lemma 4 for conv(points) + cone(rays): the half-spaces opposite to rays stay in every J.
+
+    inside: the indicators of one point, those opposite to points first; J runs over those, all
+    together left out, with signs (-1)^{|J| + points + 1}.
+    """
+    opposite_points, opposite_rays = inside[:points], inside[points:]
+    return sum(
+        (-1) ** (size + points + 1) * prod(chosen) * prod(opposite_rays)
+        for size in range(points)
+        for chosen in combinations(opposite_points, size)
+    )
+
+
+def inclusion_exclusion_unbounded(
+    latent: int, signed_sum: SignedSum = signed_sum_unbounded
+) -> Proof:
+    """The same for every number of rays, on all patterns but those outside of all half-spaces
+    opposite to points. With one point nothing is opposite to it: 1_j = 1 there."""
 
     def claim() -> bool:
-        lifted = vertices.col_join(sp.ones(1, latent + 1))
+        return all(
+            signed_sum(pattern, points) == prod(pattern)
+            for points in range(1, latent + 1)
+            for pattern in product((0, 1), repeat=latent + 1)
+            if any(pattern[:points])
+        )
+
+    return prove(
+        "Lemma 4, unbounded",
+        f"1_Δ for conv(points) + cone(rays), on all sign patterns that occur, S = {latent}",
+        claim,
+    )
+
+
+def barycentric(latent: int, rays: int = 0) -> Proof:
+    """A simplex's half-spaces are λ_i(z) > 0, (z, 1) = Σ λ_i (v_i, 1) + Σ λ_j (r_j, 0).
+
+    So Σ λ_i = 1 over the points: no z is outside of all half-spaces opposite to them.
+    """
+    corners, z = matrix("v", latent, latent + 1), vector("z", latent)
+    points = latent + 1 - rays
+    last = sp.Matrix([[int(i < points) for i in range(latent + 1)]])
+
+    def claim() -> bool:
+        lifted = corners.col_join(last)
         shares = lifted.adjugate() * z.col_join(sp.ones(1, 1)) / lifted.det()
-        slack = sum(shares) - 1
         opposite = [
-            shares[i].subs(dict(zip(z, vertices.col(j), strict=True))) - int(i == j)
+            shares[i].subs(dict(zip(z, corners.col(j), strict=True))) - int(i == j)
             for i in range(latent + 1)
-            for j in range(latent + 1)
+            for j in range(points)
         ]
-        return vanish(slack, vertices * shares - z, *opposite)
+        return vanish(sum(shares[:points]) - 1, corners * shares - z, *opposite)
 
     return prove(
         "Lemma 4, excluded pattern",
-        f"Σ λ_i = 1 for any simplex, S = {latent}: no point is outside of all half-spaces",
+        f"Σ λ_i = 1 for a simplex of {points} points and {rays} rays: no z is outside of all the "
+        "half-spaces opposite to points",
         claim,
     )
 
@@ -102,7 +143,14 @@ PENTAGON_FACETS = [
     half_spaces((one, other, PENTAGON[(i + 3) % 5]))[2]
     for i, (one, other) in enumerate(zip(PENTAGON, PENTAGON[1:] + PENTAGON[:1], strict=True))
 ]
-CUBE_FACETS = [(1, 0, 0, 0), (-1, 0, 0, 1), (0, 1, 0, 0), (0, -1, 0, 1), (0, 0, 1, 0), (0, 0, -1, 1)]
+CUBE_FACETS = [
+    (1, 0, 0, 0),
+    (-1, 0, 0, 1),
+    (0, 1, 0, 0),
+    (0, -1, 0, 1),
+    (0, 0, 1, 0),
+    (0, 0, -1, 1),
+]
 CUBE = [
     ((0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1)),
     ((0, 0, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1)),
@@ -141,7 +189,7 @@ def triangulation(
 
     return prove(
         "eq. 9, Lemma 4",
-        f"1_ω = Σ 1_Δ = Σ s 1_V on every cell of the hyperplanes: {name}, {len(simplices)} simplices",
+        f"1_ω = Σ 1_Δ = Σ s 1_V on every cell of their hyperplanes: {name} of {len(sides)} simplices",
         claim,
     )
 
