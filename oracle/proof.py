@@ -125,6 +125,12 @@ def inverse(square: sp.Matrix) -> sp.Matrix:
     return square.adjugate() / square.det()
 
 
+def in_lowest_terms(rational: sp.Matrix) -> sp.Matrix:
+    """A matrix of rational functions with every entry in its one normal form."""
+    field = sp.QQ.frac_field(*sorted(rational.free_symbols, key=str))
+    return rational.applyfunc(lambda entry: field.to_sympy(field.from_sympy(entry)))
+
+
 def quadratic(square: sp.Matrix, column: sp.Matrix) -> sp.Expr:
     """vᵀ M v."""
     return (column.T * square * column)[0]

@@ -189,7 +189,7 @@ def triangulation(
 
     return prove(
         "eq. 9, Lemma 4",
-        f"1_ω = Σ 1_Δ = Σ s 1_V on every cell of their hyperplanes: {name} of {len(sides)} simplices",
+        f"1_ω = Σ 1_Δ = Σ s 1_V on every cell of the arrangement: {name}, {len(sides)} simplices",
         claim,
     )
 

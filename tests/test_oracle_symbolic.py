@@ -81,6 +81,15 @@ class TestDecisions:
         assert not vanish(sp.nan)
         assert not sums_to_zero(1 / (1 + sp.exp(self.x)) - sp.exp(-self.x) / (1 + sp.exp(-self.x)))
 
+    def test_a_quadratic_form_is_decided_by_its_points(self):
+        """As many points as coefficients, and independent."""
+        for size in (2, 3, 4):
+            rows = [
+                [u[i] * u[j] for i in range(size) for j in range(i + 1)]
+                for u in gaussian.deciding_points(size)
+            ]
+            assert sp.Matrix(rows).det() != 0
+
     def test_nothing_to_decide_raises(self):
         with pytest.raises(ValueError, match="expressions"):
             vanish()
@@ -209,15 +218,21 @@ BREAKAGES = {
         divergence=lambda m, v, n, w: e_step.divergence(n, w, m, v)
     ),
     "Σz for Σz^-1": lambda: gaussian.theorem_1(1, 2, posterior_cov=swapped_prior),
+    "Σz for Σz^-1, on the basis": lambda: gaussian.theorem_1_on_basis(
+        1, 2, posterior_cov=swapped_prior
+    ),
+    "Σx for Σx^-1, on the basis": lambda: gaussian.theorem_1_on_basis(
+        2, 1, posterior_mean=shrunk_mean
+    ),
     "Σx for Σx^-1": lambda: gaussian.theorem_1(2, 1, posterior_mean=shrunk_mean),
     "no Σx in p(x)": lambda: gaussian.theorem_1(
         1, 2, marginal_cov=lambda slope, cov_x, cov_z: cov_x + slope * slope.T
     ),
-    "A transposed": lambda: gaussian.theorem_1(
-        2, 2, True, marginal_cov=lambda slope, cov_x, cov_z: cov_x + slope.T * cov_z * slope
+    "A transposed": lambda: gaussian.theorem_1_on_basis(
+        marginal_cov=lambda slope, cov_x, cov_z: cov_x + slope.T * cov_z * slope
     ),
     "mean of the other sign": lambda: gaussian.theorem_1(
-        2, 2, True, posterior_mean=lambda *parts: -gaussian.posterior_mean(*parts)
+        2, 1, posterior_mean=lambda *parts: -gaussian.posterior_mean(*parts)
     ),
     "error function without its root": lambda: gaussian.equation_5(
         1, lambda end, mean, variance: (1 + sp.erf((end - mean) / sp.sqrt(variance))) / 2
