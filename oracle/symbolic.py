@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from oracle import symbolic_covariances as covariances
 from oracle import symbolic_e_step as e_step
 from oracle import symbolic_fisher as fisher
 from oracle import symbolic_gaussian as gaussian
@@ -17,6 +18,7 @@ from oracle import symbolic_m_step as m_step
 from oracle import symbolic_mixture as mixture
 from oracle import symbolic_simplices as simplices
 from oracle import symbolic_truncated as truncated
+from oracle import symbolic_weights as weights
 from oracle.proof import Counterexample, Proof
 
 __all__ = ["PROOFS", "Counterexample", "Proof", "proofs"]
@@ -59,15 +61,16 @@ PROOFS: tuple[Callable[[], Proof], ...] = (
         for rising in (True, False)
     ),
     *(partial(m_step.bias_update, layer) for layer in (3, 2, 1)),
-    partial(m_step.weight_update, 3, (1, 1, 2, 2)),
-    partial(m_step.weight_update, 2, (1, 2, 2, 1)),
-    partial(m_step.weight_update, 1, (2, 2, 2)),
-    m_step.expected_scatter,
+    partial(weights.weight_update, 3, (1, 1, 2, 2)),
+    partial(weights.weight_update, 2, (1, 2, 2, 1)),
+    partial(weights.weight_update, 1, (2, 2, 2)),
+    *(partial(weights.weight_update, layer, (1, 2, 2), with_bias=True) for layer in (2, 1)),
+    covariances.expected_scatter,
     *(
-        partial(m_step.covariance_update, "Σx", structure, 2)
+        partial(covariances.covariance_update, "Σx", structure, 2)
         for structure in ("full", "diagonal", "isotropic")
     ),
-    partial(m_step.covariance_update, "Σz", "full", 2),
+    partial(covariances.covariance_update, "Σz", "full", 2),
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 from oracle import symbolic
+from oracle import symbolic_covariances as covariances
 from oracle import symbolic_e_step as e_step
 from oracle import symbolic_fisher as fisher
 from oracle import symbolic_gaussian as gaussian
@@ -15,6 +16,7 @@ from oracle import symbolic_m_step as m_step
 from oracle import symbolic_mixture as mixture
 from oracle import symbolic_simplices as simplices
 from oracle import symbolic_truncated as truncated
+from oracle import symbolic_weights as weights
 from oracle.exponential_sums import sums_to_zero
 from oracle.proof import Counterexample, Proof, inverse, prove, vanish
 
@@ -165,19 +167,19 @@ def flipped(formula, which):
     return broken
 
 
-def without_e0(model, layer):
+def without_e0(model, layer, with_bias):
     """The weights' normal matrix from moments that do not depend on the datum or region."""
     ones = [[model.moments[0][0]] * len(model.slopes)] * len(model.data)
-    return m_step.weight_matrix(replace(model, moments=ones), layer)
+    return weights.weight_matrix(replace(model, moments=ones), layer, with_bias)
 
 
-def transposed_kronecker(model, layer):
+def transposed_kronecker(model, layer, with_bias):
     """Σ V_ω ⊗ U_ω in the place of Σ U_ω ⊗ V_ω."""
     total = sp.zeros(*(2 * [len(model.weights[layer - 1])]))
     for _, slopes, moments in model.pairs():
         back = m_step.back_propagation(model, slopes, layer)
-        lift = m_step.input_lift(model, slopes, layer)
-        gram = lift * m_step.moment_matrix(moments) * lift.T
+        lift = weights.input_lift(model, slopes, layer, with_bias)
+        gram = lift * weights.moment_matrix(moments) * lift.T
         total += sp.kronecker_product(gram, back.T * model.precision * back)
     return total
 
@@ -185,13 +187,13 @@ def transposed_kronecker(model, layer):
 def uncentred(model):
     """The scatter without the cross terms."""
     broken = [[replace(m, first=0 * m.first) for m in regions] for regions in model.moments]
-    return m_step.scatter(replace(model, moments=broken))
+    return covariances.scatter(replace(model, moments=broken))
 
 
 def of_two_kinds(structure, scatter, n):
     """The isotropic update by the trace, not its mean."""
     size = scatter.rows if structure == "isotropic" else 1
-    return size * m_step.covariance(structure, scatter, n)
+    return size * covariances.covariance(structure, scatter, n)
 
 
 def whole_prior(end, variance):
@@ -283,17 +285,21 @@ BREAKAGES = {
     "bias matrix without e0": lambda: m_step.bias_update(
         1, (1, 1, 2), m_step.bias_matrix_over_data
     ),
-    "weights without e0": lambda: m_step.weight_update(1, (1, 2, 1), without_e0),
-    "Kronecker factors exchanged": lambda: m_step.weight_update(1, (2, 2, 2), transposed_kronecker),
-    "no cross terms in the scatter": lambda: m_step.expected_scatter(uncentred),
-    "trace for its mean": lambda: m_step.covariance_update("Σx", "isotropic", 2, of_two_kinds),
-    "diagonal for full": lambda: m_step.covariance_update(
-        "Σx", "full", 2, lambda _, scatter, n: m_step.covariance("diagonal", scatter, n)
+    "weights without e0": lambda: weights.weight_update(1, (1, 2, 1), weight_matrix=without_e0),
+    "Kronecker factors exchanged": lambda: weights.weight_update(
+        1, (2, 2, 2), weight_matrix=transposed_kronecker
     ),
-    "full for diagonal": lambda: m_step.covariance_update(
-        "Σx", "diagonal", 2, lambda _, scatter, n: m_step.covariance("full", scatter, n)
+    "no cross terms in the scatter": lambda: covariances.expected_scatter(uncentred),
+    "trace for its mean": lambda: covariances.covariance_update("Σx", "isotropic", 2, of_two_kinds),
+    "diagonal for full": lambda: covariances.covariance_update(
+        "Σx", "full", 2, lambda _, scatter, n: covariances.covariance("diagonal", scatter, n)
     ),
-    "N left out": lambda: m_step.covariance_update("Σz", "full", 2, lambda _, scatter, n: scatter),
+    "full for diagonal": lambda: covariances.covariance_update(
+        "Σx", "diagonal", 2, lambda _, scatter, n: covariances.covariance("full", scatter, n)
+    ),
+    "N left out": lambda: covariances.covariance_update(
+        "Σz", "full", 2, lambda _, scatter, n: scatter
+    ),
 }
 
 
