@@ -209,16 +209,22 @@ def corollary_1_printed() -> Counterexample:
     )
 
 
-def closed_polytopes() -> Proof:
-    """Sec. 3.2: one ReLU in one or two latent dimensions has two regions, both unbounded, of one
-    facet each; and one point in each decides that they cover space."""
+def one_face_and_unbounded(region: Cone, latent: int) -> bool:
+    """What the regions of one ReLU are, in any latent dimension."""
+    return len(region.facets()) == 1 and _is_unbounded(region)
+
+
+def closed_polytope(region: Cone, latent: int) -> bool:
+    """What Sec. 3.2 says of every region: a closed polytope with at least S + 1 faces."""
+    return len(region.facets()) >= latent + 1 and not _is_unbounded(region)
+
+
+def closed_polytopes(described: Callable[[Cone, int], bool] = one_face_and_unbounded) -> Proof:
+    """Sec. 3.2: the two regions of one ReLU, in one and in two latent dimensions, exactly."""
 
     def claim() -> bool:
-        return all(
-            len(regions) == 2
-            and all(len(region.facets()) == 1 and _is_unbounded(region) for region in regions)
-            for regions in (_one_unit(1), _one_unit(2))
-        )
+        regions = [(region, latent) for latent in (1, 2) for region in _one_unit(latent)]
+        return len(regions) == 4 and all(described(*region) for region in regions)
 
     return prove(
         "Sec. 3.2",

@@ -8,7 +8,7 @@ from math import prod
 
 import sympy as sp
 
-from oracle.proof import Proof, matrix, prove, vanish, vector
+from oracle.proof import Formula, MatrixFormula, Proof, matrix, prove, vanish, vector
 from oracle.symbolic_layers import cells
 
 Sign = Callable[[int, int], int]
@@ -89,7 +89,12 @@ def inclusion_exclusion_unbounded(
     )
 
 
-def barycentric(latent: int, rays: int = 0) -> Proof:
+def coordinates(lifted: sp.Matrix, z: sp.Matrix) -> sp.Matrix:
+    """The λ with lifted λ = (z, 1), by Cramer's rule."""
+    return lifted.adjugate() * z.col_join(sp.ones(1, 1)) / lifted.det()
+
+
+def barycentric(latent: int, rays: int = 0, coordinates: MatrixFormula = coordinates) -> Proof:
     """A simplex's half-spaces are λ_i(z) > 0, (z, 1) = Σ λ_i (v_i, 1) + Σ λ_j (r_j, 0).
 
     So Σ λ_i = 1 over the points: no z is outside of all half-spaces opposite to them.
@@ -99,8 +104,7 @@ def barycentric(latent: int, rays: int = 0) -> Proof:
     last = sp.Matrix([[int(i < points) for i in range(latent + 1)]])
 
     def claim() -> bool:
-        lifted = corners.col_join(last)
-        shares = lifted.adjugate() * z.col_join(sp.ones(1, 1)) / lifted.det()
+        shares = coordinates(corners.col_join(last), z)
         opposite = [
             shares[i].subs(dict(zip(z, corners.col(j), strict=True))) - int(i == j)
             for i in range(latent + 1)
@@ -194,7 +198,12 @@ def triangulation(
     )
 
 
-def quadrilateral() -> Proof:
+def diagonal_across(z: sp.Matrix) -> sp.Expr:
+    """Positive on the origin's side of the diagonal from (1, 0) to (0, 1)."""
+    return 1 - z[0] - z[1]
+
+
+def quadrilateral(diagonal: Formula = diagonal_across) -> Proof:
     """(9) for any convex quadrilateral: its diagonal cuts it into two triangles.
 
     Up to an affine map it is (0, 0), (1, 0), (p, q), (0, 1) with p, q > 0 and p + q = 1 + r, r > 0.
@@ -205,14 +214,14 @@ def quadrilateral() -> Proof:
     p, z = sp.Symbol("p", positive=True), vector("z", 2)
 
     def claim() -> bool:
-        diagonal, near = 1 - z[0] - z[1], [z[0], z[1]]
+        delta, near = diagonal(z), [z[0], z[1]]
         # The sides through (1, 0), (p, q) and through (0, 1), (p, q), positive inside.
         far = [q * (1 - z[0]) - (1 - p) * z[1], p * (1 - z[1]) - (1 - q) * z[0]]
         excess = {p: 1 + r - q}
         # far = q δ + r z_2, p δ + r z_1: inside of δ > 0 and the near sides both are positive.
-        within = [far[0] - q * diagonal - r * z[1], far[1] - p * diagonal - r * z[0]]
+        within = [far[0] - q * delta - r * z[1], far[1] - p * delta - r * z[0]]
         # r z_1 = far_2 - p δ, r z_2 = far_1 - q δ: beyond δ < 0 both near sides are positive.
-        beyond = [r * near[0] - far[1] + p * diagonal, r * near[1] - far[0] + q * diagonal]
+        beyond = [r * near[0] - far[1] + p * delta, r * near[1] - far[0] + q * delta]
         coefficients = all(c.is_positive for c in (p, q, r))
         return coefficients and vanish(*(e.subs(excess) for e in [*within, *beyond]))
 

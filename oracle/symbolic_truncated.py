@@ -98,7 +98,14 @@ def mass_derivatives(
     )
 
 
-def edge() -> Proof:
+def conditional(
+    across: sp.Expr, both: sp.Expr, along: sp.Expr, height: sp.Expr
+) -> tuple[sp.Expr, sp.Expr]:
+    """Mean and variance along an edge at a height across it, of variances and a covariance."""
+    return both / across * height, along - both**2 / across
+
+
+def edge(conditional: Formula = conditional) -> Proof:
     """φ(z; m, Σ) along n · z = c: a density across, φ(c; n · m, nᵀ Σ n), times a conditional one.
 
     n = ((1 - k²), 2 k)/(1 + k²) is every unit normal but one, t is along.
@@ -109,10 +116,9 @@ def edge() -> Proof:
 
     def claim() -> bool:
         across, both = quadratic(cov, normal), (tangent.T * cov * normal)[0]
-        height = normal.dot(z - m)
-        mean = tangent.dot(m) + both / across * height
-        variance = quadratic(cov, tangent) - both**2 / across
-        on_line = gaussian(sp.Matrix([tangent.dot(z)]), sp.Matrix([mean]), sp.Matrix([variance]))
+        height, place = normal.dot(z - m), tangent.dot(z - m)
+        mean, variance = conditional(across, both, quadratic(cov, tangent), height)
+        on_line = gaussian(sp.Matrix([place]), sp.Matrix([mean]), sp.Matrix([variance]))
         of_line = gaussian(sp.Matrix([height]), sp.zeros(1, 1), sp.Matrix([across]))
         return gaussian(z, m, cov).equals(of_line * on_line)
 
