@@ -8,7 +8,7 @@ from math import prod
 
 import sympy as sp
 
-from oracle.proof import Formula, MatrixFormula, Proof, matrix, prove, vanish, vector
+from oracle.proof import Formula, MatrixFormula, Proof, inverse, matrix, prove, vanish, vector
 from oracle.symbolic_layers import cells
 
 Sign = Callable[[int, int], int]
@@ -91,7 +91,7 @@ def inclusion_exclusion_unbounded(
 
 def coordinates(lifted: sp.Matrix, z: sp.Matrix) -> sp.Matrix:
     """The λ with lifted λ = (z, 1), by Cramer's rule."""
-    return lifted.adjugate() * z.col_join(sp.ones(1, 1)) / lifted.det()
+    return inverse(lifted) * z.col_join(sp.ones(1, 1))
 
 
 def barycentric(latent: int, rays: int = 0, coordinates: MatrixFormula = coordinates) -> Proof:

@@ -43,7 +43,7 @@ class TestAll:
         assert len(proofs) == len(symbolic.PROOFS) > 50
 
     def test_time(self, run):
-        """All of them in a minute (25 s were measured), by the processor's clock."""
+        """All of them in a minute (17 s were measured), by the processor's clock."""
         proofs, seconds = run
         assert seconds < 60
         assert all(p.seconds > 0 for p in proofs)
