@@ -43,7 +43,7 @@ def gaussian_on_region(region: int, partition: Partition, mean: Array, cov: Arra
     t = truncated_gaussian(*partition.halfspaces(region), mean, cov)
     assert t is not None  # a region has an interior
     mass = float(np.exp(t.log_ratio + log_normal(t.nearest, mean, cov)))
-    return Integral(mass, 0.0, -np.inf, t.mean, t.cov, t.entropy, True)
+    return Integral(mass, 0.0, -np.inf, t.mean, np.sqrt(t.cov), t.entropy, True)
 
 
 def region_weight(region: int, partition: Partition, cov_z: Array) -> float:
@@ -101,7 +101,7 @@ def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov
 class RegionTerm(NamedTuple):
     """One region's part of [eq. 5, 6] for one x. peak (S,): the point z° of the region where p(x,
     z) is largest; log_peak: log p(x, z°); log_ratio: log of the summand φ(x; ...) Φ_ω(μ_ω(x), Σ_ω)
-    over p(x, z°); mean (S,), cov (S, S) and entropy of z given x and z in ω.
+    over p(x, z°); mean (S,), a root (S, S) of the covariance, and entropy of z given x and z in ω.
 
     For S > 1: μ_ω(x), log φ(x; ...) and log Φ_ω, -inf if that is lost to cancellation; log_error:
     log of a bound on the absolute error of the summand and of its moments in units of Σ_ω;
@@ -112,10 +112,16 @@ class RegionTerm(NamedTuple):
     log_peak: float
     log_ratio: float
     mean: Array
-    cov: Array
+    root: Array
     entropy: float
     log_error: float = -np.inf
     resolved: bool = True
+
+    @property
+    def cov(self) -> Array:
+        """The covariance (S, S): root rootᵀ. Where it is far narrower in one direction than in
+        others its entries cannot say so, and the root can."""
+        return self.root @ self.root.T
 
     @property
     def log_mass(self) -> float:
@@ -140,7 +146,7 @@ def region_term(
         found = integrate(partition.signed_cones[region], centre, factor)
         log_factor = log_region_marginal(x, slope, offset, cov_x, cov_z)
         log_mass = float(np.log(found.mass)) if found.mass > 0 else -np.inf
-        moments = found.mean, found.cov, found.entropy
+        moments = found.mean, found.root, found.entropy
         return RegionTerm(
             centre, log_factor, log_mass, *moments, log_factor + found.log_error, found.resolved
         )
@@ -148,7 +154,7 @@ def region_term(
     t = truncated_gaussian(*partition.halfspaces(region), centre, cov)
     assert t is not None  # a region has an interior
     joint = log_conditional(x, t.nearest, region, partition, cov_x) + log_prior(t.nearest, cov_z)
-    return RegionTerm(t.nearest, joint, t.log_ratio, t.mean, t.cov, t.entropy)
+    return RegionTerm(t.nearest, joint, t.log_ratio, t.mean, np.sqrt(t.cov), t.entropy)
 
 
 def region_terms(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> list[RegionTerm]:

@@ -65,7 +65,7 @@ def statistics(X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> St
             # E[(x - g) zᵀ] = r mᵀ - A Cov: x - g(z) = r - A (z - m) on the region.
             residual1[r] += weight * (np.outer(residual, mean) - slope @ cov)
             scatter += weight * noise.outer(cov_x, residual, residual)
-            for column in (slope @ square_root(cov)).T:
+            for column in (slope @ term.root).T:
                 scatter += weight * noise.outer(cov_x, column, column)
     return Statistics(len(X), loglik, e0, e1, e2, residual0, residual1, scatter)
 
@@ -88,25 +88,28 @@ def expected_complete_loglik(
     log_e0s = log_responsibilities(x, terms, partition, cov_x, cov_z)
     total = 0.0
     for r, (log_e0, term) in enumerate(zip(log_e0s, terms, strict=True)):
-        mean, cov = term.mean, term.cov
-        total += np.exp(log_e0) * expected_log_joint(x, mean, cov, r, partition, cov_x, cov_z)
+        mean, root = term.mean, term.root
+        total += np.exp(log_e0) * expected_log_joint(x, mean, root, r, partition, cov_x, cov_z)
     return float(total)
 
 
 def expected_log_joint(
     x: Array,
     mean: Array,
-    cov: Array,
+    root: Array,
     region: int,
     partition: Partition,
     cov_x: Array,
     cov_z: Array,
 ) -> float:
-    """E[log p(x, z)] for z of this mean (S,) and covariance (S, S) on one region [eq. 4]."""
-    slope = partition.slopes[region]
+    """E[log p(x, z)] for z of mean (S,) and covariance root rootᵀ (S, S) on a region [eq. 4].
+
+    Tr(Aᵀ Σx^-1 A C) = ‖Σx^{-1/2} A C^{1/2}‖², and so with the prior: a sum of squares.
+    """
     at_mean = log_conditional(x, mean, region, partition, cov_x) + log_prior(mean, cov_z)
-    precision = slope.T @ noise.solve(cov_x, slope) + np.linalg.inv(cov_z)
-    return float(at_mean - 0.5 * np.trace(precision @ cov))
+    along_x = noise.whiten(cov_x, partition.slopes[region] @ root)
+    along_z = np.linalg.solve(np.linalg.cholesky(cov_z), root)
+    return float(at_mean - 0.5 * (np.sum(along_x**2) + np.sum(along_z**2)))
 
 
 def elbo(
@@ -121,7 +124,7 @@ def elbo(
     expected = error = 0.0
     for r in range(partition.n_regions):
         q = gaussian_on_region(r, partition, q_mean, q_cov)
-        value = expected_log_joint(x, q.mean, q.cov, r, partition, cov_x, cov_z)
+        value = expected_log_joint(x, q.mean, q.root, r, partition, cov_x, cov_z)
         expected += q.mass * value
         error += np.exp(q.log_error) * log_joint_size(x, q_mean, q_cov, r, partition, cov_x, cov_z)
     entropy = 0.5 * (latent * (LOG_2PI + 1) + np.linalg.slogdet(q_cov)[1])

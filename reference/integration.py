@@ -31,17 +31,22 @@ _LOST = 10.0
 class Integral(NamedTuple):
     """N(μ, Σ) on a polyhedron. mass, and mass_error, a bound on its absolute error; log_error: log
     of one on the errors of the integrals of 1, w and w wᵀ, w = z - μ in standard deviations; mean
-    (S,), cov (S, S) and entropy, nats, of the truncated Gaussian. resolved: whether all are as
-    accurate as ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are still within
-    exp(log_error). A mass lost to cancellation is 0, with moments that mean nothing."""
+    (S,), a root (S, S) of the covariance and entropy, nats, of the truncated Gaussian. resolved:
+    whether all are as accurate as ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are
+    still within exp(log_error). A mass lost to cancellation is 0, its moments mean nothing."""
 
     mass: float
     mass_error: float
     log_error: float
     mean: Array
-    cov: Array
+    root: Array
     entropy: float
     resolved: bool
+
+    @property
+    def cov(self) -> Array:
+        """The covariance (S, S): root rootᵀ."""
+        return self.root @ self.root.T
 
 
 def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
@@ -111,7 +116,7 @@ def _truncated(
         errors[0],
         float(np.log(max(errors))),
         centre + factor @ mean,
-        root @ root.T,
+        root,
         float(entropy),
         bool(resolved),
     )
