@@ -363,7 +363,9 @@ def narrower_bound(monkeypatch, impl):
 def second_moment_for_variance(monkeypatch, impl):
     """E[z²] in place of the variance within each region."""
     change_terms(
-        lambda term: term._replace(cov=term.cov + np.outer(term.mean, term.mean)),
+        lambda term: term._replace(
+            root=np.linalg.cholesky(term.cov + np.outer(term.mean, term.mean))
+        ),
         lambda terms: dataclasses.replace(terms, variance=terms.variance + terms.mean**2),
     )(monkeypatch, impl)
 
