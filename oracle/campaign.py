@@ -1,4 +1,5 @@
-"""Many architectures, each through every check that applies to it, in several processes."""
+"""Many architectures, each through every check that applies to it, in several processes; and once
+the checks that no architecture changes: fixed models and proofs."""
 
 from __future__ import annotations
 
@@ -9,19 +10,34 @@ from functools import partial
 
 from oracle.architectures import random_case
 from oracle.crosscheck import Comparison, crosscheck
+from oracle.fixed_check import FixedTally, check_fixed
 from oracle.partition_check import PartitionTally, check_partition
+from oracle.small_checks import CHECKS
+from oracle.symbolic import PROOFS
 
 #: The latent dimension of an architecture, by the last digit of its seed.
 LATENT = (1, 2, 1, 2, 1, 3, 1, 2, 1, 2)
 
 
+@dataclass(frozen=True)
+class Proved:
+    """A proof of oracle.symbolic: the paper's result, the statement, whether it passed."""
+
+    result: str
+    statement: str
+    passed: bool
+
+
 @dataclass
 class Findings:
-    """What was found: comparisons by latent dimension, partitions by implementation; what stopped a
-    check, in words; and the seeds with a breach or trouble."""
+    """What was found: comparisons by latent dimension, partitions by implementation, fixed checks
+    by name and implementation, proofs; what stopped a check, in words; and the seeds with a breach
+    or trouble."""
 
     comparisons: dict[int, Comparison] = field(default_factory=dict)
     partitions: dict[str, PartitionTally] = field(default_factory=dict)
+    fixed: dict[tuple[str, str], FixedTally] = field(default_factory=dict)
+    proofs: list[Proved] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
 
@@ -31,6 +47,9 @@ class Findings:
             self.comparisons.setdefault(size, Comparison(size)).add(comparison)
         for name, tally in other.partitions.items():
             self.partitions.setdefault(name, PartitionTally()).add(tally)
+        for key, fixed in other.fixed.items():
+            self.fixed.setdefault(key, FixedTally()).add(fixed)
+        self.proofs += other.proofs
         self.trouble += other.trouble
         self.failed += other.failed
 
@@ -40,6 +59,8 @@ class Findings:
         words = [b for _, c in sorted(self.comparisons.items()) for b in c.breaches]
         for name, tally in self.partitions.items():
             words += [f"{name}, partition: {breach}" for breach in tally.breaches]
+        words += [breach for tally in self.fixed.values() for breach in tally.breaches]
+        words += [f"{p.result}: not proved: {p.statement}" for p in self.proofs if not p.passed]
         return words
 
 
@@ -52,13 +73,9 @@ def examine(seed: int, points: int) -> Findings:
     """One architecture through every check. What stops a check, the oracle's own disagreement
     included, is trouble, and counts as a failure."""
     found = Findings()
-    checks: list[Callable[[], None]] = [
-        partial(_compare, found, seed, points),
-        lambda: found.partitions.update(check_partition(seed)),
-    ]
-    for check in checks:
+    for check in (_compare, _partition):
         try:
-            check()
+            check(found, seed, points)
         except Exception as error:
             found.trouble.append(f"seed {seed}: {type(error).__name__}: {error}")
     if found.trouble or found.breaches:
@@ -71,19 +88,48 @@ def _compare(found: Findings, seed: int, points: int) -> None:
     found.comparisons[size] = crosscheck(random_case(seed, size, points))
 
 
+def _partition(found: Findings, seed: int, points: int) -> None:
+    found.partitions.update(check_partition(seed))
+
+
+def _fixed(name: str) -> Findings:
+    """One check of the fixed models."""
+    return Findings(fixed={(name, impl): tally for impl, tally in check_fixed(name).items()})
+
+
+def _proof(number: int) -> Findings:
+    """One proof."""
+    proof = PROOFS[number]()
+    return Findings(proofs=[Proved(proof.result, proof.statement, proof.passed)])
+
+
 def campaign(
     seeds: range,
     points: int,
     processes: int,
-    progress: Callable[[Iterable[Findings]], Iterable[Findings]],
+    progress: Callable[[Iterable[Findings]], Iterable[Findings]] = iter,
 ) -> Findings:
-    """Everything found for the architectures of these seeds, in their order whoever is first."""
+    """Everything found for the architectures of these seeds, and by the checks that are made once;
+    in their order, whoever is first."""
     total = Findings()
     for found in progress(_each(seeds, points, processes)):
         total.add(found)
     return total
 
 
+def count(seeds: range) -> int:
+    """How many parts a campaign has."""
+    return len(seeds) + len(CHECKS) + len(PROOFS)
+
+
 def _each(seeds: range, points: int, processes: int) -> Iterator[Findings]:
+    """One by one: architectures, fixed checks, proofs."""
+    tasks: list[Callable[[], Findings]] = [partial(examine, seed, points) for seed in seeds]
+    tasks += [partial(_fixed, name) for name in CHECKS]
+    tasks += [partial(_proof, number) for number in range(len(PROOFS))]
     with multiprocessing.Pool(processes) as pool:
-        yield from pool.imap(partial(examine, points=points), seeds)
+        yield from pool.imap(_run, tasks)
+
+
+def _run(task: Callable[[], Findings]) -> Findings:
+    return task()

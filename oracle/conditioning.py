@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from oracle.cases import Array, Case
-from oracle.described import Description
+from oracle.exact_layers import LayerSpec
 from oracle.latent_space import LatentSpace
 from oracle.one_dimension import EXTENT, Key, OneDimension, Value
 from oracle.quadrature import ROUGH
@@ -44,18 +44,19 @@ class Conditioning:
         rng = np.random.default_rng([712, case.seed])
         self._case = case
         self._cases = [_perturbed(case, rng) for _ in range(DRAWS)]
+        self._layers = [_moved_layers(case.specs, rng) for _ in range(DRAWS)]
 
     @cache  # noqa: B019 (one short-lived object a case)
     def _oracles(self, moving: str) -> list[OneDimension] | list[LatentSpace]:
         """The perturbed problems; moving: "inputs", these and the "partition", or with "structure"
         kept the partition's doubles and all inputs but the layers."""
         rng = np.random.default_rng([713, self._case.seed])
-        layers = [self._case if moving == "structure" else case for case in self._cases]
+        layers = [self._case.specs] * DRAWS if moving == "structure" else self._layers
         jitters = moving != "inputs"
         if self._case.latent_dimension > 1:
             shake = (lambda values: moved(values, rng)) if jitters else None
             return [
-                LatentSpace(own.specs, c.cov_x, c.cov_z, shake)
+                LatentSpace(own, c.cov_x, c.cov_z, shake)
                 for own, c in zip(layers, self._cases, strict=True)
             ]
 
@@ -64,7 +65,7 @@ class Conditioning:
 
         shaken = jitter if jitters else None
         return [
-            OneDimension(own.specs, c.cov_x, c.cov_z, ROUGH, shaken)
+            OneDimension(own, c.cov_x, c.cov_z, ROUGH, shaken)
             for own, c in zip(layers, self._cases, strict=True)
         ]
 
@@ -111,19 +112,22 @@ def moved(values: ArrayLike, rng: np.random.Generator) -> Array:
     return array * (1 + DELTA * rng.standard_normal(array.shape))
 
 
-def _moved_layers(layers: tuple[Description, ...], rng: np.random.Generator) -> Any:
-    """Every weight, bias and slope moved a little; what makes a ReLU or an absolute value, and the
-    ones of pooling, are not inputs."""
-    return tuple(
-        (
-            kind,
-            {
-                name: moved(value, rng) if name in ("weight", "bias", "slope") else value
-                for name, value in settings.items()
-            },
-        )
-        for kind, settings in layers
-    )
+def _moved_layers(layers: tuple[LayerSpec, ...], rng: np.random.Generator) -> tuple[LayerSpec, ...]:
+    """Every weight, bias and slope moved a little, of a kernel at each of its places by itself, as
+    rounding does. What makes a ReLU or an absolute value, and the ones of layers that copy, are not
+    inputs."""
+    result: list[LayerSpec] = []
+    for kind, *values in layers:
+        if kind == "dense":
+            matrix, offset = (np.asarray(value, dtype=float) for value in values)
+            result.append(
+                (kind, np.where(matrix == 1.0, 1.0, moved(matrix, rng)), moved(offset, rng))
+            )
+        elif kind == "slope" and values[0] not in (0.0, -1.0):
+            result.append((kind, float(moved(values[0], rng))))
+        else:
+            result.append((kind, *values))
+    return tuple(result)
 
 
 def _symmetric(cov: Array, rng: np.random.Generator) -> Array:
@@ -133,10 +137,9 @@ def _symmetric(cov: Array, rng: np.random.Generator) -> Array:
 
 
 def _perturbed(case: Case, rng: np.random.Generator) -> Case:
-    """The case with every input moved a little."""
+    """The case with every input but the layers moved a little."""
     return replace(
         case,
-        layers=_moved_layers(case.layers, rng),
         cov_x=_symmetric(case.cov_x, rng),
         cov_z=_symmetric(case.cov_z, rng),
         X=moved(case.X, rng),

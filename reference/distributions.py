@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reference import noise
 from reference.gaussian import LOG_2PI, log_normal, truncated_gaussian
@@ -62,12 +63,20 @@ def posterior_factor(slope: Array, cov_x: Array, cov_z: Array) -> Array:
     Σ_ω^-1 = Σz^-1 + A_ωᵀ Σx^-1 A_ω = MᵀM for M = (Σx^{-1/2} A_ω; Σz^{-1/2}), so with M = Q R it is
     C = R^-1: without forming MᵀM, which has the square of M's condition number.
     """
-    return np.asarray(np.linalg.inv(np.linalg.qr(_stacked(slope, cov_x, cov_z))[1]))
+    stacked = _stacked(slope, cov_x, cov_z)
+    return np.asarray(np.linalg.inv(np.linalg.qr(stacked[_by_size(stacked)])[1]))
 
 
 def _stacked(slope: Array, cov_x: Array, cov_z: Array) -> Array:
     """(Σx^{-1/2} A_ω; Σz^{-1/2}), (D + S, S)."""
     return np.vstack([noise.whiten(cov_x, slope), np.linalg.inv(np.linalg.cholesky(cov_z))])
+
+
+def _by_size(matrix: Array) -> NDArray[np.intp]:
+    """The rows in order, the largest first: in that order elimination leaves in a small row errors
+    as small as the row, in any other as large as in the largest [Cox and Higham 1998]. Rows of
+    Σx^{-1/2} A_ω differ by 1e8 where Σx is nearly singular."""
+    return np.argsort(-np.abs(matrix).max(axis=1), kind="stable")
 
 
 def posterior_cov(slope: Array, cov_x: Array, cov_z: Array) -> Array:
@@ -80,8 +89,10 @@ def posterior_mean(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: A
     """μ_ω(x) = Σ_ω A_ωᵀ Σx^-1 (x - b_ω) [eq. 7]: the least squares solution of M μ = (Σx^{-1/2} (x
     - b_ω); 0), M as in `posterior_factor`."""
     target = np.append(noise.whiten(cov_x, x - offset), np.zeros(len(cov_z)))
-    q, r = np.linalg.qr(_stacked(slope, cov_x, cov_z))
-    return np.asarray(np.linalg.solve(r, q.T @ target))
+    stacked = _stacked(slope, cov_x, cov_z)
+    order = _by_size(stacked)
+    q, r = np.linalg.qr(stacked[order])
+    return np.asarray(np.linalg.solve(r, q.T @ target[order]))
 
 
 def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: Array) -> float:
@@ -205,7 +216,7 @@ def log_joint_step(
     """
     slope, step, middle = partition.slopes[region], end - start, 0.5 * (start + end)
     residual = x - slope @ middle - partition.offsets[region]
-    along_x = (slope @ step) @ noise.solve(cov_x, residual)
+    along_x = noise.whiten(cov_x, slope @ step) @ noise.whiten(cov_x, residual)
     return float(along_x - step @ np.linalg.solve(cov_z, middle))
 
 
@@ -214,10 +225,10 @@ def log_relative_peaks(
 ) -> Array:
     """log p(x, z°_ω) of every region minus the largest of them, (R,), for S = 1.
 
-    Far from the manifold these are small differences of large numbers. Summed instead in steps
-    along the line, from breakpoint to breakpoint, they round by ε times what was climbed and
-    descended on the way. Whichever is smaller, that or the size of the numbers, decides how each is
-    computed.
+    Far from the manifold these are small differences of large numbers. Computed instead at once
+    they round by ε times the size of the terms of the difference; in steps along the line, from
+    breakpoint to breakpoint, by ε times what was climbed and descended on the way. Whichever is
+    smaller decides how each is computed.
     """
     logs = np.array([term.log_peak for term in terms])
     best = int(np.argmax(logs))
@@ -229,9 +240,33 @@ def log_relative_peaks(
             step = log_joint_step(x, z, end, region, partition, cov_x, cov_z)
             z, region, height, travel = end, region + direction, height + step, travel + abs(step)
             last = log_joint_step(x, z, terms[region].peak, region, partition, cov_x, cov_z)
-            by_steps = travel + abs(last) < abs(logs[region]) + abs(logs[best])
-            result[region] = height + last if by_steps else logs[region] - logs[best]
+            at_once, size = log_joint_difference(
+                x, terms[best].peak, best, terms[region].peak, region, partition, cov_x, cov_z
+            )
+            result[region] = height + last if travel + abs(last) < size else at_once
     return result
+
+
+def log_joint_difference(
+    x: Array,
+    start: Array,
+    start_region: int,
+    end: Array,
+    end_region: int,
+    partition: Partition,
+    cov_x: Array,
+    cov_z: Array,
+) -> tuple[float, float]:
+    """log p(x, end) - log p(x, start) for two points z (S,), each of its region [eq. 4], and the
+    size of its terms: |a|² - |b|² = (a - b) · (a + b), with a - b exact however far x is."""
+    images = [
+        partition.slopes[r] @ z + partition.offsets[r]
+        for z, r in ((start, start_region), (end, end_region))
+    ]
+    change = noise.whiten(cov_x, images[1] - images[0])
+    middle = noise.whiten(cov_x, x - 0.5 * (images[0] + images[1]))
+    prior = float((end - start) @ np.linalg.solve(cov_z, 0.5 * (start + end)))
+    return float(change @ middle) - prior, float(np.abs(change) @ np.abs(middle)) + abs(prior)
 
 
 def log_responsibilities(
