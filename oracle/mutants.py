@@ -45,8 +45,8 @@ _EQUATIONS = (
         "posterior mean negated",
         "distributions",
         "posterior_mean",
-        "np.linalg.solve(r, q.T @ target)",
-        "np.linalg.solve(r, -q.T @ target)",
+        "np.linalg.solve(r, q.T @ target[order])",
+        "np.linalg.solve(r, -q.T @ target[order])",
         "A sign lost on the way from b - x to x - b.",
     ),
     _fast(
