@@ -1,13 +1,15 @@
-"""`python -m oracle`: cross-check both implementations on random architectures; print and keep what
-was found."""
+"""`python -m oracle`: cross-check both implementations on random architectures; print what was
+found, and write a report."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -15,9 +17,21 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from oracle.architectures import random_case, random_network
-from oracle.campaign import Findings, campaign, latent_dimension_of
-from oracle.crosscheck import network_from
-from oracle.summary import headline, text
+from oracle.campaign import Findings, campaign, count, latent_dimension_of
+from oracle.cases import Case
+from oracle.crosscheck import crosscheck, network_from
+from oracle.mutant_check import run_mutants
+from oracle.mutant_check import table as table_of_verdicts
+from oracle.mutants import MUTANTS
+from oracle.report import Run, commit_of, page, worst_seeds
+from oracle.shrink import shrink
+from oracle.summary import headline, markdown, text
+
+#: What stands around the README's tables.
+BEGIN, END = "<!-- verification: begin -->", "<!-- verification: end -->"
+_ARCHITECTURES, _DEEP = 100, 3000
+# Every trial of a smaller case takes as long as the case did, and condition numbers as long again.
+_TRIALS = 60
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,65 +41,98 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("expected at least 1")
-    return value
+def _at_least(least: int) -> Callable[[str], int]:
+    """A converter that refuses less."""
 
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected an integer of {least} or more")
+        return value
 
-def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("expected 0 or more")
-    return value
+    return convert
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(prog="python -m oracle", description=__doc__)
-    parser.add_argument("--architectures", type=_count, default=100, help="how many (100)")
-    parser.add_argument("--seed", type=_seed, default=0, help="seed of the first (0)")
-    parser.add_argument("--points", type=_count, default=3, help="data per architecture (3)")
-    parser.add_argument("--processes", type=_count, default=2, help="processes to run in (2)")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("oracle_report"),
-        help="folder for the report and failing cases (oracle_report)",
-    )
+    parser = _Parser(prog="python -m oracle", description=__doc__, allow_abbrev=False)
+    add = parser.add_argument
+    add("--architectures", type=_at_least(1), help=f"how many ({_ARCHITECTURES})")
+    add("--seed", type=_at_least(0), default=0, help="seed of the first (0)")
+    add("--points", type=_at_least(1), default=3, help="data per architecture (3)")
+    add("--processes", type=_at_least(1), default=2, help="processes to run in (2)")
+    add("--deep", action="store_true", help=f"{_DEEP} architectures: an hour or two")
+    add("--mutants", action="store_true", help="instead: which deliberate defects are caught")
+    add("--out", type=Path, default=Path("oracle_report"), help="folder of the report")
+    add("--readme", type=Path, help="a file between whose marks the tables go as well")
     arguments = parser.parse_args(argv)
+    if arguments.architectures is None:
+        arguments.architectures = _DEEP if arguments.deep else _ARCHITECTURES
     existing = next(p for p in (arguments.out, *arguments.out.absolute().parents) if p.exists())
     if not existing.is_dir():
         parser.error(f"argument --out: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         parser.error(f"argument --out: cannot write to {existing}")
+    if arguments.readme is not None:
+        marks = arguments.readme.read_text() if arguments.readme.is_file() else ""
+        if marks.count(BEGIN) != 1 or marks.count(END) != 1:
+            parser.error(f"argument --readme: {arguments.readme} has no marks {BEGIN} and {END}")
     return arguments
 
 
 def main(argv: list[str]) -> int:
     """Run the cross-check; 0 if nothing is breached, 1 otherwise, 2 for a bad command line."""
     arguments = _arguments(argv)
+    if arguments.mutants:
+        return _mutants(arguments.processes)
     start = time.perf_counter()
     seeds = range(arguments.seed, arguments.seed + arguments.architectures)
-    bar = partial(tqdm, total=len(seeds), unit="architecture", disable=None)
+    bar = partial(tqdm, total=count(seeds), unit="check", disable=None)
     found = campaign(seeds, arguments.points, arguments.processes, bar)
+    seconds = time.perf_counter() - start
     print(
         f"{len(seeds)} random architectures (seeds {seeds[0]} to {seeds[-1]}), "
-        f"{arguments.points} points each, {time.perf_counter() - start:.0f} s\n"
+        f"{arguments.points} points each, {seconds:.0f} s\n"
     )
     print(text(found))
     print(f"\n{headline(found)}")
-    if not found.failed:
-        return 0
     for line in found.trouble:
         print(f"NOT COMPARED {line}")
     for breach in _few(found.breaches):
         print(f"BREACH {breach}")
+    command = shlex.join(["python", "-m", "oracle", *_repeated(arguments)])
+    run = Run(seeds, arguments.points, command, commit_of(_root()), seconds)
     try:
-        _keep(found, arguments.points, arguments.out)
+        cases = _keep(found, arguments.points, arguments.out)
+        _write(arguments.out / "report.html", page(found, run, cases))
+        if arguments.readme is not None:
+            _write(arguments.readme, _between(arguments.readme.read_text(), markdown(found)))
     except OSError as error:
         print(f"python -m oracle: cannot write to {arguments.out}: {error}", file=sys.stderr)
-    return 1
+        return 2
+    print(f"Report: {arguments.out / 'report.html'}")
+    return 1 if found.breaches or found.trouble else 0
+
+
+def _root() -> Path:
+    """The folder the packages are in."""
+    return Path(__file__).resolve().parent.parent
+
+
+def _repeated(arguments: argparse.Namespace) -> list[str]:
+    """The arguments that decide what is found."""
+    names = ("architectures", "seed", "points")
+    return [word for name in names for word in (f"--{name}", str(getattr(arguments, name)))]
+
+
+def _mutants(processes: int) -> int:
+    """Break the implementations in memory, one defect at a time; 0 if all are caught."""
+    with tqdm(total=len(MUTANTS), unit="defect", disable=None) as bar:
+        verdicts = run_mutants(lambda _: bar.update(), processes=processes)
+    print(table_of_verdicts(verdicts))
+    return int(any(verdict.outcome != "caught" for verdict in verdicts))
 
 
 def _few(breaches: Iterable[str], most: int = 40) -> list[str]:
@@ -94,14 +141,54 @@ def _few(breaches: Iterable[str], most: int = 40) -> list[str]:
     return words if len(words) <= most else [*words[:most], f"and {len(words) - most} more"]
 
 
-def _keep(found: Findings, points: int, folder: Path) -> None:
-    """Write the models of the seeds that failed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for seed in found.failed:
-        path = folder / f"case-{seed}.json"
-        random_case(seed, latent_dimension_of(seed), points).save(path)
-        network_from(random_network(seed).layers).save(path.with_name(f"network-{seed}.npz"))
-        print(f"failing case written to {path}, its network to partition beside it")
+def _write(path: Path, content: str) -> None:
+    """Whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(content)
+        os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _between(content: str, tables: str) -> str:
+    """A text with new tables between its marks."""
+    before, rest = content.split(BEGIN)
+    return f"{before}{BEGIN}\n{tables}\n{END}{rest.split(END)[1]}"
+
+
+def _keep(found: Findings, points: int, folder: Path) -> dict[int, str]:
+    """Write the cases at which something was worst, and those that failed, made small as well."""
+    (folder / "cases").mkdir(parents=True, exist_ok=True)
+    kept: dict[int, str] = {}
+    for seed in sorted({*worst_seeds(found), *found.failed}):
+        case = random_case(seed, latent_dimension_of(seed), points)
+        kept[seed] = f"cases/case-{seed}.json"
+        case.save(folder / kept[seed])
+        if seed in found.failed:
+            _keep_failure(case, folder / "cases")
+    return kept
+
+
+def _keep_failure(case: Case, folder: Path) -> None:
+    """A failing case's smaller version, if the case alone fails, and its network to partition."""
+    print(f"failing case written to {folder / f'case-{case.seed}.json'}")
+    if _fails(case):
+        small = folder / f"case-{case.seed}-small.json"
+        shrink(case, _fails, _TRIALS).save(small)
+        print(f"made small: {small}, for tests/data/regressions")
+    network_from(random_network(case.seed).layers).save(folder / f"network-{case.seed}.npz")
+
+
+def _fails(case: Case) -> bool:
+    """Whether comparing a case gives a breach, or cannot be done."""
+    try:
+        return bool(crosscheck(case).breaches)
+    except Exception:
+        return True
 
 
 if __name__ == "__main__":

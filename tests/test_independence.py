@@ -11,6 +11,9 @@ PACKAGES = ("reference", "fast", "oracle", "paper_figures")
 COMPARING = {
     "oracle.crosscheck",
     "oracle.campaign",
+    "oracle.fixed_check",
+    "oracle.plots",
+    "oracle.report",
     "oracle.summary",
     "oracle.mutant_check",
     "oracle.partition_check",

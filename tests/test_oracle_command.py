@@ -11,6 +11,8 @@ import fast.partition
 import oracle.__main__ as command
 from oracle import Case, campaign, crosscheck, partition_check
 from oracle.crosscheck import TOLERANCES
+from oracle.mutant_check import Verdict
+from oracle.mutants import MUTANTS
 from reference.network import Network
 
 
@@ -26,7 +28,19 @@ def test_clean_run(capsys, tmp_path):
     assert line.count(" reference ") - 1 == line.count(" fast ") - 1 == len(TOLERANCES[1]["fast"])
     assert plane.count("2 networks") == 2
     assert printed.count(" 0 other differences") == 2
-    assert list(tmp_path.iterdir()) == []
+    assert "Report: " in printed
+    content = (tmp_path / "report.html").read_text()
+    assert "No breach." in content
+    assert sorted(p.name for p in (tmp_path / "cases").iterdir()) == ["case-0.json", "case-1.json"]
+    assert content.count('href="cases/case-') > 10
+
+
+@pytest.fixture(autouse=True)
+def few_other_checks(monkeypatch):
+    """One fixed check and one proof: the others have tests of their own."""
+    for name in list(campaign.CHECKS)[1:]:
+        monkeypatch.delitem(campaign.CHECKS, name)
+    monkeypatch.setattr(campaign, "PROOFS", campaign.PROOFS[:1])
 
 
 def test_breach_is_written(capsys, tmp_path, monkeypatch):
@@ -38,7 +52,9 @@ def test_breach_is_written(capsys, tmp_path, monkeypatch):
     assert command.main(arguments) == 1
     printed = capsys.readouterr().out
     assert "BREACH reference: seed 2" in printed
-    assert Case.load(tmp_path / "case-2.json").seed == 2
+    assert Case.load(tmp_path / "cases" / "case-2.json").seed == 2
+    small = Case.load(tmp_path / "cases" / "case-2-small.json")
+    assert len(small.X) == 1
 
 
 def test_a_wrong_partition_is_a_breach(capsys, tmp_path, monkeypatch):
@@ -58,7 +74,7 @@ def test_a_wrong_partition_is_a_breach(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(campaign, "crosscheck", lambda case: crosscheck.Comparison(1))
     assert command.main(["--architectures", "1", "--seed", "20", "--out", str(tmp_path)]) == 1
     assert "BREACH fast, partition: seed 20" in capsys.readouterr().out
-    assert Network.load(tmp_path / "network-20.npz").latent_dimension == 3
+    assert Network.load(tmp_path / "cases" / "network-20.npz").latent_dimension == 3
 
 
 def test_what_cannot_be_compared_is_a_failure(capsys, tmp_path, monkeypatch):
@@ -81,6 +97,9 @@ def test_what_cannot_be_compared_is_a_failure(capsys, tmp_path, monkeypatch):
         ["--seed", "-1"],
         ["--points", "x"],
         ["--colour"],
+        ["--arch", "3"],
+        ["--processes", "-2"],
+        ["--readme", __file__],
         ["--out", __file__],
     ],
     ids=lambda a: " ".join(a)[:20],
@@ -93,3 +112,43 @@ def test_bad_command_lines(arguments):
     assert run.returncode == 2
     assert run.stdout == ""
     assert len(run.stderr.strip().splitlines()) == 1
+
+
+def test_tables_go_between_the_marks(tmp_path, capsys):
+    """What stands around them stays, and a second run changes nothing."""
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{command.BEGIN}\nold\n{command.END}\nafter\n")
+    arguments = ["--architectures", "1", "--points", "1", "--out", str(tmp_path / "report")]
+    for _ in range(2):
+        assert command.main([*arguments, "--readme", str(readme)]) == 0
+        content = readme.read_text()
+        assert content.startswith(f"before\n{command.BEGIN}\n| quantity |")
+        assert content.endswith(f"|\n{command.END}\nafter\n")
+        assert "old" not in content
+        assert content.count("| log p |") == 1
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, capsys, monkeypatch):
+    """Exit code 2 and one line, after the tables are printed."""
+
+    def full(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(command, "_write", full)
+    arguments = ["--architectures", "1", "--points", "1", "--out", str(tmp_path / "report")]
+    assert command.main(arguments) == 2
+    said = capsys.readouterr()
+    assert "log p" in said.out
+    assert said.err.strip() == (
+        f"python -m oracle: cannot write to {tmp_path / 'report'}: no space left"
+    )
+
+
+def test_defects(monkeypatch, capsys):
+    """--mutants: a verdict each, and exit code 0 only if all are caught."""
+    chosen = MUTANTS[:1]
+    for outcome, code in (("caught", 0), ("missed", 1)):
+        verdicts = [Verdict(mutant, outcome) for mutant in chosen]
+        monkeypatch.setattr(command, "run_mutants", lambda *_, verdicts=verdicts, **__: verdicts)
+        assert command.main(["--mutants"]) == code
+        assert f"1 {outcome}" in capsys.readouterr().out
