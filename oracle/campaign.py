@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from oracle.architectures import random_case
-from oracle.crosscheck import Comparison, crosscheck
+from oracle.crosscheck import TOLERANCES, Comparison, crosscheck
 from oracle.fixed_check import FixedTally, check_fixed
 from oracle.partition_check import PartitionTally, check_partition
+from oracle.sampling_check import SamplingTallies, SamplingTally, check_sampling
 from oracle.small_checks import CHECKS
 from oracle.symbolic import PROOFS
 
-#: The latent dimension of an architecture, by the last digit of its seed.
-LATENT = (1, 2, 1, 2, 1, 3, 1, 2, 1, 2)
+#: The latent dimension of an architecture, by the last digit of its seed. S = 4 is compared with
+#: samples alone, and so is every third of the others as well.
+LATENT = (1, 2, 1, 2, 1, 3, 1, 2, 1, 4)
+SAMPLED_EVERY = 3
+#: The tests against samples among which the chance of a false alarm is shared.
+MOST_TESTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,13 @@ class Proved:
 @dataclass
 class Findings:
     """What was found: comparisons by latent dimension, partitions by implementation, fixed checks
-    by name and implementation, proofs; what stopped a check, in words; and the seeds with a breach
-    or trouble."""
+    by name and implementation, tests against samples by latent dimension, proofs; what stopped a
+    check, in words; and the seeds with a breach or trouble."""
 
     comparisons: dict[int, Comparison] = field(default_factory=dict)
     partitions: dict[str, PartitionTally] = field(default_factory=dict)
     fixed: dict[tuple[str, str], FixedTally] = field(default_factory=dict)
+    sampling: dict[int, SamplingTallies] = field(default_factory=dict)
     proofs: list[Proved] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
@@ -49,6 +55,10 @@ class Findings:
             self.partitions.setdefault(name, PartitionTally()).add(tally)
         for key, fixed in other.fixed.items():
             self.fixed.setdefault(key, FixedTally()).add(fixed)
+        for size, tallies in other.sampling.items():
+            mine = self.sampling.setdefault(size, {})
+            for key, sampled in tallies.items():
+                mine.setdefault(key, SamplingTally()).add(sampled)
         self.proofs += other.proofs
         self.trouble += other.trouble
         self.failed += other.failed
@@ -60,6 +70,10 @@ class Findings:
         for name, tally in self.partitions.items():
             words += [f"{name}, partition: {breach}" for breach in tally.breaches]
         words += [breach for tally in self.fixed.values() for breach in tally.breaches]
+        sampled = [t for _, tallies in sorted(self.sampling.items()) for t in tallies.values()]
+        words += [breach for tally in sampled for breach in tally.breaches]
+        if sum(tally.tested for tally in sampled) > MOST_TESTS:
+            words.append(f"more than {MOST_TESTS} tests against samples: false alarms are likelier")
         words += [f"{p.result}: not proved: {p.statement}" for p in self.proofs if not p.passed]
         return words
 
@@ -73,7 +87,7 @@ def examine(seed: int, points: int) -> Findings:
     """One architecture through every check. What stops a check, the oracle's own disagreement
     included, is trouble, and counts as a failure."""
     found = Findings()
-    for check in (_compare, _partition):
+    for check in (_compare, _partition, _sample):
         try:
             check(found, seed, points)
         except Exception as error:
@@ -85,7 +99,14 @@ def examine(seed: int, points: int) -> Findings:
 
 def _compare(found: Findings, seed: int, points: int) -> None:
     size = latent_dimension_of(seed)
-    found.comparisons[size] = crosscheck(random_case(seed, size, points))
+    if size in TOLERANCES:
+        found.comparisons[size] = crosscheck(random_case(seed, size, points))
+
+
+def _sample(found: Findings, seed: int, points: int) -> None:
+    size = latent_dimension_of(seed)
+    if size not in TOLERANCES or seed % SAMPLED_EVERY == 0:
+        found.sampling[size] = check_sampling(random_case(seed, size, points), MOST_TESTS)
 
 
 def _partition(found: Findings, seed: int, points: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from oracle.campaign import Findings
 from oracle.crosscheck import IMPLEMENTATIONS, TOLERANCES, Comparison, Tally
 from oracle.partition_check import THINNEST
+from oracle.sampling_check import FALSE_ALARM, SamplingTally
 
 LEGEND = """\
 worst error: the largest among comparisons within the tolerance; units of max(1, |log p|) for log
@@ -31,7 +32,8 @@ def text(found: Findings) -> str:
     parts = []
     for size in sorted(found.comparisons):
         parts += [counts(found.comparisons[size]), table(found.comparisons[size]), ""]
-    parts += [LEGEND, "", *one_sided(found), *partition_lines(found)]
+    parts += [LEGEND, "", *one_sided(found), *partition_lines(found), "", *sampling_lines(found)]
+    parts += [*fixed_lines(found), proofs_line(found)]
     return "\n".join(parts)
 
 
@@ -105,6 +107,47 @@ def partition_lines(found: Findings) -> list[str]:
             f"{len(tally.breaches)} other differences"
         )
     return lines
+
+
+def sampling_lines(found: Findings) -> list[str]:
+    """A line a latent dimension, quantity and implementation on the tests against samples."""
+    lines = [
+        f"Against samples, with a chance of {FALSE_ALARM:g} of any false alarm in a campaign:",
+        f"{'':6}{'quantity':26}{'':11}{'tests':>7}{'not shown':>11}{'worst':>8}"
+        f"{'would see, at best':>20}{'at worst':>10}",
+    ]
+    for size, tallies in sorted(found.sampling.items()):
+        for (quantity, name), t in tallies.items():
+            finest, coarsest = (f"{v:.0e}" if 0 < v < float("inf") else "-" for v in seen(t))
+            lines.append(
+                f"S = {size} {quantity:26}{name:11}{t.tested:7}{t.not_shown:11}{t.worst:8.2f}"
+                f"{finest:>20}{coarsest:>10}"
+            )
+    return lines
+
+
+def seen(tally: SamplingTally) -> tuple[float, float]:
+    """The smallest and the largest error that tests would have found."""
+    return tally.finest, tally.coarsest
+
+
+def fixed_lines(found: Findings) -> list[str]:
+    """A line an implementation on the fixed models."""
+    lines = []
+    for name in IMPLEMENTATIONS:
+        tallies = [tally for (_, other), tally in found.fixed.items() if other == name]
+        if tallies:
+            lines.append(
+                f"Fixed models, {name}: {sum(t.compared for t in tallies)} values, the worst "
+                f"{max(t.worst for t in tallies):.2f} of what is allowed"
+            )
+    return lines
+
+
+def proofs_line(found: Findings) -> str:
+    """How many proofs passed."""
+    passed = sum(proof.passed for proof in found.proofs)
+    return f"Proofs with symbols: {passed} of {len(found.proofs)}"
 
 
 def markdown(found: Findings) -> str:
