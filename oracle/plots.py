@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from oracle.crosscheck import ALL_DIGITS, IMPLEMENTATIONS, Comparison
+from oracle.crosscheck import ALL_DIGITS, IMPLEMENTATIONS, TOLERANCES, Comparison
 
 #: Colour-blind safe, and apart in grey.
 COLOURS = {"reference": "#0072B2", "fast": "#E69F00"}
@@ -16,7 +17,7 @@ COLOURS = {"reference": "#0072B2", "fast": "#E69F00"}
 
 def digits(comparison: Comparison) -> str:
     """For one latent dimension a panel a quantity: the share of its comparisons by digits agreed,
-    both implementations; those left of the line are beyond the tolerance of `fast`."""
+    both implementations; those left of the dotted line are beyond the tolerance of `fast`."""
     quantities = list(dict.fromkeys(quantity for quantity, _ in comparison.tallies))
     columns = 5
     rows = -(-len(quantities) // columns)
@@ -31,6 +32,8 @@ def digits(comparison: Comparison) -> str:
             places = sorted(tally.digits)
             shares = [100 * tally.digits[d] / tally.compared for d in places]
             panel.bar([d + shift for d in places], shares, 0.4, color=COLOURS[name], label=name)
+        tolerance = TOLERANCES[comparison.dimension]["fast"][quantity]
+        panel.axvline(-np.log10(tolerance), color="0.5", linewidth=0.8, linestyle=":")
         panel.set_title(quantity, fontsize=8)
         panel.set_xlim(-0.5, ALL_DIGITS + 0.5)
         panel.tick_params(labelsize=7)

@@ -32,7 +32,7 @@ h1 { margin-bottom: 0.2em; } h2 { margin-top: 2em; border-bottom: 1px solid #ccc
 table { border-collapse: collapse; margin: 0.8em 0; font-size: 0.85em; }
 th, td { text-align: left; padding: 0.2em 0.7em; border-bottom: 1px solid #ddd;
        vertical-align: top; }
-th { background: #f4f4f4; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
+th { background: #f4f4f4; } td span { white-space: nowrap; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; } code { font-size: 0.92em; } pre { white-space: pre-wrap; }
 svg { max-width: 100%; height: auto; } .small { color: #555; font-size: 0.9em; }
 """
@@ -197,14 +197,14 @@ def _worst(result: Result, found: Findings, name: str) -> str:
             if other == name and quantity in result.quantities
         ]
         if errors:
-            lines.append(f"S = {size}: {max(errors):.0e}")
+            lines.append(f"<span>S = {size}: {max(errors):.0e}</span>")
     shares = [
         tally.worst
         for (check, other), tally in found.fixed.items()
         if other == name and check.split(",")[0] in result.fixed
     ]
     if shares:
-        lines.append(f"fixed: {max(shares):.0%}")
+        lines.append(f"<span>fixed: {max(shares):.1%}</span>")
     return "<br>".join(lines)
 
 
