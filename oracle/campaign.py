@@ -10,6 +10,7 @@ from functools import partial
 
 from oracle.architectures import random_case
 from oracle.crosscheck import TOLERANCES, Comparison, crosscheck
+from oracle.enclosure_check import EnclosureTally, check_enclosure
 from oracle.fixed_check import FixedTally, check_fixed
 from oracle.partition_check import PartitionTally, check_partition
 from oracle.sampling_check import SamplingTallies, SamplingTally, check_sampling
@@ -20,6 +21,8 @@ from oracle.symbolic import PROOFS
 #: samples alone, and so is every third of the others as well.
 LATENT = (1, 2, 1, 2, 1, 3, 1, 2, 1, 4)
 SAMPLED_EVERY = 3
+#: Of the architectures with S = 1 those whose seed ends in this digit are enclosed by balls, too.
+ENCLOSED_DIGIT = 4
 #: The tests against samples among which the chance of a false alarm is shared.
 MOST_TESTS = 1_000_000
 
@@ -36,13 +39,14 @@ class Proved:
 @dataclass
 class Findings:
     """What was found: comparisons by latent dimension, partitions by implementation, fixed checks
-    by name and implementation, tests against samples by latent dimension, proofs; what stopped a
-    check, in words; and the seeds with a breach or trouble."""
+    by name and implementation, tests against samples by latent dimension, enclosures, proofs; what
+    stopped a check, in words; and the seeds with a breach or trouble."""
 
     comparisons: dict[int, Comparison] = field(default_factory=dict)
     partitions: dict[str, PartitionTally] = field(default_factory=dict)
     fixed: dict[tuple[str, str], FixedTally] = field(default_factory=dict)
     sampling: dict[int, SamplingTallies] = field(default_factory=dict)
+    enclosures: EnclosureTally = field(default_factory=EnclosureTally)
     proofs: list[Proved] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
@@ -59,6 +63,7 @@ class Findings:
             mine = self.sampling.setdefault(size, {})
             for key, sampled in tallies.items():
                 mine.setdefault(key, SamplingTally()).add(sampled)
+        self.enclosures.add(other.enclosures)
         self.proofs += other.proofs
         self.trouble += other.trouble
         self.failed += other.failed
@@ -70,6 +75,7 @@ class Findings:
         for name, tally in self.partitions.items():
             words += [f"{name}, partition: {breach}" for breach in tally.breaches]
         words += [breach for tally in self.fixed.values() for breach in tally.breaches]
+        words += self.enclosures.breaches
         sampled = [t for _, tallies in sorted(self.sampling.items()) for t in tallies.values()]
         words += [breach for tally in sampled for breach in tally.breaches]
         if sum(tally.tested for tally in sampled) > MOST_TESTS:
@@ -87,7 +93,7 @@ def examine(seed: int, points: int) -> Findings:
     """One architecture through every check. What stops a check, the oracle's own disagreement
     included, is trouble, and counts as a failure."""
     found = Findings()
-    for check in (_compare, _partition, _sample):
+    for check in (_compare, _partition, _sample, _enclose):
         try:
             check(found, seed, points)
         except Exception as error:
@@ -107,6 +113,11 @@ def _sample(found: Findings, seed: int, points: int) -> None:
     size = latent_dimension_of(seed)
     if size not in TOLERANCES or seed % SAMPLED_EVERY == 0:
         found.sampling[size] = check_sampling(random_case(seed, size, points), MOST_TESTS)
+
+
+def _enclose(found: Findings, seed: int, points: int) -> None:
+    if seed % 10 == ENCLOSED_DIGIT:
+        found.enclosures = check_enclosure(random_case(seed, 1, points))
 
 
 def _partition(found: Findings, seed: int, points: int) -> None:

@@ -19,7 +19,16 @@ from oracle.coverage import RESULTS, Result
 from oracle.crosscheck import IMPLEMENTATIONS, Comparison
 from oracle.plots import digits
 from oracle.sampling_check import FALSE_ALARM
-from oracle.summary import LEGEND, counts, headline, one_sided, partition_lines, rows, seen
+from oracle.summary import (
+    LEGEND,
+    counts,
+    enclosures_line,
+    headline,
+    one_sided,
+    partition_lines,
+    rows,
+    seen,
+)
 
 _PACKAGES: tuple[Any, ...] = (numpy, scipy, mpmath, sympy)
 _STYLE = """
@@ -32,7 +41,8 @@ h1 { margin-bottom: 0.2em; } h2 { margin-top: 2em; border-bottom: 1px solid #ccc
 table { border-collapse: collapse; margin: 0.8em 0; font-size: 0.85em; }
 th, td { text-align: left; padding: 0.2em 0.7em; border-bottom: 1px solid #ddd;
        vertical-align: top; }
-th { background: #f4f4f4; } td span { white-space: nowrap; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
+th { background: #f4f4f4; } td span { white-space: nowrap; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; } code { font-size: 0.92em; } pre { white-space: pre-wrap; }
 svg { max-width: 100%; height: auto; } .small { color: #555; font-size: 0.9em; }
 """
@@ -65,6 +75,7 @@ def page(found: Findings, run: Run, cases: dict[int, str]) -> str:
         *(_comparison(found.comparisons[size], cases) for size in _compared(found)),
         _section("Latent partition", "", *map(_paragraph, partition_lines(found))),
         _section("Against samples", _SAMPLING, _sampling(found)),
+        _section("Proven enclosures", "", _paragraph(enclosures_line(found))),
         _section("Fixed models", _FIXED, _fixed(found)),
         _section("Proofs with symbols", _PROOFS, _proofs(found.proofs)),
         _section(

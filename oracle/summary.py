@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oracle.campaign import Findings
 from oracle.crosscheck import IMPLEMENTATIONS, TOLERANCES, Comparison, Tally
+from oracle.enclosure import NARROW
 from oracle.partition_check import THINNEST
 from oracle.sampling_check import FALSE_ALARM, SamplingTally
 
@@ -33,7 +34,7 @@ def text(found: Findings) -> str:
     for size in sorted(found.comparisons):
         parts += [counts(found.comparisons[size]), table(found.comparisons[size]), ""]
     parts += [LEGEND, "", *one_sided(found), *partition_lines(found), "", *sampling_lines(found)]
-    parts += [*fixed_lines(found), proofs_line(found)]
+    parts += [enclosures_line(found), *fixed_lines(found), proofs_line(found)]
     return "\n".join(parts)
 
 
@@ -129,6 +130,20 @@ def sampling_lines(found: Findings) -> list[str]:
 def seen(tally: SamplingTally) -> tuple[float, float]:
     """The smallest and the largest error that tests would have found."""
     return tally.finest, tally.coarsest
+
+
+def enclosures_line(found: Findings) -> str:
+    """What lies inside of proven balls."""
+    tally = found.enclosures
+    told = ", ".join(
+        f"{name} {tally.inside[name]} within its tolerance of them and {tally.beyond[name]} beyond"
+        for name in tally.inside
+    )
+    return (
+        f"Proven enclosures, S = 1: {tally.enclosed} balls narrower than {NARROW:g}, "
+        f"{tally.too_wide} models without; quadrature outside of {len(tally.breaches)}; "
+        f"{told or 'none compared'} (those are judged above)"
+    )
 
 
 def fixed_lines(found: Findings) -> list[str]:

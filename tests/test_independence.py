@@ -11,6 +11,7 @@ PACKAGES = ("reference", "fast", "oracle", "paper_figures")
 COMPARING = {
     "oracle.crosscheck",
     "oracle.campaign",
+    "oracle.enclosure_check",
     "oracle.fixed_check",
     "oracle.plots",
     "oracle.report",
