@@ -31,7 +31,7 @@ def assert_no_breach(case):
     assert not found.breaches, "\n".join(found.breaches[:10])
 
 
-@pytest.mark.parametrize("seed", range(1000, 1024))
+@pytest.mark.parametrize("seed", range(1000, 1014))
 def test_random_architecture(seed):
     assert_no_breach(random_case(seed, 1, points=2))
 
