@@ -17,6 +17,7 @@ from fast.observation import Noise
 from fast.one_dimension import OneDimension
 from fast.partition import Partition
 from fast.posterior import Posterior
+from fast.truncated import MOST_DIMENSIONS
 from fast.zero_noise import zero_noise_latent
 from reference.network import (
     Array,
@@ -71,8 +72,14 @@ class DGN:
 
     @cached_property
     def _model(self) -> OneDimension | ManyDimensions:
+        latent = self.network.latent_dimension
+        if latent > MOST_DIMENSIONS:
+            raise ValueError(
+                f"network: integration for at most {MOST_DIMENSIONS} latent dimensions, it has "
+                f"{latent}"
+            )
         noise = Noise.of(self.cov_x, self.network.observed_dimension)
-        if self.network.latent_dimension == 1:
+        if latent == 1:
             return OneDimension(self.network, self._partition, noise, self.cov_z)
         return ManyDimensions(self.network, self._partition, noise, self.cov_z, self.negligible)
 
@@ -117,11 +124,13 @@ class DGN:
         Relative accuracy in max(1, |log p|): 1e-12 for S = 1, 1e-10 for S = 2, 1e-8 for S = 3; for
         S = 4 to 6 see `posterior(X).error`.
         """
-        return self._model.logpdf(self._data(X))
+        data = self._data(X)
+        return self._model.logpdf(data)
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """p(z | x) for each row of X (N, D) [eq. 6, Proposition 2]. Memory O(N R)."""
-        return self._model.posterior(self._data(X))
+        data = self._data(X)
+        return self._model.posterior(data)
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
         """Where p(z | x) concentrates as Σx -> 0 in proportion, (N, S) [Lemma 2, Proposition 3,
@@ -159,11 +168,13 @@ class DGN:
 
     def statistics(self, X: ArrayLike) -> Statistics:
         """Sums over data that the M-step needs, in memory independent of N [Sec. 4.1]."""
-        return self._model.statistics(self._data(X))
+        data = self._data(X)
+        return self._model.statistics(data)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] per datum [Sec. 4.1], (N,), nats."""
-        return self._model.expected_complete_loglik(self._data(X))
+        data = self._data(X)
+        return self._model.expected_complete_loglik(data)
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
@@ -171,18 +182,22 @@ class DGN:
         q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances.
         """
         data = self._data(X)
-        return self._model.elbo(data, *self._gaussians(len(data), q_mean, q_cov))
+        q = self._gaussians(len(data), q_mean, q_cov)
+        return self._model.elbo(data, *q)
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
-        return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
+        data = self._data(X)
+        q = self._gaussians(len(data), q_mean, q_cov)
+        return self._model.logpdf(data) - self._model.elbo(data, *q)
 
     def gradient(self, X: ArrayLike) -> dict[str, Array]:
         """Gradient of the mean log-likelihood, by Fisher's identity: one entry per parameter name.
 
         A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij.
         """
-        return gradient(self.network, self._partition, self.cov_x, self.cov_z, self.statistics(X))
+        sums = self.statistics(X)
+        return gradient(self.network, self._partition, self.cov_x, self.cov_z, sums)
 
     def _variances(self) -> Array:
         return np.broadcast_to(self.cov_x, (self.network.observed_dimension,))
