@@ -26,6 +26,7 @@ from reference.network import (
     check_array,
     check_count,
     check_covariance,
+    check_mapping,
     check_number,
     check_points,
     check_random_state,
@@ -37,10 +38,10 @@ class DGN:
 
     network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
     and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
-    by default. max_regions: the largest partition that may be enumerated. negligible: for S >= 2,
-    at most this share s of p(x) may be left out, where a bound says that regions cannot matter (it
-    changes an entropy by up to s log 1/s); 0: nothing is. Raises ValueError on bad input;
-    probabilities exist for S <= 6. Immutable: learning makes new models.
+    by default. max_regions: the largest partition that may be enumerated. negligible, in [0, 1e-3]:
+    for S >= 2, at most this share s of p(x) may be left out, where a bound says that regions cannot
+    matter (it changes an entropy by up to s log 1/s); 0: nothing is. Raises ValueError on bad
+    input; probabilities exist for S <= 6. Immutable: learning makes new models.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class DGN:
         given = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
         self.cov_z: Array = given if given.ndim == 2 else given * np.eye(latent)
         self.max_regions = check_count(max_regions, "max_regions", 1)
-        self.negligible = check_number(negligible, "negligible", 0.0, 1.0)
+        self.negligible = check_number(negligible, "negligible", 0.0, 1e-3)
         self._found: Partition | None = None
 
     def __repr__(self) -> str:
@@ -92,6 +93,7 @@ class DGN:
 
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
         """A model with the named parameters replaced. Raises ValueError on an unknown name."""
+        check_mapping(values, "values")
         mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
         model = DGN(
             self.network.with_parameters(mine) if mine else self.network,

@@ -21,6 +21,7 @@ from reference.validation import (
     check_array,
     check_count,
     check_covariance,
+    check_mapping,
     check_points,
     check_random_state,
 )
@@ -84,6 +85,7 @@ class DGN:
 
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
         """A model with the named parameters replaced. Raises ValueError on an unknown name."""
+        check_mapping(values, "values")
         mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
         return DGN(
             self.network.with_parameters(mine),

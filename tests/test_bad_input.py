@@ -527,3 +527,16 @@ def test_too_many_dimensions_are_refused_before_the_regions_are_enumerated(unope
     model = unopened.DGN(network(7), 0.5)
     with pytest.raises((ValueError, NotImplementedError), match="latent dimensions"):
         OF_DATA[method](model, [[0.0, 1.0]], np.ones((1, 7)))
+
+
+@pytest.mark.parametrize("bad", [[1], None, 3.0, "0.weight", {"0.bias"}])
+def test_parameters_are_a_mapping(impl, bad):
+    refuses(lambda: dgn(impl).with_parameters(bad), "values")
+    refuses(lambda: network().with_parameters(bad), "values")
+
+
+@pytest.mark.parametrize("bad", [True, False, np.True_])
+def test_a_bool_is_no_number(impl, bad):
+    refuses(lambda: LeakyReLU(bad), "slope")
+    refuses(lambda: impl.fit_em(network(), [[0.0, 1.0]], cov_x=1.0, damping=bad), "damping")
+    refuses(lambda: impl.fit_em(network(), [[0.0, 1.0]], cov_x=1.0, tol=bad), "tol")

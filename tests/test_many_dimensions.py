@@ -351,7 +351,7 @@ def test_too_many_dimensions():
         dgn.logpdf(np.zeros((1, 2)))
 
 
-@pytest.mark.parametrize("bad", [-1e-3, np.nan, 2.0, "no"])
+@pytest.mark.parametrize("bad", [-1e-3, np.nan, 0.01, 1.0, 2.0, True, False, np.True_, "no", [0.0]])
 def test_negligible_is_a_share(bad):
-    with pytest.raises(ValueError, match="negligible"):
+    with pytest.raises(ValueError, match=r"^negligible: "):
         fast.DGN(Network.random([2, 3, 2], random_state=0), 1.0, negligible=bad)
