@@ -144,14 +144,13 @@ class DGN:
     def mean(self) -> Array:
         """E[x] of the marginal p(x), (D,)."""
         mass, centre, _ = self._model.prior_on_regions()
-        images = np.einsum("rds,rs->rd", self._partition.slopes, centre) + self._partition.offsets
-        return np.asarray(mass @ images)
+        return np.asarray(mass @ self._images(centre))
 
     def cov(self) -> Array:
         """Cov[x] of the marginal p(x), (D, D): Σx + Cov[g(z)]."""
         mass, centre, spread = self._model.prior_on_regions()
-        slopes, offsets = self._partition.slopes, self._partition.offsets
-        departure = np.einsum("rds,rs->rd", slopes, centre) + offsets - self.mean()
+        slopes, images = self._partition.slopes, self._images(centre)
+        departure = images - mass @ images
         total = (departure * mass[:, None]).T @ departure
         values, vectors = np.linalg.eigh(spread)
         half = slopes @ (vectors * np.sqrt(np.maximum(values, 0.0) * mass[:, None])[:, None, :])
@@ -189,9 +188,8 @@ class DGN:
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
-        data = self._data(X)
-        q = self._gaussians(len(data), q_mean, q_cov)
-        return self._model.logpdf(data) - self._model.elbo(data, *q)
+        self._gaussians(len(self._data(X)), q_mean, q_cov)  # bad input is refused before any work
+        return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
 
     def gradient(self, X: ArrayLike) -> dict[str, Array]:
         """Gradient of the mean log-likelihood, by Fisher's identity: one entry per parameter name.
@@ -200,6 +198,11 @@ class DGN:
         """
         sums = self.statistics(X)
         return gradient(self.network, self._partition, self.cov_x, self.cov_z, sums)
+
+    def _images(self, Z: Array) -> Array:
+        """A_ω z_ω + b_ω, (R, D), for one z a region (R, S)."""
+        slopes, offsets = self._partition.slopes, self._partition.offsets
+        return np.asarray(np.einsum("rds,rs->rd", slopes, Z) + offsets)
 
     def _variances(self) -> Array:
         return np.broadcast_to(self.cov_x, (self.network.observed_dimension,))

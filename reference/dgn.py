@@ -151,9 +151,8 @@ class DGN:
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
-        data = self._data(X)
-        self._gaussians(len(data), q_mean, q_cov)
-        return self.logpdf(data) - self.elbo(data, q_mean, q_cov)
+        self._gaussians(len(self._data(X)), q_mean, q_cov)  # bad input is refused before any work
+        return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
         """Where the posterior goes as the noise vanishes, X (N, D) -> (N, S), for any S [Lemma 2,

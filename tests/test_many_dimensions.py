@@ -355,3 +355,12 @@ def test_too_many_dimensions():
 def test_negligible_is_a_share(bad):
     with pytest.raises(ValueError, match=r"^negligible: "):
         fast.DGN(Network.random([2, 3, 2], random_state=0), 1.0, negligible=bad)
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_the_covariance_of_p_x_integrates_over_the_prior_once(latent, monkeypatch):
+    dgn = fast.DGN(Network.random([latent, 4, 2], random_state=0), 1.0)
+    calls, integrate = [], dgn._model.prior_on_regions
+    monkeypatch.setattr(dgn._model, "prior_on_regions", lambda: calls.append(0) or integrate())
+    dgn.cov()
+    assert len(calls) == 1
