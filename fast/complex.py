@@ -83,11 +83,6 @@ class Complex:
         ]
 
     @property
-    def n_vertices(self) -> int:
-        """Vertices, those at infinity included."""
-        return self.counts[0]
-
-    @property
     def n_cells(self) -> int:
         """Faces of the highest dimension."""
         return self.counts[-1]

@@ -17,6 +17,7 @@ from fast.observation import Noise
 from fast.one_dimension import OneDimension
 from fast.partition import Partition
 from fast.posterior import Posterior
+from fast.truncated import MOST_DIMENSIONS
 from fast.zero_noise import zero_noise_latent
 from reference.network import (
     Array,
@@ -25,6 +26,7 @@ from reference.network import (
     check_array,
     check_count,
     check_covariance,
+    check_mapping,
     check_number,
     check_points,
     check_random_state,
@@ -36,10 +38,10 @@ class DGN:
 
     network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
     and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
-    by default. max_regions: the largest partition that may be enumerated. negligible: for S >= 2,
-    at most this share s of p(x) may be left out, where a bound says that regions cannot matter (it
-    changes an entropy by up to s log 1/s); 0: nothing is. Raises ValueError on bad input;
-    probabilities exist for S <= 6. Immutable: learning makes new models.
+    by default. max_regions: the largest partition that may be enumerated. negligible, in [0, 1e-3]:
+    for S >= 2, at most this share s of p(x) may be left out, where a bound says that regions cannot
+    matter (it changes an entropy by up to s log 1/s); 0: nothing is. Raises ValueError on bad
+    input; probabilities exist for S <= 6. Immutable: learning makes new models.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class DGN:
         given = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
         self.cov_z: Array = given if given.ndim == 2 else given * np.eye(latent)
         self.max_regions = check_count(max_regions, "max_regions", 1)
-        self.negligible = check_number(negligible, "negligible", 0.0, 1.0)
+        self.negligible = check_number(negligible, "negligible", 0.0, 1e-3)
         self._found: Partition | None = None
 
     def __repr__(self) -> str:
@@ -71,8 +73,14 @@ class DGN:
 
     @cached_property
     def _model(self) -> OneDimension | ManyDimensions:
+        latent = self.network.latent_dimension
+        if latent > MOST_DIMENSIONS:
+            raise ValueError(
+                f"network: integration for at most {MOST_DIMENSIONS} latent dimensions, it has "
+                f"{latent}"
+            )
         noise = Noise.of(self.cov_x, self.network.observed_dimension)
-        if self.network.latent_dimension == 1:
+        if latent == 1:
             return OneDimension(self.network, self._partition, noise, self.cov_z)
         return ManyDimensions(self.network, self._partition, noise, self.cov_z, self.negligible)
 
@@ -85,6 +93,7 @@ class DGN:
 
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
         """A model with the named parameters replaced. Raises ValueError on an unknown name."""
+        check_mapping(values, "values")
         mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
         model = DGN(
             self.network.with_parameters(mine) if mine else self.network,
@@ -117,11 +126,13 @@ class DGN:
         Relative accuracy in max(1, |log p|): 1e-12 for S = 1, 1e-10 for S = 2, 1e-8 for S = 3; for
         S = 4 to 6 see `posterior(X).error`.
         """
-        return self._model.logpdf(self._data(X))
+        data = self._data(X)
+        return self._model.logpdf(data)
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """p(z | x) for each row of X (N, D) [eq. 6, Proposition 2]. Memory O(N R)."""
-        return self._model.posterior(self._data(X))
+        data = self._data(X)
+        return self._model.posterior(data)
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
         """Where p(z | x) concentrates as Σx -> 0 in proportion, (N, S) [Lemma 2, Proposition 3,
@@ -133,14 +144,13 @@ class DGN:
     def mean(self) -> Array:
         """E[x] of the marginal p(x), (D,)."""
         mass, centre, _ = self._model.prior_on_regions()
-        images = np.einsum("rds,rs->rd", self._partition.slopes, centre) + self._partition.offsets
-        return np.asarray(mass @ images)
+        return np.asarray(mass @ self._images(centre))
 
     def cov(self) -> Array:
         """Cov[x] of the marginal p(x), (D, D): Σx + Cov[g(z)]."""
         mass, centre, spread = self._model.prior_on_regions()
-        slopes, offsets = self._partition.slopes, self._partition.offsets
-        departure = np.einsum("rds,rs->rd", slopes, centre) + offsets - self.mean()
+        slopes, images = self._partition.slopes, self._images(centre)
+        departure = images - mass @ images
         total = (departure * mass[:, None]).T @ departure
         values, vectors = np.linalg.eigh(spread)
         half = slopes @ (vectors * np.sqrt(np.maximum(values, 0.0) * mass[:, None])[:, None, :])
@@ -159,11 +169,13 @@ class DGN:
 
     def statistics(self, X: ArrayLike) -> Statistics:
         """Sums over data that the M-step needs, in memory independent of N [Sec. 4.1]."""
-        return self._model.statistics(self._data(X))
+        data = self._data(X)
+        return self._model.statistics(data)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] per datum [Sec. 4.1], (N,), nats."""
-        return self._model.expected_complete_loglik(self._data(X))
+        data = self._data(X)
+        return self._model.expected_complete_loglik(data)
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
@@ -171,10 +183,12 @@ class DGN:
         q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances.
         """
         data = self._data(X)
-        return self._model.elbo(data, *self._gaussians(len(data), q_mean, q_cov))
+        q = self._gaussians(len(data), q_mean, q_cov)
+        return self._model.elbo(data, *q)
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
+        self._gaussians(len(self._data(X)), q_mean, q_cov)  # bad input is refused before any work
         return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
 
     def gradient(self, X: ArrayLike) -> dict[str, Array]:
@@ -182,7 +196,13 @@ class DGN:
 
         A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij.
         """
-        return gradient(self.network, self._partition, self.cov_x, self.cov_z, self.statistics(X))
+        sums = self.statistics(X)
+        return gradient(self.network, self._partition, self.cov_x, self.cov_z, sums)
+
+    def _images(self, Z: Array) -> Array:
+        """A_ω z_ω + b_ω, (R, D), for one z a region (R, S)."""
+        slopes, offsets = self._partition.slopes, self._partition.offsets
+        return np.asarray(np.einsum("rds,rs->rd", slopes, Z) + offsets)
 
     def _variances(self) -> Array:
         return np.broadcast_to(self.cov_x, (self.network.observed_dimension,))

@@ -23,7 +23,7 @@ from fast.observation import Coordinates, Noise
 from fast.partition import Partition
 from fast.splitting import Simplices, split
 from fast.terms import Pairs, Terms
-from fast.truncated import MOST_DIMENSIONS, truncate_with_error
+from fast.truncated import truncate_with_error
 from fast.whitened import Whitened, dots
 from reference.network import Array, Network
 
@@ -67,11 +67,6 @@ class Mixture:
     ) -> Mixture:
         """Precompute what does not depend on the data."""
         latent = network.latent_dimension
-        if latent > MOST_DIMENSIONS:
-            raise ValueError(
-                f"network: integration for at most {MOST_DIMENSIONS} latent dimensions, it has "
-                f"{latent}"
-            )
         coordinates = Coordinates.of(network, noise)
         slopes = np.swapaxes(coordinates.directions(np.swapaxes(partition.slopes, 1, 2)), 1, 2)
         offsets = coordinates.directions(partition.offsets - coordinates.origin)

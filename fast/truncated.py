@@ -44,14 +44,10 @@ class Truncated(NamedTuple):
     entropy: Array
 
 
-def truncate(items: Whitened) -> Truncated:
-    """The truncated Gaussian of every item. Accuracy: tests/test_polyhedra.py."""
-    return truncate_with_error(items)[0]
-
-
 def truncate_with_error(items: Whitened) -> tuple[Truncated, Array]:
-    """The same, and what a coarse rule adds to the error of log_volume, (I,): 0 for k <= 3, where
-    all digits are there, else the difference to a coarser one."""
+    """The truncated Gaussian of every item, and what a coarse rule adds to the error of log_volume,
+    (I,): 0 for k <= 3, where all digits are there, else the difference to a coarser one. Accuracy:
+    tests/test_polyhedra.py."""
     k = items.lattice.dimension
     if k == 0:
         return _everywhere(items), np.zeros(len(items.cells))

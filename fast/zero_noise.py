@@ -23,16 +23,21 @@ from reference.network import Array, Network
 _FAINT = 1e-6
 # Singular values below this share of the largest are rounding.
 _FLAT = 1e-12
-# Squared distances this near, over the size of the terms, are one.
-_TIED = 1e-12
+# Rounding of the bounds on squared distances, over the size of their terms.
+_BOUND = 1e-12
+# Rounding of an image A z + b, and of inner products, over the size of their terms.
+_EQUAL = 256 * np.finfo(np.float64).eps
 # Numbers held at once.
 _CHUNK = 1 << 20
 
 
 class _Candidates(NamedTuple):
-    """For pairs of a datum and a region: the minimiser on the closed region, and its two sizes."""
+    """For pairs of a datum and a region: the minimiser z on the closed region, its image A z + b,
+    the size of the terms of that, ‖y - image‖² and zᵀ Σz^-1 z."""
 
     place: Array
+    image: Array
+    size: Array
     square: Array
     prior: Array
 
@@ -75,21 +80,24 @@ class _Search:
 
     def minimisers(self, y: Array) -> Array:
         """The minimiser for each of y (N, r): on every region that a bound does not rule out."""
-        terms = dots(y, y)[:, None] + dots(self._offsets, self._offsets)
+        length = dots(y, y)
+        terms = length[:, None] + dots(self._offsets, self._offsets)
         away = y[:, None, :] - self._offsets
         along = np.einsum("nrd,rdk->nrk", away, self._range)
-        least = np.maximum(dots(away, away) - dots(along, along), 0.0) - _TIED * terms
+        least = np.maximum(dots(away, away) - dots(along, along), 0.0) - _BOUND * terms
         least[:, self._group < 0] = np.inf
         every, best = np.arange(len(y)), least.argmin(axis=1)
-        known = self._on_regions(y, every, best).square
-        slack = _TIED * terms.max(axis=1)
-        datum, region = np.nonzero(least <= (known + slack)[:, None])
-        found = self._on_regions(y, datum, region)
-        shortest = np.full(len(y), np.inf)
-        np.minimum.at(shortest, datum, found.square)
-        tied = found.square <= (shortest + slack)[datum]
-        order = np.lexsort((found.prior, ~tied, datum))
-        return np.asarray(found.place[order[np.searchsorted(datum[order], every)]])
+        first = self._on_regions(y, every, best)
+        known = first.square + _BOUND * (length + first.size**2)
+        datum, region = np.nonzero(least <= known[:, None])
+        found, starts = self._on_regions(y, datum, region), np.searchsorted(datum, every)
+        excess = found.square
+        # From one candidate after another: the nearer it is to the best, the less rounds.
+        for _ in range(3):
+            top = np.lexsort((excess, datum))[starts]
+            excess, slack = _excess(y, datum, found, top)
+        order = np.lexsort((found.prior, excess > slack, datum))
+        return np.asarray(found.place[order[starts]])
 
     def _on_regions(self, y: Array, datum: Indices, region: Indices) -> _Candidates:
         """The minimiser of each pair: the face it lies on by a faint prior, then exactly there."""
@@ -112,10 +120,13 @@ class _Search:
                     free = np.broadcast_to(np.eye(latent), (len(chosen), latent, latent))
                     start = means
                 place[chosen] = self._polished(start, free, r, pull)
-        residual = y[datum] - self._offsets[region]
-        residual = residual - np.einsum("pds,ps->pd", self._slopes[region], place)
+        slopes, offsets = self._slopes[region], self._offsets[region]
+        image = np.einsum("pds,ps->pd", slopes, place) + offsets
+        size = np.linalg.norm(offsets, axis=1)
+        size += np.linalg.norm(np.einsum("pds,ps->pd", np.abs(slopes), np.abs(place)), axis=1)
+        residual = y[datum] - image
         white = place @ self._prior_root.T
-        return _Candidates(place, dots(residual, residual), dots(white, white))
+        return _Candidates(place, image, size, dots(residual, residual), dots(white, white))
 
     def _polished(self, start: Array, free: Array, regions: Indices, pull: Array) -> Array:
         """The exact minimiser over start + span(free), free (P, S, S) with columns of zeros: first
@@ -135,3 +146,22 @@ class _Search:
         inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
         back = np.einsum("pku,pk,psk,ps->pu", right, inverse, left, z @ self._prior_root.T)
         return np.asarray(z - np.einsum("pst,pt->ps", flat, back))
+
+
+def _excess(y: Array, datum: Indices, found: _Candidates, top: Indices) -> tuple[Array, Array]:
+    """‖y - image‖² less that of the candidate `top` (N,) of the same datum, and what rounding may
+    have changed it by.
+
+    A difference of squares, (a - b)(a + b): a - b is one of images and does not involve y, so that
+    it keeps its digits however far y is. An error of an image counts times a + b, one of y, or of
+    the products, times a - b.
+    """
+    other = top[datum]
+    apart = found.image[other] - found.image
+    both = 2 * y[datum] - found.image - found.image[other]
+    size = found.size + found.size[other]
+    blur = _EQUAL * size
+    slack = blur * (np.linalg.norm(both, axis=1) + blur)
+    far = np.linalg.norm(y, axis=1)[datum] + size
+    slack += _EQUAL * np.linalg.norm(apart, axis=1) * far
+    return dots(apart, both), slack

@@ -153,7 +153,7 @@ RESULTS: tuple[Result, ...] = (
         "Lemma 4",
         "a simplex as a signed sum of polyhedra of at most S half-spaces",
         ("inclusion_exclusion.inclusion_exclusion", "integration.integrate"),
-        ("simplices.simplex_moments", "truncated.truncate"),
+        ("simplices.simplex_moments", "truncated.truncate_with_error"),
         ("region mass", "e0"),
         ("polyhedra",),
         ("Lemma 4", "Lemma 4, unbounded", "Lemma 4, excluded pattern"),

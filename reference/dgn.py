@@ -21,6 +21,7 @@ from reference.validation import (
     check_array,
     check_count,
     check_covariance,
+    check_mapping,
     check_points,
     check_random_state,
 )
@@ -84,6 +85,7 @@ class DGN:
 
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
         """A model with the named parameters replaced. Raises ValueError on an unknown name."""
+        check_mapping(values, "values")
         mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
         return DGN(
             self.network.with_parameters(mine),
@@ -101,11 +103,13 @@ class DGN:
 
         Relative accuracy 1e-12 in max(1, |log p|) for S = 1, else absolute 1e-9 at worst.
         """
-        return np.array([log_marginal(t) for t in terms_of_data(self._data(X), *self._model)])
+        data = self._data(X)
+        return np.array([log_marginal(t) for t in terms_of_data(data, *self._model)])
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """p(z | x) for each row of X (N, D) [eq. 6, Proposition 2]."""
-        return Posterior(self._data(X), *self._model)
+        data = self._data(X)
+        return Posterior(data, *self._model)
 
     def mean(self) -> Array:
         """E[x] of the marginal p(x), (D,)."""
@@ -126,7 +130,8 @@ class DGN:
 
     def statistics(self, X: ArrayLike) -> e_step.Statistics:
         """Sums over data that the M-step needs [Sec. 4.1]."""
-        return e_step.statistics(self._data(X), *self._model)
+        data = self._data(X)
+        return e_step.statistics(data, *self._model)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] per datum [Sec. 4.1], (N,), nats."""
@@ -146,6 +151,7 @@ class DGN:
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
+        self._gaussians(len(self._data(X)), q_mean, q_cov)  # bad input is refused before any work
         return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
@@ -155,15 +161,17 @@ class DGN:
         The z that minimises (x - g(z))ᵀ Σx^-1 (x - g(z)) over all regions, and of several such the
         one of smallest zᵀ Σz^-1 z. See `zero_noise.zero_noise_latent`.
         """
+        data = self._data(X)
         model = self._partition, self.cov_x, self.cov_z
-        return np.array([zero_noise_latent(x, *model) for x in self._data(X)])
+        return np.array([zero_noise_latent(x, *model) for x in data])
 
     def gradient(self, X: ArrayLike) -> dict[str, Array]:
         """Gradient of the mean log-likelihood, by Fisher's identity: one entry per parameter name.
 
         A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij.
         """
-        return gradient(self.network, *self._model, self.statistics(X))
+        sums = self.statistics(X)
+        return gradient(self.network, *self._model, sums)
 
     def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
         latent = self.network.latent_dimension

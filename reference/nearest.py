@@ -61,13 +61,27 @@ def minimiser(
 def _is_better(z: Array, other: Array, matrix: Array, target: Array, tie: Array | None) -> bool:
     """Whether ‖matrix z - target‖ is below that of another z, or, where rounding cannot tell,
     ‖tie z‖ is."""
-    value, least = (float(np.linalg.norm(matrix @ point - target)) for point in (z, other))
-    if tie is None:
-        return value < least
-    terms = np.linalg.norm(target) + np.linalg.norm(np.abs(matrix) @ np.abs(z))
-    if abs(value - least) > _SOLVED * terms:
-        return value < least
+    images = matrix @ z, matrix @ other
+    size = sum(float(np.linalg.norm(np.abs(matrix) @ np.abs(point))) for point in (z, other))
+    excess, blur = compared(images[0], images[1], target, size)
+    if tie is None or abs(excess) > blur:
+        return excess < 0
     return float(np.linalg.norm(tie @ z)) < float(np.linalg.norm(tie @ other))
+
+
+def compared(image: Array, other: Array, target: Array, size: float) -> tuple[float, float]:
+    """‖target - image‖² - ‖target - other‖², and what rounding may have changed it by, if the
+    terms that the two images are sums of have this size.
+
+    A difference of squares, (a - b)(a + b): a - b is one of images and does not involve the target,
+    so that it keeps its digits however far the target is. An error of an image counts times a + b,
+    one of the target, or of the products, times a - b.
+    """
+    apart, both = other - image, (target - image) + (target - other)
+    blur = _SOLVED * size
+    slack = blur * (np.linalg.norm(both) + blur)
+    slack += _SOLVED * np.linalg.norm(apart) * (np.linalg.norm(target) + size)
+    return float(apart @ both), float(slack)
 
 
 def _affine_hull(normals: Array, offsets: Array) -> tuple[Array, Array, float] | None:

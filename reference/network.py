@@ -26,6 +26,7 @@ from reference.validation import (
     check_array,
     check_count,
     check_covariance,
+    check_mapping,
     check_number,
     check_points,
     check_random_state,
@@ -51,6 +52,7 @@ __all__ = [
     "check_array",
     "check_count",
     "check_covariance",
+    "check_mapping",
     "check_number",
     "check_points",
     "check_random_state",
@@ -142,8 +144,10 @@ class Network:
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> Network:
         """A network with the named arrays replaced, the others kept.
 
-        Raises ValueError on an unknown name, or a value of another shape than the one it replaces.
+        Raises ValueError on what is no mapping, an unknown name, or a value of another shape than
+        the one it replaces.
         """
+        check_mapping(values, "values")
         known = self.parameters()
         by_layer: dict[int, dict[str, ArrayLike]] = {}
         for name, value in values.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,11 +77,17 @@ def check_count(value: Any, name: str, minimum: int) -> int:
 
 
 def check_number(value: Any, name: str, low: float, high: float) -> float:
-    """Return `value` as a finite float in [low, high]; ValueError otherwise."""
+    """Return `value` as a finite float in [low, high]; ValueError otherwise, for a bool too."""
     number = check_array(value, name, ())
-    if not low <= number <= high:
+    if isinstance(value, bool | np.bool_) or not low <= number <= high:
         raise ValueError(f"{name}: expected a number in [{low:g}, {high:g}], got {value!r}")
     return float(number)
+
+
+def check_mapping(value: Any, name: str) -> None:
+    """ValueError unless `value` is a mapping, as a dict of arrays by name is."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name}: expected a mapping from names to arrays, got {value!r}")
 
 
 def check_random_state(value: RandomState, name: str = "random_state") -> np.random.Generator:

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from reference import noise
-from reference.nearest import minimiser
+from reference.nearest import compared, minimiser
 from reference.partition import Partition
 from reference.validation import Array
 
-# Distances that differ by less than this, relative to their terms, are equal to rounding.
-_EQUAL = 256 * np.finfo(np.float64).eps
+
+class _Candidate(NamedTuple):
+    """A region's z, its image, the size of the terms of that, and (zᵀ Σz^-1 z)^½."""
+
+    z: Array
+    image: Array
+    size: float
+    prior: float
+
+
+def _excess(one: _Candidate, other: _Candidate, target: Array) -> tuple[float, float]:
+    """The squared distance of one image less that of another, and its rounding."""
+    return compared(one.image, other.image, target, one.size + other.size)
+
+
+def _is_as_near(one: _Candidate, best: _Candidate, target: Array) -> bool:
+    """Whether one image is as near as the best, to rounding."""
+    excess, rounding = _excess(one, best, target)
+    return excess <= rounding
 
 
 def zero_noise_latent(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> Array:
@@ -24,16 +43,18 @@ def zero_noise_latent(x: Array, partition: Partition, cov_x: Array, cov_z: Array
     tests/test_errata.py and tests/test_reference_zero_noise.py.
     """
     root = np.linalg.inv(np.linalg.cholesky(cov_z))
+    target = noise.whiten(cov_x, x)
     found = []
     for region in range(partition.n_regions):
         matrix = noise.whiten(cov_x, partition.slopes[region])
-        target = noise.whiten(cov_x, x - partition.offsets[region])
-        z = minimiser(*partition.halfspaces(region), matrix, target, root)
-        distance = float(np.linalg.norm(target - matrix @ z))
-        rounding = float(np.linalg.norm(noise.whiten(cov_x, np.abs(x))))
-        rounding += float(np.linalg.norm(noise.whiten(cov_x, np.abs(partition.offsets[region]))))
-        rounding += float(np.linalg.norm(np.abs(matrix) @ np.abs(z)))
-        found.append((distance, _EQUAL * rounding, float(np.linalg.norm(root @ z)), z))
-    least, blur, _, _ = min(found, key=lambda candidate: candidate[0])
-    equals = [one for one in found if one[0] <= least + blur + one[1]]
-    return min(equals, key=lambda candidate: candidate[2])[3]
+        offset = noise.whiten(cov_x, partition.offsets[region])
+        z = minimiser(*partition.halfspaces(region), matrix, target - offset, root)
+        size = float(np.linalg.norm(offset) + np.linalg.norm(np.abs(matrix) @ np.abs(z)))
+        found.append(_Candidate(z, matrix @ z + offset, size, float(np.linalg.norm(root @ z))))
+    best = found[0]
+    # From one candidate after another: the nearer it is to the best, the less rounds.
+    for _ in range(3):
+        excess = [_excess(candidate, best, target)[0] for candidate in found]
+        best = found[int(np.argmin(excess))]
+    equals = [candidate for candidate in found if _is_as_near(candidate, best, target)]
+    return min(equals, key=lambda candidate: candidate.prior).z

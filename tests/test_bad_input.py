@@ -3,6 +3,8 @@
 Tables: each row is a call and the argument that its message must start with.
 """
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -477,3 +479,64 @@ def test_rounding_of_a_covariance_is_forgiven(impl):
     cov = factor @ factor.T + np.eye(2)
     cov[0, 1] *= 1 + 4e-16
     assert np.all(np.isfinite(impl.DGN(network(), cov).logpdf([[0.0, 0.0]])))
+
+
+# Before any work: the regions of the network are not looked for.
+
+OF_DATA = {
+    "logpdf": lambda m, X, q: m.logpdf(X),
+    "posterior": lambda m, X, q: m.posterior(X),
+    "zero_noise_latent": lambda m, X, q: m.zero_noise_latent(X),
+    "statistics": lambda m, X, q: m.statistics(X),
+    "expected_complete_loglik": lambda m, X, q: m.expected_complete_loglik(X),
+    "gradient": lambda m, X, q: m.gradient(X),
+    "elbo": lambda m, X, q: m.elbo(X, q, q**2),
+    "kl": lambda m, X, q: m.kl(X, q, q**2),
+}
+
+
+@pytest.fixture
+def unopened(impl, monkeypatch):
+    """The implementation, with an enumeration that fails the test."""
+
+    def enumerated(*_):
+        pytest.fail("the regions were enumerated first")
+
+    monkeypatch.setattr(sys.modules[impl.DGN.__module__].partitioning, "partition", enumerated)
+    return impl
+
+
+@pytest.mark.parametrize("method", OF_DATA)
+@pytest.mark.parametrize("latent", [1, 2, 7])
+def test_bad_data_is_refused_before_the_regions_are_enumerated(unopened, latent, method):
+    model = unopened.DGN(network(latent), 0.5)
+    refuses(lambda: OF_DATA[method](model, [[0.0, NAN]], np.ones((1, latent))), "X")
+
+
+@pytest.mark.parametrize("method", ["elbo", "kl"])
+@pytest.mark.parametrize("latent", [1, 2])
+def test_bad_gaussians_are_refused_before_the_regions_are_enumerated(unopened, latent, method):
+    model = unopened.DGN(network(latent), 0.5)
+    refuses(lambda: OF_DATA[method](model, [[0.0, 1.0]], np.ones((2, latent))), "q_mean")
+    refuses(lambda: OF_DATA[method](model, [[0.0, 1.0]], np.zeros((1, latent))), "q_cov")
+
+
+@pytest.mark.parametrize("method", [name for name in OF_DATA if name != "zero_noise_latent"])
+def test_too_many_dimensions_are_refused_before_the_regions_are_enumerated(unopened, method):
+    """ValueError of fast, NotImplementedError of reference."""
+    model = unopened.DGN(network(7), 0.5)
+    with pytest.raises((ValueError, NotImplementedError), match="latent dimensions"):
+        OF_DATA[method](model, [[0.0, 1.0]], np.ones((1, 7)))
+
+
+@pytest.mark.parametrize("bad", [[1], None, 3.0, "0.weight", {"0.bias"}])
+def test_parameters_are_a_mapping(impl, bad):
+    refuses(lambda: dgn(impl).with_parameters(bad), "values")
+    refuses(lambda: network().with_parameters(bad), "values")
+
+
+@pytest.mark.parametrize("bad", [True, False, np.True_])
+def test_a_bool_is_no_number(impl, bad):
+    refuses(lambda: LeakyReLU(bad), "slope")
+    refuses(lambda: impl.fit_em(network(), [[0.0, 1.0]], cov_x=1.0, damping=bad), "damping")
+    refuses(lambda: impl.fit_em(network(), [[0.0, 1.0]], cov_x=1.0, tol=bad), "tol")

@@ -351,7 +351,16 @@ def test_too_many_dimensions():
         dgn.logpdf(np.zeros((1, 2)))
 
 
-@pytest.mark.parametrize("bad", [-1e-3, np.nan, 2.0, "no"])
+@pytest.mark.parametrize("bad", [-1e-3, np.nan, 0.01, 1.0, 2.0, True, False, np.True_, "no", [0.0]])
 def test_negligible_is_a_share(bad):
-    with pytest.raises(ValueError, match="negligible"):
+    with pytest.raises(ValueError, match=r"^negligible: "):
         fast.DGN(Network.random([2, 3, 2], random_state=0), 1.0, negligible=bad)
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_the_covariance_of_p_x_integrates_over_the_prior_once(latent, monkeypatch):
+    dgn = fast.DGN(Network.random([latent, 4, 2], random_state=0), 1.0)
+    calls, integrate = [], dgn._model.prior_on_regions
+    monkeypatch.setattr(dgn._model, "prior_on_regions", lambda: calls.append(0) or integrate())
+    dgn.cov()
+    assert len(calls) == 1

@@ -41,10 +41,10 @@ HARMLESS = (
         "reference",
         "zero_noise",
         "zero_noise_latent",
-        "least, blur, _, _ = min(found, key=lambda candidate: candidate[0])\n"
-        "    equals = [one for one in found if one[0] <= least + blur + one[1]]",
-        "smallest, fog, _, _ = min(found, key=lambda candidate: candidate[0])\n"
-        "    equals = [one for one in found if one[0] <= smallest + fog + one[1]]",
+        "offset = noise.whiten(cov_x, partition.offsets[region])\n"
+        "        z = minimiser(*partition.halfspaces(region), matrix, target - offset, root)",
+        "shift = offset = noise.whiten(cov_x, partition.offsets[region])\n"
+        "        z = minimiser(*partition.halfspaces(region), matrix, target - shift, root)",
         "No mistake.",
     ),
     Mutant(

@@ -114,3 +114,56 @@ def test_bad_input():
     for bad in (np.zeros((2, 4)), np.full((1, 3), np.nan), np.zeros((0, 3))):
         with pytest.raises(ValueError, match="X"):
             dgn.zero_noise_latent(bad)
+
+
+def line_of(latent, biases, heights, offset):
+    """x = offset + Σ heights relu(±z_1 + biases): four units rise with z_1, the fifth falls."""
+    weight = np.zeros((5, latent))
+    weight[:, 0] = [1, 1, 1, 1, -1]
+    return Network([Dense(weight, biases), ReLU(), Dense([heights], [offset])])
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_a_steep_region_elsewhere_does_not_blur_the_others(impl, latent):
+    """Terms of 1e11 where z_1 > 20; the image of [-0.55 + 3.1, ...] is x itself."""
+    network = line_of(latent, [-1.0, -2.0, -20.0, 0.0, 0.0], [2.0, -3.0, 1e5, -1.0, 1.0], 1.1)
+    found = impl.DGN(network, 0.1).zero_noise_latent([[0.0]])
+    assert found[0] == pytest.approx(np.r_[2.55, np.zeros(latent - 1)], abs=1e-12)
+
+
+@pytest.mark.parametrize("gap", [1e-9, 3e-8, 5e-7, 2e-6])
+def test_near_ties_are_none(impl, gap):
+    """At z_1 = 1 the image misses x by the gap, at 3 it does not, though the prior prefers 1."""
+    heights = [2.0, -(2 + gap), 2 + gap, -1.0, 1.0]
+    network = line_of(2, [-1.0, -2.0, -3.0, 0.0, 0.0], heights, 2 + gap)
+    found = impl.DGN(network, 0.1).zero_noise_latent([[1.0]])
+    assert found[0] == pytest.approx([3.0, 0.0], abs=1e-8)
+
+
+@pytest.mark.parametrize("exponent", [4, 8, 11, 12, 14, 20, 100])
+def test_far_data(impl, exponent):
+    """What is nearest no longer changes with the distance: it is where the direction of x points.
+    The images of the z that are compared differ by 1e-1, distances by rounding from 1e12 on."""
+    network = Network.random([2, 6, 5, 3], ReLU(), random_state=1)
+    x = np.array([[0.3, -1.0, 2.0]])
+    settled = np.array([[1.3506114, 0.2174577]])
+    found = impl.DGN(network, 0.1).zero_noise_latent(x * 10.0**exponent)
+    assert found == pytest.approx(settled, abs=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [0, 12])
+@pytest.mark.parametrize("seed", range(3))
+def test_brute_force_by_differences_of_squares(impl, seed, exponent):
+    """No z of 20,000 has a nearer image, to 1e-12 of the images' own size however far x is; a
+    candidate of another region, of an image O(1) away, would be off by 1e-3 and more."""
+    dgn = DGN(Network.random([2, 6, 5, 3], ReLU(), seed), model(1)[0].cov_x)
+    rng = np.random.default_rng([seed, exponent])
+    white = np.linalg.inv(np.linalg.cholesky(dgn.cov_x)).T
+    for x in rng.standard_normal((3, 3)) * 10.0**exponent:
+        z = impl.DGN(dgn.network, dgn.cov_x).zero_noise_latent(x[None])
+        Z = rng.standard_normal((20_000, z.shape[1])) * 10.0 ** rng.uniform(-1, 1, (20_000, 1))
+        found, others = dgn.network(z), dgn.network(np.vstack([Z, z + 1e-3 * Z]))
+        apart, both = (others - found) @ white, (2 * x - found - others) @ white
+        nearer = np.einsum("nd,nd->n", apart, both) / (1 + np.linalg.norm(both, axis=1))
+        size = 1 + np.linalg.norm(found @ white) + np.linalg.norm(z)
+        assert nearer.max() <= 1e-12 * size
