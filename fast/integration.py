@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fast.emptiness import proven_empty
 from fast.gaussian import LOG_2PI, gaussian_on_interval
 from fast.halfspaces import lattice_of_halfspaces
 from fast.lattice import Lattice
@@ -16,25 +18,22 @@ from reference.network import Array, check_array, check_covariance, check_points
 
 # Numbers held at once for the simplices of a batch of means.
 _BATCH = 1 << 18
+# Standard deviations whose squares, added up, do not overflow.
+_FARTHEST = 1e150
 
 
-class _Moments(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class TruncatedMoments:
+    """log_mass (M,), mean (M, S), cov (M, S, S), unpacked as a tuple of three; and log_mass_error
+    (M,): how far log_mass may be off, 0 where it is exactly -inf."""
+
     log_mass: Array
     mean: Array
     cov: Array
-
-
-class TruncatedMoments(_Moments):
-    """log_mass (M,), mean (M, S), cov (M, S, S) as a tuple of three; and log_mass_error (M,): how
-    far log_mass may be off, 0 where it is -inf."""
-
     log_mass_error: Array
 
-    def __new__(cls, log_mass: Array, mean: Array, cov: Array, log_mass_error: Array) -> Self:
-        """A tuple of three with an attribute."""
-        moments = super().__new__(cls, log_mass, mean, cov)
-        moments.log_mass_error = log_mass_error
-        return moments
+    def __iter__(self) -> Iterator[Array]:
+        return iter((self.log_mass, self.mean, self.cov))
 
 
 def gaussian_on_polyhedron(
@@ -52,12 +51,14 @@ def gaussian_on_polyhedron(
     ε cond(cov) |log mass|. Returns log_mass (M,), mean (M, S), cov (M, S, S) of the truncated
     Gaussian, unpacked as a tuple of three; `.log_mass_error` (M,) is how far log_mass may be off.
     Half-spaces may be redundant, unbounded, contain lines. A polyhedron without interior gives log
-    mass -inf and NaN moments, and only that does.
+    mass -inf and NaN moments; so does one too thin for double precision, with log_mass_error inf
+    unless it is proven empty.
 
     Accuracy, at any distance: log mass relative to max(1, |log mass|) 3e-14 (S = 1), 1e-12 (2),
     1e-10 (3); moments in truncated standard deviations 1e-13, 1e-10, 1e-8; S = 4..6 by coarser
-    rules, log_mass_error measured for each mean. Raises ValueError on bad input, and for S > 6.
-    Guarded by tests/test_gaussian.py and tests/test_polyhedra.py.
+    rules, log_mass_error estimated for each mean. Raises ValueError on bad input, and for S > 6;
+    ArithmeticError where results overflow. Guarded by tests/test_gaussian.py and
+    tests/test_polyhedra.py.
     """
     normal_rows = check_array(normals, "normals", (None, None))
     dimension = normal_rows.shape[1]
@@ -80,9 +81,22 @@ def gaussian_on_polyhedron(
         count = len(centres)
         nothing = np.full((count, dimension), np.nan)
         empty = np.full(count, -np.inf), nothing, np.full((count, dimension, dimension), np.nan)
-        return TruncatedMoments(*empty, np.zeros(count))
-    parts = [_batch(lattice, part, root) for part in _batches(lattice, centres)]
-    return TruncatedMoments(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+        unknown = 0.0 if proven_empty(normal_rows, offset_values) else np.inf
+        return TruncatedMoments(*empty, np.full(count, unknown))
+    # What overflows shows in the result.
+    with np.errstate(all="ignore"):
+        parts = [_batch(lattice, part, root) for part in _batches(lattice, centres)]
+    log_mass, mean, covs, error = (np.concatenate(values) for values in zip(*parts, strict=True))
+    finite = (
+        np.isfinite(log_mass) & np.all(np.isfinite(mean), 1) & np.all(np.isfinite(covs), (1, 2))
+    )
+    if not np.all(finite):
+        raise ArithmeticError(
+            f"means: the moments for row {np.argmin(finite)} are beyond the range of doubles"
+        )
+    if factor is None:
+        error += _cholesky_error(root) * np.maximum(1.0, np.abs(log_mass))
+    return TruncatedMoments(log_mass, mean, covs, error)
 
 
 def covariance_factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension: int) -> Array:
@@ -100,6 +114,13 @@ def covariance_factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension
     return np.asarray(np.sqrt(covariance) * np.eye(dimension))
 
 
+def _cholesky_error(root: Array) -> float:
+    """What a covariance may lose on the way to its factor, over max(1, |log mass|)."""
+    if not np.count_nonzero(root - np.diag(np.diag(root))):
+        return 0.0
+    return float(np.finfo(np.float64).eps * np.linalg.cond(root) ** 2)
+
+
 def _batches(lattice: Lattice, centres: Array) -> list[Array]:
     chains = len(lattice.chains[1]) if lattice.dimension else 0
     width = max(1, chains * lattice.dimension**2)
@@ -111,6 +132,11 @@ def _batch(lattice: Lattice, means: Array, root: Array) -> tuple[Array, Array, A
     """Log mass, mean, covariance and error for some of the means."""
     count, dimension = means.shape
     maps = np.broadcast_to(np.linalg.inv(root), (count, dimension, dimension))
+    vertices = lattice.positions[lattice.points]
+    if not np.all(np.abs(vertices @ maps[0].T) < _FARTHEST):
+        raise ArithmeticError(
+            "normals, offsets: a vertex is farther away than a distance whose square is a double"
+        )
     centres = means @ maps[0].T
     cells = np.zeros(count, dtype=np.intp)
     found, error = truncate_with_error(Whitened.of(lattice, cells, maps, centres, means))

@@ -149,7 +149,24 @@ class Mixture:
         return density + self.log_volumes + share, density - 0.5 * outside**2
 
     def terms(self, y: Array, rest: Array) -> Terms:
-        """All pairs of a chunk that matter, y (N, r), rest (N,) [eq. 5, 6, 7]."""
+        """All pairs of a chunk that matter, y (N, r), rest (N,) [eq. 5, 6, 7].
+
+        Raises ArithmeticError where double precision cannot hold them.
+        """
+        # What overflows shows in the result, and is refused there.
+        with np.errstate(all="ignore"):
+            terms = self._terms(y, rest)
+        pairs = terms.pairs
+        sums = pairs.log_joint + pairs.mean.sum(axis=1) + pairs.cov.sum(axis=(1, 2))
+        finite = np.isfinite(sums) & ~np.isnan(terms.log_e0)
+        if not (np.all(np.isfinite(terms.log_evidence)) and np.all(finite)):
+            raise ArithmeticError(
+                "X: a datum is too far from all images of the network, in standard deviations of "
+                "the noise, for double precision"
+            )
+        return terms
+
+    def _terms(self, y: Array, rest: Array) -> Terms:
         bound, _ = self.bounds(y, rest)
         count = len(y)
         every, best = np.arange(count), bound.argmax(axis=1)

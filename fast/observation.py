@@ -63,6 +63,10 @@ class Noise:
         return np.asarray(solved).reshape(rows.shape)
 
 
+# Standard deviations whose squares, added up, do not overflow.
+_FARTHEST = 1e150
+
+
 def _is_affine(network: Network, index: int) -> bool:
     return network.layers[index].n_codes(network.sizes[index]) == 0
 
@@ -103,8 +107,16 @@ class Coordinates:
         return white if self.basis is None else white @ self.basis
 
     def points(self, X: Array) -> tuple[Array, Array]:
-        """y (N, r) and the squared length (N,) of what is orthogonal to the basis."""
+        """y (N, r) and the squared length (N,) of what is orthogonal to the basis.
+
+        Raises ArithmeticError where squares of that are no doubles.
+        """
         white = self.noise.whiten(X - self.origin)
+        if not np.all(np.abs(white) < _FARTHEST):
+            raise ArithmeticError(
+                "X: a datum is too far from the network's images for its squared distance, in "
+                "standard deviations of the noise, to be a double"
+            )
         if self.basis is None:
             return white, np.zeros(len(X))
         inside = white @ self.basis

@@ -17,15 +17,23 @@ from fast.nearest import Level, nearest_points
 from fast.whitened import Whitened, dots
 from reference.network import Array
 
+_LOG_2 = np.log(2.0)
+# Polyhedra smaller than this have their volumes in units of their own size.
+_TINY = 1e-30
+# Corners farther than this are as good as at infinity: exp(-41) is reached at 9.
+_FAR = 1e30
+
 
 class Simplices(NamedTuple):
     """The simplices of all items: item (K,), corners (K, k, k) from the apex, whitened, finite
-    (K, k), volume (K,): |det| of the corners; slopes (K, k) and gram (K, k, k) of the exponent."""
+    (K, k); volume (K,): |det| of the corners over exp(log_unit), log_unit (I,), so that those of
+    tiny polyhedra do not underflow; slopes (K, k) and gram (K, k, k) of the exponent."""
 
     item: Indices
     corners: Array
     finite: Mask
     volume: Array
+    log_unit: Array
     slopes: Array
     gram: Array
 
@@ -40,6 +48,7 @@ def split(items: Whitened, apex: Apex) -> Simplices:
             nothing,
             np.empty((0, 0), dtype=bool),
             np.empty(0),
+            np.zeros(len(items.cells)),
             np.empty((0, 0)),
             nothing,
         )
@@ -54,17 +63,44 @@ def split(items: Whitened, apex: Apex) -> Simplices:
     faces = [levels[m] for m in range(lattice.dimension - 1, -1, -1)]
     corners = np.stack([f.vectors[at] for f, at in zip(faces, places, strict=True)], axis=1)
     finite = np.stack([f.finite[at] for f, at in zip(faces, places, strict=True)], axis=1)
-    if lattice.dimension == 1:
-        volume = np.abs(corners[:, 0, 0])
-    elif lattice.dimension == 2:
-        volume = _areas(items, apex, item, corners, faces, places)
+    lengths = _far_corners_to_infinity(corners, finite)
+    scaled, unit, fewest = _in_units(corners, finite, item, len(items.cells))
+    if lattice.dimension == 2:
+        volume = _areas(items, apex, item, scaled, unit[item], faces, places)
+        volume /= lengths.prod(axis=1)
     else:
-        volume = np.abs(np.linalg.det(corners))
+        volume = np.abs(np.linalg.det(scaled))
+    volume = np.ldexp(volume, unit[item] * (finite.sum(axis=1) - fewest[item]))
     kept = volume > 0
     item, corners, finite = item[kept], corners[kept], finite[kept]
     slopes = np.einsum("nij,nj->ni", corners, apex.whitened[item])
     gram = corners @ np.swapaxes(corners, 1, 2)
-    return Simplices(item, corners, finite, volume[kept], slopes, gram)
+    return Simplices(item, corners, finite, volume[kept], _LOG_2 * (unit * fewest), slopes, gram)
+
+
+def _in_units(
+    corners: Array, finite: Mask, item: Indices, count: int
+) -> tuple[Array, Indices, Indices]:
+    """The finite corners over a power of two for each item, exponents (I,) of that, and how many
+    corners are finite in each item's simplex that has fewest."""
+    sizes, fewest = np.zeros(count), np.full(count, corners.shape[1])
+    reach = np.where(finite, np.max(np.abs(corners), axis=2), 0.0).max(axis=1)
+    np.maximum.at(sizes, item, reach)
+    np.minimum.at(fewest, item, finite.sum(axis=1))
+    unit = np.where((sizes > 0) & (sizes < _TINY), np.frexp(sizes)[1], 0)
+    shift = np.where(finite, -unit[item, None], 0)
+    return np.ldexp(corners, shift[:, :, None]), unit, fewest
+
+
+def _far_corners_to_infinity(corners: Array, finite: Mask) -> Array:
+    """Turn corners that are too far for their squares into directions, in place: the Gaussian has
+    long ended there. Returns what they were divided by (K, k)."""
+    lengths = np.max(np.abs(corners), axis=2)
+    far = finite & (lengths > _FAR)
+    lengths = np.where(far, lengths, 1.0)
+    corners /= lengths[:, :, None]
+    finite[far] = False
+    return lengths
 
 
 def _areas(
@@ -72,26 +108,29 @@ def _areas(
     apex: Apex,
     item: Indices,
     corners: Array,
+    unit: Indices,
     faces: list[Level],
     places: list[Indices],
 ) -> Array:
-    """For k = 2: the apex's distance from the edge times the length along it, both accurate for
-    needles and slabs; from the corners where the edge is at infinity."""
+    """For k = 2, in units of two to the power of `unit`: the apex's distance from the edge times
+    the length along it, both accurate for needles and slabs; from the corners where the edge is at
+    infinity."""
     facet_entries, owner = items.lattice.facets.entries(items.cells)
     normals = np.einsum("nsk,ns->nk", items.inverses[owner], items.lattice.normals[facet_entries])
-    lengths = np.sqrt(dots(normals, normals))
+    sizes = np.sqrt(dots(normals, normals))
     edge, corner = places
-    height = apex.heights[edge] / np.where(lengths > 0, lengths, 1.0)[edge]
+    height = apex.heights[edge] / np.where(sizes > 0, sizes, 1.0)[edge]
     bounded = items.lattice.points[faces[0].other[edge]]
     end = faces[1].corner[corner]
     share = faces[0].share[edge]
     share = np.where(end == faces[0].corner[edge], share, 1.0 - share)
-    length = np.where(faces[1].finite[corner], share * faces[0].lengths[edge], 1.0)
+    lengths = np.ldexp(faces[0].lengths[edge], -unit)
+    length = np.where(faces[1].finite[corner], share * lengths, 1.0)
     at_corner = ~bounded & (end == faces[0].corner[edge])
-    length = np.where(at_corner, (faces[0].share * faces[0].lengths)[edge], length)
+    length = np.where(at_corner, faces[0].share[edge] * lengths, length)
     return np.where(
         faces[0].finite[edge],
-        height * length,
+        np.ldexp(height, -unit) * length,
         _between_directions(items, item, corners, faces, edge),
     )
 

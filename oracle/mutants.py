@@ -228,7 +228,7 @@ _EQUATIONS = (
     _fast(
         "masses wrong by 1e-9, S > 1",
         "mixture",
-        "Mixture.terms",
+        "Mixture._terms",
         "log_terms = relative + pairs.log_volume",
         "log_terms = relative + pairs.log_volume + 1e-9 * (pairs.region % 2)",
         "Integrals with nine digits.",

@@ -364,3 +364,37 @@ def test_the_covariance_of_p_x_integrates_over_the_prior_once(latent, monkeypatc
     monkeypatch.setattr(dgn._model, "prior_on_regions", lambda: calls.append(0) or integrate())
     dgn.cov()
     assert len(calls) == 1
+
+
+FAR = np.array([[0.3, -1.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("latent", "cov_x", "x"),
+    [(2, 0.1, FAR * 1e13), (2, 0.1, FAR * 1e100), (2, 1e-22, FAR), (3, 0.1, FAR * 1e16)],
+)
+def test_data_too_far_for_double_precision_are_refused(latent, cov_x, x):
+    """No NaN, no -inf and no draws where g(z) is lost to rounding beside x."""
+    dgn = fast.DGN(Network.random([latent, 6, 5, 3], ReLU(), random_state=1), cov_x)
+    methods = dgn.logpdf, dgn.posterior, dgn.statistics, dgn.expected_complete_loglik, dgn.gradient
+    for method in methods:
+        with pytest.raises(ArithmeticError, match=r"^X: a datum is too far"):
+            method(x)
+
+
+@pytest.mark.parametrize("latent", [1, 2, 3])
+def test_data_whose_squares_overflow_are_refused(latent):
+    dgn = fast.DGN(Network.random([latent, 6, 5, 3], ReLU(), random_state=1), 0.1)
+    for method in (dgn.logpdf, dgn.posterior, dgn.statistics, dgn.zero_noise_latent):
+        with pytest.raises(ArithmeticError, match=r"^X: a datum is too far"):
+            method(FAR * 1e160)
+
+
+@pytest.mark.parametrize("cov_x", [1e-6, 1e-12, 1e-16, 1e-20])
+def test_far_data_that_double_precision_holds(cov_x):
+    """log p(x) -> -‖x - g(z*)‖²/(2σ²) with little noise, to the size of the constants; beside 1e20
+    standard deviations to the last digits."""
+    dgn = fast.DGN(Network.random([2, 6, 5, 3], ReLU(), random_state=1), cov_x)
+    away = FAR - dgn.network(dgn.zero_noise_latent(FAR))
+    expected = -0.5 * np.sum(away**2) / cov_x
+    assert dgn.logpdf(FAR)[0] == pytest.approx(expected, rel=1e-14, abs=100.0)

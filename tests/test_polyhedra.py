@@ -1,10 +1,15 @@
 """Gaussians on polygons and polyhedra against the oracle's 25 digits [Lemma 4, Appendix B]."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from mpmath import mpf
+from scipy.special import log_ndtr, logsumexp
 
 import fast
+from fast.emptiness import proven_empty
 from fast.halfspaces import lattice_of_halfspaces
 from oracle.polygon import polygon_moments
 from oracle.polyhedron import polyhedron_moments
@@ -265,6 +270,90 @@ def test_only_the_empty_has_no_moments(impl):
     assert np.all(np.isfinite(thin.log_mass))
     assert np.all(np.isfinite(thin.mean))
     assert np.all(np.isfinite(thin.cov))
+
+
+def test_too_thin_is_not_called_empty():
+    """A slab one rounding wide, and a wedge of 1e-12: no mass is found, and that is said."""
+    sides = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    wedge = np.array([[0.0, 1.0], [1e-12, -1.0]])
+    for normals, offsets in ((sides, [-1.0, 1.0 + 1e-14]), (wedge, [0.0, 0.0])):
+        found = fast.gaussian_on_polyhedron(normals, offsets, np.zeros((1, 2)), 1.0)
+        assert found.log_mass_error[0] == np.inf
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_emptiness_is_proven(seed):
+    """Through a point that is on all boundaries nothing is left; with it inside, something is."""
+    rng = np.random.default_rng(seed)
+    dimension = 1 + seed % 5
+    point = rng.integers(-5, 6, dimension)
+    normals = rng.integers(-9, 10, (dimension + 1 + seed, dimension))
+    normals[dimension] = -normals[:dimension].sum(axis=0)
+    offsets = -normals @ point
+    assert proven_empty(normals * 1.0, offsets * 1.0)
+    assert proven_empty(normals * 1.0, offsets - 1.0)
+    assert not proven_empty(normals * 1.0, offsets + 1e-9)
+    assert not proven_empty(np.abs(normals) + 1.0, offsets * 1.0)
+
+
+def test_emptiness_without_boundaries():
+    nothing = np.zeros((1, 2))
+    assert proven_empty(nothing, np.zeros(1))
+    assert not proven_empty(nothing, np.ones(1))
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 4, 5])
+@pytest.mark.parametrize("width", [1e-29, 1e-31, 1e-80, 1e-150])
+def test_tiny_boxes(dimension, width):
+    """Their volumes underflow; log mass and moments are those of a uniform distribution."""
+    normals = np.vstack([np.eye(dimension), -np.eye(dimension)])
+    offsets = np.repeat([0.0, width], dimension)
+    centre = np.full((1, dimension), 0.3)
+    found = fast.gaussian_on_polyhedron(normals, offsets, centre, 1.0)
+    expected = dimension * (np.log(width) - 0.5 * np.log(2 * np.pi) - 0.045)
+    assert found.log_mass[0] == pytest.approx(expected, rel=1e-14)
+    assert found.mean[0] / width == pytest.approx(np.full(dimension, 0.5), abs=1e-13)
+    assert found.cov[0] / width**2 == pytest.approx(np.eye(dimension) / 12, abs=1e-13)
+
+
+@pytest.mark.parametrize(("dimension", "accuracy"), [(2, 1e-14), (3, 1e-13), (4, 1e-7)])
+@pytest.mark.parametrize("width", [1e29, 1e31, 1e149])
+def test_huge_boxes(dimension, accuracy, width):
+    """As good as quadrants; beyond what doubles hold they are refused."""
+    normals = np.vstack([np.eye(dimension), -np.eye(dimension)])
+    centre = np.full((1, dimension), -0.3)
+    box = fast.gaussian_on_polyhedron(normals, np.repeat([0.0, width], dimension), centre, 1.0)
+    assert box.log_mass[0] == pytest.approx(dimension * log_ndtr(-0.3), abs=accuracy)
+    quadrant = fast.gaussian_on_polyhedron(normals[:dimension], np.zeros(dimension), centre, 1.0)
+    assert box.mean == pytest.approx(quadrant.mean, abs=accuracy)
+    assert box.cov == pytest.approx(quadrant.cov, abs=accuracy)
+    with pytest.raises(ArithmeticError, match="a vertex is farther away"):
+        fast.gaussian_on_polyhedron(normals, np.repeat([0.0, 1e200], dimension), centre, 1.0)
+
+
+@pytest.mark.parametrize(("dimension", "seeds"), [(4, 12), (5, 6), (6, 2)])
+def test_the_told_error_covers_orthants(dimension, seeds):
+    """Equal correlations: one integral over what is common, here by the trapezoidal rule."""
+    rng = np.random.default_rng(dimension)
+    means = [(0.1, np.linspace(-1.0, 1.0, dimension))]
+    means += [
+        (rng.choice([0.1, 0.3, 0.5, 0.8, 0.95, 0.99]), rng.normal(size=dimension) * scale)
+        for scale in rng.choice([0.3, 1.0, 3.0], seeds)
+    ]
+    t, step = np.linspace(-14, 14, 28001, retstep=True)
+    for common, mean in means:
+        cov = (1 - common) * np.eye(dimension) + common
+        found = fast.gaussian_on_polyhedron(np.eye(dimension), np.zeros(dimension), [mean], cov)
+        inner = log_ndtr((mean[:, None] + np.sqrt(common) * t) / np.sqrt(1 - common)).sum(axis=0)
+        exact = logsumexp(inner - 0.5 * t * t) + np.log(step) - 0.5 * np.log(2 * np.pi)
+        assert abs(found.log_mass[0] - exact) <= found.log_mass_error[0]
+
+
+def test_copies_and_pickles(impl):
+    found = impl.gaussian_on_polyhedron(np.eye(2), np.zeros(2), np.zeros((3, 2)), 1.0)
+    for copied in (pickle.loads(pickle.dumps(found)), copy.copy(found), copy.deepcopy(found)):
+        assert np.array_equal(copied.log_mass, found.log_mass)
+        assert np.array_equal(copied.log_mass_error, found.log_mass_error)
 
 
 def test_shapes_and_unpacking(impl):
