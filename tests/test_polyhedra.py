@@ -331,11 +331,13 @@ def test_huge_boxes(dimension, accuracy, width):
         fast.gaussian_on_polyhedron(normals, np.repeat([0.0, 1e200], dimension), centre, 1.0)
 
 
-@pytest.mark.parametrize(("dimension", "seeds"), [(4, 12), (5, 6), (6, 2)])
+@pytest.mark.parametrize(
+    ("dimension", "seeds"), [(4, 12), (5, 2), pytest.param(6, 2, marks=pytest.mark.deep)]
+)
 def test_the_told_error_covers_orthants(dimension, seeds):
     """Equal correlations: one integral over what is common, here by the trapezoidal rule."""
     rng = np.random.default_rng(dimension)
-    means = [(0.1, np.linspace(-1.0, 1.0, dimension))]
+    means = [(0.9, np.linspace(-1.0, 1.0, dimension))]
     means += [
         (rng.choice([0.1, 0.3, 0.5, 0.8, 0.95, 0.99]), rng.normal(size=dimension) * scale)
         for scale in rng.choice([0.3, 1.0, 3.0], seeds)
