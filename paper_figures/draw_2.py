@@ -75,11 +75,11 @@ def _masses(axes: Axes, numbers: Numbers) -> None:
     region = float(numbers["region_mass"])
     axes.axhline(region, color=style.MEAN, linestyle="--")
     axes.text(
-        0.98,
-        region,
+        0.02,
+        1.01 * region,
         "ω, integrated whole",
         color=style.MEAN,
-        ha="right",
+        ha="left",
         va="bottom",
         transform=axes.get_yaxis_transform(),
         fontsize=8,

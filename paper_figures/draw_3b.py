@@ -61,7 +61,7 @@ def _posterior(figure: Figure, axes: Axes, numbers: Numbers) -> None:
     marks = (
         ("posterior_mean", "o", style.MEAN, "mean"),
         ("posterior_mode", "D", style.REFERENCE, "mode"),
-        ("z0", "^", style.NOISELESS, "$z_0$"),
+        ("z0", "^", style.NOISELESS, "the $z$ that gave $x$"),
     )
     for name, mark, colour, label in marks:
         axes.plot(
