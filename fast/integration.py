@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,18 +21,27 @@ _BATCH = 1 << 18
 _FARTHEST = 1e150
 
 
-@dataclass(frozen=True, eq=False)
-class TruncatedMoments:
-    """log_mass (M,), mean (M, S), cov (M, S, S), unpacked as a tuple of three; and log_mass_error
-    (M,): how far log_mass may be off, 0 where it is exactly -inf."""
-
+class _Moments(NamedTuple):
     log_mass: Array
     mean: Array
     cov: Array
+
+
+class TruncatedMoments(_Moments):
+    """log_mass (M,), mean (M, S), cov (M, S, S) as a tuple of three; and log_mass_error (M,): how
+    far log_mass may be off, 0 where it is exactly -inf."""
+
     log_mass_error: Array
 
-    def __iter__(self) -> Iterator[Array]:
-        return iter((self.log_mass, self.mean, self.cov))
+    def __new__(cls, log_mass: Array, mean: Array, cov: Array, log_mass_error: Array) -> Self:
+        """A tuple of three with an attribute."""
+        moments = super().__new__(cls, log_mass, mean, cov)
+        moments.log_mass_error = log_mass_error
+        return moments
+
+    def __getnewargs__(self) -> tuple[Array, Array, Array, Array]:
+        """What pickles and copies are made from."""
+        return *self, self.log_mass_error
 
 
 def gaussian_on_polyhedron(

@@ -269,8 +269,8 @@ _EQUATIONS = (
         "simplex volumes in single precision",
         "splitting",
         "split",
-        "volume[kept], slopes",
-        "volume[kept].astype(np.float32).astype(float), slopes",
+        "volume[kept], _LOG_2",
+        "volume[kept].astype(np.float32).astype(float), _LOG_2",
         "A float32 array on the way.",
     ),
     _reference(

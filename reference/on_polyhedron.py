@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,19 +18,27 @@ from reference.validity import OutsideValidity
 _INTERVAL_ERROR = 3e-14
 
 
-@dataclass(frozen=True, eq=False)
-class TruncatedMoments:
-    """log_mass (M,), mean (M, S), cov (M, S, S), unpacked as a tuple of three; and log_mass_error
-    (M,): a bound on the absolute error of log_mass, 0 where that is
-    -inf."""
-
+class _Moments(NamedTuple):
     log_mass: Array
     mean: Array
     cov: Array
+
+
+class TruncatedMoments(_Moments):
+    """log_mass (M,), mean (M, S), cov (M, S, S) as a tuple of three; and log_mass_error (M,): a
+    bound on the absolute error of log_mass, 0 where that is -inf."""
+
     log_mass_error: Array
 
-    def __iter__(self) -> Iterator[Array]:
-        return iter((self.log_mass, self.mean, self.cov))
+    def __new__(cls, log_mass: Array, mean: Array, cov: Array, log_mass_error: Array) -> Self:
+        """A tuple of three with an attribute."""
+        moments = super().__new__(cls, log_mass, mean, cov)
+        moments.log_mass_error = log_mass_error
+        return moments
+
+    def __getnewargs__(self) -> tuple[Array, Array, Array, Array]:
+        """What pickles and copies are made from."""
+        return *self, self.log_mass_error
 
 
 def gaussian_on_polyhedron(
