@@ -115,7 +115,7 @@ def check_updates(impl, start, X, rng):
         assert best >= at_start - rounding, name
         for key in entries(start, name):
             value = updated.parameters()[key]
-            for _ in range(20):
+            for _ in range(8):
                 change = 1e-2 * perturbation(rng, key, value)
                 ends = [
                     surrogate(updated.with_parameters({key: value + s * change})) for s in (1, -1)

@@ -104,10 +104,19 @@ def test_what_cannot_be_compared_is_a_failure(capsys, tmp_path, monkeypatch):
     ],
     ids=lambda a: " ".join(a)[:20],
 )
-def test_bad_command_lines(arguments):
+def test_bad_command_lines(arguments, capsys):
     """One line on standard error, exit code 2."""
+    with pytest.raises(SystemExit) as stop:
+        command.main(arguments)
+    said = capsys.readouterr()
+    assert stop.value.code == 2
+    assert said.out == ""
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def test_a_bad_command_line_of_a_process():
     run = subprocess.run(
-        [sys.executable, "-m", "oracle", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "oracle", "--colour"], capture_output=True, text=True, check=False
     )
     assert run.returncode == 2
     assert run.stdout == ""

@@ -140,7 +140,7 @@ def test_near_ties_are_none(impl, gap):
     assert found[0] == pytest.approx([3.0, 0.0], abs=1e-8)
 
 
-@pytest.mark.parametrize("exponent", [4, 8, 11, 12, 14, 20, 100])
+@pytest.mark.parametrize("exponent", [4, 12, 100])
 def test_far_data(impl, exponent):
     """What is nearest no longer changes with the distance: it is where the direction of x points.
     The images of the z that are compared differ by 1e-1, distances by rounding from 1e12 on."""
@@ -152,14 +152,14 @@ def test_far_data(impl, exponent):
 
 
 @pytest.mark.parametrize("exponent", [0, 12])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_brute_force_by_differences_of_squares(impl, seed, exponent):
     """No z of 20,000 has a nearer image, to 1e-12 of the images' own size however far x is; a
     candidate of another region, of an image O(1) away, would be off by 1e-3 and more."""
     dgn = DGN(Network.random([2, 6, 5, 3], ReLU(), seed), model(1)[0].cov_x)
     rng = np.random.default_rng([seed, exponent])
     white = np.linalg.inv(np.linalg.cholesky(dgn.cov_x)).T
-    for x in rng.standard_normal((3, 3)) * 10.0**exponent:
+    for x in rng.standard_normal((1, 3)) * 10.0**exponent:
         z = impl.DGN(dgn.network, dgn.cov_x).zero_noise_latent(x[None])
         Z = rng.standard_normal((20_000, z.shape[1])) * 10.0 ** rng.uniform(-1, 1, (20_000, 1))
         found, others = dgn.network(z), dgn.network(np.vstack([Z, z + 1e-3 * Z]))
