@@ -1,4 +1,4 @@
-"""Closed-form updates of every parameter, from sufficient statistics [Sec. 4.2, Appendix G].
+"""Closed-form updates of every parameter, from sufficient statistics [Sec. 4.2, Appendices G, H].
 
 The surrogate the M-step maximises holds the regions and the slopes D_ω fixed. It is written in the
 increments Δ of the parameters: with the residuals x - g(z) in the statistics, the right-hand side
@@ -9,28 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from fast.complex import Mask
 from fast.dgn import DGN
 from fast.e_step import Statistics
+from fast.kernels import kernel_system
 from fast.layer_maps import Maps, input_maps, output_diagonal, output_rows
 from fast.observation import Noise
-from reference.network import Array, Codes, Conv2d, Dense, check_covariance, check_number
-
-# Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
-_RANK_TOLERANCE = 1e-11
+from fast.penalised import optima, smallest_solution
+from reference.network import (
+    Array,
+    Codes,
+    Conv2d,
+    Dense,
+    Network,
+    WeightPrior,
+    blend,
+    check_covariance,
+    check_number,
+    check_weight_prior,
+)
 
 
 class SingularCovarianceError(ValueError):
     """An updated covariance is not positive definite: the data lie on the model's manifold."""
 
 
+def learnable_layers(network: Network) -> list[int]:
+    """The layers with weights."""
+    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
+
+
 def default_order(dgn: DGN) -> tuple[str, ...]:
-    """The M-step's order: biases and weights of the Dense layers from the last to the first, then
-    Σx, Σz."""
-    dense = [i for i, layer in enumerate(dgn.network.layers) if isinstance(layer, Dense)]
-    names = [f"{i}.{part}" for i in reversed(dense) for part in ("bias", "weight")]
+    """The M-step's order: biases and weights of the layers from the last to the first, then Σx,
+    Σz."""
+    layers = learnable_layers(dgn.network)
+    names = [f"{i}.{part}" for i in reversed(layers) for part in ("bias", "weight")]
     return (*names, "cov_x", "cov_z")
 
 
@@ -51,18 +68,20 @@ def m_step(
     parameters: Sequence[str] | None = None,
     *,
     damping: float = 1.0,
+    weight_prior: WeightPrior | None = None,
 ) -> DGN:
-    """The model after the closed-form update of the named parameters, one after another [Sec. 4.2].
+    """The model after the closed-form update of the named parameters, one after another [Sec. 4.2,
+    Appendix H].
 
     statistics: of the data under `dgn`. parameters: names as in `dgn.parameters()` ("2.bias",
     "cov_x", ...), or "2" for weight and bias of layer 2 jointly; each update uses the ones before
-    it, under the posterior, regions and slopes D_ω of `dgn`. By default all but those of Conv2d,
-    which have no closed form here and stay as they are. damping in (0, 1]: the share of each update
-    that is taken. Raises ValueError on the name of a Conv2d's parameter or an unknown one, and
-    SingularCovarianceError (a ValueError) when a covariance comes out singular. Guarded by
-    tests/test_m_step.py.
+    it, under the posterior, regions and slopes D_ω of `dgn`. By default all, one by one. damping in
+    (0, 1]: the share of each update that is taken. weight_prior: of every weight and kernel entry.
+    Raises ValueError on an unknown name, and SingularCovarianceError (a ValueError) when a
+    covariance comes out singular. Guarded by tests/test_m_step.py and tests/test_weight_priors.py.
     """
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
+    check_weight_prior(weight_prior)
     _check_statistics(dgn, statistics)
     codes = dgn.partition().codes
     maps = input_maps(dgn.network, codes)
@@ -72,12 +91,15 @@ def m_step(
             continue
         before = maps[-1]
         index, parts = _layer_parts(dgn, name)
+        update = _kernels if isinstance(dgn.network.layers[index], Conv2d) else _dense
+        new = update(dgn, codes, maps[index], statistics, index, parts, weight_prior)
+        old = dgn.network.parameters()
         dgn = dgn.with_parameters(
-            _dense(dgn, codes, maps[index], statistics, index, parts, damping)
+            {key: blend(old[key], value, damping, key, weight_prior) for key, value in new.items()}
         )
         maps = input_maps(dgn.network, codes)
-        change = Maps(maps[-1].slopes - before.slopes, maps[-1].offsets - before.offsets)
-        statistics = _moved(statistics, change)
+        moved = Maps(maps[-1].slopes - before.slopes, maps[-1].offsets - before.offsets)
+        statistics = _moved(statistics, moved)
     return dgn
 
 
@@ -88,8 +110,6 @@ def _layer_parts(dgn: DGN, name: str) -> tuple[int, tuple[str, ...]]:
     known = dgn.network.parameters()
     if any(f"{index}.{p}" not in known for p in parts):
         raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
-    if isinstance(dgn.network.layers[int(index)], Conv2d):
-        raise ValueError(f"parameters: {name!r} is of a Conv2d, which has no closed-form update")
     return int(index), parts
 
 
@@ -115,34 +135,77 @@ def _dense(
     statistics: Statistics,
     index: int,
     parts: tuple[str, ...],
-    damping: float,
+    prior: WeightPrior | None,
 ) -> dict[str, Array]:
     """New weight and / or bias of a Dense layer: least squares in vec(Δ) with matrix Σ_ω U_ω ⊗
     V_ω."""
+    known = dgn.network.parameters()
     gram, cross = _input_moments(maps, statistics)
     n_in = maps.offsets.shape[1]
     columns = np.r_[0 if "weight" in parts else n_in : n_in + ("bias" in parts)]
     gram, cross = gram[:, columns[:, None], columns], cross[:, :, columns]
+    current = np.column_stack([known[f"{index}.weight"], known[f"{index}.bias"]])[:, columns]
+    penalty = _Penalty(prior, current, columns < n_in)
     noise = Noise.of(dgn.cov_x, dgn.network.observed_dimension)
     rows = output_rows(dgn.network, codes, index)
-    if rows is not None:
-        step = _kronecker_step(noise, rows, gram, cross)
-    else:
+    if rows is None:
         diagonal = output_diagonal(dgn.network, codes, index)
-        if noise.cov.ndim == 2 and not np.all(diagonal == 1.0):
-            step = _kronecker_step(
-                noise, diagonal[:, :, None] * np.eye(noise.dimension), gram, cross
-            )
-        else:
-            step = _row_step(diagonal, gram, cross)
-    step = damping * step
-    values = dgn.network.parameters()
-    result = {}
-    if "weight" in parts:
-        result[f"{index}.weight"] = values[f"{index}.weight"] + step[:, :n_in]
-    if "bias" in parts:
-        result[f"{index}.bias"] = values[f"{index}.bias"] + step[:, -1]
-    return result
+        if noise.cov.ndim == 2 and (not np.all(diagonal == 1.0) or penalty.prior is not None):
+            rows = diagonal[:, :, None] * np.eye(noise.dimension)
+    if rows is None:
+        new = _row_by_row(noise, diagonal, gram, cross, penalty)
+    else:
+        new = _all_rows(noise, rows, gram, cross, penalty)
+    values = {"weight": new[:, :n_in], "bias": new[:, -1]}
+    return {f"{index}.{part}": values[part] for part in parts}
+
+
+def _kernels(
+    dgn: DGN,
+    codes: Codes,
+    maps: Maps,
+    statistics: Statistics,
+    index: int,
+    parts: tuple[str, ...],
+    prior: WeightPrior | None,
+) -> dict[str, Array]:
+    """New kernels and / or biases of a Conv2d."""
+    known = dgn.network.parameters()
+    noise = Noise.of(dgn.cov_x, dgn.network.observed_dimension)
+    normal, gradient = kernel_system(
+        dgn.network, codes, index, maps, noise, _second_moments(statistics), _residuals(statistics)
+    )
+    weight, bias = known[f"{index}.weight"], known[f"{index}.bias"]
+    is_weight = np.arange(len(gradient)) < weight.size
+    chosen = np.where(is_weight, "weight" in parts, "bias" in parts)
+    current = np.append(weight, bias)[None, chosen]
+    new = np.zeros(len(gradient))
+    normal, gradient = normal[chosen][:, chosen], gradient[chosen]
+    new[chosen] = optima(normal[None], gradient[None], current, prior, is_weight[chosen])[0]
+    values = {"weight": new[: weight.size].reshape(weight.shape), "bias": new[weight.size :]}
+    return {f"{index}.{part}": values[part] for part in parts}
+
+
+class _Penalty(NamedTuple):
+    """A prior; the parameters (n_out, n_col) it is about; which of their columns are weights."""
+
+    prior: WeightPrior | None
+    current: Array
+    is_weight: Mask
+
+
+def _second_moments(statistics: Statistics) -> Array:
+    """Σ_x E[(z, 1)(z, 1)ᵀ 1{z in ω} | x], (R, S+1, S+1)."""
+    count, latent = statistics.e1.shape
+    second = np.empty((count, latent + 1, latent + 1))
+    second[:, :latent, :latent], second[:, latent, latent] = statistics.e2, statistics.e0
+    second[:, :latent, latent] = second[:, latent, :latent] = statistics.e1
+    return second
+
+
+def _residuals(statistics: Statistics) -> Array:
+    """Σ_x E[(x - g(z))(z, 1)ᵀ 1{z in ω} | x], (R, D, S+1)."""
+    return np.concatenate([statistics.residual1, statistics.residual0[:, :, None]], axis=2)
 
 
 def _input_moments(maps: Maps, statistics: Statistics) -> tuple[Array, Array]:
@@ -150,16 +213,13 @@ def _input_moments(maps: Maps, statistics: Statistics) -> tuple[Array, Array]:
     count, size, latent = maps.slopes.shape
     lift = np.zeros((count, size + 1, latent + 1))
     lift[:, :size, :latent], lift[:, :size, latent], lift[:, size, latent] = *maps, 1.0
-    second = np.empty((count, latent + 1, latent + 1))
-    second[:, :latent, :latent], second[:, latent, latent] = statistics.e2, statistics.e0
-    second[:, :latent, latent] = second[:, latent, :latent] = statistics.e1
     lifted = np.swapaxes(lift, 1, 2)
-    residual = np.concatenate([statistics.residual1, statistics.residual0[:, :, None]], axis=2)
-    return lift @ second @ lifted, residual @ lifted
+    return lift @ _second_moments(statistics) @ lifted, _residuals(statistics) @ lifted
 
 
-def _kronecker_step(noise: Noise, rows: Array, gram: Array, cross: Array) -> Array:
-    """Δ with Σ_ω U_ω Δ V_ω = Σ_ω (B D^l)ᵀ Σx^-1 cross_ω, U_ω = (B D^l)ᵀ Σx^-1 (B D^l)."""
+def _all_rows(noise: Noise, rows: Array, gram: Array, cross: Array, penalty: _Penalty) -> Array:
+    """The current parameters plus Δ with Σ_ω U_ω Δ V_ω = Σ_ω (B D^l)ᵀ Σx^-1 cross_ω, where U_ω = (B
+    D^l)ᵀ Σx^-1 (B D^l); with a prior, its optimum instead."""
     white = noise.whiten(np.swapaxes(rows, 1, 2))  # (R, n_out, D)
     outer = white @ np.swapaxes(white, 1, 2)
     right = white @ np.swapaxes(noise.whiten(np.swapaxes(cross, 1, 2)), 1, 2)
@@ -169,32 +229,35 @@ def _kronecker_step(noise: Noise, rows: Array, gram: Array, cross: Array) -> Arr
     normal = outer.reshape(count, -1).T @ gram.reshape(count, -1)
     normal = normal.reshape(n_out, n_out, n_col, n_col).transpose(0, 2, 1, 3)
     size = n_out * n_col
-    return _smallest_solution(normal.reshape(size, size), right.sum(axis=0).ravel()).reshape(
-        n_out, n_col
+    new = optima(
+        normal.reshape(1, size, size),
+        right.sum(axis=0).reshape(1, size),
+        penalty.current.reshape(1, size),
+        penalty.prior,
+        np.tile(penalty.is_weight, n_out),
     )
+    return new.reshape(n_out, n_col)
 
 
-def _row_step(diagonal: Array, gram: Array, cross: Array) -> Array:
+def _row_by_row(
+    noise: Noise, diagonal: Array, gram: Array, cross: Array, penalty: _Penalty
+) -> Array:
     """The same where the layer's outputs reach x one by one: every output is its own regression,
-    in which Σx cancels. diagonal (R, D)."""
+    in which Σx cancels if there is no prior. diagonal (R, D)."""
     right = np.einsum("rd,rdc->dc", diagonal, cross)
-    if np.all(diagonal == diagonal[:1]):
-        common = diagonal[0] ** 2
+    common = diagonal[0] ** 2 if np.all(diagonal == diagonal[:1]) else None
+    if common is not None and penalty.prior is None:
         right = np.divide(
             right, common[:, None], out=np.zeros_like(right), where=common[:, None] > 0
         )
-        return _smallest_solution(gram.sum(axis=0), right.T).T
-    normals = np.einsum("rd,rab->dab", diagonal**2, gram)
-    return np.stack([_smallest_solution(m, v) for m, v in zip(normals, right, strict=True)])
-
-
-def _smallest_solution(matrix: Array, right: Array) -> Array:
-    """The least-norm solution of a symmetric positive semi-definite system."""
-    values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
-    kept = values > _RANK_TOLERANCE * max(float(values[-1]), np.finfo(float).tiny)
-    basis = vectors[:, kept]
-    projected = basis.T @ right
-    return np.asarray(basis @ (projected.T / values[kept]).T)
+        return penalty.current + smallest_solution(gram.sum(axis=0, keepdims=True), right)
+    if common is not None:
+        normals = common[:, None, None] * gram.sum(axis=0)
+    else:
+        normals = np.einsum("rd,rab->dab", diagonal**2, gram)
+    variances = np.broadcast_to(noise.cov if noise.cov.ndim < 2 else 1.0, (len(normals),))
+    normals, right = normals / variances[:, None, None], right / variances[:, None]
+    return optima(normals, right, penalty.current, penalty.prior, penalty.is_weight)
 
 
 def _moved(statistics: Statistics, change: Maps) -> Statistics:

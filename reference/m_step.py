@@ -1,8 +1,8 @@
-"""Closed-form updates of every parameter [Sec. 4.2, Appendix G].
+"""Closed-form updates of every parameter [Sec. 4.2, Appendices G and H].
 
-Each maximises the expected complete log-likelihood with the posterior, the regions and the slopes
-D_ω held fixed. Where the normal matrix is singular (dead units, scale symmetries) the update is the
-solution nearest the current parameter.
+Each maximises the expected complete log-likelihood, plus the log prior of the weights if there is
+one, with the posterior, the regions and the slopes D_ω held fixed. Where the normal matrix is
+singular (dead units, scale symmetries) the update is the solution nearest the current parameter.
 """
 
 from __future__ import annotations
@@ -18,20 +18,13 @@ from reference.e_step import Statistics
 from reference.gradient import back_propagation, residual_times_input
 from reference.network import Codes, Conv2d, Dense, Network
 from reference.partition import region_map, up_to_layer_map
+from reference.penalised import solve_nearest, solve_with_prior
+from reference.priors import WeightPrior, blend, check_weight_prior
 from reference.validation import Array, check_covariance, check_number
-
-# Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
-RANK_TOLERANCE = 1e-11
 
 
 class SingularCovarianceError(ValueError):
     """An updated covariance is not positive definite: the data lie on the model's manifold."""
-
-
-def solve_nearest(matrix: Array, right: Array, current: Array) -> Array:
-    """The solution of a symmetric positive semi-definite system that is nearest to `current`."""
-    inverse = np.linalg.pinv(matrix, rcond=RANK_TOLERANCE, hermitian=True)
-    return current + inverse @ (right - matrix @ current)
 
 
 def input_lift(network: Network, code: Codes, layer: int) -> Array:
@@ -39,6 +32,13 @@ def input_lift(network: Network, code: Codes, layer: int) -> Array:
     slope, offset = up_to_layer_map(network, code, layer - 1)
     last = np.append(np.zeros(slope.shape[1]), 1.0)
     return np.vstack([np.column_stack([slope, offset]), last])
+
+
+def output_derivative(network: Network, code: Codes, layer: int) -> Array:
+    """B D^l (D, n_out): the derivative of x by the output of any layer."""
+    if layer == len(network.layers) - 1:
+        return np.eye(network.observed_dimension)
+    return back_propagation(network, code, layer)
 
 
 def input_second_moment(network: Network, code: Codes, layer: int, moments: Array) -> Array:
@@ -72,9 +72,12 @@ def update_bias(dgn: DGN, codes: Codes, statistics: Statistics, layer: int) -> A
     return solve_nearest(normal, right, bias)
 
 
-def update_weight(dgn: DGN, codes: Codes, statistics: Statistics, layer: int) -> Array:
+def update_weight(
+    dgn: DGN, codes: Codes, statistics: Statistics, layer: int, prior: WeightPrior | None = None
+) -> Array:
     """W^l from the normal equations Σ_ω (U_ω ⊗ V_ω) vec(W) = vec(Σ_ω (B D^l)ᵀ Σx^-1 R_ω) [Sec.
-    4.2].
+    4.2]; with a prior, the maximiser of the quadratic of which these are the stationarity, plus the
+    log prior [Appendix H].
 
     U_ω = (B D^l)ᵀ Σx^-1 (B D^l), V_ω = Σ_x E[h hᵀ 1 | x], R_ω = Σ_x E[(x - [g without W^l]) hᵀ 1 |
     x]; vec stacks rows.
@@ -82,29 +85,85 @@ def update_weight(dgn: DGN, codes: Codes, statistics: Statistics, layer: int) ->
     weight = dgn.network.parameters()[f"{layer}.weight"]
     normal, right = np.zeros((weight.size, weight.size)), np.zeros(weight.size)
     for r, code in enumerate(codes):
-        back = back_propagation(dgn.network, code, layer)
+        back = output_derivative(dgn.network, code, layer)
         gram = input_second_moment(dgn.network, code, layer, latent_moments(statistics, r))
         residuals = statistics.residual0[r], statistics.residual1[r]
         cross = residual_times_input(dgn.network, code, layer, *residuals) + back @ weight @ gram
         normal += np.kron(back.T @ noise.solve(dgn.cov_x, back), gram)
         right += (back.T @ noise.solve(dgn.cov_x, cross)).ravel()
-    return solve_nearest(normal, right, weight.ravel()).reshape(weight.shape)
+    penalised = np.ones(weight.size, dtype=bool)
+    return solve_with_prior(normal, right, weight.ravel(), prior, penalised).reshape(weight.shape)
 
 
-def update_layer(dgn: DGN, codes: Codes, statistics: Statistics, layer: int) -> Array:
+def update_layer(
+    dgn: DGN, codes: Codes, statistics: Statistics, layer: int, prior: WeightPrior | None = None
+) -> Array:
     """[W^l v^l] jointly: the same normal equations with the input h followed by a 1."""
     known = dgn.network.parameters()
     current = np.column_stack([known[f"{layer}.weight"], known[f"{layer}.bias"]])
     normal, right = np.zeros((current.size, current.size)), np.zeros(current.size)
     for r, code in enumerate(codes):
-        back = back_propagation(dgn.network, code, layer)
+        back = output_derivative(dgn.network, code, layer)
         lift = input_lift(dgn.network, code, layer)
         gram = lift @ latent_moments(statistics, r) @ lift.T
         residual = np.column_stack([statistics.residual1[r], statistics.residual0[r]])
         cross = residual @ lift.T + back @ current @ gram
         normal += np.kron(back.T @ noise.solve(dgn.cov_x, back), gram)
         right += (back.T @ noise.solve(dgn.cov_x, cross)).ravel()
-    return solve_nearest(normal, right, current.ravel()).reshape(current.shape)
+    penalised = np.ones(current.shape, dtype=bool)
+    penalised[:, -1] = False
+    solution = solve_with_prior(normal, right, current.ravel(), prior, penalised.ravel())
+    return solution.reshape(current.shape)
+
+
+def kernel_maps(network: Network, code: Codes, layer: int) -> Array:
+    """What a unit of every kernel entry, and then of every bias, of a Conv2d adds to (A_ω, b_ω),
+    (P, D, S + 1): each reaches x from every window."""
+    convolution = network.layers[layer]
+    assert isinstance(convolution, Conv2d)
+    back = output_derivative(network, code, layer)
+    lift = input_lift(network, code, layer)
+    kernels, windows = len(convolution.bias), convolution.windows
+    entries = np.zeros((kernels, windows.shape[1], len(back), lift.shape[1]))
+    biases = np.zeros((kernels, len(back), lift.shape[1]))
+    for c in range(kernels):
+        for p, window in enumerate(windows):
+            column = back[:, c * len(windows) + p]
+            for j, pixel in enumerate(window):
+                if pixel >= 0:  # not in the padding
+                    entries[c, j] += np.outer(column, lift[pixel])
+            biases[c] += np.outer(column, lift[-1])
+    return np.concatenate([entries.reshape(-1, *biases.shape[1:]), biases])
+
+
+def update_kernels(
+    dgn: DGN,
+    codes: Codes,
+    statistics: Statistics,
+    layer: int,
+    parts: Sequence[str],
+    prior: WeightPrior | None = None,
+) -> Array:
+    """The kernels (entry by entry) and biases of a Conv2d, those of the named parts: linear least
+    squares as for a weight, with G_p the map that a unit of the unknown p adds to (A_ω, b_ω).
+
+    Σ_q Σ_ω tr(G_pᵀ Σx^-1 G_q E[(z,1)(z,1)ᵀ]) Δ_q = Σ_ω tr(G_pᵀ Σx^-1 E[(x - g)(z,1)ᵀ]).
+    """
+    known = dgn.network.parameters()
+    weight, bias = known[f"{layer}.weight"].ravel(), known[f"{layer}.bias"]
+    is_weight = np.arange(weight.size + bias.size) < weight.size
+    chosen = np.where(is_weight, "weight" in parts, "bias" in parts)
+    current = np.concatenate([weight, bias])[chosen]
+    normal, right = np.zeros((current.size, current.size)), np.zeros(current.size)
+    for r, code in enumerate(codes):
+        maps = kernel_maps(dgn.network, code, layer)[chosen]
+        moments = latent_moments(statistics, r)
+        residual = np.column_stack([statistics.residual1[r], statistics.residual0[r]])
+        white = np.stack([noise.solve(dgn.cov_x, one) for one in maps])
+        normal += np.einsum("pds,qdt,st->pq", white, maps, moments)
+        right += np.einsum("pds,ds->p", white, residual)
+    right += normal @ current
+    return solve_with_prior(normal, right, current, prior, is_weight[chosen])
 
 
 def update_output_layer(
@@ -140,11 +199,16 @@ def update_cov_z(statistics: Statistics) -> Array:
     return np.asarray(statistics.e2.sum(axis=0) / statistics.n)
 
 
+def learnable_layers(network: Network) -> list[int]:
+    """The layers with weights."""
+    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
+
+
 def default_order(dgn: DGN) -> tuple[str, ...]:
-    """The M-step's order: biases and weights of the Dense layers from the last to the first, then
-    Σx, Σz."""
-    dense = [i for i, layer in enumerate(dgn.network.layers) if isinstance(layer, Dense)]
-    names = [f"{i}.{part}" for i in reversed(dense) for part in ("bias", "weight")]
+    """The M-step's order: biases and weights of the layers from the last to the first, then Σx,
+    Σz."""
+    layers = learnable_layers(dgn.network)
+    names = [f"{i}.{part}" for i in reversed(layers) for part in ("bias", "weight")]
     return (*names, "cov_x", "cov_z")
 
 
@@ -165,24 +229,28 @@ def m_step(
     parameters: Sequence[str] | None = None,
     *,
     damping: float = 1.0,
+    weight_prior: WeightPrior | None = None,
 ) -> DGN:
-    """The model after the closed-form update of the named parameters, one after another [Sec. 4.2].
+    """The model after the closed-form update of the named parameters, one after another [Sec. 4.2,
+    Appendix H].
 
     statistics: of the data under `dgn`. parameters: names as in `dgn.parameters()` ("2.bias",
     "cov_x", ...), or "2" for weight and bias of layer 2 jointly; each update uses the ones before
-    it, under the posterior, regions and slopes D_ω of `dgn`. By default all but those of Conv2d,
-    which have no closed form here and stay as they are. damping in (0, 1]: the share of each update
-    that is taken. Raises ValueError on the name of a Conv2d's parameter or an unknown one, and
-    SingularCovarianceError (a ValueError) when a covariance comes out singular. Guarded by
-    tests/test_m_step.py.
+    it, under the posterior, regions and slopes D_ω of `dgn`. By default all, one by one. damping in
+    (0, 1]: the share of each update that is taken. weight_prior: of every weight and kernel entry.
+    Raises ValueError on an unknown name, and SingularCovarianceError (a ValueError) when a
+    covariance comes out singular. Guarded by tests/test_m_step.py and tests/test_weight_priors.py.
     """
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
+    check_weight_prior(weight_prior)
     _check_statistics(dgn, statistics)
     codes = dgn.partition().codes
     for name in default_order(dgn) if parameters is None else parameters:
-        new = _updated(dgn, codes, statistics, name)
+        new = _updated(dgn, codes, statistics, name, weight_prior)
         old = dgn.parameters()
-        damped = {key: old[key] + damping * (value - old[key]) for key, value in new.items()}
+        damped = {
+            key: blend(old[key], value, damping, key, weight_prior) for key, value in new.items()
+        }
         for key in damped.keys() & {"cov_x", "cov_z"}:
             _check_covariance(damped[key], key)
         moved = dgn.with_parameters(damped)
@@ -191,7 +259,9 @@ def m_step(
     return dgn
 
 
-def _updated(dgn: DGN, codes: Codes, statistics: Statistics, name: str) -> dict[str, Array]:
+def _updated(
+    dgn: DGN, codes: Codes, statistics: Statistics, name: str, prior: WeightPrior | None
+) -> dict[str, Array]:
     """The undamped closed form of one named parameter, or of a layer's two jointly."""
     if name == "cov_x":
         return {name: update_cov_x(dgn, statistics)}
@@ -202,17 +272,24 @@ def _updated(dgn: DGN, codes: Codes, statistics: Statistics, name: str) -> dict[
     if part not in ("", "weight", "bias") or f"{index}.weight" not in known:
         raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
     layer = int(index)
-    if isinstance(dgn.network.layers[layer], Conv2d):
-        raise ValueError(f"parameters: {name!r} is of a Conv2d, which has no closed-form update")
     parts = [part] if part else ["weight", "bias"]
-    if layer == len(dgn.network.layers) - 1:
+    if isinstance(dgn.network.layers[layer], Conv2d):
+        flat = update_kernels(dgn, codes, statistics, layer, parts, prior)
+        shapes = [known[f"{index}.{p}"].shape for p in parts]
+        cut = known[f"{index}.weight"].size if len(parts) == 2 else flat.size
+        pieces = np.split(flat, [cut])
+        return {
+            f"{index}.{p}": pieces[k].reshape(shape)
+            for k, (p, shape) in enumerate(zip(parts, shapes, strict=True))
+        }
+    if layer == len(dgn.network.layers) - 1 and (prior is None or part == "bias"):
         joint = update_output_layer(dgn, codes, statistics, parts)
     elif part == "bias":
         joint = update_bias(dgn, codes, statistics, layer)[:, None]
     elif part == "weight":
-        joint = update_weight(dgn, codes, statistics, layer)
+        joint = update_weight(dgn, codes, statistics, layer, prior)
     else:
-        joint = update_layer(dgn, codes, statistics, layer)
+        joint = update_layer(dgn, codes, statistics, layer, prior)
     values = {"weight": joint[:, : joint.shape[1] - ("bias" in parts)], "bias": joint[:, -1]}
     return {f"{index}.{p}": values[p] for p in parts}
 

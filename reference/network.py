@@ -19,6 +19,15 @@ from numpy.typing import ArrayLike
 from reference.from_torch import layers_from_torch
 from reference.layers import Abs, Codes, Dense, Layer, LeakyReLU, ReLU, Shape
 from reference.max_pool import MaxPool
+from reference.priors import (
+    GaussianPrior,
+    LaplacePrior,
+    UniformPrior,
+    WeightPrior,
+    blend,
+    check_weight_prior,
+    log_weight_prior,
+)
 from reference.spatial import AvgPool, Conv2d, Flatten, Reshape, Upsample
 from reference.validation import (
     Array,
@@ -40,6 +49,8 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Flatten",
+    "GaussianPrior",
+    "LaplacePrior",
     "Layer",
     "LeakyReLU",
     "MaxPool",
@@ -48,7 +59,10 @@ __all__ = [
     "ReLU",
     "Reshape",
     "Shape",
+    "UniformPrior",
     "Upsample",
+    "WeightPrior",
+    "blend",
     "check_array",
     "check_count",
     "check_covariance",
@@ -56,6 +70,8 @@ __all__ = [
     "check_number",
     "check_points",
     "check_random_state",
+    "check_weight_prior",
+    "log_weight_prior",
 ]
 
 # The arguments each layer is made from, which it holds under the same names: what a file stores.

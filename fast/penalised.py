@@ -1,0 +1,135 @@
+"""Least squares with a prior on the unknowns, many at once [Appendix H]: maximise gᵀ Δ - ½ Δᵀ N Δ
+plus the log prior at w + Δ."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.complex import Indices, Mask
+from reference.network import Array, GaussianPrior, UniformPrior, WeightPrior
+
+# Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
+RANK_TOLERANCE = 1e-11
+# Rounding of a gradient, over the size of its terms.
+_ROUNDING = 1e-13
+_MOST_ROUNDS = 2_000
+
+
+class NotSolvedError(ArithmeticError):
+    """A penalised least squares did not reach its optimum."""
+
+
+def smallest_solution(matrices: Array, rights: Array) -> Array:
+    """The least-norm solutions of positive semi-definite systems (..., n, n), (..., n)."""
+    values, vectors = np.linalg.eigh(0.5 * (matrices + np.swapaxes(matrices, -1, -2)))
+    floor = RANK_TOLERANCE * np.maximum(values[..., -1:], np.finfo(float).tiny)
+    inverses = np.where(values > floor, 1.0 / np.where(values > floor, values, 1.0), 0.0)
+    projected = np.einsum("...ij,...i->...j", vectors, rights) * inverses
+    return np.asarray(np.einsum("...ij,...j->...i", vectors, projected))
+
+
+def optima(
+    normals: Array, gradients: Array, current: Array, prior: WeightPrior | None, is_weight: Mask
+) -> Array:
+    """w + Δ (B, n) for normals N (B, n, n), gradients g (B, n) at current w (B, n); is_weight (n,):
+    which unknowns have the prior. With the smallest Δ where there is a choice and the prior, if
+    any, is Gaussian; else one of those near. Raises NotSolvedError if an optimum is not reached."""
+    if prior is None:
+        return current + smallest_solution(normals, gradients)
+    if isinstance(prior, GaussianPrior):
+        precisions = is_weight / prior.scale**2
+        pulls = gradients - precisions * current
+        return current + smallest_solution(normals + np.diag(precisions), pulls)
+    if isinstance(prior, UniformPrior):
+        nothing = np.zeros(current.shape[1])
+        kinks = _Kinks(nothing, np.where(is_weight, prior.bound, np.inf))
+    else:
+        kinks = _Kinks(is_weight / prior.scale, np.full(current.shape[1], np.inf))
+    return _Search(normals, gradients, current, kinks).run()
+
+
+class _Kinks(NamedTuple):
+    """A penalty of rates (n,) times |w|, and bounds (n,) on |w|; of each unknown one at most."""
+
+    rates: Array
+    bounds: Array
+
+
+class _Search:
+    """Active sets: all unknowns in turn to their own optimum, which says which of them are at a
+    kink (0 or a bound); then the others along to their common optimum, or to the first kink on the
+    way. The objective rises in both, so no active set comes twice."""
+
+    def __init__(self, normals: Array, gradients: Array, current: Array, kinks: _Kinks) -> None:
+        self._normals, self._start, self._kinks = normals, current, kinks
+        self._first, self._gradients, self._w = gradients, gradients.copy(), current.copy()
+        self._diagonals = np.einsum("bii->bi", normals)
+        largest = self._diagonals.max(axis=1, keepdims=True, initial=0.0)
+        self._alive = self._diagonals > RANK_TOLERANCE * largest
+
+    def run(self) -> Array:
+        """Until every problem is at its optimum."""
+        open_ = np.arange(len(self._w))
+        for _ in range(_MOST_ROUNDS):
+            for i in range(self._w.shape[1]):
+                self._to_own_optimum(open_, i)
+            done = self._along(open_)
+            open_ = open_[~done]
+            if not len(open_):
+                return self._w
+        raise NotSolvedError("weight_prior: the unknowns at zero or at a bound did not settle")
+
+    def _to_own_optimum(self, rows: Indices, i: int) -> None:
+        rate, bound = self._kinks.rates[i], self._kinks.bounds[i]
+        w, d = self._w[rows, i], self._diagonals[rows, i]
+        alive = self._alive[rows, i]
+        pull = self._gradients[rows, i] + d * w
+        new = np.sign(pull) * np.maximum(np.abs(pull) - rate, 0.0) / np.where(alive, d, 1.0)
+        # An unknown that nothing depends on stays, unless its prior draws it to zero.
+        new = np.where(alive, np.clip(new, -bound, bound), 0.0 if rate > 0 else w)
+        self._w[rows, i] = new
+        self._gradients[rows] -= self._normals[rows, i] * (new - w)[:, None]
+
+    def _along(self, rows: Indices) -> Mask:
+        """Move the unknowns that are at no kink; which problems are now at their optimum."""
+        rates, bounds = self._kinks
+        normals, w, start = self._normals[rows], self._w[rows], self._start[rows]
+        signs = np.sign(w)
+        free = ((w != 0) | (rates == 0)) & (np.abs(w) < bounds)
+        gradient = self._first[rows] - np.einsum("bij,bj->bi", normals, w - start)
+        both = free[:, :, None] & free[:, None, :]
+        pull = np.where(free, gradient - rates * signs, 0.0)
+        step = np.where(free, smallest_solution(np.where(both, normals, 0.0), pull), 0.0)
+        end = w + step
+        # How far to the first kink on the way.
+        crosses = free & (rates > 0) & (np.sign(end) != signs)
+        leaves = free & (np.abs(end) > bounds)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = np.where(crosses, -w / step, np.inf)
+            at = np.where(leaves, (np.sign(step) * bounds - w) / step, at)
+        first = at.argmin(axis=1)
+        share = np.minimum(at[np.arange(len(rows)), first], 1.0)
+        moved = w + share[:, None] * step
+        hit = np.flatnonzero(share < 1)
+        column = first[hit]
+        moved[hit, column] = np.where(
+            crosses[hit, column], 0.0, np.sign(step[hit, column]) * bounds[column]
+        )
+        self._w[rows] = moved
+        self._gradients[rows] = self._first[rows] - np.einsum("bij,bj->bi", normals, moved - start)
+        return np.asarray(self._optimal(rows) & (share == 1))
+
+    def _optimal(self, rows: Indices) -> Mask:
+        """Whether no unknown at a kink is pulled off it."""
+        rates, bounds = self._kinks
+        w, gradient = self._w[rows], self._gradients[rows]
+        size = np.einsum("bij,bj->bi", np.abs(self._normals[rows]), np.abs(w - self._start[rows]))
+        size += np.abs(self._first[rows]) + rates
+        slack = _ROUNDING * size
+        at_zero = (w == 0) & (rates > 0)
+        at_bound = np.abs(w) >= bounds
+        stays = ~at_zero | (np.abs(gradient) <= rates + slack)
+        stays &= ~at_bound | (np.sign(w) * gradient >= -slack)
+        return np.asarray(stays.all(axis=1))

@@ -1,0 +1,204 @@
+"""Priors of the weights [Appendix H]: updates are optima of the penalised surrogate, exactly.
+
+With a prior the optimum has conditions rather than a zero gradient: a weight that the Laplace prior
+keeps at zero is pulled by at most 1/scale, one that the uniform prior keeps at its bound outwards.
+Gradients are compared to 1e-10 of the size of their terms, curvature times (1 + |w|).
+"""
+
+import numpy as np
+import pytest
+from decoders import decoders
+from surrogate import Surrogate
+
+import fast
+import reference
+from fast.penalised import optima
+from reference import (
+    Abs,
+    Conv2d,
+    Dense,
+    GaussianPrior,
+    LaplacePrior,
+    LeakyReLU,
+    Network,
+    ReLU,
+    UniformPrior,
+)
+from reference.penalised import solve_with_prior
+
+PRIORS = {
+    "none": None,
+    "Gaussian": GaussianPrior(0.5),
+    "Laplace": LaplacePrior(0.05),
+    "uniform": UniformPrior(0.4),
+}
+
+
+def covariance(structure, dimension, rng):
+    if structure == "scalar":
+        return rng.uniform(0.1, 1.0)
+    if structure == "diagonal":
+        return rng.uniform(0.1, 1.0, dimension)
+    factor = rng.standard_normal((dimension, dimension))
+    return factor @ factor.T + 0.2 * np.eye(dimension)
+
+
+def clipped(network, bound):
+    """The network with its weights within the uniform prior's bound."""
+    values = {
+        name: np.clip(value, -bound, bound) if name.endswith("weight") else value
+        for name, value in network.parameters().items()
+    }
+    return network.with_parameters(values)
+
+
+def excess(gradient, weights, prior, is_weight):
+    """How far an array is from being optimal, in the gradient's unit."""
+    if prior is None or not is_weight:
+        return np.abs(gradient)
+    if isinstance(prior, GaussianPrior):
+        return np.abs(gradient - weights / prior.scale**2)
+    if isinstance(prior, LaplacePrior):
+        at_zero = np.maximum(np.abs(gradient) - 1 / prior.scale, 0.0)
+        return np.where(weights == 0, at_zero, np.abs(gradient - np.sign(weights) / prior.scale))
+    inwards = np.maximum(-np.sign(weights) * gradient, 0.0)
+    return np.where(np.abs(weights) >= prior.bound, inwards, np.abs(gradient))
+
+
+def check_optimum(impl, dgn, X, prior):
+    """Every block's update is optimal; which of the weights end at a kink of the prior."""
+    statistics, surrogate = dgn.statistics(X), Surrogate(dgn, X)
+    layers = [i for i, layer in enumerate(dgn.network.layers) if isinstance(layer, Dense | Conv2d)]
+    names = [name for i in layers for name in (f"{i}.weight", f"{i}.bias", str(i))]
+    at_kinks = []
+    for name in names:
+        updated = impl.m_step(dgn, statistics, [name], weight_prior=prior)
+        keys = [name] if "." in name else [f"{name}.weight", f"{name}.bias"]
+        for key in keys:
+            value = updated.parameters()[key]
+            first, second = surrogate.derivatives(updated, key)
+            size = np.max(np.abs(second) * (1 + np.abs(value)))
+            far = excess(first, value, prior, key.endswith("weight"))
+            assert np.max(far) <= 1e-10 * max(size, 1.0), (name, key)
+            if key.endswith("weight"):
+                kinks = (value == 0) | (np.abs(value) == getattr(prior, "bound", np.inf))
+                at_kinks.append(kinks.mean())
+    return np.array(at_kinks)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("seed", range(9))
+def test_updates_are_optimal(impl, seed, prior):
+    """All structures of Σx, S = 1 and 2, with and without a nonlinearity at the end."""
+    rng = np.random.default_rng([17, seed])
+    latent, dimension = 1 + seed % 2, int(rng.integers(1, 4))
+    activation = [ReLU(), LeakyReLU(0.1), Abs()][seed // 2 % 3]
+    network = Network.random([latent, 3, *([2] if seed % 3 else []), dimension], activation, rng)
+    if seed % 4 == 3:
+        network = Network([*network.layers, LeakyReLU(0.3)])
+    network = clipped(network, 0.4) if prior == "uniform" else network
+    cov_x = covariance(["scalar", "diagonal", "full"][seed % 3], dimension, rng)
+    X = fast.DGN(network, cov_x).rvs(8, rng) + 0.3 * rng.standard_normal((8, dimension))
+    check_optimum(impl, impl.DGN(network, cov_x, 1.3), X, PRIORS[prior])
+
+
+@pytest.mark.parametrize("structure", ["scalar", "full"])
+@pytest.mark.parametrize("prior", PRIORS)
+@pytest.mark.parametrize("name", [n for n in decoders() if "onvol" in n])
+def test_kernels_are_optimal(name, prior, structure):
+    network, rng = decoders()[name], np.random.default_rng(6)
+    network = clipped(network, 0.4) if prior == "uniform" else network
+    dgn = fast.DGN(network, covariance(structure, network.observed_dimension, rng), 1.3)
+    X = dgn.rvs(4, rng) + 0.3 * rng.standard_normal((4, network.observed_dimension))
+    check_optimum(fast, dgn, X, PRIORS[prior])
+
+
+@pytest.mark.parametrize("name", [n for n in decoders() if "onvol" in n])
+def test_implementations_agree_on_kernels(name):
+    network = decoders()[name]
+    slow, quick = reference.DGN(network, 0.2, 1.3), fast.DGN(network, 0.2, 1.3)
+    X = quick.rvs(4, 0)
+    statistics = slow.statistics(X), quick.statistics(X)
+    layer = next(i for i, one in enumerate(network.layers) if isinstance(one, Conv2d))
+    for prior in (GaussianPrior(0.5), LaplacePrior(0.05)):
+        a = reference.m_step(slow, statistics[0], [str(layer)], weight_prior=prior).parameters()
+        b = fast.m_step(quick, statistics[1], [str(layer)], weight_prior=prior).parameters()
+        for part in ("weight", "bias"):
+            key = f"{layer}.{part}"
+            np.testing.assert_allclose(a[key], b[key], rtol=1e-7, atol=1e-9)
+
+
+def test_kinks_are_reached(impl):
+    """A strong Laplace prior leaves weights exactly zero, a narrow uniform one exactly at bounds,
+    and the Gaussian one neither."""
+    network = clipped(Network.random([1, 4, 3], LeakyReLU(0.1), 0), 0.4)
+    dgn = impl.DGN(network, 0.2)
+    X = fast.DGN(Network.random([1, 4, 3], LeakyReLU(0.1), 0), 0.2).rvs(20, 0)
+    assert check_optimum(impl, dgn, X, LaplacePrior(0.02)).max() > 0.3
+    assert check_optimum(impl, dgn, X, UniformPrior(0.4)).max() > 0.3
+    assert check_optimum(impl, dgn, X, GaussianPrior(0.4)).max() == 0.0
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_two_solvers(seed):
+    """Active sets against coordinate descent and bounded least squares: systems of any rank, with
+    condition numbers to 1e6, some unknowns without a prior. The optimum's value is compared, and
+    the optimum itself where it is unique."""
+    rng = np.random.default_rng([23, seed])
+    size = int(rng.integers(1, 9))
+    rank = int(rng.integers(1, size + 1)) if seed % 3 == 0 else size
+    root = rng.standard_normal((size, rank)) * 10.0 ** rng.uniform(-3, 0, rank)
+    normal, current = root @ root.T, rng.uniform(-0.3, 0.3, size)
+    right = root @ rng.standard_normal(rank) * 3
+    is_weight = rng.random(size) < 0.8
+    for prior in (GaussianPrior(0.7), LaplacePrior(2.0), UniformPrior(0.4)):
+        one = solve_with_prior(normal, right, current, prior, is_weight)
+        gradient = right - normal @ current
+        other = optima(normal[None], gradient[None], current[None], prior, is_weight)[0]
+
+        def value(w, prior=prior):
+            return right @ w - 0.5 * w @ normal @ w + prior.log_density(w[is_weight])
+
+        size_of = np.abs(right) @ np.abs(one) + 1
+        assert value(one) == pytest.approx(value(other), abs=1e-11 * size_of), prior
+        if rank == size and np.linalg.cond(normal) < 1e4:
+            assert one == pytest.approx(other, abs=1e-8), prior
+
+
+def test_wrong_optima_are_seen():
+    """The checks can fail: an update with half the prior's precision is not optimal."""
+    network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
+    dgn = fast.DGN(network, 0.2)
+    X = dgn.rvs(8, 0)
+
+    class Half:
+        @staticmethod
+        def m_step(dgn, statistics, names, weight_prior):
+            other = GaussianPrior(weight_prior.scale * 2**0.5)
+            return fast.m_step(dgn, statistics, names, weight_prior=other)
+
+    with pytest.raises(AssertionError):
+        check_optimum(Half, dgn, X, GaussianPrior(0.5))
+
+
+def test_log_densities():
+    """They integrate to one, and fall as they should."""
+    for prior in (GaussianPrior(0.5), LaplacePrior(0.3), UniformPrior(0.7)):
+        grid = np.linspace(-8, 8, 400_001)
+        values = np.exp([prior.log_density(np.array([w])) for w in grid[::100]])
+        assert np.trapezoid(values, grid[::100]) == pytest.approx(1.0, abs=1e-2)
+    assert UniformPrior(1.0).log_density(np.array([0.5, 1.1])) == -np.inf
+
+
+@pytest.mark.parametrize("kind", [GaussianPrior, LaplacePrior, UniformPrior])
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, "a", True])
+def test_bad_scales(kind, value):
+    with pytest.raises(ValueError, match=r"scale|bound"):
+        kind(value)
+
+
+def test_what_is_no_prior_is_refused(impl):
+    dgn = impl.DGN(Network.random([1, 2, 1], ReLU(), 0), 0.1)
+    statistics = dgn.statistics([[0.5]])
+    with pytest.raises(ValueError, match="weight_prior: expected GaussianPrior"):
+        impl.m_step(dgn, statistics, weight_prior="ridge")
