@@ -48,6 +48,14 @@ class Verdict(NamedTuple):
     detectable: float
 
 
+def _first_largest(values: Array) -> NDArray[np.int64]:
+    """The first of the columns that are the largest of a row but for rounding: candidates that are
+    one function on a whole region are computed as two."""
+    largest = values.max(axis=1, keepdims=True)
+    near = values >= largest - _ROUNDING * np.abs(values).max(axis=1, keepdims=True)
+    return np.asarray(np.argmax(near, axis=1), dtype=np.int64)
+
+
 def traced(layers: tuple[LayerSpec, ...], z: Array) -> tuple[Array, NDArray[np.int64]]:
     """g(z) (M, D) and the codes (M, U) of latent points (M, S)."""
     hidden, codes = np.asarray(z, dtype=float), [np.zeros((len(z), 0), dtype=np.int64)]
@@ -58,8 +66,7 @@ def traced(layers: tuple[LayerSpec, ...], z: Array) -> tuple[Array, NDArray[np.i
             codes.append(np.where(hidden > 0, 1, -1))
             hidden = np.where(hidden > 0, hidden, values[0] * hidden)
         else:
-            winners = np.stack([np.argmax(hidden[:, w], axis=1) for w in values[0]], axis=1)
-            codes.append(winners)
+            codes.append(np.stack([_first_largest(hidden[:, w]) for w in values[0]], axis=1))
             hidden = np.stack([np.max(hidden[:, w], axis=1) for w in values[0]], axis=1)
     return hidden, np.concatenate(codes, axis=1)
 

@@ -105,7 +105,8 @@ def partition_lines(found: Findings) -> list[str]:
         lines.append(
             f"{name:10}{tally.networks:6} networks, {tally.regions} regions code for code; "
             f"{tally.slivers} absent that are thinner than {THINNEST:g}; "
-            f"{len(tally.breaches)} other differences"
+            f"{len(tally.differences)} other differences"
+            + (f"; {len(tally.refused)} refused (PartitionError)" if tally.refused else "")
         )
     return lines
 

@@ -9,6 +9,7 @@ import pytest
 
 import fast.partition
 import oracle.__main__ as command
+import reference
 from oracle import Case, campaign, crosscheck, partition_check
 from oracle.crosscheck import TOLERANCES
 from oracle.mutant_check import Verdict
@@ -55,6 +56,24 @@ def test_breach_is_written(capsys, tmp_path, monkeypatch):
     assert Case.load(tmp_path / "cases" / "case-2.json").seed == 2
     small = Case.load(tmp_path / "cases" / "case-2-small.json")
     assert len(small.X) == 1
+
+
+@pytest.mark.parametrize(("impl", "refused"), [(reference, [20]), (fast, [])])
+def test_refusals_are_counted(monkeypatch, impl, refused):
+    """A PartitionError of reference is counted as a refusal; one of fast is a breach."""
+
+    def refuse(dgn):
+        raise impl.PartitionError("rounding")
+
+    monkeypatch.setattr(impl.DGN, "partition", refuse)
+    tally = partition_check.check_partition(20, {impl.__name__: impl})[impl.__name__]
+    assert tally.refused == refused
+    assert bool(tally.breaches) != bool(refused)
+
+
+def test_many_refusals_are_a_breach():
+    many = partition_check.PartitionTally(networks=100, refused=[1, 2, 3])
+    assert many.breaches == ["refused 3 of 100 networks"]
 
 
 def test_a_wrong_partition_is_a_breach(capsys, tmp_path, monkeypatch):

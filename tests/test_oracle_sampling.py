@@ -1,6 +1,7 @@
 """Tests against samples: their level, their power, and what they refuse to show."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from oracle.monte_carlo import (
 from oracle.sampling_check import SamplingTally, check_sampling, softened
 
 RATE = 1e-12
+DATA = Path(__file__).parent / "data" / "regressions"
 
 
 def linear(latent, seed=3):
@@ -273,3 +275,12 @@ def test_own_draws():
     images, codes = traced(case.specs, z)
     np.testing.assert_allclose(np.cov((x - images).T), case.cov_x, atol=0.02)
     assert codes.shape == (20_000, 0)
+
+
+def test_candidates_that_are_one_function():
+    """Where two candidates of a maxout are equal on a whole region, samples are given the first:
+    rounding said otherwise of half of them, and region masses looked wrong."""
+    case = Case.load(DATA / "seed-126-tied-candidates.json")
+    found = check_sampling(case, 10**6)
+    assert found
+    assert not [b for tally in found.values() for b in tally.breaches]
