@@ -59,8 +59,8 @@ class _Kinks(NamedTuple):
 
 class _Search:
     """Active sets: all unknowns in turn to their own optimum, which says which of them are at a
-    kink (0 or a bound); then the others along to their common optimum, or to the first kink on the
-    way. The objective rises in both, so no active set comes twice."""
+    kink (0 or a bound); then the others along to their common optimum, leaving behind those that
+    meet a kink on the way. The objective rises in both, so no active set comes twice."""
 
     def __init__(self, normals: Array, gradients: Array, current: Array, kinks: _Kinks) -> None:
         self._normals, self._start, self._kinks = normals, current, kinks
@@ -75,8 +75,10 @@ class _Search:
         for _ in range(_MOST_ROUNDS):
             for i in range(self._w.shape[1]):
                 self._to_own_optimum(open_, i)
-            done = self._along(open_)
-            open_ = open_[~done]
+            moving = open_
+            while len(moving):
+                moving = moving[self._along(moving) < 1]
+            open_ = open_[~self._optimal(open_)]
             if not len(open_):
                 return self._w
         raise NotSolvedError("weight_prior: the unknowns at zero or at a bound did not settle")
@@ -92,8 +94,8 @@ class _Search:
         self._w[rows, i] = new
         self._gradients[rows] -= self._normals[rows, i] * (new - w)[:, None]
 
-    def _along(self, rows: Indices) -> Mask:
-        """Move the unknowns that are at no kink; which problems are now at their optimum."""
+    def _along(self, rows: Indices) -> Array:
+        """Move the unknowns that are at no kink; which share of the way to their optimum."""
         rates, bounds = self._kinks
         normals, w, start = self._normals[rows], self._w[rows], self._start[rows]
         signs = np.sign(w)
@@ -108,18 +110,18 @@ class _Search:
         leaves = free & (np.abs(end) > bounds)
         with np.errstate(divide="ignore", invalid="ignore"):
             at = np.where(crosses, -w / step, np.inf)
-            at = np.where(leaves, (np.sign(step) * bounds - w) / step, at)
+            at = np.where(leaves, (np.copysign(bounds, step) - w) / step, at)
         first = at.argmin(axis=1)
         share = np.minimum(at[np.arange(len(rows)), first], 1.0)
         moved = w + share[:, None] * step
         hit = np.flatnonzero(share < 1)
         column = first[hit]
         moved[hit, column] = np.where(
-            crosses[hit, column], 0.0, np.sign(step[hit, column]) * bounds[column]
+            crosses[hit, column], 0.0, np.copysign(bounds[column], step[hit, column])
         )
         self._w[rows] = moved
         self._gradients[rows] = self._first[rows] - np.einsum("bij,bj->bi", normals, moved - start)
-        return np.asarray(self._optimal(rows) & (share == 1))
+        return np.asarray(share)
 
     def _optimal(self, rows: Indices) -> Mask:
         """Whether no unknown at a kink is pulled off it."""

@@ -94,5 +94,6 @@ def box(normal: Array, right: Array, current: Array, bounds: Array) -> Array:
     )
     if not found.success:
         raise NotSolvedError(f"box: {found.message}")
-    at_bound = found.active_mask * bounds
-    return np.where(found.active_mask == 0, np.clip(current + found.x, -bounds, bounds), at_bound)
+    within = np.clip(current + found.x, -bounds, bounds)
+    at_bounds = np.copysign(bounds, found.active_mask)
+    return np.asarray(np.where(found.active_mask == 0, within, at_bounds))
