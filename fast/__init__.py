@@ -3,10 +3,12 @@
 from fast.dgn import DGN
 from fast.e_step import Statistics
 from fast.integration import TruncatedMoments, gaussian_on_polyhedron
+from fast.likelihood import fit_mle
 from fast.m_step import SingularCovarianceError, m_step
 from fast.partition import Partition, PartitionError
 from fast.posterior import Posterior
-from fast.training import FitResult, fit_em
+from fast.starts import initial_network
+from fast.training import ConvergenceWarning, FitResult, fit_em
 from reference.network import (
     Abs,
     AvgPool,
@@ -29,6 +31,7 @@ __all__ = [
     "Abs",
     "AvgPool",
     "Conv2d",
+    "ConvergenceWarning",
     "Dense",
     "FitResult",
     "Flatten",
@@ -48,6 +51,8 @@ __all__ = [
     "UniformPrior",
     "Upsample",
     "fit_em",
+    "fit_mle",
     "gaussian_on_polyhedron",
+    "initial_network",
     "m_step",
 ]

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fast import checkpoint as saved
 from fast.dgn import DGN
-from fast.e_step import Statistics
-from fast.m_step import SingularCovarianceError
+from fast.m_step import SingularCovarianceError, learnable_layers
 from fast.m_step import m_step as closed_form
+from fast.objective import State
+from fast.partition import PartitionError
+from fast.starts import initial_network, random_like
 from reference.network import (
     Array,
-    Dense,
     Network,
     RandomState,
+    WeightPrior,
+    blend,
     check_count,
     check_number,
     check_points,
     check_random_state,
+    check_weight_prior,
+    log_weight_prior,
 )
 
 # Past 2^-30 a step no longer changes the likelihood beyond its rounding.
 _HALVINGS = 30
+_TINY = float(np.finfo(float).tiny)
+_AT_LIMIT, _STOPPED, _INTERRUPTED = "max_iter reached", "stopped by callback", "interrupted"
+
+Callback = Callable[[int, DGN, float], bool | None]
+
+
+class ConvergenceWarning(UserWarning):
+    """Training ended at its iteration limit."""
 
 
 @dataclass(frozen=True)
 class FitResult:
     """What training ended with.
 
-    dgn: the model of the last iteration. history (n_iter + 1,): mean negative log-likelihood in
-    nats, the start included. outcome: "converged", "max_iter reached", "stopped by callback", or
-    "singular covariance" (the update of Σx or Σz was not positive definite; dgn is the model
-    before).
+    dgn: the model of the last iteration, of the best start if there were several. history (n_iter +
+    1,): its loss, -(log-likelihood + log prior of the weights) / N in nats, the start included.
+    outcome: "converged", "max_iter reached", "stopped by callback", "interrupted" (by Ctrl-C; dgn
+    is the best so far), or "singular covariance" (the update of Σx or Σz was not positive definite;
+    dgn is the model before). steepness: of the objective at dgn, nats a datum for a relative change
+    of one parameter; 0 at an optimum. losses (starts,): what every start ended with.
     """
 
     dgn: DGN
@@ -42,113 +61,276 @@ class FitResult:
     n_iter: int
     converged: bool
     outcome: str
+    steepness: float
+    losses: Array = field(repr=False)
 
 
 @dataclass(frozen=True)
-class _State:
-    """A model with its E-step."""
+class _Settings:
+    """How every start is trained."""
 
-    dgn: DGN
-    statistics: Statistics
-
-    @staticmethod
-    def of(dgn: DGN, X: Array) -> _State:
-        return _State(dgn, dgn.statistics(X))
-
-    @property
-    def loss(self) -> float:
-        """Mean negative log-likelihood."""
-        return -self.statistics.loglik / self.statistics.n
+    prior: WeightPrior | None
+    m_step: str
+    damping: float
+    max_iter: int
+    tol: float
+    gtol: float
 
 
 def fit_em(
-    network: Network,
+    network: Network | DGN,
     X: ArrayLike,
     *,
-    cov_x: ArrayLike,
+    cov_x: ArrayLike | None = None,
     cov_z: ArrayLike | None = None,
+    weight_prior: WeightPrior | None = None,
     m_step: str = "guarded",
     damping: float = 1.0,
+    init: str = "given",
+    n_init: int = 1,
     max_iter: int = 100,
     tol: float = 1e-6,
+    gtol: float = 1e-3,
     random_state: RandomState = None,
-    callback: Callable[[int, DGN, float], bool | None] | None = None,
+    callback: Callback | None = None,
+    progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> FitResult:
-    """Expectation-maximisation of all parameters from the given start [Sec. 4.1, 4.2], but
-    convolution kernels, which keep their values.
+    """Expectation-maximisation of all parameters [Sec. 4.1, 4.2, Appendices G, H].
 
-    X (N, D). cov_x, cov_z: the starting covariances; their structure is kept. m_step="guarded": the
-    output layer and the covariances by their closed form, which is a true EM step; each hidden
-    layer walks towards its closed form, halving until the exact log-likelihood does not fall, so
-    the objective never rises. m_step="paper": every closed form in turn under one posterior, as
-    printed (corrected), times `damping`; the objective may rise, and the history shows it. Stops
-    when an iteration lowers the loss by less than tol * max(1, |loss|) nats; a rise is never
-    convergence. callback(iteration, dgn, loss) after each iteration; returning True stops.
-    random_state: accepted for the sake of one signature with methods that draw; EM from a given
-    start draws nothing. Raises ValueError on bad input before any work. Guarded by
-    tests/test_training.py.
+    network: where to start, a DGN to go on from one (its covariances are then the default). X (N,
+    D). cov_x, cov_z: the starting covariances; their structure is kept. weight_prior: its log is
+    added to the objective.
+
+    m_step="guarded": the output layer and the covariances by their closed form, which is a true EM
+    step; each hidden layer walks towards its closed form, halving until the exact objective does
+    not fall, so the loss never rises. m_step="paper": every closed form in turn under one
+    posterior, as printed (corrected), times `damping`; the loss may rise, and the history shows it.
+
+    init="given": from the network as it is. "data": from random weights placed on the data
+    (`initial_network`), "random": from plain random ones; n_init of these, and the best is kept.
+
+    Converged is an iteration that lowers the loss by less than tol * max(1, |loss|) at a model
+    where the objective is no steeper than gtol * max(1, |loss|) (see FitResult.steepness); a rise
+    is never convergence. At max_iter a ConvergenceWarning says so, unless tol is 0.
+    callback(iteration, dgn, loss) after each iteration; returning True stops. progress: a line on
+    stderr. checkpoint: a file, written whole after each iteration; if it is there, training goes on
+    from it, bit for bit (max_iter may differ). Ctrl-C ends training with the best model so far.
+
+    Raises ValueError on bad input before any work. Guarded by tests/test_training.py,
+    tests/test_starts.py and tests/test_checkpoints.py.
     """
-    dgn = DGN(network, cov_x, cov_z)
-    data = check_points(X, "X", network.observed_dimension)
+    given = _given(network, cov_x, cov_z)
+    data = check_points(X, "X", given.network.observed_dimension)
     if m_step not in ("guarded", "paper"):
         raise ValueError(f'm_step: expected "guarded" or "paper", got {m_step!r}')
-    check_number(damping, "damping", np.finfo(float).tiny, 1.0)
-    max_iter = check_count(max_iter, "max_iter", 0)
-    tol = check_number(tol, "tol", 0.0, np.inf)
-    check_random_state(random_state)
+    check_weight_prior(weight_prior)
+    settings = _Settings(
+        weight_prior,
+        m_step,
+        check_number(damping, "damping", _TINY, 1.0),
+        check_count(max_iter, "max_iter", 0),
+        check_number(tol, "tol", 0.0, np.inf),
+        check_number(gtol, "gtol", 0.0, np.inf),
+    )
+    n_init = check_count(n_init, "n_init", 1)
+    if init not in ("given", "data", "random"):
+        raise ValueError(f'init: expected "given", "data" or "random", got {init!r}')
+    if init == "given" and n_init > 1:
+        raise ValueError('n_init: expected 1 with init="given", where all starts are the same')
+    rng = check_random_state(random_state)
     if callback is not None and not callable(callback):
         raise ValueError(f"callback: expected a function, got {callback!r}")
+    if init == "given" and log_weight_prior(weight_prior, given.parameters().items()) == -np.inf:
+        raise ValueError("network: expected weights within the uniform prior's bound")
 
-    state = _State.of(dgn, data)
-    history = [state.loss]
-    outcome = "max_iter reached"
-    for iteration in range(1, max_iter + 1):
-        try:
-            if m_step == "guarded":
-                state = _guarded_step(state, data)
-            else:
-                updated = closed_form(state.dgn, state.statistics, damping=damping)
-                state = _State.of(updated, data)
-        except SingularCovarianceError:
-            outcome = "singular covariance"
-            break
-        history.append(state.loss)
-        if callback is not None and callback(iteration, state.dgn, state.loss):
-            outcome = "stopped by callback"
-            break
-        gain = history[-2] - history[-1]
-        if 0 <= gain <= tol * max(1.0, abs(history[-2])):
-            outcome = "converged"
-            break
-    return FitResult(
-        state.dgn, np.array(history), len(history) - 1, outcome == "converged", outcome
+    begun = saved.Progress([_start(given, data, init, weight_prior, rng) for _ in range(n_init)])
+    mark = None
+    if checkpoint is not None:
+        numbers = m_step, settings.damping, settings.tol, settings.gtol, weight_prior, init, n_init
+        values = begun.starts[0] if init == "given" else {}
+        mark = saved.fingerprint(data, repr(given.network), *numbers, *values.values())
+        begun = saved.read(checkpoint, mark) or begun
+
+    def save() -> None:
+        if checkpoint is not None and mark is not None:
+            saved.write(checkpoint, mark, begun)
+
+    outcome = _train_all(_Training(given, data, settings, callback, progress, save), begun)
+    return _result(given, data, weight_prior, begun, outcome, tol)
+
+
+def _given(network: Network | DGN, cov_x: ArrayLike | None, cov_z: ArrayLike | None) -> DGN:
+    if isinstance(network, DGN):
+        values = {"cov_x": cov_x, "cov_z": cov_z}
+        return DGN(
+            network.network,
+            network.cov_x if values["cov_x"] is None else values["cov_x"],
+            network.cov_z if values["cov_z"] is None else values["cov_z"],
+            max_regions=network.max_regions,
+            negligible=network.negligible,
+        )
+    if cov_x is None:
+        raise ValueError("cov_x: expected a covariance to start from, got None")
+    return DGN(network, cov_x, cov_z)
+
+
+def _start(
+    given: DGN, X: Array, init: str, prior: WeightPrior | None, rng: np.random.Generator
+) -> saved.Parameters:
+    """The parameters of one start."""
+    network = given.network
+    if init == "data":
+        network = initial_network(network, X, given.cov_z, rng)
+    elif init == "random":
+        network = random_like(network, rng)
+    return {**given.parameters(), **within(network, prior).parameters()}
+
+
+def within(network: Network, prior: WeightPrior | None) -> Network:
+    """The network with its weights within the bound of a uniform prior."""
+    bound = getattr(prior, "bound", np.inf)
+    values = network.parameters()
+    return network.with_parameters(
+        {n: np.clip(v, -bound, bound) for n, v in values.items() if n.endswith(".weight")}
     )
 
 
-def _guarded_step(state: _State, X: Array) -> _State:
-    """One iteration that never lowers the likelihood."""
-    dense = [i for i, layer in enumerate(state.dgn.network.layers) if isinstance(layer, Dense)]
-    exact = ["cov_x", "cov_z"]
-    hidden = dense
-    if dense[-1] == len(state.dgn.network.layers) - 1:
+@dataclass(frozen=True)
+class _Training:
+    """What the training of every start needs."""
+
+    given: DGN
+    X: Array
+    settings: _Settings
+    callback: Callback | None
+    progress: bool
+    save: Callable[[], None]
+
+
+def _train_all(training: _Training, progress: saved.Progress) -> str:
+    """Train every start from where it is, keeping `progress`; "interrupted", "stopped by callback"
+    or why the last start ended."""
+    if len(progress.starts) == 1 and progress.ended:
+        # A larger max_iter lets a fit go on that had reached its limit.
+        parameters, history, outcome = progress.ended[0]
+        if outcome == _AT_LIMIT and len(history) <= training.settings.max_iter:
+            progress.now, progress.history = parameters, history.tolist()
+            progress.ended.clear()
+    outcome = progress.ended[-1][2] if progress.ended else ""
+    try:
+        while len(progress.ended) < len(progress.starts) and outcome != _STOPPED:
+            outcome = _train(training, progress)
+            assert progress.now is not None
+            progress.ended.append((progress.now, np.array(progress.history), outcome))
+            progress.now, progress.history = None, []
+            training.save()
+    except KeyboardInterrupt:
+        outcome = _INTERRUPTED
+        if progress.now is not None:
+            progress.ended.append((progress.now, np.array(progress.history), outcome))
+    finally:
+        if training.progress:
+            print(file=sys.stderr)
+    return outcome
+
+
+def _train(training: _Training, progress: saved.Progress) -> str:
+    """Train the start whose turn it is; why it ended."""
+    settings, X = training.settings, training.X
+    if progress.now is None:
+        progress.now = progress.starts[len(progress.ended)]
+    state = State.of(training.given.with_parameters(progress.now), X, settings.prior)
+    if not progress.history:
+        progress.history = [state.loss]
+    for iteration in range(len(progress.history), settings.max_iter + 1):
+        try:
+            moved = _step(state, X, settings)
+        except SingularCovarianceError:
+            return "singular covariance"
+        gain, state = state.loss - moved.loss, moved
+        progress.now = state.dgn.parameters()
+        progress.history = [*progress.history, state.loss]
+        training.save()
+        if training.progress:
+            where = f"start {len(progress.ended) + 1} of {len(progress.starts)}, "
+            said = f"{where}iteration {iteration}: {state.loss:.6g} nats"
+            print(f"\r{said:<70}", end="", file=sys.stderr, flush=True)
+        if training.callback is not None and training.callback(iteration, state.dgn, state.loss):
+            return _STOPPED
+        size = max(1.0, abs(state.loss))
+        small = 0 <= gain <= settings.tol * size
+        if small and state.steepness() <= settings.gtol * size:
+            return "converged"
+    return _AT_LIMIT
+
+
+def _result(
+    given: DGN,
+    X: Array,
+    prior: WeightPrior | None,
+    progress: saved.Progress,
+    outcome: str,
+    tol: float,
+) -> FitResult:
+    """The best of what has been trained."""
+    if not progress.ended:  # interrupted before the first E-step
+        raise KeyboardInterrupt
+    losses = np.array([history[-1] for _, history, _ in progress.ended])
+    parameters, history, ended = progress.ended[int(np.argmin(losses))]
+    if outcome in (_INTERRUPTED, _STOPPED):
+        ended = outcome
+    dgn = given.with_parameters(parameters)
+    steepness = State.of(dgn, X, prior).steepness()
+    if ended == _AT_LIMIT and tol > 0 and len(history) > 1:
+        warnings.warn(
+            f"fit_em reached max_iter = {len(history) - 1} where the objective still rises by "
+            f"{steepness:.1e} nats a datum for a relative change of one parameter: raise max_iter, "
+            "or go on with fit_mle(result.dgn, X), which converges faster",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return FitResult(dgn, history, len(history) - 1, ended == "converged", ended, steepness, losses)
+
+
+def _step(state: State, X: Array, settings: _Settings) -> State:
+    """One iteration."""
+    if settings.m_step == "guarded":
+        return _guarded_step(state, X)
+    prior = settings.prior
+    updated = closed_form(state.dgn, state.statistics, damping=settings.damping, weight_prior=prior)
+    return State.of(updated, X, prior)
+
+
+def _guarded_step(state: State, X: Array) -> State:
+    """One iteration that never raises the loss."""
+    layers = learnable_layers(state.dgn.network)
+    exact, hidden = ["cov_x", "cov_z"], layers
+    if layers[-1] == len(state.dgn.network.layers) - 1:
         # Nothing follows the output layer, so it moves no region: its M-step is a true one.
-        exact.insert(0, str(dense[-1]))
-        hidden = dense[:-1]
-    state = _State.of(closed_form(state.dgn, state.statistics, exact), X)
+        exact.insert(0, str(layers[-1]))
+        hidden = layers[:-1]
+    moved = closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior)
+    state = State.of(moved, X, state.prior)
     for index in reversed(hidden):
         state = _guarded_layer(state, X, index)
     return state
 
 
-def _guarded_layer(state: _State, X: Array, index: int) -> _State:
+def _guarded_layer(state: State, X: Array, index: int) -> State:
     """The longest of the steps 1, 1/2, 1/4, ... to the closed form that does not raise the loss."""
-    target = closed_form(state.dgn, state.statistics, [str(index)]).parameters()
-    start = state.dgn.parameters()
     names = (f"{index}.weight", f"{index}.bias")
+    target = closed_form(
+        state.dgn, state.statistics, [str(index)], weight_prior=state.prior
+    ).parameters()
+    start = state.dgn.parameters()
     for halving in range(_HALVINGS + 1):
         share = 0.5**halving
-        trial = {name: start[name] + share * (target[name] - start[name]) for name in names}
-        candidate = _State.of(state.dgn.with_parameters(trial), X)
+        trial = {name: blend(start[name], target[name], share, name, state.prior) for name in names}
+        try:
+            candidate = State.of(state.dgn.with_parameters(trial), X, state.prior)
+        except (PartitionError, ArithmeticError):
+            continue  # numbers that double precision cannot tell apart: too far
         if candidate.loss <= state.loss:
             return candidate
     return state

@@ -23,7 +23,7 @@ from reference.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
 from reference.partition import Partition
 from reference.polyhedron import PartitionError
 from reference.posterior import Posterior
-from reference.training import FitResult, fit_em
+from reference.training import ConvergenceWarning, FitResult, fit_em
 from reference.validity import OutsideValidity
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Abs",
     "AvgPool",
     "Conv2d",
+    "ConvergenceWarning",
     "Dense",
     "FitResult",
     "Flatten",

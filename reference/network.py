@@ -8,9 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +38,7 @@ from reference.validation import (
     check_points,
     check_random_state,
 )
+from reference.whole_files import save_arrays
 
 __all__ = [
     "Abs",
@@ -72,6 +71,7 @@ __all__ = [
     "check_random_state",
     "check_weight_prior",
     "log_weight_prior",
+    "save_arrays",
 ]
 
 # The arguments each layer is made from, which it holds under the same names: what a file stores.
@@ -230,16 +230,7 @@ class Network:
                 raise ValueError(f"layers[{i}]: cannot save a layer of type {type(layer).__name__}")
             for name in _ARGUMENTS[type(layer)]:
                 arrays[f"{i}.{name}"] = np.asarray(getattr(layer, name))
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent or ".", suffix=".npz")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
-            os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        save_arrays(path, arrays)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Network:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from decoders import decoders
 
 import fast
 import reference
-from fast import LeakyReLU, Network
+from fast import Dense, GaussianPrior, LaplacePrior, LeakyReLU, Network, UniformPrior
 
 
 def circle(seed, n=500):
@@ -67,30 +68,193 @@ def test_implementations_agree(m_step):
     np.testing.assert_allclose(a, b, rtol=1e-8)
 
 
-def test_outcomes_are_named():
+def test_outcomes_are_named(impl):
     """Convergence, the iteration limit, and a callback's stop."""
-    converged = fit(0, [1, 4, 2], "guarded", n=100, max_iter=500, tol=1e-3)
+    options = {"impl": impl, "n": 30}
+    converged = fit(0, [1, 2, 2], "guarded", max_iter=100, tol=1e-2, gtol=1e6, **options)
     assert converged.converged
     assert converged.outcome == "converged"
-    assert (
-        0
-        <= converged.history[-2] - converged.history[-1]
-        <= 1e-3 * max(1, abs(converged.history[-2]))
-    )
-    stopped = fit(0, [1, 4, 2], "guarded", n=100, callback=lambda i, dgn, loss: i == 2)
+    gain = converged.history[-2] - converged.history[-1]
+    assert 0 <= gain <= 1e-2 * max(1, abs(converged.history[-1]))
+    stopped = fit(0, [1, 2, 2], "guarded", callback=lambda i, dgn, loss: i == 2, **options)
     assert stopped.outcome == "stopped by callback"
     assert stopped.n_iter == 2
-    nothing = fit(0, [1, 4, 2], "guarded", n=100, max_iter=0)
+    nothing = fit(0, [1, 2, 2], "guarded", max_iter=0, **options)
     assert nothing.n_iter == 0
     assert nothing.history.shape == (1,)
 
 
+def test_small_gains_on_a_slope_are_not_convergence(impl):
+    """EM creeps: an iteration that gains little where the gradient is large does not end it, and
+    the limit is warned of. With a tolerance of 0 all iterations are wanted, and nothing is said."""
+    options = {"impl": impl, "n": 30, "max_iter": 5}
+    with pytest.warns(
+        impl.ConvergenceWarning, match="max_iter = 5 where the objective still rises"
+    ):
+        result = fit(0, [1, 2, 2], "guarded", tol=1e3, gtol=1e-9, **options)
+    assert result.outcome == "max_iter reached"
+    assert result.steepness > 1e-3
+    assert fit(0, [1, 2, 2], "guarded", tol=0.0, **options).n_iter == 5
+
+
 def test_a_rise_is_not_convergence():
     """With a tolerance larger than any change, a step that raises the loss does not converge."""
-    result = fit(13, [1, 8, 8, 2], "paper", max_iter=1, tol=1e6)
+    with pytest.warns(fast.ConvergenceWarning):
+        result = fit(13, [1, 8, 8, 2], "paper", max_iter=1, tol=1e6, gtol=1e9)
     assert result.history[1] > result.history[0]
     assert not result.converged
     assert result.outcome == "max_iter reached"
+
+
+def test_a_straight_line_converges(impl):
+    """With one affine layer EM has a closed-form limit: the most likely line (PPCA)."""
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((40, 1)) @ [[1.0, 0.5, -0.3]] + 0.2 * rng.standard_normal((40, 3))
+    start = Network([Dense([[0.1], [0.2], [0.3]], np.zeros(3))])
+    result = impl.fit_em(start, X, cov_x=1.0, max_iter=400, tol=1e-13, gtol=1e-5)
+    assert result.outcome == "converged"
+    assert result.steepness <= 1e-5
+    values = np.sort(np.linalg.eigvalsh(np.cov(X.T, bias=True)))[::-1]
+    noise = values[1:].mean()
+    exact = 0.5 * (3 * np.log(2 * np.pi) + np.log(values[0]) + 2 * np.log(noise) + 3)
+    assert result.history[-1] == pytest.approx(exact, abs=1e-9)
+    assert float(result.dgn.cov_x) == pytest.approx(noise, rel=1e-4)
+
+
+PRIORS = [GaussianPrior(1.0), LaplacePrior(0.3), UniformPrior(2.0)]
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=lambda p: type(p).__name__)
+def test_with_a_prior_of_the_weights(impl, prior):
+    """The loss is -(log-likelihood + log prior) / N, and never rises."""
+    network, X = Network.random([1, 4, 2], LeakyReLU(0.1), 1), circle(1, 25)
+    values = {n: np.clip(v, -2, 2) for n, v in network.parameters().items()}
+    result = impl.fit_em(
+        network.with_parameters(values), X, cov_x=0.3, weight_prior=prior, max_iter=4, tol=0.0
+    )
+    assert np.diff(result.history).max() <= 1e-10
+    learned = result.dgn.network.parameters()
+    log_prior = sum(prior.log_density(v) for n, v in learned.items() if n.endswith("weight"))
+    expected = -(result.dgn.logpdf(X).sum() + log_prior) / 25
+    assert result.history[-1] == pytest.approx(expected, rel=1e-13)
+
+
+def test_implementations_agree_with_a_prior():
+    for prior in PRIORS:
+        network, X = Network.random([1, 3, 2], LeakyReLU(0.1), 3), circle(3, 20)
+        values = {n: np.clip(v, -2, 2) for n, v in network.parameters().items()}
+        start = network.with_parameters(values)
+        a, b = (
+            one.fit_em(start, X, cov_x=0.3, weight_prior=prior, max_iter=3, tol=0.0)
+            for one in (fast, reference)
+        )
+        np.testing.assert_allclose(a.history, b.history, rtol=1e-8)
+        assert a.steepness == pytest.approx(b.steepness, rel=1e-5)
+
+
+def test_kernels_learn(impl):
+    """Convolutions move, and the loss never rises."""
+    network = decoders()["Dense after convolution"]
+    X = fast.DGN(network, 0.2).rvs(5, 0) + 0.3
+    result = impl.fit_em(network, X, cov_x=0.2, max_iter=2, tol=0.0)
+    assert np.diff(result.history).max() <= 1e-10
+    before, after = network.parameters(), result.dgn.network.parameters()
+    assert np.abs(after["4.weight"] - before["4.weight"]).max() > 1e-3
+
+
+def test_implementations_agree_in_two_latent_dimensions():
+    X = np.random.default_rng(2).standard_normal((8, 3))
+    network = Network.random([2, 3, 3], LeakyReLU(0.1), 2)
+    a, b = (one.fit_em(network, X, cov_x=0.5, max_iter=2, tol=0.0) for one in (fast, reference))
+    np.testing.assert_allclose(a.history, b.history, rtol=1e-7)
+    assert np.diff(a.history).max() <= 1e-10
+
+
+def test_more_starts_are_no_worse():
+    """The best of the starts is kept, and the losses of all."""
+    result = fast.fit_em(
+        Network.random([1, 4, 2], LeakyReLU(0.1), 0),
+        circle(0, 100),
+        cov_x=0.3,
+        init="data",
+        n_init=4,
+        max_iter=10,
+        tol=0.0,
+        random_state=5,
+    )
+    assert result.losses.shape == (4,)
+    assert len(set(result.losses)) == 4
+    assert result.history[-1] == result.losses.min()
+    assert -result.dgn.logpdf(circle(0, 100)).mean() == pytest.approx(result.losses.min())
+
+
+def test_going_on_from_a_model():
+    """Five iterations and five from there are ten."""
+    whole = fit(2, [1, 4, 2], "guarded", n=60, max_iter=10)
+    half = fit(2, [1, 4, 2], "guarded", n=60, max_iter=5)
+    rest = fast.fit_em(half.dgn, circle(2, 60), max_iter=5, tol=0.0)
+    np.testing.assert_array_equal(np.append(half.history, rest.history[1:]), whole.history)
+
+
+def test_interrupting_keeps_the_best_so_far():
+    """Ctrl-C: the model of the last whole iteration, and what happened."""
+
+    def interrupt(iteration, dgn, loss):
+        if iteration == 3:
+            raise KeyboardInterrupt
+
+    result = fit(2, [1, 4, 2], "guarded", n=60, callback=interrupt)
+    assert result.outcome == "interrupted"
+    assert result.n_iter == 3
+    assert -result.dgn.logpdf(circle(2, 60)).mean() == pytest.approx(result.history[-1])
+
+
+def test_progress_is_shown(capsys):
+    fit(2, [1, 4, 2], "guarded", n=60, max_iter=2, progress=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "start 1 of 1, iteration 2:" in said.err
+    fit(2, [1, 4, 2], "guarded", n=60, max_iter=2)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("X", {"X": [[np.nan, 0.0]]}),
+        ("X", {"X": np.zeros((0, 2))}),
+        ("X", {"X": np.zeros((3, 3))}),
+        ("weight_prior", {"weight_prior": "l2"}),
+        ("m_step", {"m_step": "fast"}),
+        ("damping", {"damping": 0.0}),
+        ("tol", {"tol": -1.0}),
+        ("gtol", {"gtol": -1.0}),
+        ("max_iter", {"max_iter": -1}),
+        ("callback", {"callback": 3}),
+        ("bound", {"weight_prior": UniformPrior(1e-3)}),
+    ],
+)
+def test_bad_options(impl, name, options):
+    """ValueError naming the argument, before any work."""
+    network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
+    options = {"X": circle(0, 5), "cov_x": 0.1, **options}
+    with pytest.raises(ValueError, match=name):
+        impl.fit_em(network, options.pop("X"), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cov_x", {"cov_x": None}),
+        ("init", {"init": "pca"}),
+        ("n_init", {"n_init": 2}),
+        ("n_init", {"n_init": 0, "init": "data"}),
+    ],
+)
+def test_bad_options_of_fast(name, options):
+    network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
+    with pytest.raises(ValueError, match=name):
+        fast.fit_em(network, circle(0, 5), **{"cov_x": 0.1, **options})
 
 
 def test_singular_covariance_is_an_outcome(impl):

@@ -1,0 +1,216 @@
+"""Exact maximum likelihood, or maximum a posteriori: L-BFGS on the exact gradient."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import Bounds, minimize
+
+from fast.dgn import DGN
+from fast.objective import State
+from fast.packing import Packing
+from fast.partition import PartitionError
+from fast.training import Callback, ConvergenceWarning, FitResult
+from reference.network import (
+    Array,
+    GaussianPrior,
+    LaplacePrior,
+    UniformPrior,
+    WeightPrior,
+    check_count,
+    check_number,
+    check_points,
+    check_weight_prior,
+    log_weight_prior,
+)
+
+# Pairs of steps and gradients that the curvature is made from.
+_MEMORY = 100
+
+
+def fit_mle(
+    dgn: DGN,
+    X: ArrayLike,
+    *,
+    weight_prior: WeightPrior | None = None,
+    parameters: Sequence[str] | None = None,
+    max_iter: int = 1000,
+    gtol: float = 1e-5,
+    callback: Callback | None = None,
+) -> FitResult:
+    """The parameters of the nearest maximum of the exact likelihood [Fisher's identity].
+
+    dgn: where to start, from `fit_em` or by itself. X (N, D). weight_prior: its log is added.
+    parameters: the names of those to learn, all by default. Every step takes the exact likelihood
+    and its exact gradient at all data; where kinks pass a datum the likelihood has no second
+    derivative, which costs iterations and nothing else. A Laplace prior splits its weights into two
+    signs, a uniform one is a bound of the optimiser's.
+
+    Ends when the objective is no steeper than gtol * max(1, |loss|) (FitResult.steepness), with
+    outcome "converged"; "max_iter reached", with a ConvergenceWarning; "no step found" where
+    rounding hides further progress; or as `fit_em`'s. history: the loss after every iteration.
+    Never ends with a model worse than the start. Raises ValueError on bad input before any work.
+    Guarded by tests/test_likelihood.py.
+    """
+    if not isinstance(dgn, DGN):
+        raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
+    data = check_points(X, "X", dgn.network.observed_dimension)
+    check_weight_prior(weight_prior)
+    known = dgn.parameters()
+    names = sorted(known) if parameters is None else list(parameters)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError("parameters: expected at least one name, and none twice")
+    max_iter = check_count(max_iter, "max_iter", 0)
+    gtol = check_number(gtol, "gtol", 0.0, np.inf)
+    if callback is not None and not callable(callback):
+        raise ValueError(f"callback: expected a function, got {callback!r}")
+    if log_weight_prior(weight_prior, known.items()) == -np.inf:
+        raise ValueError("dgn: expected weights within the uniform prior's bound")
+    search = _Search(dgn, data, weight_prior, Packing(known, names), gtol, callback)
+    return search.run(max_iter)
+
+
+class _Ended(Exception):
+    """The search is over, for a reason in words."""
+
+
+class _Search:
+    """L-BFGS-B over the vector of the parameters; with a Laplace prior, weights are the differences
+    of two non-negative parts, of which the second come last."""
+
+    def __init__(
+        self,
+        dgn: DGN,
+        X: Array,
+        prior: WeightPrior | None,
+        packing: Packing,
+        gtol: float,
+        callback: Callback | None,
+    ) -> None:
+        self._dgn, self._X, self._prior = dgn, X, prior
+        self._packing, self._gtol, self._callback = packing, gtol, callback
+        self._weights = np.zeros(packing.size, dtype=bool)
+        for name, place in packing.places.items():
+            self._weights[place] = name.endswith(".weight")
+        self._split = isinstance(prior, LaplacePrior)
+        self._best = State.of(dgn, X, prior)
+        self._latest = self._best
+        self._history = [self._best.loss]
+
+    def run(self, max_iter: int) -> FitResult:
+        """Search from the start."""
+        outcome = "converged" if self._is_flat() else "max_iter reached"
+        try:
+            while outcome == "max_iter reached" and len(self._history) <= max_iter:
+                before = len(self._history)
+                self._descend(max_iter + 1 - before)
+                if len(self._history) == before:
+                    outcome = "no step found"
+        except _Ended as ended:
+            outcome = str(ended)
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+        steepness = self._best.steepness()
+        if outcome == "max_iter reached" and max_iter and self._gtol:
+            warnings.warn(
+                f"fit_mle reached max_iter = {max_iter} where the objective still rises by "
+                f"{steepness:.1e} nats a datum for a relative change of one parameter: raise "
+                "max_iter, or gtol if that is flat enough",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return FitResult(
+            self._best.dgn,
+            np.array(self._history),
+            len(self._history) - 1,
+            outcome == "converged",
+            outcome,
+            steepness,
+            np.array([self._best.loss]),
+        )
+
+    def _descend(self, max_iter: int) -> None:
+        """Iterate from the best model so far until a search along a line fails: rounding, or a
+        curvature that is no longer that of the place, which the next descent forgets."""
+        options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": _MEMORY}
+        minimize(
+            self._loss,
+            self._start(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=self._bounds(),
+            callback=self._after,
+            options={**options, "ftol": 0.0, "gtol": 0.0},
+        )
+
+    def _is_flat(self) -> bool:
+        return self._best.steepness() <= self._gtol * max(1.0, abs(self._best.loss))
+
+    def _start(self) -> Array:
+        vector = self._packing.packed(self._best.dgn.parameters())
+        if not self._split:
+            return vector
+        negative = np.maximum(-vector[self._weights], 0.0)
+        return np.concatenate([np.where(self._weights, np.maximum(vector, 0.0), vector), negative])
+
+    def _bounds(self) -> Bounds | None:
+        if isinstance(self._prior, UniformPrior):
+            reach = np.where(self._weights, self._prior.bound, np.inf)
+            return Bounds(-reach, reach)
+        if not self._split:
+            return None
+        least = np.where(self._weights, 0.0, -np.inf)
+        return Bounds(np.concatenate([least, np.zeros(int(self._weights.sum()))]), np.inf)
+
+    def _joined(self, vector: Array) -> Array:
+        """The parameters' own vector."""
+        if not self._split:
+            return vector
+        result = vector[: self._packing.size].copy()
+        result[self._weights] -= vector[self._packing.size :]
+        return result
+
+    def _loss(self, vector: Array) -> tuple[float, Array]:
+        """The loss and its gradient; far worse than anything, and uphill from here, where no model
+        is."""
+        own = self._joined(vector)
+        try:
+            model = self._dgn.with_parameters(self._packing.unpacked(own))
+            state = State.of(model, self._X, self._prior)
+            loss, by_parameter = state.loss, state.log_likelihood_gradient
+        except (ArithmeticError, PartitionError, ValueError):
+            return self._history[0] + 1e10 * max(1.0, abs(self._history[0])), np.zeros(len(vector))
+        self._latest = state
+        slope = -self._packing.gradient(own, by_parameter)
+        n = len(self._X)
+        if isinstance(self._prior, GaussianPrior):
+            slope[self._weights] += own[self._weights] / (self._prior.scale**2 * n)
+        if isinstance(self._prior, LaplacePrior):
+            rate = 1.0 / (self._prior.scale * n)
+            # Where both parts are positive their sum is more than |w|.
+            both = vector[self._packing.size :]
+            loss += (
+                2
+                * rate
+                * float(np.minimum(vector[: self._packing.size][self._weights], both).sum())
+            )
+            slope = np.concatenate([slope, -slope[self._weights]])
+            slope[np.concatenate([self._weights, np.ones(len(both), dtype=bool)])] += rate
+        return float(loss), slope
+
+    def _after(self, intermediate_result: object) -> None:
+        """After an iteration."""
+        if self._latest.loss <= self._best.loss:
+            self._best = self._latest
+        self._history.append(self._best.loss)
+        count = len(self._history) - 1
+        if self._callback is not None and self._callback(count, self._best.dgn, self._best.loss):
+            raise _Ended("stopped by callback")
+        if self._is_flat():
+            raise _Ended("converged")
