@@ -66,6 +66,7 @@ def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
         apex.level[chosen], apex.face[chosen] = m, expanded(items, m)[0][place[chosen]]
         apex.whitened[chosen] = level.vectors[place[chosen]]
         between = level.corner[place[chosen]] >= 0
+        between &= ~level.far[place[chosen]]
         _put_inside(items, apex, chosen[~between], entries, owner)
         chosen = chosen[between]
         at = place[chosen]

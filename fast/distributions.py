@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,15 @@ class Geometry:
             float(log_constant),
         )
 
+    @cached_property
+    def anchor_of(self) -> NDArray[np.intp]:
+        """Of a region's two anchors the one nearer 0, (R,): measured from one that is very far,
+        places where the prior's mass is have no digits."""
+        last = len(self.anchors) - 1
+        left = np.maximum(np.arange(len(self.scales)) - 1, 0)
+        right = np.minimum(np.arange(len(self.scales)), last)
+        return np.where(np.abs(self.anchors[left]) <= np.abs(self.anchors[right]), left, right)
+
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
         step = max(1, _PAIRS_PER_CHUNK // max(len(self.scales), self.images.shape[1]))
@@ -72,7 +82,7 @@ class Geometry:
 
     def residual(self, y: Array, regions: NDArray[np.intp], Z: Array) -> Array:
         """y - y(g(z)) for z (...) in its region; y broadcasts against (..., r)."""
-        anchor = np.minimum(np.maximum(regions - 1, 0), len(self.anchors) - 1)
+        anchor = self.anchor_of[regions]
         image = self.images[anchor] + self.slopes[regions] * (Z - self.anchors[anchor])[..., None]
         return y - image
 

@@ -45,7 +45,7 @@ def statistics(geometry: Geometry, X: Array) -> Statistics:
     spread = np.zeros((rank, rank))
     slack = np.zeros(n_regions)
     scatter = np.zeros((dimension,) * structure)
-    anchor = np.minimum(np.maximum(np.arange(n_regions) - 1, 0), len(geometry.anchors) - 1)
+    anchor = geometry.anchor_of
     anchors, images = geometry.anchors[anchor], geometry.images[anchor]
 
     for part in geometry.chunks(len(X)):

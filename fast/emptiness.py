@@ -1,4 +1,4 @@
-"""Proof that half-spaces have no point in common."""
+"""Whether half-spaces have a point in common, and which of them bound it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 from scipy.optimize import linprog
 
+from fast.complex import Indices
 from reference.network import Array
 
 
@@ -37,6 +38,30 @@ def proven_empty(normals: Array, offsets: Array) -> bool:
     if weights is None or min(weights) < 0:
         return False
     return sum(w * Fraction(b) for w, b in zip(weights, levels[part].tolist(), strict=True)) <= 0
+
+
+def needed_within(normals: Array, offsets: Array, radius: float) -> Indices | None:
+    """Which half-spaces normals z + offsets > 0 bound something of the others' intersection where
+    |z_i| <= radius, each by a linear program; None where one finds no answer. What is left out
+    changes the intersection outside of that box alone, or by rounding."""
+    lengths = np.linalg.norm(normals, axis=1)
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    rows, levels = normals / lengths[:, None], offsets / lengths
+    kept = list(range(len(rows)))
+    for i in range(len(rows)):
+        others = [j for j in kept if j != i]
+        found = linprog(
+            rows[i],
+            A_ub=-rows[others] if others else None,
+            b_ub=levels[others] if others else None,
+            bounds=(-radius, radius),
+            method="highs",
+        )
+        if found.fun is None:
+            return None
+        if found.fun + levels[i] > 0:
+            kept = others
+    return np.array(kept, dtype=np.intp)
 
 
 def _dependence(rows: list[list[Fraction]]) -> list[Fraction] | None:

@@ -12,10 +12,14 @@ from fast.faces import faces_of_facets
 from fast.lattice import Lattice
 from reference.network import Array
 
-# Rows of length one nearer to dependent than this count as dependent.
-_DEPENDENT = 1e-12
 # A corner this near to a hyperplane, over the size of the terms, lies on it.
 _ON_IT = 64 * np.finfo(np.float64).eps
+# Rows of length one nearer to dependent than this count as dependent: no sooner, or the corner far
+# away where two hyperplanes meet would be missing, and no later, or one at infinity would be there
+# too.
+_DEPENDENT = _ON_IT
+# Corrections of a corner: each leaves a share of its error, the condition number times ε.
+_ROUNDS = 8
 # Sets of half-spaces solved at once.
 _BATCH = 1 << 14
 
@@ -136,7 +140,7 @@ def _points(rows: Array, offsets: Array, basis: Array) -> tuple[Array, Array]:
     reduced = rows @ basis.T
     positions = -np.linalg.solve(reduced, offsets[..., None])[..., 0] @ basis
     small = np.zeros_like(positions)
-    for _ in range(2):
+    for _ in range(_ROUNDS):
         left = heights(rows, offsets, positions[:, None], small[:, None])
         small = small - np.linalg.solve(reduced, left[..., None])[..., 0] @ basis
         positions, small = positions + small, small - ((positions + small) - positions)

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fast.emptiness import proven_empty
+from fast.emptiness import needed_within, proven_empty
 from fast.gaussian import LOG_2PI, gaussian_on_interval
 from fast.halfspaces import lattice_of_halfspaces
 from fast.lattice import Lattice
@@ -17,6 +17,8 @@ from reference.network import Array, check_array, check_covariance, check_points
 
 # Numbers held at once for the simplices of a batch of means.
 _BATCH = 1 << 18
+# Standard deviations within which all that matters lies, if the mass is not below exp(-1e6).
+_NEAR = 1e6
 # Standard deviations whose squares, added up, do not overflow.
 _FARTHEST = 1e150
 
@@ -85,6 +87,18 @@ def gaussian_on_polyhedron(
         error = ACCURACY[1] * size
         return TruncatedMoments(log_mass, mean[:, None], variance[:, None, None], error)
     lattice = lattice_of_halfspaces(normal_rows, offset_values)
+    if lattice is not None and _has_far_corners(lattice, centres, root):
+        near = needed_within(
+            normal_rows @ root,
+            normal_rows @ centres.mean(axis=0) + offset_values,
+            _NEAR + np.ptp(centres @ np.linalg.inv(root).T, axis=0).max(),
+        )
+        if near is not None and len(near) < len(normal_rows):
+            found = gaussian_on_polyhedron(
+                normal_rows[near], offset_values[near], centres, factor=root
+            )
+            if np.all(found.log_mass > -_NEAR):
+                return found
     if lattice is None:
         count = len(centres)
         nothing = np.full((count, dimension), np.nan)
@@ -105,6 +119,12 @@ def gaussian_on_polyhedron(
     if factor is None:
         error += _cholesky_error(root) * np.maximum(1.0, np.abs(log_mass))
     return TruncatedMoments(log_mass, mean, covs, error)
+
+
+def _has_far_corners(lattice: Lattice, centres: Array, root: Array) -> bool:
+    """Whether corners are so far away that rounding no longer tells facets apart there."""
+    corners = lattice.positions[lattice.points] - centres[0]
+    return bool(np.any(np.abs(corners @ np.linalg.inv(root).T) > _NEAR**2))
 
 
 def covariance_factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension: int) -> Array:

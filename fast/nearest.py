@@ -11,10 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
+from fast.compensated import heights
 from fast.complex import Indices, Mask
 from fast.lattice import Lattice
 from fast.whitened import Origin, Whitened, apply, dots, expanded, relative
 from reference.network import Array
+
+# A corner this many times as far as a point found from it leaves that less than 13 digits.
+_FAR = 1e3
 
 
 class Level(NamedTuple):
@@ -23,7 +27,8 @@ class Level(NamedTuple):
     starts (I + 1,): where an item's faces begin. vectors (n, k): from the origin, or a direction
     where `finite` is False. corner, other, share (n,): the point is at corner + share (other -
     corner), or corner + share other if that is a direction; corner is -1 where the point lies
-    inside a face of dimension 2 or more. lengths (n,): of edges, whitened; 0 otherwise.
+    inside a face of dimension 2 or more. lengths (n,): of edges, whitened; 0 otherwise. far (n,):
+    the point is known from its facets, as that corner is far away.
     """
 
     starts: Indices
@@ -33,6 +38,7 @@ class Level(NamedTuple):
     other: Indices
     share: Array
     lengths: Array
+    far: Mask
 
 
 def nearest_points(items: Whitened, origin: Origin) -> list[Level]:
@@ -51,7 +57,8 @@ def _corners(items: Whitened, origin: Origin) -> Level:
     finite = items.lattice.points[corners]
     lengths = np.where(finite, 1.0, np.sqrt(dots(vectors, vectors)))
     none = np.zeros(len(corners))
-    return Level(starts, vectors / lengths[:, None], finite, corners, corners, none, none)
+    near = np.zeros(len(corners), dtype=bool)
+    return Level(starts, vectors / lengths[:, None], finite, corners, corners, none, none, near)
 
 
 def _edges(items: Whitened, origin: Origin) -> Level:
@@ -75,11 +82,15 @@ def _edges(items: Whitened, origin: Origin) -> Level:
     corner, other = np.where(turn, other, corner), np.where(turn, corner, other)
     share = np.maximum(share, 0.0)
     vectors = start + share[:, None] * along
+    far = np.flatnonzero(finite & (share > 0) & _is_far(start, vectors))
+    vectors[far] = _by_facets(items, origin, 1, faces[far], owner[far])
     # Between two directions: one that makes no obtuse angle with either.
     one = start[~finite] / np.sqrt(dots(start[~finite], start[~finite]))[:, None]
     two = along[~finite] / np.sqrt(square[~finite])[:, None]
     vectors[~finite] = np.where(dots(one, two)[:, None] >= 0, one, one + two)
-    return Level(starts, vectors, finite, corner, other, share, np.sqrt(square))
+    by_facets = np.zeros(len(faces), dtype=bool)
+    by_facets[far] = True
+    return Level(starts, vectors, finite, corner, other, share, np.sqrt(square), by_facets)
 
 
 def _larger(items: Whitened, origin: Origin, m: int, below: Level) -> Level:
@@ -99,13 +110,13 @@ def _larger(items: Whitened, origin: Origin, m: int, below: Level) -> Level:
     first = np.searchsorted(parent[order], np.arange(len(faces)))
     best = place[order[first]]
     vectors, corner = below.vectors[best].copy(), below.corner[best].copy()
-    other, share = below.other[best].copy(), below.share[best].copy()
+    other, share, far = below.other[best].copy(), below.share[best].copy(), below.far[best].copy()
     projected, inside = _projections(items, origin, m, faces, owner, finite)
     vectors[inside], corner[inside] = projected[inside], -1
     for i in np.flatnonzero(~finite):
         vectors[i] = _acute_direction(items, faces[i], owner[i], m)
         corner[i] = -1
-    return Level(starts, vectors, finite, corner, other, share, np.zeros(len(faces)))
+    return Level(starts, vectors, finite, corner, other, share, np.zeros(len(faces)), far)
 
 
 def _projections(
@@ -120,6 +131,7 @@ def _projections(
     item = owner[mine]
     first = span[mine, 0]
     start = relative(items, origin, first, item)
+    first_corner = start
     columns = []
     for j in range(1, m + 1):
         other = span[mine, j]
@@ -131,6 +143,8 @@ def _projections(
     basis, _ = np.linalg.qr(np.stack(columns, axis=2))
     for _ in range(2):
         start = start - apply(basis, apply(np.swapaxes(basis, 1, 2), start))
+    far = np.flatnonzero(_is_far(first_corner, start))
+    start[far] = _by_facets(items, origin, m, faces[mine[far]], item[far])
     vectors[mine] = start
     # Inside every facet that does not hold the face.
     places = origin.base[item] + apply(items.inverses[item], start + origin.step[item])
@@ -140,6 +154,36 @@ def _projections(
     outside = np.bincount(row, weights=(levels < 0) & ~holding, minlength=len(mine)) > 0
     inside[mine] = ~outside
     return vectors, inside
+
+
+def _is_far(corners: Array, vectors: Array) -> Mask:
+    """Whether corners are so much farther than points found from them that these lost digits."""
+    return dots(corners, corners) > _FAR**2 * np.maximum(1.0, dots(vectors, vectors))
+
+
+def _by_facets(items: Whitened, origin: Origin, m: int, faces: Indices, owner: Indices) -> Array:
+    """The origin's projection on the span of each face, from the facets that hold it.
+
+    From a corner at distance L it would be known to ε L only.
+    """
+    lattice = items.lattice
+    entries, row = lattice.facets.entries(items.cells[owner])
+    kept = _holds(lattice, m, faces[row], lattice.facets.values[entries])
+    entries, row = entries[kept], row[kept]
+    item = owner[row]
+    normals = np.einsum("nsk,ns->nk", items.inverses[item], lattice.normals[entries])
+    step = origin.small[item] + apply(items.inverses[item], origin.step[item])
+    away = heights(lattice.normals[entries], lattice.offsets[entries], origin.base[item], step)
+    lengths = np.sqrt(dots(normals, normals))
+    normals, away = normals / lengths[:, None], away / lengths
+    result = np.empty((len(faces), lattice.dimension))
+    counts = np.bincount(row, minlength=len(faces))
+    starts = np.cumsum(counts) - counts
+    for count in np.unique(counts):
+        mine = np.flatnonzero(counts == count)
+        together = starts[mine][:, None] + np.arange(count)
+        result[mine] = -apply(np.linalg.pinv(normals[together]), away[together])
+    return result
 
 
 def _holds(lattice: Lattice, m: int, faces: Indices, facets: Indices) -> Mask:

@@ -28,11 +28,13 @@ class Source(NamedTuple):
 class Corners:
     """Vertices and rays of every region, shared between neighbours.
 
-    positions (V, S): points, and directions of length 1 where `points` is False. Region r has those
-    with the numbers members[starts[r]:starts[r + 1]].
+    positions (V, S): points, and directions of length 1 where `points` is False; small (V, S): what
+    rounding left off them, where that is known. Region r has those with the numbers
+    members[starts[r]:starts[r + 1]].
     """
 
     positions: Array
+    small: Array
     points: Mask
     starts: Indices
     members: Indices
@@ -121,7 +123,7 @@ class Polyhedra:
         return Lattice(
             source.complex.dimension,
             corners.positions,
-            np.zeros_like(corners.positions),
+            corners.small,
             corners.points,
             np.broadcast_to(lines, (len(self.starts) - 1, *lines.shape)),
             faces,
@@ -141,6 +143,7 @@ def polyhedra_of_intervals(breakpoints: Array) -> Polyhedra:
     signs = np.tile([-1.0, 1.0], count)
     corners = Corners(
         np.concatenate([breakpoints, [-1.0, 1.0]])[:, None],
+        np.zeros((count + 2, 1)),
         np.arange(count + 2) < count,
         np.arange(count + 2) * 2,
         np.concatenate([[count], both, [count + 1]]),

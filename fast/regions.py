@@ -6,18 +6,22 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from fast.complex import InconsistentSigns, Indices, Mask
 from fast.enumeration import Cells
 from fast.polyhedra import Corners, Polyhedra, Source, everything
+from fast.refinement import refined
 from fast.vertices import ROUNDING, OutOfRange
 from reference.network import Array, Codes, Layer, MaxPool, Network
 
 # Numbers held at once while the maps of a batch of regions are pushed through the layers.
 _BATCH = 1 << 20
 
-# Points at which the partition of a network with max-pooling is checked.
+# Points at which the partition is checked if the network has max-pooling, or vertices farther away
+# than this.
 _SAMPLE = 20_000
+_FAR = 1e6
 
 
 class Regions(NamedTuple):
@@ -54,8 +58,10 @@ def regions_of_cells(network: Network, cells: Cells) -> Regions:
     maps = _maps(network, codes, facets, centres)
     if pooled:
         _check_points_between(network, codes, centres)
+    if np.max(np.abs(cells.vertices.positions)) > _FAR:
+        _check_points_near(network, codes)
     starts = np.searchsorted(facets.regions, np.arange(len(codes) + 1))
-    corners = None if pooled else _corners(cells, region_of, facets.faces)
+    corners = None if pooled else _corners(cells, region_of, facets.faces, maps)
     return Regions(
         codes, maps.slopes, maps.offsets, Polyhedra(starts, maps.normals, maps.heights, corners)
     )
@@ -72,6 +78,20 @@ def _check_points_between(network: Network, codes: Codes, centres: Array) -> Non
     ends = rng.integers(0, len(codes), (2, count))
     share = rng.uniform(-1.0, 2.0, (count, 1))
     points = centres[ends[0]] + share * (centres[ends[1]] - centres[ends[0]])
+    seen, tied = codes_at(network, points)
+    if not np.all(np.isin(sortable(seen[~tied]), sortable(codes))):
+        raise InconsistentSigns
+
+
+def _check_points_near(network: Network, codes: Codes) -> None:
+    """Raise InconsistentSigns if a point near 0 has a code of no region.
+
+    What is told apart at vertices far away is told apart by what rounding leaves there: regions
+    that are wide near 0 could go missing.
+    """
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((_SAMPLE, network.latent_dimension))
+    points *= 10.0 ** rng.uniform(-1.0, 2.0, (_SAMPLE, 1))
     seen, tied = codes_at(network, points)
     if not np.all(np.isin(sortable(seen[~tied]), sortable(codes))):
         raise InconsistentSigns
@@ -252,16 +272,29 @@ def _halfspaces(
     return signs[:, None] * slopes[regions, entries], signs * offsets[regions, entries]
 
 
-def _corners(cells: Cells, region_of: Indices, facets: Indices) -> Corners:
+def _corners(cells: Cells, region_of: Indices, facets: Indices, maps: _RegionMaps) -> Corners:
     """The vertices and rays of the regions, which are the cells in another order."""
     order = np.argsort(region_of)
     owners = cells.complex.vertices_of(cells.complex.dimension).tocsr()[order]
     points = cells.vertices.points
     lengths = np.where(points, 1.0, np.linalg.norm(cells.vertices.positions, axis=1))
+    on_facets = _vertices_of_facets(cells)[facets]
+    positions = cells.vertices.positions / lengths[:, None]
+    positions, small = refined(positions, points, on_facets, maps.normals, maps.heights)
     return Corners(
-        cells.vertices.positions / lengths[:, None],
+        positions,
+        small,
         points,
         owners.indptr.astype(np.intp),
         owners.indices.astype(np.intp),
         Source(cells.complex, order, facets),
     )
+
+
+def _vertices_of_facets(cells: Cells) -> csr_array:
+    """Which vertices the faces one dimension below the cells have."""
+    k = cells.complex.dimension
+    if k > 1:
+        return cells.complex.vertices_of(k - 1).tocsr()
+    count = cells.complex.counts[0]
+    return csr_array((np.ones(count), (np.arange(count), np.arange(count))), shape=(count, count))

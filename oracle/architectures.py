@@ -162,8 +162,12 @@ def _affine(choices: Choices, odd: str, shape: tuple[int, ...], first: bool) -> 
     elif odd == "dead neurons":
         weight[:half], bias[:half] = 0.0, (2 * choices.wholes(0, 3, half) + 1) % 3 - 1
     elif odd in ("tiny weights", "huge weights"):
-        size = 10.0 ** (choices.real(-3, 0) if odd == "tiny weights" else choices.real(0, 3))
-        weight, bias = weight * size, bias * size
+        power = choices.real(-3, 0) if odd == "tiny weights" else choices.real(0, 3)
+        if power < -1.5 and half:
+            # Neurons that are all but dead, beside others: their boundaries lie very far away.
+            weight[:half] *= 10.0 ** (4 * power)
+        else:
+            weight, bias = weight * 10.0**power, bias * 10.0**power
     elif odd == "low rank":
         weight = np.outer(weight[:, 0], weight[0])
     elif odd == "integers":

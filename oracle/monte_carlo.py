@@ -25,6 +25,8 @@ BATCHES, BATCH = 64, 500
 _EFFECTIVE, _LARGEST, _HITS = 60.0, 0.005, 400
 # What the sums of doubles here resolve, in units of the values' scale.
 _ROUNDING = 1e-10
+# Rounding of a value of a few layers, over the size of its terms.
+_TIED = 8 * np.finfo(np.float64).eps
 #: The chance with which an error of the size called detectable is caught.
 POWER = 0.99
 _PILOT, _CENTRES, _STEPS, _FREEDOM = 4000, 12, 6, 5.0
@@ -48,27 +50,31 @@ class Verdict(NamedTuple):
     detectable: float
 
 
-def _first_largest(values: Array) -> NDArray[np.int64]:
-    """The first of the columns that are the largest of a row but for rounding: candidates that are
-    one function on a whole region are computed as two."""
-    largest = values.max(axis=1, keepdims=True)
-    near = values >= largest - _ROUNDING * np.abs(values).max(axis=1, keepdims=True)
-    return np.asarray(np.argmax(near, axis=1), dtype=np.int64)
-
-
 def traced(layers: tuple[LayerSpec, ...], z: Array) -> tuple[Array, NDArray[np.int64]]:
     """g(z) (M, D) and the codes (M, U) of latent points (M, S)."""
     hidden, codes = np.asarray(z, dtype=float), [np.zeros((len(z), 0), dtype=np.int64)]
+    # Of the terms that a value was summed from: its rounding is that many ε.
+    sizes = np.abs(hidden)
     for kind, *values in layers:
         if kind == "dense":
-            hidden = hidden @ np.asarray(values[0], dtype=float).T + np.asarray(values[1])
+            weight, bias = np.asarray(values[0], dtype=float), np.asarray(values[1])
+            hidden, sizes = hidden @ weight.T + bias, sizes @ np.abs(weight).T + np.abs(bias)
         elif kind == "slope":
             codes.append(np.where(hidden > 0, 1, -1))
             hidden = np.where(hidden > 0, hidden, values[0] * hidden)
         else:
-            codes.append(np.stack([_first_largest(hidden[:, w]) for w in values[0]], axis=1))
-            hidden = np.stack([np.max(hidden[:, w], axis=1) for w in values[0]], axis=1)
+            windows = [(hidden[:, w], sizes[:, w].max(axis=1)) for w in values[0]]
+            codes.append(np.stack([_first_largest(*window) for window in windows], axis=1))
+            hidden = np.stack([candidates.max(axis=1) for candidates, _ in windows], axis=1)
+            sizes = np.stack([size for _, size in windows], axis=1)
     return hidden, np.concatenate(codes, axis=1)
+
+
+def _first_largest(candidates: Array, sizes: Array) -> NDArray[np.int64]:
+    """The first of the columns that are the largest of a row but for rounding: candidates that are
+    one function on a whole region are computed as two."""
+    least = candidates.max(axis=1) - _TIED * sizes
+    return np.asarray(np.argmax(candidates >= least[:, None], axis=1), dtype=np.int64)
 
 
 def root_of(cov: Array, dimension: int) -> Array:

@@ -36,8 +36,9 @@ class Rule:
 
     @property
     def working(self) -> int:
-        """Digits to compute with: a region of width 1e-17 uses up 17 before any integral begins."""
-        return self.digits + 18
+        """Digits to compute with: a mean at 1e19, known to the width 1e-19 of the exponential that
+        the tail of a Gaussian is there, uses up 38 before any integral begins."""
+        return self.digits + 45
 
     def __post_init__(self) -> None:
         if self.digits < 18:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from oracle.campaign import Findings
 from oracle.crosscheck import IMPLEMENTATIONS, TOLERANCES, Comparison, Tally
 from oracle.enclosure import NARROW
-from oracle.partition_check import THINNEST
+from oracle.partition_check import FARTHEST, THINNEST
 from oracle.sampling_check import FALSE_ALARM, SamplingTally
 
 LEGEND = """\
@@ -104,7 +104,7 @@ def partition_lines(found: Findings) -> list[str]:
     for name, tally in found.partitions.items():
         lines.append(
             f"{name:10}{tally.networks:6} networks, {tally.regions} regions code for code; "
-            f"{tally.slivers} absent that are thinner than {THINNEST:g}; "
+            f"{tally.slivers} absent that are thinner than {THINNEST:g} or beyond {FARTHEST:.0e}; "
             f"{len(tally.differences)} other differences"
             + (f"; {len(tally.refused)} refused (PartitionError)" if tally.refused else "")
         )

@@ -48,9 +48,10 @@ def minimiser(
             if tie is not None:
                 # Among the directions in which nothing changes, the best.
                 z = z - basis @ flat @ _least_squares(tie @ basis @ flat, tie @ z, 0.0)[0]
-            blur = _SOLVED * (np.linalg.norm(z) + np.max(np.abs(offsets), initial=0.0))
-            slacks = np.delete(normals @ z + offsets, subset)
-            feasible = np.all(slacks >= -blur / independence)
+            # Rounding of z, and of each slack: a boundary far away blurs its own alone.
+            solved = np.linalg.norm(z) + np.max(np.abs(offsets[subset]), initial=0.0)
+            blur = _SOLVED * (solved / independence + np.linalg.norm(z) + np.abs(offsets))
+            feasible = np.all(np.delete(normals @ z + offsets + blur, subset) >= 0)
             if feasible and (best is None or _is_better(z, best, matrix, target, tie)):
                 best = z
     if best is None:

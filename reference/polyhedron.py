@@ -15,6 +15,8 @@ from reference.validation import Array
 
 # What HiGHS allows at the least: a program's answer may violate its constraints by so much.
 _FEASIBLE = 1e-10
+# A centre this far away, in the unit of a program, is looked for nearer.
+_FAR = 1e7
 # A ball of this radius, in the unit of a program, has been seen for certain; one of minus this
 # radius has not been there. In between, the program is solved again, enlarged.
 _SEEN = 1e-6
@@ -42,15 +44,27 @@ def largest_ball(normals: Array, slacks: Array) -> tuple[Array, float]:
     """The largest ball, of radius 1 at most, in {y : normals y + slacks >= 0}: centre (k,), radius.
 
     normals (m, k) of length 1, slacks (m,). A negative radius says how far outside one is
-    everywhere. Raises PartitionError if the linear program is not solved. Accuracy: 1e-10.
+    everywhere. Of several one that is not very far away, where all is lost to rounding. Raises
+    PartitionError if the linear program is not solved. Accuracy: 1e-10.
     """
+    centre, radius = _ball(normals, slacks, None)
+    if radius > _SEEN and np.max(np.abs(centre), initial=0.0) > _FAR:
+        nearer, its_radius = _ball(normals, slacks, _FAR)
+        if its_radius >= 0.99 * radius:
+            return nearer, its_radius
+    return centre, radius
+
+
+def _ball(normals: Array, slacks: Array, reach: float | None) -> tuple[Array, float]:
+    """The same with no coordinate of the centre beyond `reach`."""
     k = normals.shape[1]
+    sides = (None, None) if reach is None else (-reach, reach)
     for presolve in (True, False):
         found = linprog(
             np.append(np.zeros(k), -1.0),
             A_ub=np.column_stack([-normals, np.ones(len(normals))]),
             b_ub=slacks,
-            bounds=[(None, None)] * k + [(None, 1.0)],
+            bounds=[sides] * k + [(None, 1.0)],
             method="highs",
             options={
                 "presolve": presolve,

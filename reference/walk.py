@@ -18,6 +18,9 @@ from reference.regions import ROUNDING, code_halfspaces, code_towards, halfspace
 # A point of a facet is first looked for as far from the facet's edges as a region is wide; farther
 # if a hyperplane leaves it at so small an angle that rounding hides it there.
 _SIZES = np.array([1.0, 1e3, 1e6])
+# Hyperplanes farther than this make a sample of points near 0 necessary.
+_FAR = 1e6
+_SAMPLE = 1000
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def walk(network: Network, max_regions: int) -> list[Visit]:
             )
         )
     _check_symmetry(visits)
+    _check_points_near(network, visits)
     return visits
 
 
@@ -251,6 +255,20 @@ def onto_hyperplane(point: Array, normal: Array, distance: float) -> Array:
     for _ in range(2):  # the second step takes away the rounding of the first
         nearest = nearest - (normal @ nearest + distance) * normal
     return nearest
+
+
+def _check_points_near(network: Network, visits: list[Visit]) -> None:
+    """Points near 0 lie in regions that were found, where hyperplanes are so far away that the
+    programs see little of what is near."""
+    distances = [abs(f.offset) / np.linalg.norm(f.normal) for visit in visits for f in visit.facets]
+    if max(distances, default=0.0) < _FAR:
+        return
+    known = {visit.code.tobytes() for visit in visits}
+    rng = np.random.default_rng(0)
+    latent = network.latent_dimension
+    for point in rng.standard_normal((_SAMPLE, latent)) * 10.0 ** rng.uniform(-1, 1, (_SAMPLE, 1)):
+        if code_towards(network, point, generic_direction(latent)).tobytes() not in known:
+            raise PartitionError(f"walk: the region at z = {point} was not reached")
 
 
 def _check_symmetry(visits: list[Visit]) -> None:

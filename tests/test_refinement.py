@@ -1,0 +1,109 @@
+"""Neurons that are all but dead put vertices very far away: what is near keeps its digits."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+import fast
+import reference
+from fast.refinement import refined
+from oracle.architectures import random_case
+from oracle.crosscheck import crosscheck
+from oracle.exact_layers import layers_of
+from oracle.latent_space import LatentSpace
+from reference.network import Dense, Network, ReLU
+
+
+def learned():
+    """A model that EM arrived at: a hidden neuron with weights of 1e-16, two nearly parallel. A
+    vertex at 1e5 was found along an edge from one at 1e16, and off by half a unit."""
+    network = Network(
+        [
+            Dense(
+                [
+                    [-0.12280159525381418, -0.0283786552756313],
+                    [1.716480218989723e-16, 7.639858813106666e-17],
+                    [1.253084723211947, 0.2886751909814343],
+                ],
+                [8.89664112678518, -0.68692384994587, 0.9334390441667805],
+            ),
+            ReLU(),
+            Dense(
+                [
+                    [-0.0444195268, 0.0, 0.512308494],
+                    [0.0718807557, 0.0, -0.7110045],
+                    [-0.142475352, 0.0, 1.44579172],
+                ],
+                [-0.14507731, 0.15409821, -0.84724487],
+            ),
+        ]
+    )
+    return network, 5.776, np.array([[1.174, -0.249], [-0.249, 0.68]])
+
+
+def test_a_neuron_all_but_dead():
+    network, cov_x, cov_z = learned()
+    X = fast.DGN(network, cov_x, cov_z).rvs(4, 0)
+    oracle = LatentSpace(layers_of(network), np.array(cov_x), cov_z)
+    exact = [float(oracle.log_evidence(x)) for x in X]
+    for impl, accuracy in ((fast, 1e-13), (reference, 1e-9)):
+        found = impl.DGN(network, cov_x, cov_z).logpdf(X)
+        np.testing.assert_allclose(found, exact, rtol=accuracy)
+
+
+def test_vertices_lie_on_their_facets():
+    """Of every region, to rounding of the terms."""
+    partition = fast.DGN(*learned()).partition()
+    for region in range(partition.n_regions):
+        normals, offsets = partition.halfspaces(region)
+        for vertex in partition.vertices(region):
+            terms = np.abs(normals) @ np.abs(vertex) + np.abs(offsets)
+            nearest = np.sort(np.abs(normals @ vertex + offsets) / terms)[:2]
+            assert nearest.max() < 1e-15
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_refined(seed):
+    """A corner displaced by 1e-3 of its distance goes back; one that is right stays."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(2, 5))
+    normals = rng.standard_normal((size, size))
+    corner = 10.0 ** rng.uniform(0, 8) * rng.standard_normal(size)
+    offsets = -normals @ corner
+    corner = -np.linalg.solve(normals, offsets)
+    on = csr_array(np.ones((size, 1)))
+    found, small = refined(corner[None] * 1.001, np.array([True]), on, normals, offsets)
+    np.testing.assert_allclose(found[0], corner, rtol=1e-11)
+    assert np.all(np.abs(small) <= np.spacing(np.abs(found)))
+
+
+@pytest.mark.parametrize(("seed", "latent"), [(235, 3), (404, 1), (583, 2)])
+def test_seeds_with_faint_neurons(seed, latent):
+    """Weights of 1e-7 to 1e-12 beside ordinary ones: these were wrong by up to a hundredth, in
+    masses, in the ELBO, and in the nearest point."""
+    found = crosscheck(random_case(seed, latent, 2))
+    assert not found.breaches, "\n".join(found.breaches[:5])
+
+
+def test_what_goes_missing_far_away_is_noticed():
+    """Two pairs of planes that meet at 1e10 only: refused, or all regions there."""
+    faint = np.array([[1.7e-10, -1.1e-11, -6.7e-11], [-4.4e-11, 6.9e-11, -2.5e-11]])
+    first = np.vstack([faint, [[-1.9, 0.18, 0.78], [0.34, -0.31, -2.2]]])
+    mixed = [[0.8, 0, 1.0, 0], [0, 0.8, 0, 1.0], [0.24, 0, -0.12, 0], [0, 0.24, 0, -0.12]]
+    network = Network(
+        [
+            Dense(first, [0.76, -0.32, -0.15, -0.004]),
+            Dense(mixed, [-0.72, -0.72, -0.22, -0.22]),
+            ReLU(),
+            Dense(np.ones((1, 4)), [0.0]),
+        ]
+    )
+    for impl in (fast, reference):
+        try:
+            partition = impl.DGN(network, 1.0).partition()
+        except impl.PartitionError:
+            continue
+        Z = np.random.default_rng(0).standard_normal((2000, 3))
+        regions = {tuple(code) for code in partition.codes.tolist()}
+        inputs = network.layers[1].apply(network.layers[0].apply(Z))
+        assert {tuple(row) for row in np.sign(inputs).astype(int).tolist()} <= regions
