@@ -129,9 +129,12 @@ class _Search:
         w, gradient = self._w[rows], self._gradients[rows]
         size = np.einsum("bij,bj->bi", np.abs(self._normals[rows]), np.abs(w - self._start[rows]))
         size += np.abs(self._first[rows]) + rates
-        slack = _ROUNDING * size
+        # Directions in which the matrix counts as singular keep what gradient they have.
+        left = RANK_TOLERANCE * self._diagonals[rows].sum(axis=1) * (1 + np.abs(w).max(axis=1))
+        slack = _ROUNDING * size + left[:, None]
         at_zero = (w == 0) & (rates > 0)
         at_bound = np.abs(w) >= bounds
         stays = ~at_zero | (np.abs(gradient) <= rates + slack)
         stays &= ~at_bound | (np.sign(w) * gradient >= -slack)
-        return np.asarray(stays.all(axis=1))
+        # What nothing depends on is pulled by rounding alone.
+        return np.asarray((stays | ~self._alive[rows]).all(axis=1))
