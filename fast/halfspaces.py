@@ -24,19 +24,21 @@ _ROUNDS = 8
 _BATCH = 1 << 14
 
 
-def lattice_of_halfspaces(normals: Array, offsets: Array) -> Lattice | None:
+def lattice_of_halfspaces(
+    normals: Array, offsets: Array, at_most: int | None = None
+) -> Lattice | None:
     """The polyhedron {z : normals z + offsets > 0}; None where it has no interior.
 
     normals (F, S), offsets (F,), any of them redundant; zero normals say that all or nothing is
-    inside. Corners solve their facets' equations in twice the working precision. Cost: one small
-    system for every choice of as many half-spaces as there are dimensions. Guarded by
-    tests/test_lattice.py.
+    inside. at_most: what the rank of the normals is known not to exceed. Corners solve their
+    facets' equations in twice the working precision. Cost: one small system for every choice of as
+    many half-spaces as there are dimensions. Guarded by tests/test_lattice.py.
     """
     sizes = np.max(np.abs(normals), axis=1, initial=0.0)
     if np.any(offsets[sizes == 0] <= 0):
         return None
     normals, offsets = _scaled(normals[sizes > 0], offsets[sizes > 0])
-    basis, lines = row_space(normals) if len(normals) else (normals, np.eye(normals.shape[1]))
+    basis, lines = row_space(normals, at_most)
     if not len(basis):
         nothing = np.empty((0, normals.shape[1]))
         none = np.empty(0, dtype=bool)
@@ -65,11 +67,14 @@ def _scaled(normals: Array, offsets: Array) -> tuple[Array, Array]:
     return np.ldexp(normals, -exponents[:, None]), np.ldexp(offsets, -exponents)
 
 
-def row_space(normals: Array) -> tuple[Array, Array]:
-    """Orthonormal bases (k, S), (S-k, S) of the span of the normals and of what is orthogonal."""
+def row_space(normals: Array, at_most: int | None = None) -> tuple[Array, Array]:
+    """Orthonormal bases (k, S), (S-k, S) of the span of the normals, of a rank known not to exceed
+    at_most, and of what is orthogonal."""
+    if not len(normals):
+        return normals, np.eye(normals.shape[1])
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     _, values, basis = np.linalg.svd(normals / lengths, full_matrices=True)
-    rank = int(np.sum(values > _DEPENDENT))
+    rank = int(np.sum(values[:at_most] > _DEPENDENT))
     if rank == normals.shape[1]:
         return np.eye(rank), basis[rank:]
     return basis[:rank], basis[rank:]

@@ -52,13 +52,15 @@ class Polyhedra:
 
     Region r has the facets starts[r]:starts[r + 1] of normals (F, S) and offsets (F,). corners is
     None where several cells made one region (max-pooling): vertices and rays are then found from
-    the facets when asked for.
+    the facets when asked for. dimension: what the rank of a region's normals does not exceed, that
+    of all cuts together.
     """
 
     starts: Indices
     normals: Array
     offsets: Array
     corners: Corners | None
+    dimension: int
 
     def __post_init__(self) -> None:
         for array in (self.starts, self.normals, self.offsets):
@@ -71,7 +73,7 @@ class Polyhedra:
 
     def lines(self, region: int) -> Array:
         """An orthonormal basis of the directions the region contains both ways, (n, S)."""
-        return _lines(self.halfspaces(region)[0])
+        return row_space(self.halfspaces(region)[0], self.dimension)[1]
 
     def vertices(self, region: int) -> Array:
         """Vertices (V, S); of a region with lines, the points of its smallest faces that are
@@ -91,7 +93,7 @@ class Polyhedra:
         return np.asarray(lattice.positions[lattice.points == points])
 
     def _lattice(self, region: int) -> Lattice | None:
-        return lattice_of_halfspaces(*self.halfspaces(region))
+        return lattice_of_halfspaces(*self.halfspaces(region), at_most=self.dimension)
 
     @cached_property
     def lattices(self) -> list[tuple[Indices, Lattice]]:
@@ -119,7 +121,7 @@ class Polyhedra:
         normals = np.zeros((len(own.values), self.normals.shape[1]))
         offsets = np.ones(len(own.values))
         normals[place], offsets[place] = self.normals, self.offsets
-        lines = row_space(self.normals[: self.starts[1]])[1]
+        lines = self.lines(0)
         return Lattice(
             source.complex.dimension,
             corners.positions,
@@ -153,14 +155,10 @@ def polyhedra_of_intervals(breakpoints: Array) -> Polyhedra:
         signs[:, None],
         -signs * breakpoints[both],
         corners,
+        1,
     )
 
 
 def everything(dimension: int) -> Polyhedra:
     """One region, all of R^S."""
-    return Polyhedra(np.zeros(2, dtype=np.intp), np.empty((0, dimension)), np.empty(0), None)
-
-
-def _lines(normals: Array) -> Array:
-    """The null space of the normals."""
-    return row_space(normals)[1] if len(normals) else np.eye(normals.shape[1])
+    return Polyhedra(np.zeros(2, dtype=np.intp), np.empty((0, dimension)), np.empty(0), None, 0)

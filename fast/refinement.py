@@ -16,6 +16,7 @@ from reference.network import Array
 # A vertex this far off a facet, over the size of the terms, is moved.
 _OFF = 8 * np.finfo(np.float64).eps
 _ROUNDS = 3
+_LEAST = 0.5
 
 
 def refined(
@@ -72,10 +73,13 @@ def _met(rows: Array, levels: Array, positions: Array, points: Mask) -> tuple[Ar
         away = heights(rows, levels, place[:, None], small[:, None])
         small = small - np.einsum("nsc,nc->ns", inverses, away)
         place, small = place + small, small - ((place + small) - place)
-        size = np.where(points, 1.0, np.linalg.norm(place, axis=1))[:, None]
-        place, small = np.where(points[:, None], place, place / size), small / size
+        size = np.where(points, 1.0, np.linalg.norm(place, axis=1))
+        # Facets that leave next to nothing of a direction do not have it in common.
+        shrunk = size < _LEAST
+        size = np.where(shrunk, 1.0, size)[:, None]
+        place, small = place / size, small / size
         share = _share_off(rows, levels, place[:, None], small[:, None]).max(axis=1)
-        better = share < least
+        better = (share < least) & ~shrunk
         best = np.where(better[:, None], place, best)
         best_small = np.where(better[:, None], small, best_small)
         least = np.where(better, share, least)

@@ -62,9 +62,8 @@ def regions_of_cells(network: Network, cells: Cells) -> Regions:
         _check_points_near(network, codes)
     starts = np.searchsorted(facets.regions, np.arange(len(codes) + 1))
     corners = None if pooled else _corners(cells, region_of, facets.faces, maps)
-    return Regions(
-        codes, maps.slopes, maps.offsets, Polyhedra(starts, maps.normals, maps.heights, corners)
-    )
+    polyhedra = Polyhedra(starts, maps.normals, maps.heights, corners, cells.complex.dimension)
+    return Regions(codes, maps.slopes, maps.offsets, polyhedra)
 
 
 def _check_points_between(network: Network, codes: Codes, centres: Array) -> None:

@@ -4,6 +4,8 @@ A breakage counts as caught when the oracle's codes differ, when a facet, corner
 the network has at points drawn from the regions, or when the enumeration itself refuses.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests_support import wrong_at_random_points
@@ -106,9 +108,7 @@ def lost(regions):
         codes=regions.codes[keep],
         slopes=regions.slopes[keep],
         offsets=regions.offsets[keep],
-        polyhedra=fast.polyhedra.Polyhedra(
-            starts, regions.polyhedra.normals, regions.polyhedra.offsets, None
-        ),
+        polyhedra=replace(regions.polyhedra, starts=starts, corners=None),
     )
 
 

@@ -107,3 +107,13 @@ def test_what_goes_missing_far_away_is_noticed():
         regions = {tuple(code) for code in partition.codes.tolist()}
         inputs = network.layers[1].apply(network.layers[0].apply(Z))
         assert {tuple(row) for row in np.sign(inputs).astype(int).tolist()} <= regions
+
+
+def test_facets_without_a_direction_in_common():
+    """A ray on three facets that have none stays: the least squares' nearest is nothing at all."""
+    ray = np.array([[0.6, 0.8, 0.0]])
+    normals = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    on = csr_array(np.ones((3, 1)))
+    found, small = refined(ray, np.array([False]), on, normals, np.zeros(3))
+    np.testing.assert_array_equal(found, ray)
+    np.testing.assert_array_equal(small, 0.0)
