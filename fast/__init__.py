@@ -5,7 +5,7 @@ from fast.e_step import Statistics
 from fast.integration import TruncatedMoments, gaussian_on_polyhedron
 from fast.likelihood import fit_mle
 from fast.m_step import SingularCovarianceError, m_step
-from fast.partition import Partition, PartitionError
+from fast.partition import Partition, PartitionError, TooManyRegionsError
 from fast.posterior import Posterior
 from fast.starts import initial_network
 from fast.training import ConvergenceWarning, FitResult, fit_em
@@ -47,6 +47,7 @@ __all__ = [
     "Reshape",
     "SingularCovarianceError",
     "Statistics",
+    "TooManyRegionsError",
     "TruncatedMoments",
     "UniformPrior",
     "Upsample",

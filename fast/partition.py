@@ -25,6 +25,10 @@ _CAUTION = (1.0, 16.0, 256.0, 4096.0)
 _HIGH_RANK = 12
 
 
+class TooManyRegionsError(ValueError):
+    """There are more regions than max_regions."""
+
+
 class PartitionError(RuntimeError):
     """The regions could not be told apart in double precision."""
 
@@ -103,16 +107,16 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
     """Enumerate every region of the network [Lemma 3, Corollary 1, eq. 2].
 
     callback: for S > 1, called after every unit's cut with the units done, the units there are and
-    the regions so far. Raises ValueError when there are more than `max_regions` (with max-pooling,
-    cells before those of one code are joined), before their memory is spent, and PartitionError
-    when rounding leaves signs that contradict each other. Cost: proportional to R U.
+    the regions so far. Raises TooManyRegionsError when there are more than `max_regions` (with
+    max-pooling, cells before those of one code are joined), before their memory is spent, and
+    PartitionError when rounding leaves signs that contradict each other. Cost: proportional to R U.
     """
     try:
         if network.latent_dimension == 1:
             return Partition(*enumerate_intervals(network, max_regions))
         regions = _enumerate_regions(network, max_regions, callback)
     except TooManyCells:
-        raise ValueError(
+        raise TooManyRegionsError(
             f"max_regions: the network has more than {max_regions} regions; "
             "pass a larger max_regions to DGN"
         ) from None
@@ -128,7 +132,7 @@ def _enumerate_regions(network: Network, max_regions: int, callback: Progress | 
     if not rank:
         return single_region(network)
     if rank > _HIGH_RANK and 3**rank > max_regions:
-        raise ValueError(
+        raise TooManyRegionsError(
             f"max_regions: the first {rank} units, in {rank} independent dimensions, make "
             f"2^{rank} regions with 3^{rank} faces, too many for {max_regions}; pass a larger "
             "max_regions to DGN"

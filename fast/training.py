@@ -16,7 +16,7 @@ from fast.dgn import DGN
 from fast.m_step import SingularCovarianceError, learnable_layers
 from fast.m_step import m_step as closed_form
 from fast.objective import State
-from fast.partition import PartitionError
+from fast.partition import PartitionError, TooManyRegionsError
 from fast.starts import initial_network, random_like
 from reference.network import (
     Array,
@@ -36,6 +36,8 @@ from reference.network import (
 _HALVINGS = 30
 _TINY = float(np.finfo(float).tiny)
 _AT_LIMIT, _STOPPED, _INTERRUPTED = "max_iter reached", "stopped by callback", "interrupted"
+# Of a model that has no likelihood here.
+_NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)
 
 Callback = Callable[[int, DGN, float], bool | None]
 
@@ -51,8 +53,9 @@ class FitResult:
     dgn: the model of the last iteration, of the best start if there were several. history (n_iter +
     1,): its loss, -(log-likelihood + log prior of the weights) / N in nats, the start included.
     outcome: "converged", "max_iter reached", "stopped by callback", "interrupted" (by Ctrl-C; dgn
-    is the best so far), or "singular covariance" (the update of Σx or Σz was not positive definite;
-    dgn is the model before). steepness: of the objective at dgn, nats a datum for a relative change
+    is the best so far), "singular covariance" (the update of Σx or Σz was not positive definite;
+    dgn is the model before), or the error that the model after dgn led to, as "PartitionError: what
+    it said". steepness: of the objective at dgn, nats a datum for a relative change
     of one parameter; 0 at an optimum. losses (starts,): what every start ended with.
     """
 
@@ -248,6 +251,8 @@ def _train(training: _Training, progress: saved.Progress) -> str:
             moved = _step(state, X, settings)
         except SingularCovarianceError:
             return "singular covariance"
+        except _NO_LIKELIHOOD as error:
+            return f"{type(error).__name__}: {error}"
         gain, state = state.loss - moved.loss, moved
         progress.now = state.dgn.parameters()
         progress.history = [*progress.history, state.loss]
@@ -329,8 +334,8 @@ def _guarded_layer(state: State, X: Array, index: int) -> State:
         trial = {name: blend(start[name], target[name], share, name, state.prior) for name in names}
         try:
             candidate = State.of(state.dgn.with_parameters(trial), X, state.prior)
-        except (PartitionError, ArithmeticError):
-            continue  # numbers that double precision cannot tell apart: too far
+        except _NO_LIKELIHOOD:
+            continue  # more regions than allowed, or than double precision tells apart: too far
         if candidate.loss <= state.loss:
             return candidate
     return state

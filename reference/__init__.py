@@ -21,7 +21,7 @@ from reference.network import (
 )
 from reference.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
 from reference.partition import Partition
-from reference.polyhedron import PartitionError
+from reference.polyhedron import PartitionError, TooManyRegionsError
 from reference.posterior import Posterior
 from reference.training import ConvergenceWarning, FitResult, fit_em
 from reference.validity import OutsideValidity
@@ -48,6 +48,7 @@ __all__ = [
     "Reshape",
     "SingularCovarianceError",
     "Statistics",
+    "TooManyRegionsError",
     "TruncatedMoments",
     "UniformPrior",
     "Upsample",

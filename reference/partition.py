@@ -150,8 +150,8 @@ def _entered(normals: Array, lengths: Array) -> NDArray[np.bool_]:
 def partition(network: Network, max_regions: int) -> Partition:
     """Enumerate every region by walking over facets from z = 0 [Lemma 3, Appendix A].
 
-    Raises ValueError when there are more than `max_regions`, and PartitionError where double
-    precision cannot tell the regions apart.
+    Raises TooManyRegionsError when there are more than `max_regions`, and PartitionError where
+    double precision cannot tell the regions apart.
     """
     if network.latent_dimension == 1:
         return _partition_of_line(network, max_regions)

@@ -30,6 +30,10 @@ _DEPENDENT = 1e-9
 _SOLVED = 256 * np.finfo(np.float64).eps
 
 
+class TooManyRegionsError(ValueError):
+    """There are more regions than max_regions."""
+
+
 class PartitionError(RuntimeError):
     """The regions could not be told apart in double precision; the message says what and where."""
 

@@ -29,10 +29,12 @@ from reference.network import (
     check_weight_prior,
     log_weight_prior,
 )
-from reference.polyhedron import PartitionError
+from reference.polyhedron import PartitionError, TooManyRegionsError
 
 # Past 2^-30 a step no longer changes the likelihood beyond its rounding.
 _HALVINGS = 30
+# Of a model that has no likelihood here.
+_NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)
 
 
 class ConvergenceWarning(UserWarning):
@@ -45,8 +47,9 @@ class FitResult:
 
     dgn: the model of the last iteration. history (n_iter + 1,): its loss, -(log-likelihood + log
     prior of the weights) / N in nats, the start included. outcome: "converged", "max_iter reached",
-    "stopped by callback", or "singular covariance" (the update of Σx or Σz was not positive
-    definite; dgn is the model before). steepness: of the objective at dgn, nats a datum for a
+    "stopped by callback", "singular covariance" (the update of Σx or Σz was not positive definite;
+    dgn is the model before), or the error that the model after dgn led to, as "PartitionError: what
+    it said". steepness: of the objective at dgn, nats a datum for a
     relative change of one parameter; 0 at an optimum.
     """
 
@@ -166,6 +169,9 @@ def fit_em(
         except SingularCovarianceError:
             outcome = "singular covariance"
             break
+        except _NO_LIKELIHOOD as error:
+            outcome = f"{type(error).__name__}: {error}"
+            break
         history.append(state.loss)
         if callback is not None and callback(iteration, state.dgn, state.loss):
             outcome = "stopped by callback"
@@ -218,8 +224,8 @@ def _guarded_layer(state: _State, X: Array, index: int) -> _State:
         }
         try:
             candidate = _State.of(state.dgn.with_parameters(trial), X, state.prior)
-        except (PartitionError, ArithmeticError):
-            continue  # numbers that double precision cannot tell apart: too far
+        except _NO_LIKELIHOOD:
+            continue  # more regions than allowed, or than double precision tells apart: too far
         if candidate.loss <= state.loss:
             return candidate
     return state

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference.network import Array, Codes, Network
-from reference.polyhedron import PartitionError, ball_on_plane, inner_ball, unit_rows, within
+from reference.polyhedron import (
+    PartitionError,
+    TooManyRegionsError,
+    ball_on_plane,
+    inner_ball,
+    unit_rows,
+    within,
+)
 from reference.regions import ROUNDING, code_halfspaces, code_towards, halfspace_bounds
 
 # A point of a facet is first looked for as far from the facet's edges as a region is wide; farther
@@ -64,9 +71,9 @@ def walk(network: Network, max_regions: int) -> list[Visit]:
     """Every region in order of discovery, breadth first, for any S [Sec. 3.2, Appendix A].
 
     From the region at z = 0, cross each facet of each region found; beyond it the code comes from
-    the network itself, not from flipping one sign. Raises ValueError past `max_regions`, and
-    PartitionError where double precision does not decide. Facets and regions thinner than rounding
-    are absent. Guarded by tests/test_walk.py.
+    the network itself, not from flipping one sign. Raises TooManyRegionsError past `max_regions`,
+    and PartitionError where double precision does not decide. Facets and regions thinner than
+    rounding are absent. Guarded by tests/test_walk.py.
     """
     start = np.zeros(network.latent_dimension)
     code = code_towards(network, start, generic_direction(network.latent_dimension))
@@ -105,7 +112,7 @@ def walk_line(network: Network, start: float, direction: float, max_regions: int
     """The breakpoints met from `start` along the line, in order, S = 1 [Sec. 3.2, Appendix A].
 
     From each region its nearest half-space ahead is the facet; beyond it the code comes from the
-    network itself, not from flipping one sign. Raises ValueError past `max_regions`.
+    network itself, not from flipping one sign. Raises TooManyRegionsError past `max_regions`.
     """
     z, found = start, list[float]()
     while True:
@@ -139,9 +146,9 @@ def generic_direction(dimension: int) -> Array:
 
 
 def check_limit(n_regions: int, max_regions: int) -> None:
-    """Raise ValueError when there are more regions than allowed."""
+    """Raise TooManyRegionsError when there are more regions than allowed."""
     if n_regions > max_regions:
-        raise ValueError(
+        raise TooManyRegionsError(
             f"max_regions: the network has more than {max_regions} regions; "
             "pass a larger max_regions to DGN"
         )

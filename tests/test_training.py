@@ -257,6 +257,44 @@ def test_bad_options_of_fast(name, options):
         fast.fit_em(network, circle(0, 5), **{"cov_x": 0.1, **options})
 
 
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_models_with_too_many_regions(seed):
+    """Guarded training never goes there; the printed M-step ends before, and says why."""
+    network = Network.random([1, 4, 4, 2], LeakyReLU(0.1), seed)
+    limit = fast.DGN(network, 0.1).partition().n_regions
+    start = fast.DGN(network, 0.1, max_regions=limit)
+    guarded = fast.fit_em(start, circle(0, 50), max_iter=15, tol=0.0)
+    assert guarded.n_iter == 15
+    assert guarded.dgn.partition().n_regions <= limit
+    assert np.all(np.diff(guarded.history) <= 0)
+    printed = fast.fit_em(start, circle(0, 50), m_step="paper", max_iter=15, tol=0.0)
+    assert printed.outcome.startswith("TooManyRegionsError: max_regions")
+    assert len(printed.history) == printed.n_iter + 1 == 2
+
+
+@pytest.mark.parametrize("error", [ArithmeticError, "PartitionError"])
+@pytest.mark.parametrize("m_step", ["guarded", "paper"])
+def test_errors_on_the_way_are_outcomes(impl, error, m_step, monkeypatch):
+    """What an update leads to may have no likelihood: the model before it is kept."""
+    kind = getattr(impl, error) if isinstance(error, str) else error
+    calls, update = [], impl.training.closed_form
+
+    def failing(*args, **kwargs):
+        calls.append(0)
+        if len(calls) == 5:
+            raise kind("too far")
+        return update(*args, **kwargs)
+
+    monkeypatch.setattr(impl.training, "closed_form", failing)
+    network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
+    result = impl.fit_em(network, circle(0, 20), cov_x=0.1, m_step=m_step, max_iter=9)
+    assert result.outcome == f"{kind.__name__}: too far"
+    assert not result.converged
+    assert len(result.history) == result.n_iter + 1
+    loss = -np.mean(result.dgn.logpdf(circle(0, 20)))
+    assert loss == pytest.approx(result.history[-1], rel=1e-12)
+
+
 def test_singular_covariance_is_an_outcome(impl):
     """Data on the manifold drive Σx to zero: named, with the last sound model."""
     X = np.array([[0.5, 0.5]])
