@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from tqdm import tqdm
 
-from fast import DGN, FitResult, Network, fit_em
+from fast import DGN, ConvergenceWarning, FitResult, Network, fit_em
 from paper_figures.options import Numbers, Record
 from paper_figures.starts import best_line, matched_network
 from reference.network import Array
@@ -64,15 +65,18 @@ def _train_once(
 ) -> Run:
     variance = training.start_deviation**2
     watched = [watch(DGN(network, variance))]
-    fit = fit_em(
-        network,
-        X,
-        cov_x=variance,
-        m_step="guarded",
-        max_iter=training.max_iter,
-        tol=training.tolerance,
-        callback=lambda iteration, dgn, loss: watched.append(watch(dgn)),
-    )
+    with warnings.catch_warnings():
+        # How many starts ended at the limit is in the results.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fit = fit_em(
+            network,
+            X,
+            cov_x=variance,
+            m_step="guarded",
+            max_iter=training.max_iter,
+            tol=training.tolerance,
+            callback=lambda iteration, dgn, loss: watched.append(watch(dgn)),
+        )
     return Run(fit, np.array(watched))
 
 

@@ -93,9 +93,11 @@ def reached(start):
     return found
 
 
-def test_the_model_definition_knows_no_probability():
-    """What fast takes from reference leads to layers and checks of arguments, and no further."""
-    parts = {"from_torch", "layers", "max_pool", "spatial", "validation", "windows"}
+def test_the_model_definition_knows_no_integral():
+    """What fast takes from reference leads to layers, priors of weights (a part of the model, with
+    densities tested against scipy's), files and checks of arguments, and no further."""
+    layers = {"from_torch", "layers", "max_pool", "spatial", "windows"}
+    parts = layers | {"priors", "validation", "whole_files"}
     assert reached("reference.network") == {f"reference.{part}" for part in parts}
 
 
