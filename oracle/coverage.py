@@ -246,8 +246,13 @@ RESULTS: tuple[Result, ...] = (
     ),
     Result(
         "Sec. 4.2, weights",
-        "closed-form update, alone and with the bias",
-        ("m_step.update_weight", "m_step.update_layer", "m_step.update_output_layer"),
+        "closed-form update, alone and with the bias; a convolution's kernels",
+        (
+            "m_step.update_weight",
+            "m_step.update_layer",
+            "m_step.update_output_layer",
+            "m_step.update_kernels",
+        ),
         ("m_step.m_step",),
         (),
         ("updates",),
@@ -273,6 +278,16 @@ RESULTS: tuple[Result, ...] = (
         ("updates",),
         ("Sec. 4.2, Σz",),
         ("tests/test_m_step.py",),
+    ),
+    Result(
+        "Appendix H",
+        "Gaussian, Laplace and uniform priors of the weights",
+        ("penalised.solve_with_prior", "priors.log_weight_prior"),
+        ("penalised.optima", "objective.State"),
+        (),
+        ("updates with priors",),
+        (),
+        ("tests/test_weight_priors.py",),
     ),
     Result(
         "Fisher's identity",

@@ -33,15 +33,16 @@ from oracle.radial import Moments, cholesky, solved
 from oracle.small_truths import (
     Array,
     Sums,
+    covariance_update,
     log_evidence,
     log_peak,
     reals,
     sums,
-    update,
     zero_noise_of_fold,
     zero_noise_on_line,
 )
 from oracle.small_truths import shares as posterior_shares
+from oracle.surrogate import Mask, Surrogate, maximum, surrogate, through, uphill
 from reference.network import Network
 
 #: Allowed errors by implementation and latent dimension, in units of max(1, |values|) of what is
@@ -271,8 +272,49 @@ def _sums(model: Model) -> Sums:
 
 
 @cache
+def _surrogate(model: Model, index: int) -> tuple[Surrogate, Mask]:
+    """Of a layer's parameters as `_unknowns` has them, and which of these are weights."""
+    kind, settings = model.layers[index]
+    place = len(specs_of(model.layers[:index])) if index else 0
+    by_matrix = surrogate(specs(model), model.cov_x, _sums(model), place)
+    weight, bias = settings["weight"], settings["bias"]
+    if kind == "Dense":
+        is_weight = np.ones((len(bias), weight.shape[1] + 1), dtype=bool)
+        is_weight[:, -1] = False
+        return by_matrix, is_weight.ravel()
+    units = np.eye(weight.size + len(bias))
+    rows = []
+    for unit in units:
+        changed = {"weight": unit[: weight.size].reshape(weight.shape), "bias": unit[weight.size :]}
+        one = (*model.layers[:index], (kind, {**settings, **changed}))
+        rows.append(np.column_stack(specs_of(one)[place][1:3]).ravel())
+    is_weight = np.arange(len(units)) < weight.size
+    return through(by_matrix, np.array(rows), np.append(weight, bias)), is_weight
+
+
+def _unknowns(model: Model, parameters: dict[str, Array], index: int) -> Array:
+    """[W v] of a Dense layer row by row; kernels entry by entry, then biases, of a Conv2d."""
+    weight, bias = parameters[f"{index}.weight"], parameters[f"{index}.bias"]
+    if model.layers[index][0] == "Dense":
+        return np.column_stack([weight, bias]).ravel()
+    return np.append(weight, bias)
+
+
+def _named(model: Model, name: str) -> tuple[int, Surrogate, Mask, Mask]:
+    """Of "2.bias", "2.weight" or "2": the layer, the surrogate by what is named, which of the
+    layer's unknowns that is, and which of these are weights."""
+    index, _, part = name.partition(".")
+    found, is_weight = _surrogate(model, int(index))
+    chosen = {"weight": is_weight, "bias": ~is_weight, "": np.ones(len(is_weight), dtype=bool)}
+    mine = chosen[part]
+    return int(index), found.of(mine), mine, is_weight[mine]
+
+
+@cache
 def _updated(model: Model, name: str) -> Array:
-    return update(specs(model), model.cov_x, _sums(model), name)
+    if name in ("cov_x", "cov_z"):
+        return covariance_update(model.cov_x, _sums(model), name)
+    return maximum(_named(model, name)[1])
 
 
 @cache
@@ -505,15 +547,33 @@ def updates(model: Model, names: tuple[str, ...]) -> Check:
         found = dgn.statistics(model.X)
         for name in names:
             moved = impl.m_step(dgn, found, [name]).parameters()
-            value = moved.get(name)
-            if value is None:
-                value = np.column_stack([moved[f"{name}.weight"], moved[f"{name}.bias"]])
             truth = _updated(model, name)
-            if name.endswith(".bias"):
-                truth = truth[:, 0]
+            if name in moved:
+                value = moved[name] if name.startswith("cov") else moved[name].ravel()
+            else:
+                value = _unknowns(model, moved, int(name))
             # The condition of the normal equations, on top of the errors of the statistics.
             allowed = 1e2 * model.allowed(impl)
             yield Deviation(f"{model.name}: update of {name}", error_of(value, truth), allowed)
+
+    return check
+
+
+def penalised_updates(model: Model, names: tuple[str, ...]) -> Check:
+    """The same with every prior [Appendix H]: how far the surrogate plus log prior still rises."""
+
+    def check(impl: Any) -> Iterator[Deviation]:
+        dgn = model.dgn(impl)
+        found = dgn.statistics(model.X)
+        for name in names:
+            index, of, chosen, is_weight = _named(model, name)
+            for kind, scale in _PRIORS.items():
+                prior = getattr(impl, f"{kind.capitalize()}Prior")(scale)
+                moved = impl.m_step(dgn, found, [name], weight_prior=prior).parameters()
+                values = _unknowns(model, moved, index)[chosen]
+                error = uphill(of, values, kind, scale, is_weight)
+                quantity = f"{model.name}: update of {name}, {kind} prior"
+                yield Deviation(quantity, error, 1e2 * model.allowed(impl))
 
     return check
 
@@ -735,6 +795,9 @@ def _on_polyhedron(name: str) -> Moments:
     return polyhedron_moments(normals, offsets, mean, _PRIOR3)
 
 
+#: Scales of the priors: with these the Laplace prior makes some weights zero, and the uniform one
+#: stops some at its bound.
+_PRIORS = {"Gaussian": 0.5, "Laplace": 0.4, "uniform": 0.6}
 _UPDATES = ("4.bias", "4.weight", "4", "2.bias", "2.weight", "0.bias", "cov_x", "cov_z")
 #: The checks by name, cheap ones first.
 CHECKS: dict[str, Check] = {
@@ -747,7 +810,16 @@ CHECKS: dict[str, Check] = {
     **{f"density and mode, {m.name}": density_and_mode(m) for m in (LINE, CURVE, PLANE, IMAGES)},
     **{f"sums over data, {m.name}": sums_over_data(m) for m in (LINE, CURVE, PLANE, IMAGES)},
     **{f"updates, {m.name}": updates(m, _UPDATES) for m in (LINE, CURVE, PLANE)},
-    f"updates, {IMAGES.name}": updates(IMAGES, ("cov_x", "cov_z")),
+    f"updates, {IMAGES.name}": updates(IMAGES, ("3.weight", "3.bias", "3", "cov_x", "cov_z")),
+    **{
+        f"updates with priors, {m.name}": penalised_updates(m, names)
+        for m, names in (
+            (LINE, ("4.weight", "4", "0")),
+            (CURVE, ("4", "2.weight")),
+            (PLANE, ("4", "2")),
+            (IMAGES, ("3",)),
+        )
+    },
     "zero noise": zero_noise,
     **{f"draws, {m.name}": draws(m) for m in (LINE, CURVE, NOISE, FOLD, PLANE)},
 }

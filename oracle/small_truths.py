@@ -25,7 +25,7 @@ from oracle.quadrature import PRECISE, Real
 Array = NDArray[np.float64]
 #: Numbers of mpmath in an array.
 Reals = NDArray[np.object_]
-_DIGITS = 50
+DIGITS = 50
 
 
 def reals(values: Any) -> Reals:
@@ -37,7 +37,7 @@ def reals(values: Any) -> Reals:
     return result
 
 
-def _full(cov: Array, dimension: int) -> Array:
+def full_covariance(cov: Array, dimension: int) -> Array:
     array = np.asarray(cov, dtype=float)
     return array if array.ndim == 2 else np.diag(np.broadcast_to(array, (dimension,)))
 
@@ -92,7 +92,7 @@ class Sums:
 def sums(layers: tuple[LayerSpec, ...], cov_x: Array, cov_z: Array, X: Array) -> Sums:
     """Σ_x of E[1], E[z], E[z zᵀ], E[x - g], E[(x - g) zᵀ] on every region, of E[(x - g)(x - g)ᵀ]
     and of log p(x) [Sec. 4.1]."""
-    with mp.workdps(_DIGITS):
+    with mp.workdps(DIGITS):
         maps = {region.code: _map(region.rows, region.exponent) for region in exact_regions(layers)}
         codes = sorted(maps)
         dimension, size = next(iter(maps.values()))[0].shape
@@ -137,20 +137,12 @@ def _map(rows: Any, exponent: int) -> tuple[Reals, Reals]:
     return numbers[:, :-1], numbers[:, -1]
 
 
-def update(layers: tuple[LayerSpec, ...], cov_x: Array, found: Sums, name: str) -> Array:
-    """The M-step's closed form of one parameter [Sec. 4.2], the others, the regions and the slopes
-    D_ω held: "2.bias", "2.weight", "2" for both side by side, "cov_x", "cov_z".
-
-    Weights and biases by the normal equations of the whole least-squares problem, solved at 50
-    digits. Raises ZeroDivisionError where they are singular.
-    """
-    with mp.workdps(_DIGITS):
+def covariance_update(cov_x: Array, found: Sums, name: str) -> Array:
+    """The M-step's closed form of "cov_x" or "cov_z" [Sec. 4.2]."""
+    with mp.workdps(DIGITS):
         if name == "cov_z":
-            return _doubles(found.e2.sum(axis=0) / found.n)
-        if name == "cov_x":
-            return _in_structure(_doubles(found.scatter / found.n), np.asarray(cov_x))
-        index, _, part = name.partition(".")
-        return _layer_update(layers, cov_x, found, int(index), part)
+            return doubles(found.e2.sum(axis=0) / found.n)
+        return _in_structure(doubles(found.scatter / found.n), np.asarray(cov_x))
 
 
 def _in_structure(scatter: Array, cov_x: Array) -> Array:
@@ -160,67 +152,7 @@ def _in_structure(scatter: Array, cov_x: Array) -> Array:
     return np.diag(scatter) if cov_x.ndim == 1 else np.asarray(np.mean(np.diag(scatter)))
 
 
-def _layer_update(
-    layers: tuple[LayerSpec, ...], cov_x: Array, found: Sums, index: int, part: str
-) -> Array:
-    """Σ_ω U_ω Δ V_ω = Σ_ω (B D)ᵀ Σx^-1 R_ω, in the increments Δ of [W v]."""
-    current = np.column_stack([layers[index][1], layers[index][2]])
-    columns = {"weight": slice(0, -1), "bias": slice(-1, None), "": slice(None)}[part]
-    width = current[:, columns].shape
-    noise = _full(cov_x, found.scatter.shape[0])
-    precision = np.array(mp.inverse(mp.matrix(noise.tolist())).tolist(), dtype=object)
-    normal, right = np.full((np.prod(width),) * 2, mpf(0)), np.full(width, mpf(0))
-    for r, code in enumerate(found.codes):
-        matrices = _derivatives(layers, code)
-        back = reals(np.eye(len(current)))
-        for matrix in matrices[index + 1 :]:
-            back = matrix @ back
-        lift = _lift(layers, matrices, index)[columns]
-        moments = np.block(
-            [
-                [found.e2[r], found.e1[r][:, None]],
-                [found.e1[r][None, :], np.array([[found.e0[r]]], dtype=object)],
-            ]
-        )
-        residual = np.column_stack([found.residual1[r], found.residual0[r]])
-        normal = normal + np.kron(back.T @ precision @ back, lift @ moments @ lift.T)
-        right = right + back.T @ precision @ residual @ lift.T
-    step = mp.lu_solve(mp.matrix(normal.tolist()), mp.matrix(right.ravel().tolist()))
-    moved = reals(current[:, columns]) + np.array(list(step), dtype=object).reshape(width)
-    return _doubles(moved)
-
-
-def _derivatives(layers: tuple[LayerSpec, ...], code: Code) -> list[Reals]:
-    """The matrix of every layer on the region with this code."""
-    rest, matrices = list(code), list[Reals]()
-    for kind, *values in layers:
-        if kind == "dense":
-            matrices.append(reals(values[0]))
-            continue
-        size = len(matrices[-1])
-        count = size if kind == "slope" else len(values[0])
-        mine, rest = rest[:count], rest[count:]
-        if kind == "slope":
-            matrices.append(reals(np.diag([1.0 if q > 0 else values[0] for q in mine])))
-        else:
-            rows = [windows[q] for windows, q in zip(values[0], mine, strict=True)]
-            matrices.append(reals(np.eye(size)[rows]))
-    return matrices
-
-
-def _lift(layers: tuple[LayerSpec, ...], matrices: list[Reals], index: int) -> Reals:
-    """The matrix that takes (z, 1) to (h, 1), h the input of layer `index`."""
-    latent = np.shape(layers[0][1])[1]
-    slope, offset = reals(np.eye(latent)), reals(np.zeros(latent))
-    for matrix, (kind, *values) in zip(matrices[:index], layers[:index], strict=True):
-        slope, offset = matrix @ slope, matrix @ offset
-        if kind == "dense":
-            offset = offset + reals(values[1])
-    last = reals(np.append(np.zeros(latent), 1.0))
-    return np.vstack([np.column_stack([slope, offset]), last])
-
-
-def _doubles(values: Reals) -> Array:
+def doubles(values: Reals) -> Array:
     return np.array([float(v) for v in values.ravel()]).reshape(values.shape)
 
 

@@ -26,14 +26,16 @@ from oracle.small_checks import (
     sums_over_data,
 )
 from oracle.small_truths import (
+    covariance_update,
     log_evidence,
     log_peak,
+    reals,
     shares,
     sums,
-    update,
     zero_noise_of_fold,
     zero_noise_on_line,
 )
+from oracle.surrogate import Surrogate, maximum, surrogate, through, uphill
 
 
 def model_of(model):
@@ -124,18 +126,19 @@ def test_update_of_an_affine_model_is_a_regression():
     gram[:2, :2] += len(data) * cov
     found = sums(layers, noise, prior, data)
     joint = np.linalg.solve(gram, ones.T @ data).T
-    np.testing.assert_allclose(update(layers, noise, found, "0"), joint, rtol=1e-12)
+    of = surrogate(layers, noise, found, 0)
+    np.testing.assert_allclose(maximum(of).reshape(2, 3), joint, rtol=1e-12)
     alone = np.mean(data - means @ weight.T, axis=0)
-    np.testing.assert_allclose(update(layers, noise, found, "0.bias")[:, 0], alone, rtol=1e-12)
+    np.testing.assert_allclose(maximum(of.of([2, 5])), alone, rtol=1e-12)
     second = (means.T @ means) / len(data) + cov
-    np.testing.assert_allclose(update(layers, noise, found, "cov_z"), second, rtol=1e-12)
+    np.testing.assert_allclose(covariance_update(noise, found, "cov_z"), second, rtol=1e-12)
 
 
 def test_update_of_a_hidden_layer_is_stationary():
     """At an update of the first bias the residuals left, held slopes, are orthogonal to it."""
     layers, noise, prior = model_of(CURVE)
     found = sums(layers, noise, prior, CURVE.X)
-    moved = update(layers, noise, found, "2.bias")[:, 0] - layers[2][2]
+    moved = maximum(surrogate(layers, noise, found, 2).of([3, 7])) - layers[2][2]
     left = np.zeros(2)
     for r, code in enumerate(found.codes):
         back = layers[4][1] @ np.diag([1.0 if q > 0 else -1.0 for q in code[3:]])
@@ -144,6 +147,40 @@ def test_update_of_a_hidden_layer_is_stationary():
         left += back.T @ np.linalg.solve(noise, residual)
     assert np.max(np.abs(moved)) > 0.01
     assert np.max(np.abs(left)) < 1e-11
+
+
+def test_a_surrogate_by_other_unknowns():
+    """One that stands in two places of the matrix, and one that is in half a place."""
+    inner = Surrogate(reals([1.0, 2.0, 3.0]), reals(np.diag([2.0, 4.0, 8.0])), reals([0.0] * 3))
+    found = through(inner, np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.5]]), np.array([5.0, 6.0]))
+    np.testing.assert_array_equal(found.gradient.astype(float), [3.0, 1.5])
+    np.testing.assert_array_equal(found.curvature.astype(float), [[6.0, 0.0], [0.0, 2.0]])
+    np.testing.assert_allclose(maximum(found), [5.5, 6.75])
+
+
+@pytest.mark.parametrize(
+    ("prior", "scale", "best"),
+    [
+        # Maxima of 3 w - w² and of 0.25 w - w² with a prior on the first and second, none on the
+        # third, which is of 5 w - w².
+        ("Gaussian", 0.5, [0.5, 0.25 / 6, 2.5]),
+        ("Laplace", 2.0, [1.25, 0.0, 2.5]),
+        ("uniform", 1.0, [1.0, 0.125, 2.5]),
+    ],
+)
+def test_uphill_is_zero_at_the_maximum_only(prior, scale, best):
+    weighs = np.array([True, True, False])
+    current = np.array([0.2, -0.3, 0.4])
+    gradient = np.array([3.0, 0.25, 5.0]) - 2 * current
+    of = Surrogate(reals(gradient), reals(2 * np.eye(3)), reals(current))
+    assert uphill(of, np.array(best), prior, scale, weighs) < 1e-15
+    for i in range(3):
+        for step in (1e-9, -1e-9):
+            moved = np.array(best)
+            moved[i] += step
+            assert uphill(of, moved, prior, scale, weighs) > 1e-11
+    if prior == "uniform":
+        assert uphill(of, np.array([1.5, 0.1, 2.5]), prior, scale, weighs) == np.inf
 
 
 @pytest.mark.parametrize("model", [LINE, HUMP], ids=lambda model: model.name)
