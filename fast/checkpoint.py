@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,13 +16,23 @@ from reference.network import Array, save_arrays
 Parameters = dict[str, Array]
 
 
+class End(NamedTuple):
+    """Where the training of one start ended: its parameters, losses, why it ended, and how steep
+    the objective is there."""
+
+    parameters: Parameters
+    history: Array
+    outcome: str
+    steepness: float
+
+
 @dataclass
 class Progress:
-    """Where a fit is: the starts' parameters; those whose training has ended, with why and their
-    losses; and of the start in training its parameters now and its losses so far."""
+    """Where a fit is: the starts' parameters; where those ended whose training has; and of the
+    start in training its parameters now and its losses so far."""
 
     starts: list[Parameters]
-    ended: list[tuple[Parameters, Array, str]] = field(default_factory=list)
+    ended: list[End] = field(default_factory=list)
     now: Parameters | None = None
     history: list[float] = field(default_factory=list)
 
@@ -40,11 +51,12 @@ def fingerprint(*parts: object) -> str:
 def write(path: str | os.PathLike[str], of: str, progress: Progress) -> None:
     """Write a fit's state, whole or not at all."""
     arrays: dict[str, object] = {"fingerprint": np.array(of), "starts": len(progress.starts)}
-    arrays["ended"] = np.array([outcome for _, _, outcome in progress.ended], dtype="U32")
+    arrays["ended"] = np.array([end.outcome for end in progress.ended], dtype=str)
+    arrays["steepness"] = np.array([end.steepness for end in progress.ended])
     for i, start in enumerate(progress.starts):
         arrays |= _named(f"start {i}", start)
-    for i, (parameters, history, _) in enumerate(progress.ended):
-        arrays |= _named(f"end {i}", parameters) | {f"history {i}": history}
+    for i, end in enumerate(progress.ended):
+        arrays |= _named(f"end {i}", end.parameters) | {f"history {i}": end.history}
     if progress.now is not None:
         arrays |= _named("now", progress.now) | {"history": np.array(progress.history)}
     save_arrays(path, arrays)
@@ -59,12 +71,12 @@ def read(path: str | os.PathLike[str], of: str) -> Progress | None:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         found, count = str(arrays["fingerprint"]), int(arrays["starts"])
-        outcomes = arrays["ended"].tolist()
+        ends = zip(arrays["ended"].tolist(), arrays["steepness"].tolist(), strict=True)
         progress = Progress(
             [_taken(arrays, f"start {i}") for i in range(count)],
             [
-                (_taken(arrays, f"end {i}"), arrays[f"history {i}"], outcome)
-                for i, outcome in enumerate(outcomes)
+                End(_taken(arrays, f"end {i}"), arrays[f"history {i}"], outcome, steepness)
+                for i, (outcome, steepness) in enumerate(ends)
             ],
             _taken(arrays, "now") or None,
             arrays["history"].tolist() if "history" in arrays else [],

@@ -160,7 +160,7 @@ def fit_em(
             saved.write(checkpoint, mark, begun)
 
     outcome = _train_all(_Training(given, data, settings, callback, progress, save), begun)
-    return _result(given, data, weight_prior, begun, outcome, tol)
+    return _result(given, begun, outcome, tol)
 
 
 def _given(network: Network | DGN, cov_x: ArrayLike | None, cov_z: ArrayLike | None) -> DGN:
@@ -216,30 +216,34 @@ def _train_all(training: _Training, progress: saved.Progress) -> str:
     or why the last start ended."""
     if len(progress.starts) == 1 and progress.ended:
         # A larger max_iter lets a fit go on that had reached its limit.
-        parameters, history, outcome = progress.ended[0]
-        if outcome == _AT_LIMIT and len(history) <= training.settings.max_iter:
-            progress.now, progress.history = parameters, history.tolist()
+        end = progress.ended[0]
+        if end.outcome == _AT_LIMIT and len(end.history) <= training.settings.max_iter:
+            progress.now, progress.history = end.parameters, end.history.tolist()
             progress.ended.clear()
-    outcome = progress.ended[-1][2] if progress.ended else ""
+    outcome = progress.ended[-1].outcome if progress.ended else ""
     try:
         while len(progress.ended) < len(progress.starts) and outcome != _STOPPED:
-            outcome = _train(training, progress)
-            assert progress.now is not None
-            progress.ended.append((progress.now, np.array(progress.history), outcome))
+            state, outcome = _train(training, progress)
+            history = np.array(progress.history)
+            end = saved.End(state.dgn.parameters(), history, outcome, state.steepness())
+            progress.ended.append(end)
             progress.now, progress.history = None, []
             training.save()
     except KeyboardInterrupt:
         outcome = _INTERRUPTED
-        if progress.now is not None:
-            progress.ended.append((progress.now, np.array(progress.history), outcome))
+        if progress.now is not None and progress.history:
+            model = training.given.with_parameters(progress.now)
+            steepness = State.of(model, training.X, training.settings.prior).steepness()
+            history = np.array(progress.history)
+            progress.ended.append(saved.End(progress.now, history, outcome, steepness))
     finally:
         if training.progress:
             print(file=sys.stderr)
     return outcome
 
 
-def _train(training: _Training, progress: saved.Progress) -> str:
-    """Train the start whose turn it is; why it ended."""
+def _train(training: _Training, progress: saved.Progress) -> tuple[State, str]:
+    """Train the start whose turn it is; where and why it ended."""
     settings, X = training.settings, training.X
     if progress.now is None:
         progress.now = progress.starts[len(progress.ended)]
@@ -250,9 +254,9 @@ def _train(training: _Training, progress: saved.Progress) -> str:
         try:
             moved = _step(state, X, settings)
         except SingularCovarianceError:
-            return "singular covariance"
+            return state, "singular covariance"
         except _NO_LIKELIHOOD as error:
-            return f"{type(error).__name__}: {error}"
+            return state, f"{type(error).__name__}: {error}"
         gain, state = state.loss - moved.loss, moved
         progress.now = state.dgn.parameters()
         progress.history = [*progress.history, state.loss]
@@ -262,31 +266,23 @@ def _train(training: _Training, progress: saved.Progress) -> str:
             said = f"{where}iteration {iteration}: {state.loss:.6g} nats"
             print(f"\r{said:<70}", end="", file=sys.stderr, flush=True)
         if training.callback is not None and training.callback(iteration, state.dgn, state.loss):
-            return _STOPPED
+            return state, _STOPPED
         size = max(1.0, abs(state.loss))
         small = 0 <= gain <= settings.tol * size
         if small and state.steepness() <= settings.gtol * size:
-            return "converged"
-    return _AT_LIMIT
+            return state, "converged"
+    return state, _AT_LIMIT
 
 
-def _result(
-    given: DGN,
-    X: Array,
-    prior: WeightPrior | None,
-    progress: saved.Progress,
-    outcome: str,
-    tol: float,
-) -> FitResult:
+def _result(given: DGN, progress: saved.Progress, outcome: str, tol: float) -> FitResult:
     """The best of what has been trained."""
     if not progress.ended:  # interrupted before the first E-step
         raise KeyboardInterrupt
-    losses = np.array([history[-1] for _, history, _ in progress.ended])
-    parameters, history, ended = progress.ended[int(np.argmin(losses))]
+    losses = np.array([end.history[-1] for end in progress.ended])
+    parameters, history, ended, steepness = progress.ended[int(np.argmin(losses))]
     if outcome in (_INTERRUPTED, _STOPPED):
         ended = outcome
     dgn = given.with_parameters(parameters)
-    steepness = State.of(dgn, X, prior).steepness()
     if ended == _AT_LIMIT and tol > 0 and len(history) > 1:
         warnings.warn(
             f"fit_em reached max_iter = {len(history) - 1} where the objective still rises by "
