@@ -5,6 +5,7 @@ best round: another process can only slow a round down.
 """
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -182,3 +183,49 @@ def test_what_leaving_out_saves(benchmark, plane_model):
     pairs = len(X) * quiet.partition().n_regions
     benchmark.extra_info["microseconds a pair, none left out"] = round(slow / pairs * 1e6, 1)
     assert slow / quick >= 10
+
+
+@pytest.mark.benchmark(group="an E-step and a guarded M-step, 1,000 points, [1, 8, 8, 784]")
+def test_em_against_reference(benchmark):
+    """At least 100 times reference's speed. reference's time for 1,000 points follows from its time
+    for 10 and for 30: it is a loop over them."""
+    start = Network.random([1, 8, 8, 784], LeakyReLU(0.1), 1)
+    X = fast.DGN(Network.random([1, 8, 8, 784], LeakyReLU(0.1), 0), 0.1).rvs(1000, 0)
+
+    def iteration(impl, n):
+        return impl.fit_em(start, X[:n], cov_x=0.3, max_iter=1, tol=0.0)
+
+    # The same work: the output layer's normal equations have a condition number of 2e6 there.
+    assert iteration(fast, 20).history == pytest.approx(iteration(reference, 20).history, rel=1e-7)
+    benchmark.pedantic(iteration, (fast, 1000), rounds=3, warmup_rounds=1)
+    quick, few, more = best_times(
+        [
+            lambda: iteration(fast, 1000),
+            lambda: iteration(reference, 10),
+            lambda: iteration(reference, 30),
+        ],
+        2,
+    )
+    slow = few + (more - few) / 20 * 990
+    benchmark.extra_info["times faster than reference"] = round(slow / quick)
+    assert slow / quick >= 100
+
+
+def test_em_is_linear_in_the_data():
+    """Ten times the points take at most twelve times as long, an iteration, and no more memory."""
+    start = Network.random([1, 8, 8, 2], LeakyReLU(0.1), 1)
+    X = fast.DGN(Network.random([1, 8, 8, 2], LeakyReLU(0.1), 0), 0.1).rvs(50_000, 0)
+
+    def iteration(n):
+        return fast.fit_em(start, X[:n], cov_x=0.3, max_iter=1, tol=0.0)
+
+    few, more = best_times([lambda: iteration(5_000), lambda: iteration(50_000)], 2)
+    assert more <= 12 * few
+    peaks = []
+    for n in (5_000, 50_000):
+        tracemalloc.start()
+        iteration(n)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Its own copy of the data, and what is held for a chunk of them.
+    assert peaks[1] - peaks[0] <= 2.5 * X.nbytes
