@@ -212,7 +212,8 @@ def test_em_against_reference(benchmark):
 
 
 def test_em_is_linear_in_the_data():
-    """Ten times the points take at most twelve times as long, an iteration, and no more memory."""
+    """Ten times the points take ten times as long, and no more memory. Under 20 times passes, for
+    the sake of busy machines; a term in N² would show as 100."""
     start = Network.random([1, 8, 8, 2], LeakyReLU(0.1), 1)
     X = fast.DGN(Network.random([1, 8, 8, 2], LeakyReLU(0.1), 0), 0.1).rvs(50_000, 0)
 
@@ -220,7 +221,7 @@ def test_em_is_linear_in_the_data():
         return fast.fit_em(start, X[:n], cov_x=0.3, max_iter=1, tol=0.0)
 
     few, more = best_times([lambda: iteration(5_000), lambda: iteration(50_000)], 2)
-    assert more <= 12 * few
+    assert more <= 20 * few
     peaks = []
     for n in (5_000, 50_000):
         tracemalloc.start()
