@@ -131,6 +131,90 @@ def test_implementations_agree_on_kernels(name):
             np.testing.assert_allclose(a[key], b[key], rtol=1e-7, atol=1e-9)
 
 
+def perturbed(values, prior, rng):
+    """Some of the named arrays moved by 1e-6 to 1 of their size: covariances within their
+    structure, weights within a uniform prior's bound."""
+    size, moved = 10.0 ** rng.uniform(-6, 0), {}
+    for name, value in values.items():
+        noise = size * rng.standard_normal(value.shape)
+        if name.startswith("cov") and value.ndim == 2:
+            root = np.linalg.cholesky(value) @ (np.eye(len(value)) + noise)
+            moved[name] = root @ root.T
+        elif name.startswith("cov"):
+            moved[name] = value * np.exp(noise)
+        else:
+            moved[name] = value + noise * rng.integers(0, 2, value.shape)
+            if isinstance(prior, UniformPrior) and name.endswith("weight"):
+                moved[name] = np.clip(moved[name], -prior.bound, prior.bound)
+    return moved
+
+
+def check_perturbations(impl, dgn, X, prior, rng, count):
+    """The surrogate and log prior at every block's update are not below those at `count` random
+    perturbations of it."""
+    statistics, surrogate = dgn.statistics(X), Surrogate(dgn, X)
+
+    def objective(model):
+        return surrogate(model) + log_weight_prior(prior, model.network.parameters().items())
+
+    names = sorted(dgn.parameters())
+    for name in [*names, *{name.split(".")[0] for name in names if "." in name}]:
+        updated = impl.m_step(dgn, statistics, [name], weight_prior=prior)
+        best = objective(updated)
+        keys = [key for key in names if key == name or key.startswith(f"{name}.")]
+        values = {key: updated.parameters()[key] for key in keys}
+        for _ in range(count):
+            found = objective(updated.with_parameters(perturbed(values, prior, rng)))
+            assert found <= best + 1e-12 * abs(best), name
+
+
+PERTURBED = {
+    "S = 1, isotropic": ([1, 3, 2], ReLU(), 0.4, "none"),
+    "S = 1, diagonal": ([1, 3, 2, 3], LeakyReLU(0.1), np.array([0.2, 0.5, 0.9]), "Laplace"),
+    "S = 1, full": ([1, 3, 2], Abs(), np.array([[0.5, 0.2], [0.2, 0.3]]), "Gaussian"),
+    "S = 2, full": ([2, 3, 2], LeakyReLU(0.1), np.array([[0.5, 0.2], [0.2, 0.3]]), "uniform"),
+}
+
+
+@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.deep)])
+@pytest.mark.parametrize(("widths", "activation", "cov_x", "prior"), PERTURBED.values())
+def test_no_perturbation_does_better(impl, widths, activation, cov_x, prior, count):
+    """Of every block's update."""
+    rng = np.random.default_rng(20)
+    network = clipped(Network.random(widths, activation, rng), 0.4)
+    X = fast.DGN(network, cov_x).rvs(8, rng) + 0.3 * rng.standard_normal((8, widths[-1]))
+    dgn = impl.DGN(network, cov_x, 1.3)
+    if impl is reference and widths[0] > 1:
+        pytest.skip("reference has no moments of regions whose share is lost")
+    check_perturbations(impl, dgn, X, PRIORS[prior], rng, count)
+
+
+@pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("prior", PRIORS)
+def test_no_perturbation_of_kernels_does_better(prior, count):
+    network, rng = decoders()["Dense after convolution"], np.random.default_rng(21)
+    network = clipped(network, 0.4)
+    dgn = fast.DGN(network, 0.2, 1.3)
+    X = dgn.rvs(4, rng) + 0.3 * rng.standard_normal((4, network.observed_dimension))
+    check_perturbations(fast, dgn, X, PRIORS[prior], rng, count)
+
+
+def test_perturbations_see_an_update_that_is_none():
+    rng = np.random.default_rng(22)
+    dgn = fast.DGN(Network.random([1, 3, 2], ReLU(), rng), 0.4, 1.3)
+    X = dgn.rvs(8, rng) + 0.3 * rng.standard_normal((8, 2))
+
+    class Off:
+        """An M-step that stops a thousandth short."""
+
+        @staticmethod
+        def m_step(dgn, statistics, names, *, weight_prior):
+            return fast.m_step(dgn, statistics, names, damping=0.999, weight_prior=weight_prior)
+
+    with pytest.raises(AssertionError):
+        check_perturbations(Off, dgn, X, None, rng, 1000)
+
+
 def test_kinks_are_reached(impl):
     """A strong Laplace prior leaves weights exactly zero, a narrow uniform one exactly at bounds,
     and the Gaussian one neither."""
