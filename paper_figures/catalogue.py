@@ -58,6 +58,7 @@ _TITLES = {
     "3b": "the same in two latent dimensions: the posterior over the polygons of the partition",
     "6": "EM on a localised cosine in 2-D (EM side only)",
     "7": "EM on MNIST digit 4 (EM side only)",
+    "8": "two and three latent dimensions learned: sphere, swiss roll, digits (beyond the paper)",
 }
 
 FIGURES: dict[str, Figure] = {number: Figure(number, title) for number, title in _TITLES.items()}

@@ -53,6 +53,11 @@ def applied() -> AbstractContextManager[None]:
     return matplotlib.rc_context(_SETTINGS)
 
 
+def latent_colours(shares: Any) -> Any:
+    """Colours (n, 4) of numbers in [0, 1] (n,), on the map of the latent space."""
+    return matplotlib.colormaps[LATENT_MAP](shares)
+
+
 def label_panel(axes: Axes, letter: str, title: str) -> None:
     """A panel's letter and title, above it on the left."""
     axes.set_title(f"({letter}) {title}", loc="left")

@@ -1,0 +1,25 @@
+"""Surfaces in three dimensions to learn: a sphere, a rolled-up sheet, each with noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reference.network import Array
+
+NOISE = 0.05
+
+
+def sphere(count: int, rng: np.random.Generator) -> Array:
+    """Uniform on the unit sphere, plus N(0, NOISE² I): (count, 3)."""
+    directions = rng.standard_normal((count, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return directions + NOISE * rng.standard_normal((count, 3))
+
+
+def swiss_roll(count: int, rng: np.random.Generator) -> Array:
+    """One and a half turns of a spiral from radius 0.5 to 1.5, two wide, uniform in angle and
+    width, plus N(0, NOISE² I): (count, 3)."""
+    share, width = rng.uniform(size=(2, count))
+    angle, radius = 3.0 * np.pi * share, 0.5 + share
+    sheet = [radius * np.cos(angle), 2.0 * width - 1.0, radius * np.sin(angle)]
+    return np.stack(sheet, axis=1) + NOISE * rng.standard_normal((count, 3))
