@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from fast import DGN, Dense, LeakyReLU, Network, fit_em
+from fast import DGN, Dense, LeakyReLU, Network, fit_em, fit_mle
 from paper_figures import (
     command,
     compute_1,
@@ -25,6 +25,7 @@ from paper_figures import (
     compute_3b,
     compute_6,
     compute_7,
+    compute_8,
     cosine,
     digits,
     sources,
@@ -62,6 +63,7 @@ def counted(monkeypatch):
         "3b": compute_3b,
         "6": compute_6,
         "7": compute_7,
+        "8": compute_8,
     }
     counts = dict.fromkeys(modules, 0)
     for number, module in modules.items():
@@ -81,6 +83,18 @@ def reduce_3b(monkeypatch):
     monkeypatch.setattr(compute_3b, "_QUICK_GRID", 24)
 
 
+def reduce_8(monkeypatch):
+    """Few points, units and iterations for figure 8, held-out data included."""
+    monkeypatch.setattr(compute_8, "_HELD_OUT", 20)
+    cases = [
+        compute_8._Case("sphere", (2, 3, 3), 40, 2, 3),
+        compute_8._Case("roll", (2, 3, 3), 40, 2, 3),
+        compute_8._Case("digits", (2, 3, 8), 40, 2, 3),
+        compute_8._Case("digits_3", (3, 2, 8), 20, 1, 1),
+    ]
+    monkeypatch.setattr(compute_8, "_cases", lambda options: cases)
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Blank pictures, a coarse grid and few regions, for tests that ask only whether something is
@@ -89,6 +103,7 @@ def undrawn(monkeypatch):
     monkeypatch.setattr(compute_2, "_WIDTHS", [2, 5, 4, 2])
     monkeypatch.setattr(compute_3, "_QUICK_GRID", 12)
     reduce_3b(monkeypatch)
+    reduce_8(monkeypatch)
     for number in FIGURES:
         module = importlib.import_module(f"paper_figures.draw_{number}")
         monkeypatch.setattr(module, "draw", lambda numbers: Figure(figsize=(1, 1)))
@@ -98,7 +113,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "part"),
         [
-            (["4"], "no figure '4'; there are 1, 2, 3, 3b, 6, 7"),
+            (["4"], "no figure '4'; there are 1, 2, 3, 3b, 6, 7, 8"),
             (["three"], "no figure 'three'"),
             (["3", "--seeds", "0"], "at least 1, got '0'"),
             (["3", "--seeds", "-2"], "--seeds"),
@@ -138,7 +153,7 @@ class TestCommand:
         monkeypatch.chdir(tmp_path)
         assert run("list") == 0
         numbers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-        assert numbers == ["1", "2", "3", "3b", "6", "7"]
+        assert numbers == ["1", "2", "3", "3b", "6", "7", "8"]
         assert not list(tmp_path.iterdir())
 
     def test_it_starts_as_a_module_and_is_silent_on_stdout_when_it_fails(self):
@@ -232,6 +247,30 @@ class TestFigures:
                 assert len(results["held_out_nll"]["all"]) == 3
                 assert sum(results["outcomes"].values()) == 3
                 assert results["largest_rise_in_one_iteration"] <= 1e-10
+
+    def test_figure_8_end_to_end(self, tmp_path, monkeypatch):
+        """Likelihood never ends above EM, nor EM above an affine start's Gaussian by much; every
+        start is kept; the Gaussians are numpy's and PPCA's."""
+        reduce_8(monkeypatch)
+        assert run(8, "--seeds", 2, "--out", tmp_path) == 0
+        assert sorted(p.name for p in tmp_path.iterdir()) == [f"figure_8{s}" for s in SUFFIXES]
+        results = json.loads((tmp_path / "figure_8.json").read_text())["results"]
+        assert list(results) == ["sphere", "roll", "digits", "digits_3"]
+        for found in results.values():
+            assert len(found["all_starts"]) == len(found["outcomes"]) == 2
+            assert found["em_then_likelihood"][0] <= found["em"][0]
+            assert found["em_then_likelihood"][0] == min(ends[0] for ends in found["all_starts"])
+            assert found["affine"][0] >= found["gaussian"][0] - 1e-12
+
+    def test_affine_models_of_figure_8_are_fit_mle_s(self):
+        """PPCA in closed form is where the exact likelihood of one affine layer leads."""
+        case = compute_8._Case("sphere", (2, 3, 3), 60, 1, 1)
+        train, test = compute_8._data("sphere", 60)
+        found = compute_8._gaussians(case, train, test)["sphere_affine"]
+        start = DGN(Network([Dense(np.eye(3)[:, :2], np.zeros(3))]), 0.3)
+        fitted = fit_mle(start, train, gtol=1e-7).dgn
+        assert -fitted.logpdf(train).mean() == pytest.approx(found[0], abs=1e-9)
+        assert -fitted.logpdf(test).mean() == pytest.approx(found[1], abs=1e-4)
 
     def test_one_start_is_enough_to_draw(self, brief, tmp_path):
         assert run(6, 7, "--seeds", 1, "--out", tmp_path) == 0
