@@ -84,3 +84,15 @@ def test_guarded_never_rises(seed):
 @pytest.mark.parametrize("seed", range(SHORT, RUNS))
 def test_guarded_never_rises_in_200_runs(seed):
     assert rise(seed, "guarded") <= 1e-10
+
+
+@pytest.mark.parametrize("seed", [10, 12, 22])
+def test_the_printed_step_rises(seed):
+    """On the same runs: the guarantee is the guard's."""
+    assert rise(seed, "paper") > 0.1
+
+
+@pytest.mark.deep
+def test_how_often_the_printed_step_rises():
+    """On 25 of the 200 runs, as README says; a few more or less where rounding differs."""
+    assert sum(rise(seed, "paper") > 1e-10 for seed in range(RUNS)) == pytest.approx(25, abs=4)
