@@ -21,8 +21,8 @@ _SLOPE = 0.1
 _HELD_OUT = 500
 #: Principal components that the digits are reduced to.
 _COMPONENTS = 8
-#: Standard deviations of z to which a learned surface is drawn, and between the digits shown.
-_WINDOW = 2.0
+#: Standard deviations of z to which the polygons are drawn, beyond the digits shown and not.
+_WINDOWS = {"sphere": 2.0, "roll": 2.0, "digits": 3.0}
 _LEVELS = np.linspace(-2.0, 2.0, 7)
 
 
@@ -179,7 +179,7 @@ def _learned(case: _Case, dgn: DGN, train: Array) -> Numbers:
     polygons, images, ends = [], [], [0]
     for region in range(partition.n_regions):
         normals, offsets = partition.halfspaces(region)
-        corners = cut_off(normals @ root, offsets, _WINDOW)
+        corners = cut_off(normals @ root, offsets, _WINDOWS[name])
         polygons.append(corners)
         slope, offset = partition.slopes[region] @ root, partition.offsets[region]
         images.append(corners @ slope.T + offset)
