@@ -38,7 +38,7 @@ def fit_mle(
     weight_prior: WeightPrior | None = None,
     parameters: Sequence[str] | None = None,
     max_iter: int = 1000,
-    gtol: float = 1e-5,
+    gtol: float = 1e-3,
     callback: Callback | None = None,
 ) -> FitResult:
     """The parameters of the nearest maximum of the exact likelihood [Fisher's identity].
