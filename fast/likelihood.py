@@ -13,16 +13,19 @@ from fast.dgn import DGN
 from fast.objective import State
 from fast.packing import Packing
 from fast.partition import PartitionError
-from fast.training import Callback, ConvergenceWarning, FitResult
+from fast.training import Callback, ConvergenceWarning, FitResult, starting_model
 from reference.network import (
     Array,
     GaussianPrior,
     LaplacePrior,
+    Network,
+    RandomState,
     UniformPrior,
     WeightPrior,
     check_count,
     check_number,
     check_points,
+    check_random_state,
     check_weight_prior,
     log_weight_prior,
 )
@@ -32,31 +35,37 @@ _MEMORY = 100
 
 
 def fit_mle(
-    dgn: DGN,
+    network: Network | DGN,
     X: ArrayLike,
     *,
+    cov_x: ArrayLike | None = None,
+    cov_z: ArrayLike | None = None,
     weight_prior: WeightPrior | None = None,
     parameters: Sequence[str] | None = None,
     max_iter: int = 1000,
+    tol: float = 1e-6,
     gtol: float = 1e-3,
+    random_state: RandomState = None,
     callback: Callback | None = None,
 ) -> FitResult:
     """The parameters of the nearest maximum of the exact likelihood [Fisher's identity].
 
-    dgn: where to start, from `fit_em` or by itself. X (N, D). weight_prior: its log is added.
+    network: where to start; a DGN, such as `fit_em` ends with, brings its covariances. X (N, D).
+    cov_x, cov_z: the starting covariances; their structure is kept. weight_prior: its log is added.
     parameters: the names of those to learn, all by default. Every step takes the exact likelihood
     and its exact gradient at all data; where kinks pass a datum the likelihood has no second
     derivative, which costs iterations and nothing else. A Laplace prior splits its weights into two
-    signs, a uniform one is a bound of the optimiser's.
+    signs, a uniform one is a bound of the optimiser's. random_state: accepted for the sake of one
+    signature; nothing is drawn.
 
-    Ends when the objective is no steeper than gtol * max(1, |loss|) (FitResult.steepness), with
-    outcome "converged"; "max_iter reached", with a ConvergenceWarning; "no step found" where
-    rounding hides further progress; or as `fit_em`'s. history: the loss after every iteration.
-    Never ends with a model worse than the start. Raises ValueError on bad input before any work.
-    Guarded by tests/test_likelihood.py.
+    Converged is, as in `fit_em`, an iteration that lowers the loss by less than tol * max(1,
+    |loss|) at a model where the objective is no steeper than gtol * max(1, |loss|), or a start as
+    flat as that. At max_iter a ConvergenceWarning says so, unless tol is 0; "no step found" is
+    where rounding, or models that have no likelihood here, hide further progress; other outcomes
+    are `fit_em`'s. history: the loss after every iteration. Never ends with a model worse than the
+    start. Raises ValueError on bad input before any work. Guarded by tests/test_likelihood.py.
     """
-    if not isinstance(dgn, DGN):
-        raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
+    dgn = starting_model(network, cov_x, cov_z)
     data = check_points(X, "X", dgn.network.observed_dimension)
     check_weight_prior(weight_prior)
     known = dgn.parameters()
@@ -67,12 +76,14 @@ def fit_mle(
     if not names or len(set(names)) < len(names):
         raise ValueError("parameters: expected at least one name, and none twice")
     max_iter = check_count(max_iter, "max_iter", 0)
+    tol = check_number(tol, "tol", 0.0, np.inf)
     gtol = check_number(gtol, "gtol", 0.0, np.inf)
+    check_random_state(random_state)
     if callback is not None and not callable(callback):
         raise ValueError(f"callback: expected a function, got {callback!r}")
     if log_weight_prior(weight_prior, known.items()) == -np.inf:
-        raise ValueError("dgn: expected weights within the uniform prior's bound")
-    search = _Search(dgn, data, weight_prior, Packing(known, names), gtol, callback)
+        raise ValueError("network: expected weights within the uniform prior's bound")
+    search = _Search(dgn, data, weight_prior, Packing(known, names), (tol, gtol), callback)
     return search.run(max_iter)
 
 
@@ -90,11 +101,12 @@ class _Search:
         X: Array,
         prior: WeightPrior | None,
         packing: Packing,
-        gtol: float,
+        tolerances: tuple[float, float],
         callback: Callback | None,
     ) -> None:
         self._dgn, self._X, self._prior = dgn, X, prior
-        self._packing, self._gtol, self._callback = packing, gtol, callback
+        self._packing, self._callback = packing, callback
+        self._tol, self._gtol = tolerances
         self._weights = np.zeros(packing.size, dtype=bool)
         for name, place in packing.places.items():
             self._weights[place] = name.endswith(".weight")
@@ -105,7 +117,7 @@ class _Search:
 
     def run(self, max_iter: int) -> FitResult:
         """Search from the start."""
-        outcome = "converged" if self._is_flat() else "max_iter reached"
+        outcome = "converged" if self._tol and self._is_flat() else "max_iter reached"
         try:
             while outcome == "max_iter reached" and len(self._history) <= max_iter:
                 before = len(self._history)
@@ -117,7 +129,7 @@ class _Search:
         except KeyboardInterrupt:
             outcome = "interrupted"
         steepness = self._best.steepness()
-        if outcome == "max_iter reached" and max_iter and self._gtol:
+        if outcome == "max_iter reached" and max_iter and self._tol:
             warnings.warn(
                 f"fit_mle reached max_iter = {max_iter} where the objective still rises by "
                 f"{steepness:.1e} nats a datum for a relative change of one parameter: raise "
@@ -212,5 +224,6 @@ class _Search:
         count = len(self._history) - 1
         if self._callback is not None and self._callback(count, self._best.dgn, self._best.loss):
             raise _Ended("stopped by callback")
-        if self._is_flat():
+        gain = self._history[-2] - self._history[-1]
+        if gain <= self._tol * max(1.0, abs(self._best.loss)) and self._is_flat():
             raise _Ended("converged")

@@ -123,7 +123,7 @@ def fit_em(
     Raises ValueError on bad input before any work. Guarded by tests/test_training.py,
     tests/test_starts.py and tests/test_checkpoints.py.
     """
-    given = _given(network, cov_x, cov_z)
+    given = starting_model(network, cov_x, cov_z)
     data = check_points(X, "X", given.network.observed_dimension)
     if m_step not in ("guarded", "paper"):
         raise ValueError(f'm_step: expected "guarded" or "paper", got {m_step!r}')
@@ -163,7 +163,8 @@ def fit_em(
     return _result(given, begun, outcome, tol)
 
 
-def _given(network: Network | DGN, cov_x: ArrayLike | None, cov_z: ArrayLike | None) -> DGN:
+def starting_model(network: Network | DGN, cov_x: ArrayLike | None, cov_z: ArrayLike | None) -> DGN:
+    """The model that training starts from; a DGN brings covariances that may be replaced."""
     if isinstance(network, DGN):
         values = {"cov_x": cov_x, "cov_z": cov_z}
         return DGN(
@@ -173,6 +174,8 @@ def _given(network: Network | DGN, cov_x: ArrayLike | None, cov_z: ArrayLike | N
             max_regions=network.max_regions,
             negligible=network.negligible,
         )
+    if not isinstance(network, Network):
+        raise ValueError(f"network: expected a Network or a DGN, got {network!r}")
     if cov_x is None:
         raise ValueError("cov_x: expected a covariance to start from, got None")
     return DGN(network, cov_x, cov_z)

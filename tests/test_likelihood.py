@@ -120,7 +120,7 @@ def test_better_than_em_on_the_circle():
         tol=0.0,
         random_state=0,
     )
-    found = fast.fit_mle(em.dgn, X, max_iter=300, gtol=0.0)
+    found = fast.fit_mle(em.dgn, X, max_iter=300, tol=0.0)
     assert found.history[0] == pytest.approx(em.history[-1], abs=1e-12)
     assert found.history[-1] < min(0.37, em.history[-1] - 0.02)
     assert -found.dgn.logpdf(circle(1, 2000)).mean() < 0.5
@@ -133,7 +133,7 @@ def test_ten_starts_on_the_circle():
     X, network, losses = circle(0), Network.random([1, 8, 2], LeakyReLU(0.1), 0), []
     for seed in range(10):
         em = fast.fit_em(network, X, cov_x=0.1, init="data", tol=0.0, random_state=seed)
-        losses.append(fast.fit_mle(em.dgn, X, max_iter=1000, gtol=0.0).history[-1])
+        losses.append(fast.fit_mle(em.dgn, X, max_iter=1000, tol=0.0).history[-1])
     assert min(losses) <= 0.35
     assert np.median(losses) <= 0.6
 
@@ -170,7 +170,11 @@ def test_outcomes(capsys):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("dgn", {"dgn": 3}),
+        ("network", {"network": 3}),
+        ("cov_x", {"network": Network.random([1, 4], LeakyReLU(0.1), 0)}),
+        ("cov_x", {"cov_x": -1.0}),
+        ("tol", {"tol": -1.0}),
+        ("random_state", {"random_state": "a"}),
         ("X", {"X": [[np.nan] * 4]}),
         ("X", {"X": np.zeros((0, 4))}),
         ("X", {"X": np.zeros((2, 3))}),
@@ -186,6 +190,15 @@ def test_outcomes(capsys):
 )
 def test_bad_input(name, options):
     dgn, X = line("scalar")
-    options = {"dgn": dgn, "X": X, **options}
+    options = {"network": dgn, "X": X, **options}
     with pytest.raises(ValueError, match=name):
-        fast.fit_mle(options.pop("dgn"), options.pop("X"), **options)
+        fast.fit_mle(options.pop("network"), options.pop("X"), **options)
+
+
+def test_from_a_network():
+    """With covariances of its own, as `fit_em` is called."""
+    dgn, X = line("diagonal")
+    one = fast.fit_mle(dgn.network, X, cov_x=dgn.cov_x, tol=0.0, max_iter=5)
+    two = fast.fit_mle(dgn, X, tol=0.0, max_iter=5, random_state=0)
+    assert np.array_equal(one.history, two.history)
+    assert one.n_iter == 5
