@@ -95,8 +95,10 @@ def test_a_folder_that_is_not_there(tmp_path):
         fit(2, checkpoint=tmp_path / "gone" / "fit.npz")
 
 
+# Started in the background, Python would ignore Ctrl-C.
 ENDLESS = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[2])
 from test_checkpoints import fit
 fit(10**6, checkpoint=sys.argv[1])
@@ -107,13 +109,16 @@ fit(10**6, checkpoint=sys.argv[1])
 def test_a_killed_fit_leaves_a_whole_file(tmp_path, end):
     """Killed at any moment, or interrupted, training goes on from what the file says."""
     path, here = tmp_path / "fit.npz", str(Path(__file__).parent)
-    run = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path), here])
-    deadline = time.monotonic() + 60
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.3)
-    run.send_signal(end)
-    run.wait(60)
+    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(path), here]) as run:
+        try:
+            deadline = time.monotonic() + 60
+            while not path.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(0.3)
+            run.send_signal(end)
+            run.wait(60)
+        finally:
+            run.kill()
     with np.load(path) as stored:
         done = len(stored["history" if "history" in stored.files else "history 0"]) - 1
     assert done >= 1
