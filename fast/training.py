@@ -118,7 +118,8 @@ def fit_em(
     is never convergence. At max_iter a ConvergenceWarning says so, unless tol is 0.
     callback(iteration, dgn, loss) after each iteration; returning True stops. progress: a line on
     stderr. checkpoint: a file, written whole after each iteration; if it is there, training goes on
-    from it, bit for bit (max_iter may differ). Ctrl-C ends training with the best model so far.
+    from it, bit for bit (max_iter may differ; without random_state the starts are the file's).
+    Ctrl-C ends training with the best model so far.
 
     Raises ValueError on bad input before any work. Guarded by tests/test_training.py,
     tests/test_starts.py and tests/test_checkpoints.py.
@@ -147,20 +148,23 @@ def fit_em(
     if init == "given" and log_weight_prior(weight_prior, given.parameters().items()) == -np.inf:
         raise ValueError("network: expected weights within the uniform prior's bound")
 
-    begun = saved.Progress([_start(given, data, init, weight_prior, rng) for _ in range(n_init)])
+    starts = [_start(given, data, init, weight_prior, rng) for _ in range(n_init)]
+    runs = [saved.Run(start, np.empty(0)) for start in starts]
     mark = None
     if checkpoint is not None:
         numbers = m_step, settings.damping, settings.tol, settings.gtol, weight_prior, init, n_init
-        values = begun.starts[0] if init == "given" else {}
-        mark = saved.fingerprint(data, repr(given.network), *numbers, *values.values())
-        begun = saved.read(checkpoint, mark) or begun
+        # Without a seed the starts are new ones every time, and those in the file the fit's.
+        drawn = init != "given" and random_state is None
+        known = [given.cov_x, given.cov_z] if drawn else [v for s in starts for v in s.values()]
+        mark = saved.fingerprint(data, repr(given.network), *numbers, *known)
+        runs = saved.read(checkpoint, mark) or runs
 
     def save() -> None:
         if checkpoint is not None and mark is not None:
-            saved.write(checkpoint, mark, begun)
+            saved.write(checkpoint, mark, runs)
 
-    outcome = _train_all(_Training(given, data, settings, callback, progress, save), begun)
-    return _result(given, begun, outcome, tol)
+    training = _Training(given, data, settings, callback, progress, save)
+    return _result(training, runs, _train_all(training, runs))
 
 
 def starting_model(network: Network | DGN, cov_x: ArrayLike | None, cov_z: ArrayLike | None) -> DGN:
@@ -214,46 +218,38 @@ class _Training:
     save: Callable[[], None]
 
 
-def _train_all(training: _Training, progress: saved.Progress) -> str:
-    """Train every start from where it is, keeping `progress`; "interrupted", "stopped by callback"
-    or why the last start ended."""
-    if len(progress.starts) == 1 and progress.ended:
+def _train_all(training: _Training, runs: list[saved.Run]) -> str:
+    """Train every start from where it is; "interrupted", "stopped by callback" or why the last
+    start ended. An entry of `runs` changes as a whole, so that Ctrl-C finds it in order."""
+    first, limit = runs[0], training.settings.max_iter
+    if len(runs) == 1 and first.outcome == _AT_LIMIT and len(first.history) <= limit:
         # A larger max_iter lets a fit go on that had reached its limit.
-        end = progress.ended[0]
-        if end.outcome == _AT_LIMIT and len(end.history) <= training.settings.max_iter:
-            progress.now, progress.history = end.parameters, end.history.tolist()
-            progress.ended.clear()
-    outcome = progress.ended[-1].outcome if progress.ended else ""
+        runs[0] = first._replace(outcome="")
+    outcome = ""
     try:
-        while len(progress.ended) < len(progress.starts) and outcome != _STOPPED:
-            state, outcome = _train(training, progress)
-            history = np.array(progress.history)
-            end = saved.End(state.dgn.parameters(), history, outcome, state.steepness())
-            progress.ended.append(end)
-            progress.now, progress.history = None, []
-            training.save()
+        for i in range(len(runs)):
+            if not runs[i].outcome:
+                state, why = _train(training, runs, i)
+                runs[i] = runs[i]._replace(outcome=why, steepness=state.steepness())
+                training.save()
+            outcome = runs[i].outcome
+            if outcome == _STOPPED:
+                break
     except KeyboardInterrupt:
         outcome = _INTERRUPTED
-        if progress.now is not None and progress.history:
-            model = training.given.with_parameters(progress.now)
-            steepness = State.of(model, training.X, training.settings.prior).steepness()
-            history = np.array(progress.history)
-            progress.ended.append(saved.End(progress.now, history, outcome, steepness))
     finally:
         if training.progress:
             print(file=sys.stderr)
     return outcome
 
 
-def _train(training: _Training, progress: saved.Progress) -> tuple[State, str]:
-    """Train the start whose turn it is; where and why it ended."""
+def _train(training: _Training, runs: list[saved.Run], i: int) -> tuple[State, str]:
+    """Train a start, keeping its entry; where and why it ended."""
     settings, X = training.settings, training.X
-    if progress.now is None:
-        progress.now = progress.starts[len(progress.ended)]
-    state = State.of(training.given.with_parameters(progress.now), X, settings.prior)
-    if not progress.history:
-        progress.history = [state.loss]
-    for iteration in range(len(progress.history), settings.max_iter + 1):
+    state = State.of(training.given.with_parameters(runs[i].parameters), X, settings.prior)
+    if not len(runs[i].history):
+        runs[i] = runs[i]._replace(history=np.array([state.loss]))
+    for iteration in range(len(runs[i].history), settings.max_iter + 1):
         try:
             moved = _step(state, X, settings)
         except SingularCovarianceError:
@@ -261,12 +257,11 @@ def _train(training: _Training, progress: saved.Progress) -> tuple[State, str]:
         except _NO_LIKELIHOOD as error:
             return state, f"{type(error).__name__}: {error}"
         gain, state = state.loss - moved.loss, moved
-        progress.now = state.dgn.parameters()
-        progress.history = [*progress.history, state.loss]
+        runs[i] = saved.Run(state.dgn.parameters(), np.append(runs[i].history, state.loss))
         training.save()
         if training.progress:
-            where = f"start {len(progress.ended) + 1} of {len(progress.starts)}, "
-            said = f"{where}iteration {iteration}: {state.loss:.6g} nats"
+            where = f"start {i + 1} of {len(runs)}, iteration {iteration}"
+            said = f"{where}: {state.loss:.6g} nats"
             print(f"\r{said:<70}", end="", file=sys.stderr, flush=True)
         if training.callback is not None and training.callback(iteration, state.dgn, state.loss):
             return state, _STOPPED
@@ -277,16 +272,19 @@ def _train(training: _Training, progress: saved.Progress) -> tuple[State, str]:
     return state, _AT_LIMIT
 
 
-def _result(given: DGN, progress: saved.Progress, outcome: str, tol: float) -> FitResult:
+def _result(training: _Training, runs: list[saved.Run], outcome: str) -> FitResult:
     """The best of what has been trained."""
-    if not progress.ended:  # interrupted before the first E-step
+    tried = [run for run in runs if len(run.history)]
+    if not tried:  # interrupted in the first E-step
         raise KeyboardInterrupt
-    losses = np.array([end.history[-1] for end in progress.ended])
-    parameters, history, ended, steepness = progress.ended[int(np.argmin(losses))]
+    losses = np.array([run.history[-1] for run in tried])
+    parameters, history, ended, steepness = tried[int(np.argmin(losses))]
+    dgn = training.given.with_parameters(parameters)
+    if not ended:
+        steepness = State.of(dgn, training.X, training.settings.prior).steepness()
     if outcome in (_INTERRUPTED, _STOPPED):
         ended = outcome
-    dgn = given.with_parameters(parameters)
-    if ended == _AT_LIMIT and tol > 0 and len(history) > 1:
+    if ended == _AT_LIMIT and training.settings.tol > 0 and len(history) > 1:
         warnings.warn(
             f"fit_em reached max_iter = {len(history) - 1} where the objective still rises by "
             f"{steepness:.1e} nats a datum for a relative change of one parameter: raise max_iter, "
