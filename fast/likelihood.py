@@ -12,7 +12,7 @@ from scipy.optimize import Bounds, minimize
 from fast.dgn import DGN
 from fast.objective import State
 from fast.packing import Packing
-from fast.partition import PartitionError
+from fast.partition import PartitionError, TooManyRegionsError
 from fast.training import Callback, ConvergenceWarning, FitResult, starting_model
 from reference.network import (
     Array,
@@ -111,24 +111,25 @@ class _Search:
         for name, place in packing.places.items():
             self._weights[place] = name.endswith(".weight")
         self._split = isinstance(prior, LaplacePrior)
-        self._best = State.of(dgn, X, prior)
-        self._latest = self._best
-        self._history = [self._best.loss]
+        self._latest = State.of(dgn, X, prior)
+        # Changed as a whole, so that Ctrl-C finds model and losses in step.
+        self._best = self._latest, np.array([self._latest.loss])
 
     def run(self, max_iter: int) -> FitResult:
         """Search from the start."""
         outcome = "converged" if self._tol and self._is_flat() else "max_iter reached"
         try:
-            while outcome == "max_iter reached" and len(self._history) <= max_iter:
-                before = len(self._history)
+            while outcome == "max_iter reached" and len(self._best[1]) <= max_iter:
+                before = len(self._best[1])
                 self._descend(max_iter + 1 - before)
-                if len(self._history) == before:
+                if len(self._best[1]) == before:
                     outcome = "no step found"
         except _Ended as ended:
             outcome = str(ended)
         except KeyboardInterrupt:
             outcome = "interrupted"
-        steepness = self._best.steepness()
+        state, history = self._best
+        steepness = state.steepness()
         if outcome == "max_iter reached" and max_iter and self._tol:
             warnings.warn(
                 f"fit_mle reached max_iter = {max_iter} where the objective still rises by "
@@ -138,13 +139,13 @@ class _Search:
                 stacklevel=3,
             )
         return FitResult(
-            self._best.dgn,
-            np.array(self._history),
-            len(self._history) - 1,
+            state.dgn,
+            history,
+            len(history) - 1,
             outcome == "converged",
             outcome,
             steepness,
-            np.array([self._best.loss]),
+            history[-1:],
         )
 
     def _descend(self, max_iter: int) -> None:
@@ -162,10 +163,11 @@ class _Search:
         )
 
     def _is_flat(self) -> bool:
-        return self._best.steepness() <= self._gtol * max(1.0, abs(self._best.loss))
+        state, _ = self._best
+        return state.steepness() <= self._gtol * max(1.0, abs(state.loss))
 
     def _start(self) -> Array:
-        vector = self._packing.packed(self._best.dgn.parameters())
+        vector = self._packing.packed(self._best[0].dgn.parameters())
         if not self._split:
             return vector
         negative = np.maximum(-vector[self._weights], 0.0)
@@ -192,13 +194,11 @@ class _Search:
         """The loss and its gradient; far worse than anything, and uphill from here, where no model
         is."""
         own = self._joined(vector)
-        try:
-            model = self._dgn.with_parameters(self._packing.unpacked(own))
-            state = State.of(model, self._X, self._prior)
-            loss, by_parameter = state.loss, state.log_likelihood_gradient
-        except (ArithmeticError, PartitionError, ValueError):
-            return self._history[0] + 1e10 * max(1.0, abs(self._history[0])), np.zeros(len(vector))
-        self._latest = state
+        state = self._state(own)
+        if state is None:
+            start = float(self._best[1][0])
+            return start + 1e10 * max(1.0, abs(start)), np.zeros(len(vector))
+        self._latest, loss, by_parameter = state, state.loss, state.log_likelihood_gradient
         slope = -self._packing.gradient(own, by_parameter)
         n = len(self._X)
         if isinstance(self._prior, GaussianPrior):
@@ -216,14 +216,25 @@ class _Search:
             slope[np.concatenate([self._weights, np.ones(len(both), dtype=bool)])] += rate
         return float(loss), slope
 
+    def _state(self, own: Array) -> State | None:
+        """The model of these parameters; None if they are none, or it has no likelihood here."""
+        try:
+            model = self._dgn.with_parameters(self._packing.unpacked(own))
+        except ValueError:  # not finite, or a covariance that is singular in double precision
+            return None
+        try:
+            return State.of(model, self._X, self._prior)
+        except (ArithmeticError, PartitionError, TooManyRegionsError):
+            return None
+
     def _after(self, intermediate_result: object) -> None:
         """After an iteration."""
-        if self._latest.loss <= self._best.loss:
-            self._best = self._latest
-        self._history.append(self._best.loss)
-        count = len(self._history) - 1
-        if self._callback is not None and self._callback(count, self._best.dgn, self._best.loss):
+        state, history = self._best
+        if self._latest.loss <= state.loss:
+            state = self._latest
+        gain = history[-1] - state.loss
+        self._best = state, np.append(history, state.loss)
+        if self._callback is not None and self._callback(len(history), state.dgn, state.loss):
             raise _Ended("stopped by callback")
-        gain = self._history[-2] - self._history[-1]
-        if gain <= self._tol * max(1.0, abs(self._best.loss)) and self._is_flat():
+        if gain <= self._tol * max(1.0, abs(state.loss)) and self._is_flat():
             raise _Ended("converged")
