@@ -9,6 +9,7 @@ from math import comb, factorial
 
 import numpy as np
 import pytest
+from tests_support import deep
 
 import fast
 import reference
@@ -52,7 +53,7 @@ def test_generic_arrangements(dimension, n):
     check(network, regions, comb(n - 1, dimension) if n >= dimension else 0)
 
 
-@pytest.mark.parametrize(("dimension", "n"), [(2, 3), (2, 17), (3, 5), (3, 12), (4, 8), (5, 7)])
+@pytest.mark.parametrize(("dimension", "n"), [(2, 3), (2, 9), (3, 5), (3, 12), (4, 8), (5, 7)])
 def test_central_arrangements(dimension, n):
     """All through one point: 2 Σ_{i<S} C(n - 1, i) regions; the point may be anywhere."""
     rng = np.random.default_rng([32, dimension, n])
@@ -126,7 +127,7 @@ def test_folding(dimension, depth, pairs):
     check(folding(dimension, depth, pairs), regions, bounded)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *deep(2, 3)])
 def test_parallel_and_repeated_units(seed):
     """Copies of units, turned round or scaled, cut nothing new."""
     rng = np.random.default_rng([34, seed])

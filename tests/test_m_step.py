@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from decoders import decoders
 from surrogate import Surrogate
+from tests_support import deep
 
 import fast
 import reference
@@ -58,7 +59,7 @@ def entries(dgn, name):
     return [name] if name in known else [f"{name}.weight", f"{name}.bias"]
 
 
-@pytest.mark.parametrize("seed", range(18))
+@pytest.mark.parametrize("seed", [*range(9), *deep(*range(9, 18))])
 def test_update_maximises_the_surrogate(impl, seed):
     """No perturbation of an updated block does better, and the surrogate is stationary there.
 
@@ -91,7 +92,7 @@ def check_updates(impl, start, X, rng):
                 assert abs(ends[0] - ends[1]) <= 0.05 * fall + 2 * rounding, (name, key)
 
 
-@pytest.mark.parametrize("structure", ["scalar", "diagonal", "full"])
+@pytest.mark.parametrize("structure", [*deep("scalar"), "diagonal", "full"])
 @pytest.mark.parametrize("name", decoders())
 def test_update_before_layers_on_images(impl, name, structure):
     """The same for convolutions, and for Dense layers that convolutions and pools follow."""

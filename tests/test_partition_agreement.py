@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests_support import deep
 
 import fast
 import reference
@@ -46,10 +47,7 @@ def check(impl, network, exact):
 
 
 # Two of them take a third of the time: linear programs for hundreds of regions.
-@pytest.mark.parametrize(
-    "seed",
-    [pytest.param(s, marks=pytest.mark.deep) if s in (22, 41) else s for s in range(60)],
-)
+@pytest.mark.parametrize("seed", [*range(22), *range(23, 40), *deep(22, *range(40, 60))])
 def test_all_three_agree(seed):
     """Codes as the oracle's, the same in both, with maps that are the oracle's to 1e-12."""
     drawn = random_network(seed)

@@ -10,6 +10,7 @@ import pytest
 from decoders import decoders
 from scipy import stats
 from surrogate import Surrogate
+from tests_support import deep
 
 import fast
 import reference
@@ -89,7 +90,7 @@ def check_optimum(impl, dgn, X, prior):
 
 
 @pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("seed", range(9))
+@pytest.mark.parametrize("seed", [*range(6), *deep(6, 7, 8)])
 def test_updates_are_optimal(impl, seed, prior):
     """All structures of Σx, S = 1 and 2, with and without a nonlinearity at the end."""
     rng = np.random.default_rng([17, seed])
@@ -105,7 +106,7 @@ def test_updates_are_optimal(impl, seed, prior):
     check_optimum(impl, impl.DGN(network, cov_x, 1.3), X, PRIORS[prior])
 
 
-@pytest.mark.parametrize("structure", ["scalar", "full"])
+@pytest.mark.parametrize("structure", [*deep("scalar"), "full"])
 @pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("name", [n for n in decoders() if "onvol" in n])
 def test_kernels_are_optimal(name, prior, structure):
@@ -176,7 +177,7 @@ PERTURBED = {
 }
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("count", [50, *deep(1000)])
 @pytest.mark.parametrize(("widths", "activation", "cov_x", "prior"), PERTURBED.values())
 def test_no_perturbation_does_better(impl, widths, activation, cov_x, prior, count):
     """Of every block's update."""
@@ -189,7 +190,7 @@ def test_no_perturbation_does_better(impl, widths, activation, cov_x, prior, cou
     check_perturbations(impl, dgn, X, PRIORS[prior], rng, count)
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("count", [10, *deep(1000)])
 @pytest.mark.parametrize("prior", PRIORS)
 def test_no_perturbation_of_kernels_does_better(prior, count):
     network, rng = decoders()["Dense after convolution"], np.random.default_rng(21)

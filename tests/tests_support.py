@@ -1,6 +1,12 @@
 """Checks of a partition at random points, for several tests."""
 
 import numpy as np
+import pytest
+
+
+def deep(*values):
+    """Values of a parameter that only a deep run tries."""
+    return [pytest.param(value, marks=pytest.mark.deep) for value in values]
 
 
 def inside(found, region, z):
