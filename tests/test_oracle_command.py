@@ -19,7 +19,8 @@ from reference.network import Network
 
 def test_clean_run(capsys, tmp_path):
     """Two architectures without a breach: exit code 0, a line a quantity and implementation."""
-    code = command.main(["--architectures", "2", "--points", "1", "--out", str(tmp_path)])
+    arguments = ["--architectures", "2", "--seed", "26", "--points", "1", "--out", str(tmp_path)]
+    code = command.main(arguments)
     printed = capsys.readouterr().out
     assert code == 0
     assert "No breach." in printed
@@ -32,7 +33,10 @@ def test_clean_run(capsys, tmp_path):
     assert "Report: " in printed
     content = (tmp_path / "report.html").read_text()
     assert "No breach." in content
-    assert sorted(p.name for p in (tmp_path / "cases").iterdir()) == ["case-0.json", "case-1.json"]
+    assert sorted(p.name for p in (tmp_path / "cases").iterdir()) == [
+        "case-26.json",
+        "case-27.json",
+    ]
     assert content.count('href="cases/case-') > 10
 
 

@@ -248,7 +248,12 @@ def test_nothing_is_seen_where_nothing_is_broken(impl):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(
-    ("impl", "name", "defect"), CASES, ids=[f"{i.__name__}-{name}" for i, name, _ in CASES]
+    ("impl", "name", "defect"),
+    [
+        # Every other one by default.
+        pytest.param(*case, id=f"{case[0].__name__}-{case[1]}", marks=[pytest.mark.deep] * (i % 2))
+        for i, case in enumerate(CASES)
+    ],
 )
 def test_defect_is_seen(monkeypatch, impl, name, defect):
     """A wrong value, or the implementation's own refusal."""

@@ -162,7 +162,7 @@ def test_two_dimensions_against_reference(benchmark, plane_model):
         for pair in pairs:
             integrate(*pair)
 
-    quick, slow = best_times([lambda: plane_moments(dgn, X), integrals], 8)
+    quick, slow = best_times([lambda: plane_moments(dgn, X), integrals], 5)
     ratio = (slow / len(pairs)) / (quick / len(X) / partition.n_regions)
     benchmark.extra_info["times faster than reference"] = round(ratio)
     assert ratio >= 300
@@ -197,8 +197,8 @@ def test_em_against_reference(benchmark):
 
     # The same work: the output layer's normal equations have a condition number of 2e6 there.
     assert iteration(fast, 60).history == pytest.approx(iteration(reference, 60).history, rel=1e-7)
-    benchmark.pedantic(iteration, (fast, 1000), rounds=5, warmup_rounds=1)
-    quick, slow = best_times([lambda: iteration(fast, 1000), lambda: iteration(reference, 60)], 2)
+    benchmark.pedantic(iteration, (fast, 1000), rounds=3, warmup_rounds=1)
+    quick, slow = best_times([lambda: iteration(fast, 1000), lambda: iteration(reference, 60)], 1)
     ratio = (slow / 60) / (quick / 1000)
     benchmark.extra_info["times faster than reference"] = round(ratio)
     assert ratio >= 100
@@ -208,18 +208,18 @@ def test_em_is_linear_in_the_data():
     """Ten times the points take ten times as long, and no more memory. Under 20 times passes, for
     the sake of busy machines; a term in N² would show as 100."""
     start = Network.random([1, 8, 8, 2], LeakyReLU(0.1), 1)
-    X = fast.DGN(Network.random([1, 8, 8, 2], LeakyReLU(0.1), 0), 0.1).rvs(50_000, 0)
+    X = fast.DGN(Network.random([1, 8, 8, 2], LeakyReLU(0.1), 0), 0.1).rvs(40_000, 0)
 
     def iteration(n):
         return fast.fit_em(start, X[:n], cov_x=0.3, max_iter=1, tol=0.0)
 
-    few, more = best_times([lambda: iteration(5_000), lambda: iteration(50_000)], 2)
+    few, more = best_times([lambda: iteration(2_000), lambda: iteration(20_000)], 2)
     assert more <= 20 * few
     peaks = []
-    for n in (5_000, 50_000):
+    for n in (20_000, 40_000):
         tracemalloc.start()
         iteration(n)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # Its own copy of the data, and what is held for a chunk of them.
-    assert peaks[1] - peaks[0] <= 2.5 * X.nbytes
+    assert peaks[1] - peaks[0] <= 2.5 * X[20_000:].nbytes
