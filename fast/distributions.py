@@ -26,6 +26,8 @@ from reference.network import Array, Network
 _FAR = 20.0
 # Pairs per chunk: the widest temporary (26 nodes a pair) takes 7 MB.
 _PAIRS_PER_CHUNK = 1 << 15
+# A region from beyond this many deviations of the prior on both sides of 0 is measured from 0.
+_WIDE = 8.0
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,28 @@ class Geometry:
         )
 
     @cached_property
-    def anchor_of(self) -> NDArray[np.intp]:
-        """Of a region's two anchors the one nearer 0, (R,): measured from one that is very far,
-        places where the prior's mass is have no digits."""
+    def wide(self) -> int | None:
+        """The region that holds 0 and all of the prior's mass near it, if one does."""
+        breaks = self.partition.breakpoints
+        middle = int(np.searchsorted(breaks, 0.0))
+        near = breaks[max(middle - 1, 0) : middle + 1]
+        return None if np.any(near * near * self.prior_precision <= _WIDE**2) else middle
+
+    @cached_property
+    def bases(self) -> tuple[Array, Array]:
+        """A point of each region to measure from (R,), and its image (R, r): of its two anchors the
+        one nearer 0, or 0 itself in a wide one. Measured from far away, places where the prior's
+        mass is have no digits."""
         last = len(self.anchors) - 1
         left = np.maximum(np.arange(len(self.scales)) - 1, 0)
         right = np.minimum(np.arange(len(self.scales)), last)
-        return np.where(np.abs(self.anchors[left]) <= np.abs(self.anchors[right]), left, right)
+        nearer = np.where(np.abs(self.anchors[left]) <= np.abs(self.anchors[right]), left, right)
+        points, images = self.anchors[nearer], self.images[nearer]
+        if self.wide is not None:
+            points[self.wide] = 0.0
+            offset = self.partition.offsets[self.wide] - self.coordinates.origin
+            images[self.wide] = self.coordinates.directions(offset[None])[0]
+        return points, images
 
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
@@ -82,9 +99,8 @@ class Geometry:
 
     def residual(self, y: Array, regions: NDArray[np.intp], Z: Array) -> Array:
         """y - y(g(z)) for z (...) in its region; y broadcasts against (..., r)."""
-        anchor = self.anchor_of[regions]
-        image = self.images[anchor] + self.slopes[regions] * (Z - self.anchors[anchor])[..., None]
-        return y - image
+        points, images = self.bases
+        return y - images[regions] - self.slopes[regions] * (Z - points[regions])[..., None]
 
     def log_joint(self, y: Array, rest: Array, regions: NDArray[np.intp], Z: Array) -> Array:
         """log p(x, z) for z in its region [eq. 4]."""
@@ -174,8 +190,15 @@ def pairs(geometry: Geometry, y: Array, rest: Array) -> Pairs:
         step = -scales[region] * end
     near = anchor[datum, region]
     peak, square = anchors[anchor], np.take_along_axis(at_anchor, anchor, axis=1)
-    peak[datum, region] = inner = anchors[near] + step
+    inner = anchors[near] + step
     inner_error = error[datum, near] - step[:, None] * slopes[region]
+    wide = geometry.wide
+    if wide is not None:
+        mine = np.flatnonzero(region == wide)
+        away = y[datum[mine]] - geometry.bases[1][wide]
+        inner[mine] = scales[wide] ** 2 * (away @ slopes[wide])
+        inner_error[mine] = away - inner[mine][:, None] * slopes[wide]
+    peak[datum, region] = inner
     square[datum, region] = (
         np.einsum("pd,pd->p", inner_error, inner_error)
         + geometry.prior_precision * inner * inner

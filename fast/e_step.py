@@ -45,8 +45,7 @@ def statistics(geometry: Geometry, X: Array) -> Statistics:
     spread = np.zeros((rank, rank))
     slack = np.zeros(n_regions)
     scatter = np.zeros((dimension,) * structure)
-    anchor = geometry.anchor_of
-    anchors, images = geometry.anchors[anchor], geometry.images[anchor]
+    anchors, images = geometry.bases
 
     for part in geometry.chunks(len(X)):
         x = X[part]

@@ -11,7 +11,7 @@ from oracle.architectures import random_case
 from oracle.crosscheck import crosscheck
 from oracle.exact_layers import layers_of
 from oracle.latent_space import LatentSpace
-from reference.network import Dense, Network, ReLU
+from reference.network import Dense, LeakyReLU, Network, ReLU
 
 
 def learned():
@@ -117,3 +117,34 @@ def test_facets_without_a_direction_in_common():
     found, small = refined(ray, np.array([False]), on, normals, np.zeros(3))
     np.testing.assert_array_equal(found, ray)
     np.testing.assert_array_equal(small, 0.0)
+
+
+@pytest.mark.parametrize("exponent", [0, -1, -2, -3, -4, -6, -8, -12, -20, -35, -100])
+def test_every_kink_far_away(exponent):
+    """S = 1, and all breakpoints at 1e-exponent: what is measured from one of them has no digits.
+    These were wrong silently: the posterior mean by 7e-8 at 1e8, e2 by 1e54 at 1e34."""
+    rng = np.random.default_rng(0)
+    network = Network(
+        [
+            Dense(10.0**exponent * rng.standard_normal((4, 1)), rng.standard_normal(4)),
+            LeakyReLU(0.1),
+            Dense(rng.standard_normal((2, 4)), rng.standard_normal(2)),
+        ]
+    )
+    X = rng.standard_normal((5, 2)) * np.array([[1.0], [1.0], [10.0], [100.0], [1000.0]])
+    for variance in (1.0, 4.0):
+        quick, slow = fast.DGN(network, 0.3, variance), reference.DGN(network, 0.3, variance)
+        np.testing.assert_allclose(quick.logpdf(X), slow.logpdf(X), rtol=1e-14)
+        one, other = quick.posterior(X), slow.posterior(X)
+        size = 1 + np.abs(other.mean())
+        assert np.all(np.abs(one.mean() - other.mean()) <= 1e-13 * size)
+        assert np.all(np.abs(one.mode() - other.mode()) <= 1e-13 * size)
+        np.testing.assert_allclose(one.cov(), other.cov(), rtol=1e-12)
+        sums, others = quick.statistics(X), slow.statistics(X)
+        for name in ("e0", "e1", "e2", "residual0", "residual1", "scatter"):
+            value, truth = getattr(sums, name), getattr(others, name)
+            assert np.max(np.abs(value - truth)) <= 1e-13 * (1 + np.max(np.abs(truth))), name
+        gradients = quick.gradient(X), slow.gradient(X)
+        for name, value in gradients[0].items():
+            truth = gradients[1][name]
+            assert np.max(np.abs(value - truth)) <= 1e-12 * (1 + np.max(np.abs(truth))), name
