@@ -219,7 +219,9 @@ class _Search:
     def _state(self, own: Array) -> State | None:
         """The model of these parameters; None if they are none, or it has no likelihood here."""
         try:
-            model = self._dgn.with_parameters(self._packing.unpacked(own))
+            with np.errstate(over="ignore", invalid="ignore"):  # a wild trial
+                values = self._packing.unpacked(own)
+            model = self._dgn.with_parameters(values)
         except ValueError:  # not finite, or a covariance that is singular in double precision
             return None
         try:

@@ -54,9 +54,10 @@ class FitResult:
     1,): its loss, -(log-likelihood + log prior of the weights) / N in nats, the start included.
     outcome: "converged", "max_iter reached", "stopped by callback", "interrupted" (by Ctrl-C; dgn
     is the best so far), "singular covariance" (the update of Σx or Σz was not positive definite;
-    dgn is the model before), or the error that the model after dgn led to, as "PartitionError: what
-    it said". steepness: of the objective at dgn, nats a datum for a relative change
-    of one parameter; 0 at an optimum. losses (starts,): what every start ended with.
+    dgn is the model before), "no step found" (rounding hides further progress, as where Σx is all
+    but singular), or the error that the model after dgn led to, as "PartitionError: what it said".
+    steepness: of the objective at dgn, nats a datum for a relative change of one parameter; 0 at an
+    optimum. losses (starts,): what every start ended with.
     """
 
     dgn: DGN
@@ -256,7 +257,7 @@ def _train(training: _Training, runs: list[saved.Run], i: int) -> tuple[State, s
             return state, "singular covariance"
         except _NO_LIKELIHOOD as error:
             return state, f"{type(error).__name__}: {error}"
-        gain, state = state.loss - moved.loss, moved
+        stuck, gain, state = moved is state, state.loss - moved.loss, moved
         runs[i] = saved.Run(state.dgn.parameters(), np.append(runs[i].history, state.loss))
         training.save()
         if training.progress:
@@ -269,6 +270,8 @@ def _train(training: _Training, runs: list[saved.Run], i: int) -> tuple[State, s
         small = 0 <= gain <= settings.tol * size
         if small and state.steepness() <= settings.gtol * size:
             return state, "converged"
+        if stuck:
+            return state, "no step found"
     return state, _AT_LIMIT
 
 
@@ -312,8 +315,12 @@ def _guarded_step(state: State, X: Array) -> State:
         # Nothing follows the output layer, so it moves no region: its M-step is a true one.
         exact.insert(0, str(layers[-1]))
         hidden = layers[:-1]
-    moved = closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior)
-    state = State.of(moved, X, state.prior)
+    moved = State.of(
+        closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior), X, state.prior
+    )
+    # Only rounding can raise it here, as with covariances that are all but singular.
+    if moved.loss <= state.loss:
+        state = moved
     for index in reversed(hidden):
         state = _guarded_layer(state, X, index)
     return state

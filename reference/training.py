@@ -48,9 +48,10 @@ class FitResult:
     dgn: the model of the last iteration. history (n_iter + 1,): its loss, -(log-likelihood + log
     prior of the weights) / N in nats, the start included. outcome: "converged", "max_iter reached",
     "stopped by callback", "singular covariance" (the update of Σx or Σz was not positive definite;
-    dgn is the model before), or the error that the model after dgn led to, as "PartitionError: what
-    it said". steepness: of the objective at dgn, nats a datum for a
-    relative change of one parameter; 0 at an optimum.
+    dgn is the model before), "no step found" (rounding hides further progress, as where Σx is all
+    but singular), or the error that the model after dgn led to, as "PartitionError: what it said".
+    steepness: of the objective at dgn, nats a datum for a relative change of one parameter; 0 at an
+    optimum.
     """
 
     dgn: DGN
@@ -158,6 +159,7 @@ def fit_em(
     history = [state.loss]
     outcome = "max_iter reached"
     for iteration in range(1, max_iter + 1):
+        before = state
         try:
             if m_step == "guarded":
                 state = _guarded_step(state, data)
@@ -181,6 +183,9 @@ def fit_em(
         if small and state.steepness() <= gtol * size:
             outcome = "converged"
             break
+        if state is before:
+            outcome = "no step found"
+            break
     steepness = state.steepness()
     if outcome == "max_iter reached" and max_iter and tol:
         warnings.warn(
@@ -203,8 +208,12 @@ def _guarded_step(state: _State, X: Array) -> _State:
         # Nothing follows the output layer, so it moves no region: its M-step is a true one.
         exact.insert(0, str(layers[-1]))
         hidden = layers[:-1]
-    moved = closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior)
-    state = _State.of(moved, X, state.prior)
+    moved = _State.of(
+        closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior), X, state.prior
+    )
+    # Only rounding can raise it here, as with covariances that are all but singular.
+    if moved.loss <= state.loss:
+        state = moved
     for index in reversed(hidden):
         state = _guarded_layer(state, X, index)
     return state

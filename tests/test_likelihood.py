@@ -10,6 +10,7 @@ from fast import (
     LaplacePrior,
     LeakyReLU,
     Network,
+    ReLU,
     UniformPrior,
 )
 from fast.packing import Packing
@@ -202,3 +203,11 @@ def test_from_a_network():
     two = fast.fit_mle(dgn, X, tol=0.0, max_iter=5, random_state=0)
     assert np.array_equal(one.history, two.history)
     assert one.n_iter == 5
+
+
+def test_wild_trials_are_no_models():
+    """Data that no noise explains drive trial steps beyond doubles (warnings are errors here)."""
+    network = Network.random([2, 3, 3], ReLU(), 0)
+    result = fast.fit_mle(network, np.ones((10, 3)), cov_x=np.full(3, 0.3), max_iter=30, tol=0.0)
+    assert np.all(np.diff(result.history) <= 0)
+    assert result.history[-1] < result.history[0]
