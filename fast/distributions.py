@@ -28,6 +28,8 @@ _FAR = 20.0
 _PAIRS_PER_CHUNK = 1 << 15
 # A region from beyond this many deviations of the prior on both sides of 0 is measured from 0.
 _WIDE = 8.0
+# Squares of more than this are no doubles.
+_FARTHEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,17 @@ class Geometry:
 
     @staticmethod
     def of(network: Network, partition: Partition, noise: Noise, cov_z: Array) -> Geometry:
-        """Precompute what does not depend on the data. cov_z: (1, 1)."""
+        """Precompute what does not depend on the data. cov_z: (1, 1).
+
+        Raises ArithmeticError where squares of distances are no doubles.
+        """
         coordinates = Coordinates.of(network, noise)
         anchors = partition.breakpoints if partition.breakpoints.size else np.zeros(1)
+        unit = min(1.0, float(np.sqrt(cov_z[0, 0])))
+        if not np.all(np.abs(anchors) < _FARTHEST * unit):
+            raise ArithmeticError(
+                "a region ends too far away for its squared distance from 0 to be a double"
+            )
         images = _images(partition, anchors) - coordinates.origin
         slopes = coordinates.directions(partition.slopes[:, :, 0])
         precision = 1.0 / float(cov_z[0, 0])

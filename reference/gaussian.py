@@ -18,6 +18,8 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _PANELS = 4
 # The integrand is followed down to exp(-41) of its peak: what is left out is below 2e-18.
 _FALL = 41.0
+# Squares of more than this are no doubles.
+_FARTHEST = 1e150
 
 
 class TruncatedNormal(NamedTuple):
@@ -104,11 +106,16 @@ def truncated_gaussian(
     empty.
 
     Relative to the largest density on the polyhedron, so that nothing large is ever subtracted.
+    Raises ArithmeticError where squares of distances are no doubles.
     """
     lower, upper = interval(normals, offsets)
     if not lower < upper:
         return None
     scale = float(np.sqrt(cov[0, 0]))
+    if any(_FARTHEST * min(1.0, scale) < abs(end) < np.inf for end in (lower, upper)):
+        raise ArithmeticError(
+            "a region ends too far away for its squared distance from 0 to be a double"
+        )
     t = truncated_normal(
         (lower - mean[0]) / scale, (upper - mean[0]) / scale, (upper - lower) / scale
     )

@@ -119,6 +119,17 @@ def test_facets_without_a_direction_in_common():
     np.testing.assert_array_equal(small, 0.0)
 
 
+@pytest.mark.parametrize("exponent", [-160, -250, -303])
+@pytest.mark.parametrize("live", [0, 2])
+def test_squares_beyond_doubles_are_refused(impl, exponent, live):
+    """Weights that learning drives to all but 0 put region ends where squares overflow."""
+    weights = np.full((4, 1), 10.0**exponent)
+    weights[:live, 0] = [1.0, -0.5][:live]
+    network = Network([Dense(weights, np.arange(4.0) - 1.5), ReLU(), Dense(np.eye(4)[:2], [0, 0])])
+    with pytest.raises(ArithmeticError, match="a region ends too far away"):
+        impl.DGN(network, 0.3).logpdf(np.ones((2, 2)))
+
+
 @pytest.mark.parametrize("exponent", [0, -1, -2, -3, -4, -6, -8, -12, -20, -35, -100])
 def test_every_kink_far_away(exponent):
     """S = 1, and all breakpoints at 1e-exponent: what is measured from one of them has no digits.
