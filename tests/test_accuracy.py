@@ -32,7 +32,7 @@ def assert_no_breach(case):
     assert not found.breaches, "\n".join(found.breaches[:10])
 
 
-@pytest.mark.parametrize("seed", [*range(1000, 1008), *deep(*range(1008, 1014))])
+@pytest.mark.parametrize("seed", [*range(1000, 1005), *deep(*range(1005, 1014))])
 def test_random_architecture(seed):
     assert_no_breach(random_case(seed, 1, points=2))
 
@@ -64,7 +64,7 @@ def perturbed(dgn_class, factor):
     return Off
 
 
-@pytest.mark.parametrize("latent", [1, 2])
+@pytest.mark.parametrize("latent", [1, *deep(2)])
 @pytest.mark.parametrize("impl", [reference, fast], ids=["reference", "fast"])
 def test_a_small_error_is_a_breach(monkeypatch, impl, latent):
     """A relative error of ten times the tolerance in log p is caught on an ordinary case: the check

@@ -39,7 +39,7 @@ def finite_differences(seed):
     return gradient(layers_of(network), cov_x, cov_z, X)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5, 6, *deep(4, 7, 8)])
+@pytest.mark.parametrize("seed", [0, 1, 2, 6, *deep(3, 4, 5, 7, 8)])
 def test_gradient_agrees_with_finite_differences(impl, seed):
     """Every entry of every parameter, to 1e-7 of the largest entry of its array.
 

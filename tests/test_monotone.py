@@ -17,7 +17,7 @@ from fast import (
     UniformPrior,
 )
 
-RUNS, SHORT = 200, 16
+RUNS, SHORT = 200, 12
 PRIORS = [None, GaussianPrior(1.0), LaplacePrior(0.5), UniformPrior(2.0)]
 
 

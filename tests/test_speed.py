@@ -88,7 +88,7 @@ def partition(impl, network):
         [2, 24, 24, 3],
         [2, 128, 128, 3],
         [3, 9, 9, 3],
-        [3, 32, 32, 3],
+        pytest.param([3, 32, 32, 3], marks=pytest.mark.deep),
         pytest.param([3, 62, 62, 3], marks=pytest.mark.deep),
         pytest.param([2, 400, 400, 3], marks=pytest.mark.deep),
     ],
