@@ -6,15 +6,16 @@ So that the equations read as printed and no D x D matrix is formed unless Σx i
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 
 from reference.validation import Array
 
 
 def solve(cov_x: Array, matrix: Array) -> Array:
-    """Σx^-1 times a vector (D,) or a matrix (D, k)."""
+    """Σx^-1 times a vector (D,) or a matrix (D, k); for a full Σx by its Cholesky factor, which a
+    Σx that is all but singular still has where elimination may meet a pivot of zero."""
     if cov_x.ndim == 2:
-        return np.asarray(np.linalg.solve(cov_x, matrix), dtype=np.float64)
+        return np.asarray(cho_solve((np.linalg.cholesky(cov_x), True), matrix), dtype=np.float64)
     return (matrix.T / cov_x).T
 
 

@@ -105,7 +105,17 @@ def test_ends_at_an_optimum(prior):
         weights = np.concatenate([v.ravel() for n, v in learned.items() if n.endswith("weight")])
         assert np.any(weights == 0)
     if isinstance(prior, UniformPrior):
-        assert max(np.abs(v).max() for n, v in learned.items() if n.endswith("weight")) == 0.6
+        assert max(np.abs(v).max() for n, v in learned.items() if n.endswith("weight")) <= 0.6
+
+
+def test_a_bound_that_the_optimum_is_beyond_is_met():
+    """One affine layer whose most likely weights are 1 and -1: both end at the bound."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 1)) @ [[1.0, -1.0]] + 0.1 * rng.standard_normal((400, 2))
+    start = fast.DGN(Network([Dense([[0.1], [0.1]], [0.0, 0.0])]), 0.3)
+    names = ["0.weight", "0.bias", "cov_x"]  # with Σz free, any weights would do
+    found = fast.fit_mle(start, X, weight_prior=UniformPrior(0.6), parameters=names)
+    assert np.abs(found.dgn.network.layers[0].weight).ravel().tolist() == [0.6, 0.6]
 
 
 def test_better_than_em_on_the_circle():
