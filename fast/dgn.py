@@ -180,11 +180,18 @@ class DGN:
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
 
-        q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances.
+        q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances. Raises
+        ArithmeticError where q is so far away, or so narrow, that its ELBO is no double.
         """
         data = self._data(X)
         q = self._gaussians(len(data), q_mean, q_cov)
-        return self._model.elbo(data, *q)
+        # Distances in deviations of q may overflow where q has no mass, which does no harm.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            bound = self._model.elbo(data, *q)
+        if not np.all(np.isfinite(bound)):
+            datum = int(np.flatnonzero(~np.isfinite(bound))[0])
+            raise ArithmeticError(f"q_mean, q_cov: the ELBO of datum {datum} is no double")
+        return bound
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
