@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from paper_figures import files
+from paper_figures import files, pictures
 from paper_figures.catalogue import FIGURES, Figure
 from paper_figures.options import Options
 from paper_figures.results import result_of
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Picture
-
 _PROGRAM = "paper_figures"
-_NEEDED = ("matplotlib", "tqdm")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,46 +25,52 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw the figures asked for and print the files written. Exit code 2: it was not possible."""
+    """Draw the figures asked for and print the files written. Exit code 2: it was not possible;
+    130: interrupted."""
     asked = _parser().parse_args(arguments)
     if "list" in asked.figures:
-        print("\n".join(f"{figure.number:2}  {figure.title}" for figure in FIGURES.values()))
+        print("\n".join(f"{figure.number:3} {figure.title}" for figure in FIGURES.values()))
         return 0
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    figures = _chosen(asked.figures)
+    needed = dict.fromkeys(package for figure in figures for package in figure.packages)
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         return _refuse(f"{', '.join(missing)} not installed: pip install 'exactdgn[figures]'")
     try:
         files.prepare_folder(asked.out)
     except OSError as error:
         return _refuse(f"--out: cannot write in {str(asked.out)!r} ({error.strerror})")
-    options = Options(full=asked.full, n_seeds=asked.seeds)
-    for figure in _chosen(asked.figures):
-        for path in make(figure, options, asked.out):
+    options = Options(full=asked.full, n_seeds=asked.seeds, folder=asked.out)
+    try:
+        for figure in figures:
+            for path in make(figure, options, asked.out):
+                print(path, flush=True)
+        for path in _summarise(asked.out):
             print(path)
+    except KeyboardInterrupt:
+        print(f"\n{_PROGRAM}: interrupted; what was done is kept", file=sys.stderr)
+        return 130
     return 0
 
 
 def make(figure: Figure, options: Options, folder: Path) -> list[Path]:
-    """Compute a figure, or find its numbers, and draw it. Returns the files that hold it."""
-    from paper_figures import style
-
+    """Compute a figure, or find its numbers, and draw it if its pictures are not of them. Returns
+    the files that hold it."""
     result = result_of(figure, options, folder)
     found = "numbers from cache" if result.from_cache else "numbers computed"
     print(f"figure {figure.number}: {found}", file=sys.stderr)
-    with style.applied():
-        picture = figure.draw(result.numbers)
-        return [*result.paths, *_save(picture, folder / figure.name)]
+    return [*result.paths, *pictures.drawn(figure, result, folder)]
 
 
-def _save(picture: Picture, stem: Path) -> list[Path]:
-    """The picture as PNG and PDF, without a date, so that same numbers give same files."""
-    written = []
-    for suffix, dated in ((".png", "Software"), (".pdf", "CreationDate")):
-        buffer = io.BytesIO()
-        picture.savefig(buffer, format=suffix[1:], metadata={dated: None})
-        files.write_whole(stem.with_suffix(suffix), buffer.getvalue())
-        written.append(stem.with_suffix(suffix))
-    return written
+def _summarise(folder: Path) -> list[Path]:
+    """The table of results and the page with the pictures, of all figures that the folder holds."""
+    from paper_figures import report
+
+    entries = report.entries(folder)
+    written = {"RESULTS.md": report.markdown(entries), "results.html": report.page(entries, folder)}
+    for name, text in written.items():
+        files.write_whole(folder / name, text.encode())
+    return [folder / name for name in written]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,9 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder to write in")
     parser.add_argument(
-        "--seeds", type=_count, help="random starts of figures 6 and 7 (default: 8, or 20)"
+        "--seeds",
+        type=_count,
+        help="random starts of every figure that has them (default: 1 to 6, with --full 5 to 50)",
     )
-    parser.add_argument("--full", action="store_true", help="20 starts and more iterations")
+    parser.add_argument(
+        "--full", action="store_true", help="as many random starts as the paper, and more: hours"
+    )
     return parser
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fast import DGN
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.polygons import cut_off
 from reference import LeakyReLU, Network
@@ -53,6 +54,7 @@ def compute(options: Options) -> Numbers:
         "grid": grid,
         "output": network(latents.reshape(-1, 2))[:, 0].reshape(_GRID, _GRID),
         "window": np.array(_WINDOW),
+        "found_by_fast": np.array(DGN(network, 1.0).partition().n_regions),
         "rings": np.array([visit.ring for visit in visits]),
         "parents": np.array([visit.parent for visit in visits]),
         "entries": np.array([_entry(visits, region) for region in range(len(visits))]),
@@ -74,6 +76,7 @@ def summary(numbers: Numbers) -> Record:
     sizes = np.diff(np.concatenate([[0], numbers["ends"]]))
     return {
         "n_regions": len(sizes),
+        "n_regions_by_fast": int(numbers["found_by_fast"]),
         "regions_by_ring": np.bincount(numbers["rings"]).tolist(),
         "facets": len(numbers["facets"]),
         "unbounded_regions": int(np.sum(numbers["unbounded"])),

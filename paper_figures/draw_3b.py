@@ -60,7 +60,7 @@ def _posterior(figure: Figure, axes: Axes, numbers: Numbers) -> None:
     axes.plot(*numbers["draws"].T, ".", color="white", markersize=2, alpha=0.8, label="exact draws")
     marks = (
         ("posterior_mean", "o", style.MEAN, "mean"),
-        ("posterior_mode", "D", style.REFERENCE, "mode"),
+        ("posterior_mode", "D", style.MODE, "mode"),
         ("z0", "^", style.NOISELESS, "the $z$ that gave $x$"),
     )
     for name, mark, colour, label in marks:

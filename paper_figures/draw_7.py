@@ -1,58 +1,86 @@
-"""Picture of figure 7: images along the manifolds EM learned on the digit 4, and its curves."""
+"""Picture of figure 7: images along the curves that every method learned on the digit 4."""
 
 from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from paper_figures import digits, style
-from paper_figures.curves import ranking
-from paper_figures.draw_curves import architecture, curves, ends, legend_below, reference
+from paper_figures.comparison import Comparison
+from paper_figures.draw_comparison import curves, ends, legend, line_at
 from paper_figures.options import Numbers
+from reference.network import Array
 
 _INK = 0.25  # data units, drawn black
 
 
 def draw(numbers: Numbers) -> Figure:
-    """Above: data and images along the manifold. Below: the curves of every start."""
-    names = numbers["names"].tolist()
-    figure = Figure(figsize=(10.2, 7.9), layout="constrained")
-    grid = figure.add_gridspec(2, 1, height_ratios=(1.0, 1.05))
-    _images(figure.add_subfigure(grid[0]), numbers, names)
+    """Above: images, a column a network. Below: NLL by step, and where every start ended."""
+    columns = Comparison.all_of(numbers)
+    figure = Figure(figsize=(10.6, 10.4), layout="constrained")
+    grid = figure.add_gridspec(2, 1, height_ratios=(1.5, 1.0))
+    _images(figure.add_subfigure(grid[0]), numbers, columns)
     lower = figure.add_subfigure(grid[1])
-    panels = lower.subplots(1, 2 * len(names), width_ratios=(1.0, 0.9) * len(names))
-    for column, name in enumerate(names):
+    panels = lower.subplots(1, 2 * len(columns), width_ratios=(1.0, 1.1) * len(columns))
+    bound = float(numbers["noise_entropy"])
+    line_train, line_held_out = (float(numbers[f"line_{w}"]) - bound for w in ("train", "held_out"))
+    for column, one in enumerate(columns):
         first, second = panels[2 * column : 2 * column + 2]
-        _training(first, numbers, name)
-        style.label_panel(first, "bd"[column], f"{architecture(name)}: per iteration")
-        _ends(second, numbers, name)
-        style.label_panel(second, "ce"[column], "where each start ended")
-    legend_below(figure, list(panels))
+        curves(first, one, "step", shift=-bound)
+        ends(second, one, shift=-bound)
+        first.set(yscale="log", ylim=(10.0, 1000.0))
+        low, high = _limits(one, bound)
+        second.set_ylim(low, high)
+        for axes in (first, second):
+            line_at(axes, line_train, "-", "straight line (PPCA), training data")
+            line_at(axes, line_held_out, ":", "straight line (PPCA), held out")
+        hidden = len(one.widths.split(",")) - 2
+        style.label_panel(first, "bd"[column], f"{hidden} hidden layers")
+        style.label_panel(second, "ce"[column], "where every start ended")
+        _count_outside(second, one, bound, high)
+    panels[0].set_ylabel(f"mean NLL + {-bound:.1f} (nats per image)")
+    legend(figure, columns[0].methods, panels[0])
     figure.suptitle(
-        "EM on MNIST digit 4, one latent dimension (the EM side only; no VAE in this picture)",
-        fontsize=10,
+        f"MNIST digit 4, one latent dimension, {len(numbers['seeds'])} starts", fontsize=10
     )
     return figure
 
 
-def _images(figure: SubFigure, numbers: Numbers, names: list[str]) -> None:
-    """A column for each architecture: the best, middle and worst start by training likelihood."""
-    panels = figure.subplots(4, len(names))
+def _limits(one: Comparison, bound: float) -> tuple[float, float]:
+    """Of the panel of ends: all of EM's and the likelihood's, and what is near."""
+    known = np.concatenate([one.final(m, w) for m in ("em", "mle") for w in ("train", "held_out")])
+    return float(known.min()) - bound - 1.0, float(known.max()) - bound + 6.0
+
+
+def _count_outside(axes: Axes, one: Comparison, bound: float, high: float) -> None:
+    """In words what the panel does not hold."""
+    finals = np.array([one.final(method) for method in one.methods])
+    outside = int(np.sum(~(finals - bound < high)))
+    if outside:
+        said = f"{outside} of {finals.size} ends\nare above"
+        axes.text(0.98, 0.98, said, transform=axes.transAxes, va="top", ha="right", fontsize=7.5)
+
+
+def _images(figure: SubFigure, numbers: Numbers, columns: list[Comparison]) -> None:
+    """A column a network, a row a method: the start with the least training NLL."""
+    methods = columns[0].methods
+    panels = figure.subplots(len(methods) + 1, len(columns))
     _strip(panels[0, 0], numbers["clean"], "(a) training images (unit norm)")
     _strip(panels[0, 1], numbers["noisy"], "the same with the noise that training sees")
-    for column, name in enumerate(names):
-        order = ranking(numbers[f"{name}_nll"])
-        places = ((0, "best"), (len(order) // 2, "middle"), (-1, "worst"))
-        for row, (place, word) in enumerate(places, start=1):
-            title = f"$g(z)$ of EM {architecture(name)}, {word} of {len(order)} starts"
-            _strip(panels[row, column], numbers[f"{name}_images"][order[place]], title)
+    for column, one in enumerate(columns):
+        for row, method in enumerate(methods, start=1):
+            finals = one.final(method)
+            best = int(finals.argmin())
+            loss = finals[best]
+            ended = f"{loss:.1f} nats" if np.isfinite(loss) else "diverged"
+            title = f"{style.METHODS[method].label}, {one.widths}: {ended}"
+            _strip(panels[row, column], one.of(method, "curve")[best], title)
         _quantiles(panels[-1, column], numbers["levels"])
 
 
-def _strip(axes: Axes, images: NDArray[np.float64], title: str) -> None:
+def _strip(axes: Axes, images: Array, title: str) -> None:
     """Images side by side in the grey scale that all share, ink dark."""
     side = digits.SIDE
     joined = images.reshape(-1, side, side).transpose(1, 0, 2).reshape(side, -1)
@@ -69,22 +97,3 @@ def _quantiles(axes: Axes, levels: NDArray[np.float64]) -> None:
     axes.set_xticks(digits.SIDE * (np.arange(len(levels)) + 0.5) - 0.5, labels)
     axes.tick_params(length=0)
     axes.set_xlabel("quantile of the prior $p(z)$")
-
-
-def _training(axes: Axes, numbers: Numbers, name: str) -> None:
-    """NLL above the entropy of the added noise, below which no model gets in expectation."""
-    bound = float(numbers["noise_entropy"])
-    curves(axes, numbers[f"{name}_nll"] - bound, style.EM, "EM, training data")
-    curves(axes, numbers[f"{name}_watched"] - bound, style.HELD_OUT, "EM, held out")
-    axes.set_yscale("log")
-    axes.set_yticks([15, 20, 30, 50, 100, 200, 500])
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_ylabel(f"mean NLL + {-bound:.1f} (nats per image)")
-
-
-def _ends(axes: Axes, numbers: Numbers, name: str) -> None:
-    ends(axes, numbers, name)
-    reference(axes, float(numbers["line_train"]), "-", "straight line (PPCA), training data")
-    reference(axes, float(numbers["line_held_out"]), ":", "straight line (PPCA), held out")
-    axes.set_ylabel("mean NLL (nats per image)")

@@ -7,32 +7,30 @@ with what is asked for now.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import io
 import json
 import platform
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from paper_figures.catalogue import Figure
 from paper_figures.files import write_whole
+from paper_figures.kept import key_of, load, save
 from paper_figures.options import Numbers, Options, Record
+from paper_figures.seed_runs import SECONDS
 from paper_figures.sources import fingerprint
 
 _KEY = "key"
-_PACKAGES = ("numpy", "scipy", "matplotlib", "tqdm")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A figure's numbers, the files that hold them, and whether they were found or computed."""
+    """A figure's numbers and record, the files that hold them, and whether they were found or
+    computed."""
 
     numbers: Numbers
+    record: Record
     paths: list[Path]
     from_cache: bool
 
@@ -40,52 +38,70 @@ class Result:
 def result_of(figure: Figure, options: Options, folder: Path) -> Result:
     """The numbers of a figure: from the folder if they are there, else computed and kept there."""
     parameters = figure.parameters(options)
-    key = _key(parameters, fingerprint(figure.compute_module))
-    arrays, record = folder / f"{figure.name}.npz", folder / f"{figure.name}.json"
-    kept = _load(arrays, record, key)
+    key = key_of(parameters, fingerprint(figure.compute_module))
+    kept = _kept(figure, folder, key)
     if kept is not None:
-        return Result(kept, [arrays, record], from_cache=True)
+        return kept
+    arrays, record = paths_of(figure, folder)
     start = time.perf_counter()
     numbers = figure.compute(options)
     seconds = time.perf_counter() - start
-    _save(arrays, numbers, key)
+    save(arrays, numbers, key)
     content: Record = {
         "figure": figure.number,
         "title": figure.title,
         "mode": options.mode,
+        "command": figure.command(options),
+        "seeds": numbers["seeds"].tolist() if "seeds" in numbers else None,
         "parameters": parameters,
         "results": figure.summary(numbers),
         "run_time_seconds": round(seconds, 3),
-        "versions": _versions(),
+        # Of every run that it is made of, those included that were found.
+        "seconds_on_one_core": round(float(numbers[SECONDS].sum()), 3)
+        if SECONDS in numbers
+        else round(seconds, 3),
+        "versions": versions(figure.packages),
         _KEY: key,
     }
-    write_whole(record, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-    return Result(numbers, [arrays, record], from_cache=False)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(record, (text + "\n").encode())
+    return Result(numbers, content, [arrays, record], from_cache=False)
 
 
-def _key(parameters: Record, source: str) -> str:
-    text = json.dumps([parameters, source], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _save(path: Path, numbers: Numbers, key: str) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{**numbers, _KEY: np.array(key)})  # type: ignore[arg-type]
-    write_whole(path, buffer.getvalue())
-
-
-def _load(arrays: Path, record: Path, key: str) -> Numbers | None:
-    """The kept numbers; None if either file is missing, damaged, or made from something else."""
-    try:
-        if json.loads(record.read_text(encoding="utf-8"))[_KEY] != key:
-            return None
-        with np.load(io.BytesIO(arrays.read_bytes()), allow_pickle=False) as stored:
-            numbers = {name: stored[name] for name in stored.files}
-        return numbers if str(numbers.pop(_KEY)) == key else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+def found(figure: Figure, folder: Path) -> Result | None:
+    """What a folder holds of a figure, with the parameters it was made with; None if it holds
+    nothing whole, or what other code than this has made."""
+    record = _read(paths_of(figure, folder)[1])
+    if record is None or "parameters" not in record:
         return None
+    key = key_of(record["parameters"], fingerprint(figure.compute_module))
+    return _kept(figure, folder, key)
 
 
-def _versions() -> dict[str, str]:
-    found = {package: importlib.metadata.version(package) for package in _PACKAGES}
-    return {"python": platform.python_version(), **found}
+def paths_of(figure: Figure, folder: Path) -> tuple[Path, Path]:
+    """The files of a figure's numbers and of their record."""
+    return folder / f"{figure.name}.npz", folder / f"{figure.name}.json"
+
+
+def _kept(figure: Figure, folder: Path, key: str) -> Result | None:
+    """The kept numbers; None if either file is missing, damaged, or made from something else."""
+    arrays, record = paths_of(figure, folder)
+    content = _read(record)
+    if content is None or content.get(_KEY) != key:
+        return None
+    numbers = load(arrays, key)
+    return None if numbers is None else Result(numbers, content, [arrays, record], from_cache=True)
+
+
+def _read(record: Path) -> Record | None:
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Of Python and of the packages that a figure needs."""
+    installed = {package: importlib.metadata.version(package) for package in packages}
+    return {"python": platform.python_version(), **installed}

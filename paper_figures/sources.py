@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_PACKAGES = ("reference", "fast", "paper_figures")
+_PACKAGES = ("reference", "fast", "oracle", "paper_figures")
 
 
 def source_files(module: str) -> list[Path]:
@@ -21,7 +21,7 @@ def source_files(module: str) -> list[Path]:
         if path is None or name in found:
             continue
         found[name] = path
-        pending.extend(_imports(path))
+        pending.extend(_imports(path.read_bytes()))
     return sorted(found.values())
 
 
@@ -44,11 +44,14 @@ def _path(module: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _imports(path: Path) -> Iterator[str]:
+@cache
+def _imports(content: bytes) -> tuple[str, ...]:
     """The absolute names a file imports, those of `from package import submodule` included."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    names: list[str] = []
+    for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names.append(node.module)
+            names += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(names)

@@ -1,32 +1,54 @@
 """How every picture looks: one colour a meaning, safe for colour-blind readers and in grey print.
 
-The hues are those of Okabe and Ito (2008). EM is black in every figure, as it is in the paper's.
+The hues are those of Okabe and Ito (2008). EM is black in every figure, as it is in the paper's;
+every method keeps its colour and its mark throughout, so that grey print tells them apart too.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
 
-EM = "#000000"
-HELD_OUT = "#CC79A7"
 DATA = "#56B4E9"
 NOISELESS = "#D55E00"
 NOISY = "#0072B2"
 POSTERIOR = "#0072B2"
 MEAN = "#009E73"
+MODE = "#E69F00"
 REGION_LIMIT = "#000000"
-REFERENCE = "#E69F00"
 BOUND = "#7F7F7F"
 
 DENSITY_MAP = "cividis"
 LATENT_MAP = "viridis"
 
+
+class Look(NamedTuple):
+    """A method's colour, mark, line and name."""
+
+    colour: str
+    mark: str
+    line: Any
+    label: str
+
+
+#: The autoencoders' colours are the paper's: blue, red and green for the three learning rates.
+METHODS = {
+    "em": Look("#000000", "o", "-", "EM, guarded"),
+    "mle": Look("#E69F00", "D", "-", "exact likelihood (L-BFGS)"),
+    "vae 0.005": Look("#0072B2", "v", "--", "VAE, rate 0.005"),
+    "vae 0.001": Look("#D55E00", "^", "-.", "VAE, rate 0.001"),
+    "vae 0.0001": Look("#009E73", "s", (0, (1, 1)), "VAE, rate 0.0001"),
+    "vae tuned": Look("#CC79A7", "P", (0, (5, 1)), "VAE, tuned"),
+}
+EM = METHODS["em"].colour
+MLE = METHODS["mle"].colour
+TUNED = METHODS["vae tuned"].colour
+
 #: One start among many: faint, but there.
-FAINT: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.35}
+FAINT: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.3}
 BOLD: dict[str, Any] = {"linewidth": 1.8}
 
 _SETTINGS: Any = {

@@ -16,3 +16,12 @@ import reference
 def impl(request):
     """Each implementation in turn: both export the same names."""
     return request.param
+
+
+#: Tests in which JAX computes. It starts threads, and then warns of every fork: the oracle's
+#: campaigns, which fork, come before.
+COMPUTE_WITH_JAX = ("test_autoencoder", "test_paper_figures")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem in COMPUTE_WITH_JAX)

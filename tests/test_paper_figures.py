@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import html
 import importlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,55 +20,133 @@ from scipy.stats import norm
 
 from fast import DGN, Dense, LeakyReLU, Network, fit_em, fit_mle
 from paper_figures import (
+    circle,
     command,
     compute_1,
     compute_2,
     compute_3,
     compute_3b,
+    compute_4,
+    compute_4b,
+    compute_5,
     compute_6,
     compute_7,
     compute_8,
+    compute_9,
+    compute_10,
+    compute_11,
+    compute_12,
+    compute_13,
     cosine,
     digits,
     sources,
+    style,
 )
 from paper_figures.catalogue import FIGURES
-from paper_figures.curves import held, last_values, median_curve, ranking
-from paper_figures.em_runs import Training
+from paper_figures.claims import Verdict
+from paper_figures.curves import held, last_values, median_curve
 from paper_figures.files import write_whole
 from paper_figures.options import Options
+from paper_figures.plane_run import Plane
+from paper_figures.published_density import log_density
+from paper_figures.report import entries
 from paper_figures.starts import best_line, matched_network
+from paper_figures.surface_run import Case
 
 SUFFIXES = (".json", ".npz", ".pdf", ".png")
+COMPARING = ("4", "4b", "5", "6", "7")
 
 
 def run(*arguments: object) -> int:
     return command.main([str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def brief(monkeypatch):
-    """Figures 6 and 7 with three iterations, small networks and a tenth of the images."""
-    every = digits.images
-    monkeypatch.setattr(digits, "images", lambda name: every(name)[:100])
-    for module, widths in ((compute_6, (1, 8, 2)), (compute_7, (1, 8, 784))):
-        both = [Training((*widths[:2], *extra), 0.1, 0.5, 3, 1e-7) for extra in ((), (4,))]
-        both = [Training((*t.widths, widths[-1]), 0.1, 0.5, 3, 1e-7) for t in both]
-        monkeypatch.setattr(module, "_trainings", lambda options, both=both: both)
+def short(recipe):
+    return replace(recipe, updates=200)
+
+
+def brief(experiment):
+    """An experiment with 100 data, three iterations and 200 updates."""
+    return replace(
+        experiment,
+        n=100,
+        n_held_out=40,
+        em_iterations=3,
+        mle_iterations=4,
+        continued_iterations=min(2, experiment.continued_iterations),
+        recipes=tuple(map(short, experiment.recipes)),
+        checked=1,
+    )
+
+
+def reduce(monkeypatch):
+    """Every figure in seconds: little data, small networks, few iterations, coarse grids; and in
+    this process, where what is replaced here is seen."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setitem(style._SETTINGS, "savefig.dpi", 50)
+    reduce_3b(monkeypatch)
+    monkeypatch.setattr(compute_3, "_QUICK_GRID", 60)
+    for module in (compute_4, compute_4b, compute_5, compute_6, compute_7):
+        monkeypatch.setattr(module, "EXPERIMENTS", tuple(map(brief, module.EXPERIMENTS)))
+    monkeypatch.setattr(compute_4b, "EXPERIMENTS", compute_4b.EXPERIMENTS[:1])
+    cases = [
+        Case("sphere", (2, 3, 3), 40, 20, 2, 3),
+        Case("roll", (2, 3, 3), 40, 20, 2, 3),
+        Case("digits", (2, 3, 8), 40, 20, 2, 3),
+        Case("digits_3", (3, 2, 8), 20, 20, 1, 1),
+    ]
+    monkeypatch.setattr(compute_8, "_cases", lambda options: cases)
+    question = compute_9.QUESTION
+    question = replace(
+        question,
+        surface_widths=(2, 3, 3),
+        n=50,
+        em_iterations=2,
+        mle_iterations=2,
+        continued_iterations=1,
+        most=2,
+        recipes=tuple(map(short, question.recipes)),
+        surface_recipes=tuple(map(short, question.surface_recipes)),
+    )
+    monkeypatch.setattr(compute_9, "QUESTION", question)
+    search = compute_10._FULL
+    recipes = tuple(map(short, (search.recipes[0], search.recipes[-1])))
+    search = replace(search, n=50, recipes=recipes, em_iterations=2, mle_iterations=2)
+    monkeypatch.setattr(compute_10, "_FULL", search)
+    trials = [
+        replace(t, experiment=brief(t.experiment), dampings=(1.0,), iterations=3)
+        for t in compute_11.TRIALS
+    ]
+    monkeypatch.setattr(compute_11, "TRIALS", trials)
+    plane = Plane((2, 3, 784), 60, 30, 0.2, 2, 2)
+    monkeypatch.setattr(compute_12, "_plane", lambda options: plane)
+    monkeypatch.setattr(compute_13, "_VARIANCES", (0.1, 0.0025))
+    monkeypatch.setattr(compute_13, "_DISTANCES", np.array([0.0, 3.0, 30.0]))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """A folder with all figures, reduced, of two random starts each."""
+    folder = tmp_path_factory.mktemp("everything")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        reduce(monkeypatch)
+        assert run("--seeds", 2, "--out", folder) == 0
+        yield folder
+
+
+def record_of(folder, number):
+    return json.loads((folder / f"figure_{number}.json").read_text())
+
+
+def numbers_of(folder, number):
+    with np.load(folder / f"figure_{number}.npz", allow_pickle=False) as stored:
+        return dict(stored)
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    """How often each figure has been computed."""
-    modules = {
-        "1": compute_1,
-        "2": compute_2,
-        "3": compute_3,
-        "3b": compute_3b,
-        "6": compute_6,
-        "7": compute_7,
-        "8": compute_8,
-    }
+    """How often figures 1, 2 and 3 have been computed."""
+    modules = {"1": compute_1, "2": compute_2, "3": compute_3}
     counts = dict.fromkeys(modules, 0)
     for number, module in modules.items():
 
@@ -85,18 +165,6 @@ def reduce_3b(monkeypatch):
     monkeypatch.setattr(compute_3b, "_QUICK_GRID", 24)
 
 
-def reduce_8(monkeypatch):
-    """Few points, units and iterations for figure 8, held-out data included."""
-    monkeypatch.setattr(compute_8, "_HELD_OUT", 20)
-    cases = [
-        compute_8._Case("sphere", (2, 3, 3), 40, 2, 3),
-        compute_8._Case("roll", (2, 3, 3), 40, 2, 3),
-        compute_8._Case("digits", (2, 3, 8), 40, 2, 3),
-        compute_8._Case("digits_3", (3, 2, 8), 20, 1, 1),
-    ]
-    monkeypatch.setattr(compute_8, "_cases", lambda options: cases)
-
-
 @pytest.fixture
 def undrawn(monkeypatch):
     """Blank pictures, a coarse grid and few regions, for tests that ask only whether something is
@@ -104,8 +172,6 @@ def undrawn(monkeypatch):
     monkeypatch.setattr(compute_1, "_WIDTHS", [2, 2, 2])
     monkeypatch.setattr(compute_2, "_WIDTHS", [2, 5, 4, 2])
     monkeypatch.setattr(compute_3, "_QUICK_GRID", 12)
-    reduce_3b(monkeypatch)
-    reduce_8(monkeypatch)
     for number in FIGURES:
         module = importlib.import_module(f"paper_figures.draw_{number}")
         monkeypatch.setattr(module, "draw", lambda numbers: Figure(figsize=(1, 1)))
@@ -115,7 +181,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "part"),
         [
-            (["4"], "no figure '4'; there are 1, 2, 3, 3b, 6, 7, 8"),
+            (["99"], "no figure '99'; there are 1, 2, 3, 3b, 4, 4b, 5, 6, 7, 8, 9, 10, 11, 12, 13"),
             (["three"], "no figure 'three'"),
             (["3", "--seeds", "0"], "at least 1, got '0'"),
             (["3", "--seeds", "-2"], "--seeds"),
@@ -155,7 +221,7 @@ class TestCommand:
         monkeypatch.chdir(tmp_path)
         assert run("list") == 0
         numbers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-        assert numbers == ["1", "2", "3", "3b", "6", "7", "8"]
+        assert numbers == list(FIGURES)
         assert not list(tmp_path.iterdir())
 
     def test_it_starts_as_a_module_and_is_silent_on_stdout_when_it_fails(self):
@@ -172,15 +238,13 @@ class TestCommand:
 
 
 class TestFigures:
-    def test_figure_1_end_to_end(self, tmp_path):
-        assert run(1, "--out", tmp_path) == 0
-        assert sorted(p.name for p in tmp_path.iterdir()) == [f"figure_1{s}" for s in SUFFIXES]
-        results = json.loads((tmp_path / "figure_1.json").read_text())["results"]
+    def test_figure_1_rings_count_every_region_once(self, everything):
+        results = record_of(everything, "1")["results"]
         assert sum(results["regions_by_ring"]) == results["n_regions"]
         assert results["regions_by_ring"][:2] == [1, results["facets_of_the_start"]]
 
-    def test_figure_1_polygons_cover_the_window_once(self):
-        numbers = compute_1.compute(Options())
+    def test_figure_1_polygons_cover_the_window_once(self, everything):
+        numbers = numbers_of(everything, "1")
         area = 0.0
         for corners in np.split(numbers["corners"], numbers["ends"][:-1]):
             x, y = corners.T
@@ -192,7 +256,8 @@ class TestFigures:
     def test_figure_3_end_to_end(self, tmp_path, capsys):
         assert run(3, "--out", tmp_path / "new") == 0
         written = sorted((tmp_path / "new").iterdir())
-        assert [path.name for path in written] == [f"figure_3{suffix}" for suffix in SUFFIXES]
+        figures = [f"figure_3{suffix}" for suffix in SUFFIXES]
+        assert [path.name for path in written] == ["RESULTS.md", *figures, "results.html"]
         assert sorted(capsys.readouterr().out.split()) == [str(path) for path in written]
         assert (tmp_path / "new" / "figure_3.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / "new" / "figure_3.pdf").read_bytes().startswith(b"%PDF")
@@ -211,52 +276,91 @@ class TestFigures:
         means = np.trapezoid(numbers["posterior"] * z, z)
         np.testing.assert_allclose(means, numbers["posterior_mean"], atol=1e-3)
 
-    def test_figure_2_end_to_end(self, tmp_path):
+    def test_figure_2_masses_add_up(self, everything):
         """The triangle's signed masses, and the triangles', add up to what `fast` integrates."""
-        assert run(2, "--out", tmp_path) == 0
-        assert sorted(p.name for p in tmp_path.iterdir()) == [f"figure_2{s}" for s in SUFFIXES]
-        results = json.loads((tmp_path / "figure_2.json").read_text())["results"]
+        results = record_of(everything, "2")["results"]
         assert results["triangles"] == results["corners"] - 2
         assert len(results["signed_polyhedra"]) == 7
         assert abs(results["triangles_minus_region"]) < 1e-14
 
-    def test_figure_2_counts_every_point_of_the_triangle_once(self):
-        numbers = compute_2.compute(Options())
+    def test_figure_2_counts_every_point_of_the_triangle_once(self, everything):
+        numbers = numbers_of(everything, "2")
         total = np.tensordot(numbers["signs"], numbers["inside"], axes=1)
         assert set(np.unique(total)) == {0, 1}
         cell = np.diff(numbers["grid_1"])[0] * np.diff(numbers["grid_2"])[0]
         triangle = numbers["triangles"][int(numbers["chosen"])]
         assert total.sum() * cell == pytest.approx(compute_2._area(triangle), rel=0.02)
 
-    def test_figure_3b_end_to_end(self, tmp_path, monkeypatch):
-        """The integrals of p(z | x) and p(x) over their grids are 1 to the grids' accuracy."""
-        reduce_3b(monkeypatch)
-        assert run("3b", "--out", tmp_path) == 0
-        assert sorted(p.name for p in tmp_path.iterdir()) == [f"figure_3b{s}" for s in SUFFIXES]
-        results = json.loads((tmp_path / "figure_3b.json").read_text())["results"]
+    def test_figure_3b_integrals_are_one(self, everything):
+        """To the accuracy of the grids of p(z | x) and p(x)."""
+        results = record_of(everything, "3b")["results"]
         assert results["sum_of_e0"] == pytest.approx(1.0, abs=1e-12)
         assert results["mass_of_p_z_given_x_on_the_grid"] == pytest.approx(1.0, abs=0.02)
         assert results["mass_of_p_x_on_the_grid"] == pytest.approx(1.0, abs=0.05)
 
-    def test_figures_6_and_7_keep_every_start(self, brief, tmp_path, capsys):
-        assert run(6, 7, "--seeds", 3, "--out", tmp_path) == 0
-        for number in (6, 7):
-            record = json.loads((tmp_path / f"figure_{number}.json").read_text())
-            assert record["parameters"]["seeds"] == [0, 1, 2]
-            assert "EM side only" in record["title"]
-            for results in record["results"]["em"].values():
-                assert len(results["train_nll"]["all"]) == 3
-                assert len(results["held_out_nll"]["all"]) == 3
-                assert sum(results["outcomes"].values()) == 3
-                assert results["largest_rise_in_one_iteration"] <= 1e-10
+    @pytest.mark.parametrize("number", FIGURES)
+    def test_every_figure_is_made_whole(self, everything, number):
+        record = record_of(everything, number)
+        for suffix in SUFFIXES:
+            assert (everything / f"figure_{number}{suffix}").stat().st_size > 500
+        assert record["command"] == f"python -m paper_figures {number} --seeds 2"
+        assert record["seconds_on_one_core"] > 0
+        assert record["results"]
 
-    def test_figure_8_end_to_end(self, tmp_path, monkeypatch):
-        """Likelihood never ends above EM, nor EM above an affine start's Gaussian by much; every
-        start is kept; the Gaussians are numpy's and PPCA's."""
-        reduce_8(monkeypatch)
-        assert run(8, "--seeds", 2, "--out", tmp_path) == 0
-        assert sorted(p.name for p in tmp_path.iterdir()) == [f"figure_8{s}" for s in SUFFIXES]
-        results = json.loads((tmp_path / "figure_8.json").read_text())["results"]
+    @pytest.mark.parametrize("number", [n for n in COMPARING if n != "5"])
+    def test_comparisons_keep_every_start_of_every_method(self, everything, number):
+        record = record_of(everything, number)
+        assert record["seeds"] == [0, 1]
+        assert {"jax", "optax"} <= set(record["versions"])
+        for methods in record["results"]["experiments"].values():
+            assert methods.pop("worst_disagreement_of_log_p_and_elbo_plus_kl") < 1e-12
+            assert len(methods) == 6
+            for found in methods.values():
+                assert len(found["train_nll"]["all"]) == len(found["held_out_nll"]["all"]) == 2
+                assert sum(found["outcomes"].values()) == 2
+            assert methods["em"]["largest_rise"] == 0.0
+
+    @pytest.mark.parametrize("number", COMPARING)
+    def test_runs_that_diverge_are_drawn_and_counted(self, everything, number):
+        """One start of a method has diverged half-way; of another's only q has, at the end."""
+        numbers = numbers_of(everything, number)
+        for experiment in numbers["experiments"].tolist():
+            lost = f"{experiment}|vae 0.005"
+            for what in ("train", "held_out", "elbo", "kl", "disagreement"):
+                values = numbers[f"{lost}.{what}"]
+                values[0, values.shape[1] // 2 :] = np.nan
+            for what in ("noise", "continued", "curve"):
+                numbers[f"{lost}.{what}"][0] = np.nan
+            outcomes = numbers[f"{lost}.outcome"].astype("U40")
+            outcomes[0] = "diverged: parameters are no numbers"
+            numbers[f"{lost}.outcome"] = outcomes
+            for what in ("elbo", "kl", "disagreement"):
+                numbers[f"{experiment}|vae 0.001.{what}"][1, -1] = np.nan
+        figure = FIGURES[number]
+        words = " ".join(claim.measured for claim in figure.claims(numbers))
+        if number != "5":
+            assert "Runs that diverged: 1, all kept" in words
+            assert "diverged" in json.dumps(compute_4.summary(numbers), allow_nan=False)
+        else:
+            assert "1 unknown" in words
+        figure.draw(numbers)
+
+    def test_figure_5_has_figure_4s_runs(self, everything):
+        four, five = (numbers_of(everything, number) for number in ("4", "5"))
+        name = "circle_1-8-2_0.55|vae 0.005.kl"
+        np.testing.assert_array_equal(four[name], five[name])
+
+    def test_all_methods_start_from_the_same_model(self, everything):
+        numbers = numbers_of(everything, "4")
+        for experiment in numbers["experiments"].tolist():
+            first = numbers[f"{experiment}|em.train"][:, 0]
+            for method in numbers["methods"].tolist():
+                np.testing.assert_allclose(
+                    numbers[f"{experiment}|{method}.train"][:, 0], first, rtol=1e-13
+                )
+
+    def test_figure_8_never_ends_above_em(self, everything):
+        results = record_of(everything, "8")["results"]
         assert list(results) == ["sphere", "roll", "digits", "digits_3"]
         for found in results.values():
             assert len(found["all_starts"]) == len(found["outcomes"]) == 2
@@ -266,39 +370,125 @@ class TestFigures:
 
     def test_affine_models_of_figure_8_are_fit_mle_s(self):
         """PPCA in closed form is where the exact likelihood of one affine layer leads."""
-        case = compute_8._Case("sphere", (2, 3, 3), 60, 1, 1)
-        train, test = compute_8._data("sphere", 60)
-        found = compute_8._gaussians(case, train, test)["sphere_affine"]
+        train, test = Case("sphere", (2, 3, 3), 60, 500, 1, 1).samples()
+        found = compute_8.affine_losses(2, train, test)
         start = DGN(Network([Dense(np.eye(3)[:, :2], np.zeros(3))]), 0.3)
         fitted = fit_mle(start, train, gtol=1e-7).dgn
         assert -fitted.logpdf(train).mean() == pytest.approx(found[0], abs=1e-9)
         assert -fitted.logpdf(test).mean() == pytest.approx(found[1], abs=1e-4)
 
-    def test_one_start_is_enough_to_draw(self, brief, tmp_path):
-        assert run(6, 7, "--seeds", 1, "--out", tmp_path) == 0
-        assert len(list(tmp_path.iterdir())) == 8
+    def test_figure_12_separation_is_the_area_under_the_curve(self):
+        rng = np.random.default_rng(0)
+        fours, nines = rng.standard_normal(30) + 1.0, rng.standard_normal(40)
+        pairs = (fours[:, None] > nines).mean()
+        assert compute_12.separation(fours, nines) == pytest.approx(pairs, abs=1e-14)
+
+    def test_figure_13_errors_are_small_for_ours_and_large_for_the_published(self, everything):
+        results = record_of(everything, "13")["results"]
+        assert results["worst_relative_error_of_fast"]["value"] < 1e-12
+        assert max(results["worst_error_of_the_published_code_in_nats"].values()) > 10.0
+
+    def test_one_start_is_enough_to_draw(self, tmp_path, monkeypatch):
+        reduce(monkeypatch)
+        assert run(4, 11, "--seeds", 1, "--out", tmp_path) == 0
+
+
+class TestReport:
+    def test_every_claim_is_in_both(self, everything):
+        text = (everything / "RESULTS.md").read_text()
+        page = (everything / "results.html").read_text()
+        for entry in entries(everything):
+            assert entry.claims
+            assert f"## Figure {entry.figure.number}: {entry.figure.title}" in text
+            assert f'id="figure_{entry.figure.number}"' in page
+            assert entry.record["command"] in text
+            assert entry.record["command"] in page
+            for claim in entry.claims:
+                assert claim.paper.replace("|", "\\|") in text
+                assert claim.measured.replace("|", "\\|") in text
+                assert html.escape(claim.measured) in page
+        assert page.count("data:image/png;base64,") == len(FIGURES)
+        assert "src=" not in page.replace('src="data:', "")  # a page by itself
+
+    def test_tables_are_rectangular(self, everything):
+        lines = (everything / "RESULTS.md").read_text().splitlines()
+        widths = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
+        assert set(widths) == {4, 5}
+
+    def test_a_figure_by_itself_reports_what_the_folder_holds(self, tmp_path, undrawn):
+        run(3, "--out", tmp_path)
+        run(2, "--out", tmp_path)
+        text = (tmp_path / "RESULTS.md").read_text()
+        assert "## Figure 2" in text
+        assert "## Figure 3" in text
+        assert "## Figure 4" not in text
+
+    def test_what_other_code_made_is_said_to_be_old(self, tmp_path, undrawn, monkeypatch):
+        run(2, 3, "--out", tmp_path)
+        record = record_of(tmp_path, "2")
+        (tmp_path / "figure_2.json").write_text(json.dumps({**record, "key": "old"}))
+        found = {entry.figure.number: entry for entry in entries(tmp_path)}
+        assert found["2"].record is None
+        assert found["3"].claims
+        run(3, "--out", tmp_path)
+        assert "Made by other code" in (tmp_path / "RESULTS.md").read_text()
+        assert "Made by other code" in (tmp_path / "results.html").read_text()
+
+    def test_the_erratum_on_closed_polytopes_is_in_the_table(self, everything):
+        claims = entries(everything)[0].claims
+        assert claims[1].verdict is Verdict.FAILS
 
 
 class TestCache:
-    def test_a_second_run_computes_nothing(self, brief, counted, undrawn, tmp_path):
-        run("--seeds", 1, "--out", tmp_path)
-        run("--seeds", 1, "--out", tmp_path)
-        assert set(counted.values()) == {1}
+    def test_a_second_run_computes_and_draws_nothing(self, everything, monkeypatch):
+        def refuse(*arguments):
+            raise AssertionError("computed or drawn again")
+
+        for number in FIGURES:
+            module = importlib.import_module(f"paper_figures.compute_{number}")
+            monkeypatch.setattr(module, "compute", refuse)
+        monkeypatch.setattr("paper_figures.pictures._draw", refuse)
+        before = {path.name: path.read_bytes() for path in everything.glob("*.*")}
+        assert run("--seeds", 2, "--out", everything) == 0
+        assert {path.name: path.read_bytes() for path in everything.glob("*.*")} == before
 
     def test_a_second_run_draws_the_same_to_the_last_byte(self, tmp_path):
         run(3, "--out", tmp_path)
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        (tmp_path / "figure_3.png").unlink()
         run(3, "--out", tmp_path)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
-    @pytest.mark.parametrize("suffix", [".npz", ".json"])
-    def test_deleting_one_result_recomputes_only_that_one(
-        self, brief, counted, undrawn, tmp_path, suffix
+    @pytest.mark.parametrize("suffix", [".png", ".pdf"])
+    def test_a_damaged_or_deleted_picture_is_drawn_again(self, tmp_path, undrawn, suffix):
+        run(3, "--out", tmp_path)
+        path = tmp_path / f"figure_3{suffix}"
+        whole = path.read_bytes()
+        path.unlink()
+        run(3, "--out", tmp_path)
+        assert path.read_bytes() == whole
+        if suffix == ".png":
+            path.write_bytes(whole[:60])
+            run(3, "--out", tmp_path)
+            assert path.read_bytes() == whole
+
+    def test_changed_drawing_draws_again_and_computes_nothing(
+        self, counted, undrawn, tmp_path, monkeypatch
     ):
-        run(3, 6, "--seeds", 1, "--out", tmp_path)
+        run(3, "--out", tmp_path)
+        monkeypatch.setattr("paper_figures.pictures.fingerprint", lambda module: "other code")
+        monkeypatch.setattr("paper_figures.draw_3.draw", lambda numbers: Figure(figsize=(2, 2)))
+        before = (tmp_path / "figure_3.png").read_bytes()
+        run(3, "--out", tmp_path)
+        assert (tmp_path / "figure_3.png").read_bytes() != before
+        assert counted["3"] == 1
+
+    @pytest.mark.parametrize("suffix", [".npz", ".json"])
+    def test_deleting_one_result_recomputes_only_that_one(self, counted, undrawn, tmp_path, suffix):
+        run(2, 3, "--out", tmp_path)
         (tmp_path / f"figure_3{suffix}").unlink()
-        run(3, 6, "--seeds", 1, "--out", tmp_path)
-        assert {name: count for name, count in counted.items() if count} == {"3": 2, "6": 1}
+        run(2, 3, "--out", tmp_path)
+        assert counted == {"1": 0, "2": 1, "3": 2}
 
     def test_a_deleted_picture_is_drawn_again_from_the_numbers(self, counted, undrawn, tmp_path):
         run(3, "--out", tmp_path)
@@ -308,11 +498,12 @@ class TestCache:
         assert counted["3"] == 1
 
     def test_other_parameters_recompute_what_depends_on_them(
-        self, brief, counted, undrawn, tmp_path
+        self, counted, undrawn, tmp_path, monkeypatch
     ):
-        run(3, 6, "--seeds", 1, "--out", tmp_path)
-        run(3, 6, "--seeds", 2, "--out", tmp_path)
-        assert {name: count for name, count in counted.items() if count} == {"3": 1, "6": 2}
+        run(2, 3, "--out", tmp_path)
+        monkeypatch.setattr(compute_3, "_QUICK_GRID", 13)
+        run(2, 3, "--out", tmp_path)
+        assert counted == {"1": 0, "2": 1, "3": 2}
 
     def test_changed_code_recomputes(self, counted, undrawn, tmp_path, monkeypatch):
         run(3, "--out", tmp_path)
@@ -329,14 +520,15 @@ class TestCache:
         assert counted["3"] == 2
 
     def test_numbers_and_record_of_different_runs_are_not_believed(
-        self, brief, counted, undrawn, tmp_path
+        self, counted, undrawn, tmp_path, monkeypatch
     ):
-        run(6, "--seeds", 1, "--out", tmp_path)
-        old = (tmp_path / "figure_6.npz").read_bytes()
-        run(6, "--seeds", 2, "--out", tmp_path)
-        (tmp_path / "figure_6.npz").write_bytes(old)
-        run(6, "--seeds", 2, "--out", tmp_path)
-        assert counted["6"] == 3
+        run(3, "--out", tmp_path)
+        old = (tmp_path / "figure_3.npz").read_bytes()
+        monkeypatch.setattr(compute_3, "_QUICK_GRID", 13)
+        run(3, "--out", tmp_path)
+        (tmp_path / "figure_3.npz").write_bytes(old)
+        run(3, "--out", tmp_path)
+        assert counted["3"] == 3
 
 
 class TestWholeFiles:
@@ -363,7 +555,7 @@ class TestWholeFiles:
         assert [path.name for path in tmp_path.iterdir()] == ["figure_3.npz"]
         monkeypatch.undo()
         assert run(3, "--out", tmp_path) == 0
-        assert len(list(tmp_path.iterdir())) == 4
+        assert len(list(tmp_path.iterdir())) == 6
 
     def test_the_old_file_survives_a_failed_write(self, tmp_path, monkeypatch):
         target = tmp_path / "file"
@@ -432,6 +624,48 @@ class TestCosine:
         assert abs(draws.mean() - value) < 5 * draws.std() / np.sqrt(draws.size)
 
 
+class TestCircle:
+    def test_the_density_agrees_with_adaptive_quadrature(self):
+        X = circle.sample(6, np.random.default_rng(0))
+        X[0] *= 1.3  # six standard deviations off the circle
+
+        def exact(x):
+            angle = np.arctan2(x[1], x[0])
+
+            def joint(t):
+                apart = np.array([x[0] - np.cos(angle + t), x[1] - np.sin(angle + t)])
+                return norm.pdf(apart, scale=circle.NOISE).prod() / (2.0 * np.pi)
+
+            return np.log(quad(joint, -0.7, 0.7, points=[0.0], epsabs=0.0, epsrel=1e-12)[0])
+
+        np.testing.assert_allclose(circle.log_density(X), [exact(x) for x in X], rtol=1e-11)
+
+    def test_the_entropy_has_converged_and_agrees_with_monte_carlo(self):
+        """It would see 0.016 nats; a false alarm has a chance of 1e-9."""
+        value = circle.entropy()
+        assert value == pytest.approx(circle.entropy(4001), abs=1e-12)
+        draws = -circle.log_density(circle.sample(100_000, np.random.default_rng(1)))
+        error = draws.std() / np.sqrt(draws.size)
+        assert norm.isf(0.5e-9) * error < 0.016
+        assert abs(draws.mean() - value) < norm.isf(0.5e-9) * error
+
+
+class TestPublishedDensity:
+    def test_agrees_where_the_prior_s_box_and_the_floor_are_far(self):
+        dgn = DGN(Network.random([1, 8, 2], LeakyReLU(0.1), 0), 0.1)
+        X = dgn.rvs(20, 0)
+        np.testing.assert_allclose(log_density(dgn, X), dgn.logpdf(X), rtol=1e-10)
+
+    def test_one_affine_layer_is_off_by_what_the_floor_adds(self):
+        """Beyond the box a mass is 1e-42, whatever it was: log p(x) in closed form, z ~ N(0, 1)."""
+        dgn = DGN(Network([Dense([[1.0]], [0.0])]), 1e-4)
+        x = np.array([[30.0]])
+        exact = norm.logpdf(30.0, scale=np.sqrt(1.0001))
+        assert dgn.logpdf(x)[0] == pytest.approx(exact, rel=1e-13)
+        expected = exact + np.log(1e-42)
+        assert log_density(dgn, x)[0] == pytest.approx(expected, rel=1e-12)
+
+
 class TestDigits:
     def test_the_data_file_is_what_its_note_says(self):
         with np.load(digits.DATA) as stored:
@@ -478,6 +712,5 @@ class TestCurves:
     def test_a_run_that_stopped_counts_at_the_value_it_reached(self):
         curves = np.array([[3.0, 1.0, np.nan, np.nan], [4.0, 3.0, 2.0, 0.5], [5.0, 4.0, 4.0, 3.0]])
         assert last_values(curves).tolist() == [1.0, 0.5, 3.0]
-        assert ranking(curves).tolist() == [1, 0, 2]
         assert held(curves)[0].tolist() == [3.0, 1.0, 1.0, 1.0]
         assert median_curve(curves).tolist() == [4.0, 3.0, 2.0, 1.0]

@@ -1,0 +1,137 @@
+"""One random start of an experiment: EM, exact maximum likelihood and autoencoders from the same
+weights on the same data, every curve exact [Sec. 4.3]."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fast import DGN, FitResult, Network
+from paper_figures.autoencoder import Snapshot, train
+from paper_figures.bound_check import disagreement
+from paper_figures.exact_fits import Watch, em, mle, nll
+from paper_figures.experiment import Experiment
+from paper_figures.options import Numbers
+from paper_figures.variational import elbo
+from reference.network import Array
+
+
+def run(experiment: Experiment, seed: int) -> Numbers:
+    """Of every method, named "method.what":
+
+    step, seconds, train, held_out (K,): at each record the iterations or updates so far, the time
+    they took, and the mean NLL in nats, the start included. noise: the final deviation. outcome:
+    why it ended. curve: what the final model generates. Of an autoencoder besides: elbo, kl (K,):
+    means over the training data, exact; disagreement (K,): of log p and ELBO + KL, see
+    `bound_check`; continued: the training NLL when the exact likelihood goes on from its end.
+    """
+    X, fresh = experiment.samples()
+    network = experiment.network(seed, X)
+    numbers: Numbers = {}
+    for method, fit, iterations in (
+        ("em", em, experiment.em_iterations),
+        ("mle", mle, experiment.mle_iterations),
+    ):
+        numbers |= _named(method, _exact(experiment, network, X, fresh, fit, iterations))
+    start = DGN(network, experiment.start_deviation**2)
+    tracks = {recipe.name: _Track(experiment, start, X, fresh) for recipe in experiment.recipes}
+    deviation, records = experiment.start_deviation, experiment.records()
+    for snapshot in train(network, deviation, X, experiment.recipes, seed, records):
+        tracks[snapshot.recipe.name].add(snapshot)
+    for name, track in tracks.items():
+        numbers |= _named(name, track.numbers())
+    return numbers
+
+
+def _named(method: str, numbers: Numbers) -> Numbers:
+    return {f"{method}.{what}": value for what, value in numbers.items()}
+
+
+def _exact(
+    experiment: Experiment,
+    network: Network,
+    X: Array,
+    fresh: Array,
+    fit: Callable[[DGN, Array, int, Watch], FitResult],
+    iterations: int,
+) -> Numbers:
+    """Train by EM or by exact likelihood; looking at held-out data does not count as its time."""
+    start = DGN(network, experiment.start_deviation**2)
+    held_out, seconds, looking = [nll(start, fresh)], [0.0], 0.0
+    began = time.perf_counter()
+
+    def watch(iteration: int, dgn: DGN, loss: float) -> None:
+        nonlocal looking
+        now = time.perf_counter()
+        seconds.append(now - began - looking)
+        held_out.append(nll(dgn, fresh))
+        looking += time.perf_counter() - now
+
+    found = fit(start, X, iterations, watch)
+    return {
+        "step": np.arange(len(found.history), dtype=float),
+        "seconds": np.array(seconds),
+        "train": found.history,
+        "held_out": np.array(held_out),
+        "noise": np.sqrt(found.dgn.cov_x),
+        "outcome": np.array(found.outcome),
+        "curve": experiment.curve(found.dgn),
+    }
+
+
+@dataclass
+class _Track:
+    """What one autoencoder's records say."""
+
+    experiment: Experiment
+    start: DGN
+    X: Array
+    fresh: Array
+    rows: list[list[float]] = field(default_factory=list)
+    last: DGN | None = None
+    outcome: str = ""
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Measure a record. What is no number is kept as NaN: all of a model that has diverged; of
+        a q that has, its KL and what follows from it."""
+        row = [snapshot.update, snapshot.seconds]
+        self.last = None
+        try:
+            if not snapshot.is_finite():
+                raise ArithmeticError("parameters are no numbers")
+            dgn = snapshot.dgn()
+            log_p, held_out = dgn.logpdf(self.X), nll(dgn, self.fresh)
+            self.last, self.outcome = dgn, "all updates made"
+        except (ArithmeticError, ValueError) as error:
+            self.rows.append([*row, *[np.nan] * 5])
+            self.outcome = f"diverged: {error}"
+            return
+        try:
+            q = snapshot.posterior(self.X)
+            bound = elbo(dgn, self.X, q)
+            checked = slice(self.experiment.checked)
+            apart = float(disagreement(dgn, self.X[checked], q.of(checked)).max())
+            measured = [bound.mean(), (log_p - bound).mean(), apart]
+        except (ArithmeticError, ValueError):
+            measured = [np.nan] * 3
+        self.rows.append([*row, -log_p.mean(), held_out, *measured])
+
+    def numbers(self) -> Numbers:
+        """As `run` describes them."""
+        names = ("step", "seconds", "train", "held_out", "elbo", "kl", "disagreement")
+        found: Numbers = dict(zip(names, np.array(self.rows).T, strict=True))
+        dgn = self.last
+        found["outcome"] = np.array(self.outcome)
+        if dgn is None:
+            unknown = np.array(np.nan)
+            blank = np.full_like(self.experiment.curve(self.start), np.nan)
+            return found | {"noise": unknown, "continued": unknown, "curve": blank}
+        further = mle(dgn, self.X, self.experiment.continued_iterations)
+        return found | {
+            "noise": np.sqrt(dgn.cov_x),
+            "continued": np.array(further.history[-1]),
+            "curve": self.experiment.curve(dgn),
+        }

@@ -1,0 +1,82 @@
+"""One random start of a two-dimensional latent space learned on digits: EM, then likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from fast import DGN, LeakyReLU, Network, initial_network
+from paper_figures import digits
+from paper_figures.exact_fits import em, mle, nll
+from paper_figures.experiment import SLOPE
+from paper_figures.options import DATA_SEED, Numbers, Record, data_generator
+from paper_figures.surface_run import polygons_of
+from reference.network import Array
+
+_PURPOSE = 12
+#: Standard deviations of z to which the plane is drawn, and those at which images are.
+WINDOW = 3.0
+LEVELS = np.linspace(-2.4, 2.4, 9)
+_SAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Widths, how many images, where the noise starts, iterations of each kind."""
+
+    widths: tuple[int, ...]
+    n: int
+    n_held_out: int
+    start_deviation: float
+    em_iterations: int
+    mle_iterations: int
+
+    @property
+    def name(self) -> str:
+        """As it names files."""
+        return "-".join(map(str, self.widths))
+
+    def record(self) -> Record:
+        """Its fields and its data's, ready for JSON."""
+        data = {"data_seed": [DATA_SEED, _PURPOSE], "data_sha256": digits.checksum()}
+        return asdict(self) | data | {"noise": digits.NOISE, "leaky_slope": SLOPE}
+
+    def samples(self) -> tuple[Array, Array, Array]:
+        """Fours to learn from, fours held out, and nines, all with noise."""
+        rng = data_generator(_PURPOSE)
+        train = digits.noisy(digits.images("train_4")[: self.n], rng)
+        shown = slice(self.n_held_out)
+        fours = digits.noisy(digits.images("test_4")[shown], rng)
+        return train, fours, digits.noisy(digits.images("test_9")[shown], rng)
+
+
+def run(plane: Plane, seed: int) -> Numbers:
+    """em, mle (2,): NLL of training and held-out data, nats. fours, nines (n_held_out,): log p(x)
+    of held-out fours and of nines. noise, outcome, regions: of the end. corners, ends: polygons of
+    the regions, deviations of the prior. means (n, 2): E[z | x], the same units. generated (81,
+    784): g on the grid of LEVELS. samples (10, 784): g of latents drawn from the prior."""
+    train, fours, nines = plane.samples()
+    plain = Network.random(plane.widths, LeakyReLU(SLOPE), seed)
+    start = DGN(initial_network(plain, train, random_state=seed), plane.start_deviation**2)
+    by_em = em(start, train, plane.em_iterations)
+    by_mle = mle(by_em.dgn, train, plane.mle_iterations)
+    dgn = by_mle.dgn
+    root = np.linalg.cholesky(dgn.cov_z)
+    grid = np.stack(np.meshgrid(LEVELS, LEVELS), axis=-1).reshape(-1, 2)
+    drawn = np.random.default_rng(seed).standard_normal((_SAMPLES, 2))
+    polygons = polygons_of(dgn, WINDOW)
+    return {
+        "em": np.array([by_em.history[-1], nll(by_em.dgn, fours)]),
+        "mle": np.array([by_mle.history[-1], nll(dgn, fours)]),
+        "fours": dgn.logpdf(fours),
+        "nines": dgn.logpdf(nines),
+        "noise": np.sqrt(dgn.cov_x),
+        "outcome": np.array(by_mle.outcome),
+        "regions": np.array(dgn.partition().n_regions),
+        "corners": polygons["corners"],
+        "ends": polygons["ends"],
+        "means": np.linalg.solve(root, dgn.posterior(train).mean().T).T,
+        "generated": dgn.network(grid @ root.T),
+        "samples": dgn.network(drawn @ root.T),
+    }

@@ -1,0 +1,40 @@
+"""What no model can beat, and what the simplest one reaches: lines to read curves against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from paper_figures import digits
+from paper_figures.exact_fits import nll
+from paper_figures.experiment import Experiment
+from paper_figures.options import Numbers
+from paper_figures.starts import best_line
+from reference.network import Array
+
+
+def with_truth(
+    experiment: Experiment, log_density: Callable[[Array], Array], entropy: float
+) -> Numbers:
+    """Training and held-out data's mean NLL under the density they were drawn from, and its
+    entropy, below which no model's mean NLL of fresh data is in expectation."""
+    train, held_out = experiment.samples()
+    return {
+        "data": train,
+        "entropy": np.array(entropy),
+        "truth_train": np.array(-log_density(train).mean()),
+        "truth_held_out": np.array(-log_density(held_out).mean()),
+    }
+
+
+def with_line(experiment: Experiment) -> Numbers:
+    """The same of the most likely straight line, and the entropy of the noise that was added to the
+    digits."""
+    train, held_out = experiment.samples()
+    line = best_line(train)
+    return {
+        "noise_entropy": np.array(digits.noise_entropy()),
+        "line_train": np.array(nll(line, train)),
+        "line_held_out": np.array(nll(line, held_out)),
+    }

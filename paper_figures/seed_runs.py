@@ -1,0 +1,152 @@
+"""One computation a random seed, side by side on the cores there are, each kept as it is done.
+
+A figure from twenty starts is twenty files of their own: a run that is killed loses only the starts
+under way, and more seeds cost only the new ones. A file is believed if it carries the key of its
+parameters and of the code that makes it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from paper_figures.kept import key_of, load, save
+from paper_figures.options import Numbers, Record
+from paper_figures.sources import fingerprint
+
+#: In every run: the seconds it took, on one core.
+SECONDS = "run_seconds"
+
+
+class Parameters(Protocol):
+    """What a run depends on beside its seed: named, and ready for JSON."""
+
+    @property
+    def name(self) -> str: ...
+
+    def record(self) -> Record: ...
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def runs_of(
+    run: Callable[[P, int], Numbers],
+    jobs: Sequence[P],
+    seeds: Sequence[int],
+    folder: Path | None,
+) -> list[Numbers]:
+    """run(job, seed) of every seed, `stacked`, for every job: found, or computed and kept in the
+    folder's `runs`.
+
+    run: a function of a module, so that other processes can call it. Progress goes to stderr, and
+    is silent when that is no terminal.
+    """
+    source = fingerprint(run.__module__)
+    tasks = []
+    for job in jobs:
+        key = key_of(job.record(), source)
+        tasks += [
+            _Task(run, job, seed, f"{key} {seed}", _path(folder, run, job, seed)) for seed in seeds
+        ]
+    found = {i: kept for i, task in enumerate(tasks) if (kept := task.kept()) is not None}
+    missing = {i: task for i, task in enumerate(tasks) if i not in found}
+    title = run.__module__.rpartition(".")[2].replace("_", " ")
+    with tqdm(total=len(tasks), initial=len(found), desc=title, unit="run", disable=None) as bar:
+        for i, numbers in _computed(missing):
+            tasks[i].keep(numbers)
+            found[i] = numbers
+            bar.update()
+    count = len(seeds)
+    rows = [[found[i * count + k] for k in range(count)] for i in range(len(jobs))]
+    return [stacked(row) for row in rows]
+
+
+def stacked(runs: Sequence[Numbers]) -> Numbers:
+    """Arrays of all runs, one row each; shorter ones are continued with NaN."""
+    result: Numbers = {}
+    for name in runs[0]:
+        rows = [np.asarray(run[name]) for run in runs]
+        if rows[0].ndim:
+            longest = max(len(row) for row in rows)
+            padding = [((0, longest - len(row)), *((0, 0),) * (row.ndim - 1)) for row in rows]
+            rows = [
+                np.pad(row, pad, constant_values=np.nan) if pad[0][1] else row
+                for row, pad in zip(rows, padding, strict=True)
+            ]
+        result[name] = np.stack(rows)
+    return result
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One job with one seed, and the file that keeps it."""
+
+    run: Callable[[Any, int], Numbers]
+    job: Parameters
+    seed: int
+    key: str
+    path: Path | None
+
+    def kept(self) -> Numbers | None:
+        return None if self.path is None else load(self.path, self.key)
+
+    def keep(self, numbers: Numbers) -> None:
+        if self.path is not None:
+            self.path.parent.mkdir(exist_ok=True)
+            save(self.path, numbers, self.key)
+
+    def compute(self) -> Numbers:
+        start = time.perf_counter()
+        numbers = self.run(self.job, self.seed)
+        return numbers | {SECONDS: np.array(time.perf_counter() - start)}
+
+
+def _path(
+    folder: Path | None, run: Callable[[P, int], Numbers], job: Parameters, seed: int
+) -> Path | None:
+    if folder is None:
+        return None
+    stem = run.__module__.rpartition(".")[2]
+    return folder / "runs" / f"{stem}_{job.name}_seed_{seed}.npz"
+
+
+def _computed(tasks: Mapping[int, _Task]) -> Iterator[tuple[int, Numbers]]:
+    """As they are done. With one task or one core, here; else in fresh processes."""
+    if min(len(tasks), os.cpu_count() or 1) < 2:
+        for i, task in tasks.items():
+            yield i, task.compute()
+        return
+    pool = _pool()
+    futures = {pool.submit(task.compute): i for i, task in tasks.items()}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BaseException:
+        _pool.cache_clear()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+@cache
+def _pool() -> ProcessPoolExecutor:
+    """Processes for all figures: each takes seconds to import what it needs."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(os.cpu_count(), context, initializer=_end_at_interrupts)
+
+
+def _end_at_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal: these end without a word, the first one says
+    what there is to say."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,186 @@
+"""How figures judge the paper's claims, on comparisons whose every end is known."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from paper_figures.claims import Verdict, judged, median_and_range, number
+from paper_figures.comparison import Comparison, spread, summary_of
+from paper_figures.comparison_claims import lower_ends, same_bound, sooner
+from paper_figures.draw_comparison import curves, ends
+
+VAES = ("vae 0.005", "vae 0.001", "vae 0.0001", "vae tuned")
+NAME = "circle_1-8-2_0.55"
+
+
+def comparison(**ends):
+    """Three starts of every method, which fall from 2 in four records to its ends: EM's 0.5 and the
+    others' 1 if they are not named, and diverged where an end is infinite."""
+    numbers = {
+        "experiments": np.array([NAME]),
+        "methods": np.array(["em", "mle", *VAES]),
+        "seeds": np.arange(3),
+    }
+    for method in numbers["methods"].tolist():
+        default = 0.5 if method == "em" else 1.0
+        end = np.broadcast_to(ends.get(method, default), 3)
+        curve = 2.0 + np.linspace(0.0, 1.0, 4) * (np.where(np.isinf(end), 1.5, end)[:, None] - 2.0)
+        diverged = np.isinf(end)
+        curve[diverged, 2:] = np.nan
+        steps = np.tile([0.0, 1.0, 2.0, 3.0], (3, 1))
+        for what, values in {
+            "train": curve,
+            "held_out": curve + 0.1,
+            "step": steps,
+            "seconds": steps * (1.0 if method == "em" else 10.0),
+            "kl": np.full((3, 4), 0.01),
+            "elbo": -curve - 0.01,
+            "disagreement": np.full((3, 4), 1e-14),
+            "noise": np.full(3, 0.1),
+            "outcome": np.where(diverged, "diverged at 2", "ran all updates"),
+        }.items():
+            numbers[f"{NAME}|{method}.{what}"] = values
+    return Comparison(numbers, NAME)
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize(
+        ("won", "verdict"),
+        [
+            ([(3, 3), (3, 3), (3, 3)], Verdict.HOLDS),
+            ([(3, 3), (3, 3), (2, 3)], Verdict.PARTLY),
+            ([(3, 3), (3, 3), (1, 3)], Verdict.FAILS),
+            ([(2, 4)], Verdict.FAILS),
+            ([(19, 20), (11, 20)], Verdict.PARTLY),
+            ([(0, 1)], Verdict.FAILS),
+        ],
+    )
+    def test_all_some_or_half_of_the_starts(self, won, verdict):
+        assert judged(won) is verdict
+
+    def test_em_below_all_on_all_starts(self):
+        claim = lower_ends(comparison())[0]
+        assert claim.verdict is Verdict.HOLDS
+        assert claim.measured.count("on 3 of 3 starts, by 0.500 (0.500 to 0.500)") == 3
+
+    def test_a_tie_is_not_won(self):
+        claim = lower_ends(comparison(**{"vae 0.001": 0.5}))[0]
+        assert claim.verdict is Verdict.FAILS
+        assert "on 0 of 3 starts" in claim.measured
+
+    def test_a_published_rate_that_wins_once_makes_it_hold_in_part(self):
+        claim = lower_ends(comparison(**{"vae 0.001": [0.4, 1.0, 1.0]}))[0]
+        assert claim.verdict is Verdict.PARTLY
+        assert "on 2 of 3 starts" in claim.measured
+
+    def test_the_tuned_one_does_not_decide_the_paper_s_claim(self):
+        found = lower_ends(comparison(**{"vae tuned": 0.1}))
+        assert found[0].verdict is Verdict.HOLDS
+        assert found[2].verdict is Verdict.OWN
+        assert "below tuned VAE on 0 of 3 starts" in found[2].measured
+
+    def test_faster_is_by_the_clock(self):
+        assert sooner(comparison()).verdict is Verdict.HOLDS
+        late = comparison()
+        late.numbers[f"{NAME}|em.seconds"] *= 1000.0
+        claim = sooner(late)
+        assert claim.verdict is Verdict.FAILS
+        assert "sooner by the clock on 0 of 3" in claim.measured
+
+    def test_ends_that_differ_are_no_common_bound(self):
+        assert same_bound(comparison()).verdict is Verdict.HOLDS
+        assert same_bound(comparison(**{"vae 0.0001": 1.2})).verdict is Verdict.FAILS
+
+
+class TestDivergedRuns:
+    def test_one_of_ems_is_lost_and_counted(self):
+        one = comparison(em=[0.5, 0.5, np.inf])
+        assert one.final("em").tolist() == [0.5, 0.5, np.inf]
+        found = lower_ends(one)
+        assert found[0].verdict is Verdict.PARTLY
+        assert "on 2 of 3 starts" in found[0].measured
+        assert "Runs that diverged: 1, all kept" in found[2].measured
+
+    def test_where_both_diverge_neither_is_below(self):
+        one = comparison(em=[0.5, 0.5, np.inf], **{"vae 0.005": [1.0, 1.0, np.inf]})
+        measured = lower_ends(one)[0].measured
+        assert "below VAE, rate 0.005 on 2 of 3 starts, by 0.500 (0.500 to 0.500)" in measured
+        assert "(one or both diverged on 1)" in measured
+        assert "nan" not in measured
+
+    def test_one_of_an_autoencoder_s_is_kept_in_the_record(self):
+        one = comparison(**{"vae 0.005": [1.0, np.inf, 1.0]})
+        record = summary_of(one.numbers)["experiments"][NAME]["vae 0.005"]
+        assert record["train_nll"]["all"] == [1.0, "diverged", 1.0]
+        assert record["train_nll"]["max"] == "diverged"
+        assert record["outcomes"] == {"diverged at 2": 1, "ran all updates": 2}
+        claim = lower_ends(one)[0]
+        assert "on 3 of 3 starts" in claim.measured
+        assert "diverged" in claim.measured
+
+    def test_it_arrives_nowhere_and_sets_no_mark(self):
+        one = comparison(**{"vae 0.005": np.inf})
+        assert "sooner by the clock on 3 of 3" in sooner(one).measured
+        mark = np.full(3, 0.5 + 0.05)
+        assert np.all(np.isinf(one.first_within("vae 0.005", mark, "step")))
+
+    def test_the_best_autoencoder_is_one_that_did_not(self):
+        one = comparison(**{"vae 0.005": [0.7, np.inf, 0.7], "vae tuned": [np.inf, 0.8, 0.9]})
+        assert one.best_autoencoder().tolist() == pytest.approx([0.7, 0.8, 0.7])
+        assert one.best_autoencoder("held_out").tolist() == pytest.approx([0.8, 0.9, 0.8])
+
+    def test_no_number_is_no_end(self):
+        assert spread(np.full(2, np.nan))["median"] is None
+
+
+class TestDrawing:
+    def test_every_line_ends_where_its_start_did(self):
+        """Ragged runs too: no line goes on after the last record, and none stops before."""
+        one = comparison(em=[0.4, 0.5, 0.6], mle=[0.3, np.inf, 0.2])
+        one.numbers[f"{NAME}|em.step"] = np.array([[0, 1, 2, 3], [0, 2, 4, 6], [0, 1, 2, np.nan]])
+        one.numbers[f"{NAME}|em.train"][2, 3] = np.nan
+        figure, axes = plt.subplots()
+        curves(axes, one, "step")
+        lines = [line.get_xydata() for line in axes.get_lines()]
+        for method in one.methods:
+            for row in range(3):
+                y = one.of(method, "train")[row]
+                last = np.flatnonzero(np.isfinite(y))[-1]
+                end = [one.of(method, "step")[row, last], y[last]]
+                assert any(np.allclose(line[np.isfinite(line[:, 1])][-1], end) for line in lines), (
+                    method,
+                    row,
+                )
+        assert len(lines) == 3 * len(one.methods) + 1
+        plt.close(figure)
+
+    def test_how_many_diverged_is_written(self):
+        figure, axes = plt.subplots()
+        ends(axes, comparison(**{"vae 0.005": [1.0, np.inf, np.inf]}))
+        assert [text.get_text() for text in axes.texts] == ["2 diverged", "2 diverged"]
+        plt.close(figure)
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("value", "words"),
+        [
+            (0.41234, "0.412"),
+            (-677.123, "-677.12"),
+            (3.0, "3"),
+            (50_000, "50,000"),
+            (1.234e-5, "1.23e-05"),
+            (np.inf, "diverged"),
+            (0.0, "0"),
+        ],
+    )
+    def test_numbers(self, value, words):
+        assert number(value) == words
+
+    def test_median_and_range(self):
+        assert median_and_range(np.array([0.1, 0.35, 0.9])) == "0.350 (0.100 to 0.900)"
+        some = np.array([0.1, np.nan, np.inf, 0.2])
+        assert median_and_range(some) == "0.200 (0.100 to diverged; 1 unknown)"
+        assert median_and_range(np.full(2, np.nan)) == "unknown"

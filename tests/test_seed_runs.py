@@ -1,0 +1,188 @@
+"""Runs side by side, each kept in a file of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pytest
+
+from paper_figures import compute_4, printed_run, sources
+from paper_figures.files import prepare_folder
+from paper_figures.kept import load
+from paper_figures.printed_run import Trial, run
+from paper_figures.seed_runs import SECONDS, runs_of, stacked
+
+TRIAL = Trial(replace(compute_4.EXPERIMENTS[0], n=50, n_held_out=20), (1.0,), 2)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Of runs that are made here."""
+
+    name: str = "job"
+    size: int = 3
+
+    def record(self):
+        return asdict(self)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """A run that counts its calls, in this process."""
+    calls = []
+
+    def run(job, seed):
+        calls.append(seed)
+        return {"values": np.arange(float(job.size + seed)), "word": np.array("x" * seed)}
+
+    run.__module__ = "paper_figures.cosine"
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    run.calls = calls
+    return run
+
+
+class TestKept:
+    def test_a_second_time_nothing_is_computed(self, counted, tmp_path):
+        (first,) = runs_of(counted, [Job()], [0, 1], tmp_path)
+        (again,) = runs_of(counted, [Job()], [0, 1], tmp_path)
+        assert counted.calls == [0, 1]
+        for name, values in first.items():
+            np.testing.assert_array_equal(again[name], values)
+
+    def test_more_seeds_cost_only_the_new_ones(self, counted, tmp_path):
+        runs_of(counted, [Job()], [0, 1], tmp_path)
+        runs_of(counted, [Job()], [0, 1, 2, 3], tmp_path)
+        assert counted.calls == [0, 1, 2, 3]
+
+    def test_a_deleted_or_damaged_run_is_computed_again_alone(self, counted, tmp_path):
+        runs_of(counted, [Job()], [0, 1, 2], tmp_path)
+        paths = sorted((tmp_path / "runs").iterdir())
+        assert len(paths) == 3
+        paths[0].unlink()
+        paths[2].write_bytes(paths[2].read_bytes()[:50])
+        runs_of(counted, [Job()], [0, 1, 2], tmp_path)
+        assert counted.calls == [0, 1, 2, 0, 2]
+
+    def test_other_parameters_or_code_are_other_runs(self, counted, tmp_path, monkeypatch):
+        runs_of(counted, [Job()], [0], tmp_path)
+        runs_of(counted, [Job(size=4)], [0], tmp_path)
+        monkeypatch.setattr("paper_figures.seed_runs.fingerprint", lambda module: "other code")
+        runs_of(counted, [Job(size=4)], [0], tmp_path)
+        assert counted.calls == [0, 0, 0]
+
+    def test_a_file_of_another_seed_is_not_believed(self, counted, tmp_path):
+        runs_of(counted, [Job()], [0, 1], tmp_path)
+        zero, one = sorted((tmp_path / "runs").iterdir())
+        one.write_bytes(zero.read_bytes())
+        runs_of(counted, [Job()], [0, 1], tmp_path)
+        assert counted.calls == [0, 1, 1]
+
+    def test_what_is_done_before_a_failure_is_kept(self, tmp_path, monkeypatch):
+        def run(job, seed):
+            if seed == 2:
+                raise RuntimeError("half-way")
+            return {"values": np.zeros(1)}
+
+        run.__module__ = "paper_figures.cosine"
+        monkeypatch.setattr(os, "cpu_count", lambda: 1)
+        with pytest.raises(RuntimeError, match="half-way"):
+            runs_of(run, [Job()], [0, 1, 2], tmp_path)
+        assert len(list((tmp_path / "runs").iterdir())) == 2
+
+    def test_without_a_folder_nothing_is_written(self, counted, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        runs_of(counted, [Job()], [0], None)
+        assert not list(tmp_path.iterdir())
+
+
+class TestSideBySide:
+    def test_other_processes_compute_the_same(self, tmp_path, monkeypatch):
+        (apart,) = runs_of(run, [TRIAL], [0, 1], None)
+        monkeypatch.setattr(os, "cpu_count", lambda: 1)
+        (here,) = runs_of(run, [TRIAL], [0, 1], None)
+        assert apart.keys() == here.keys()
+        np.testing.assert_allclose(apart["nll"], here["nll"], rtol=1e-9)
+        assert np.all(apart[SECONDS] > 0)
+
+    def test_a_failure_elsewhere_is_raised_here(self):
+        broken = replace(TRIAL, dampings=(-1.0,))
+        with pytest.raises(ValueError, match="damping"):
+            runs_of(run, [broken], [0, 1], None)
+        (found,) = runs_of(run, [TRIAL], [0, 1], None)  # and the next ones are not lost
+        assert np.all(np.isfinite(found["nll"]))
+
+
+class TestStacked:
+    def test_shorter_rows_go_on_with_nan(self):
+        found = stacked(
+            [
+                {"a": np.array([1.0, 2.0]), "b": np.array("x")},
+                {"a": np.array([3.0]), "b": np.array("yy")},
+            ]
+        )
+        np.testing.assert_array_equal(found["a"], [[1.0, 2.0], [3.0, np.nan]])
+        assert found["b"].tolist() == ["x", "yy"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_ended_leaves_whole_files_and_goes_on(how, tmp_path):
+    """Figure 11, killed or interrupted once the first of its runs is there: every file is whole,
+    nothing else is, and those runs are not computed again."""
+    command = [sys.executable, "-m", "paper_figures", "11", "--seeds", "8", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        command,
+        cwd=sources.ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    runs = tmp_path / "runs"
+    deadline = time.monotonic() + 120
+    while not (runs.exists() and list(runs.glob("*.npz"))):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, how)
+    output, errors = process.communicate(timeout=60)
+    assert not output
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert errors.splitlines()[-1] == "paper_figures: interrupted; what was done is kept"
+        assert "Traceback" not in errors
+    prepare_folder(tmp_path)
+    kept = list(runs.iterdir())
+    for path in kept:
+        if path.suffix == ".npz":
+            with np.load(path) as stored:
+                assert load(path, str(stored["key"])) is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert sum(path.suffix != ".npz" for path in kept) <= (how == signal.SIGKILL)
+    before = {path: path.stat().st_mtime_ns for path in kept if path.suffix == ".npz"}
+    (trial, *_) = [job for job in compute_trials() if job.name in kept[0].name]
+    seeds = [int(p.stem.rpartition("_")[2]) for p in before if f"run_{trial.name}_seed" in p.name]
+    runs_of(printed_run.run, [trial], seeds, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def compute_trials():
+    from paper_figures import compute_11
+
+    return compute_11.TRIALS
+
+
+def test_what_a_killed_writer_left_is_cleared_away_later(tmp_path):
+    (tmp_path / "runs").mkdir()
+    old, new = tmp_path / "runs" / ".a.npz.x.part", tmp_path / ".b.png.y.part"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    prepare_folder(tmp_path)
+    assert not old.exists()
+    assert new.exists()  # it may be another command's, at work
