@@ -50,7 +50,7 @@ class Parameters(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An autoencoder during training. seconds: of training so far, compilation left out; of
+    """An autoencoder during training. seconds: of processor time so far, compilation left out; of
     recipes trained side by side each counts its share."""
 
     update: int
@@ -125,15 +125,16 @@ def _train_together(
     )
     step = partial(_advance, recipe=first, slope=slope, latent=latent)
     data, key = jnp.asarray(X), jax.random.key(seed)
-    jax.block_until_ready(step(state, plan, data, key, 0))  # compiled before the clock starts
+    # All of it compiled before the clock starts.
+    jax.block_until_ready(step(state, plan, data, jax.random.fold_in(key, 0), 0))
     update, seconds = 0, 0.0
     for record in records:
-        before = time.perf_counter()
+        before = time.process_time()
         while update < record:
             state = step(state, plan, data, jax.random.fold_in(key, update), update)
             update += CHUNK
         jax.block_until_ready(state)
-        seconds += time.perf_counter() - before
+        seconds += time.process_time() - before
         parameters = jax.tree.map(np.asarray, state.parameters)
         for i, recipe in enumerate(recipes):
             mine = jax.tree.map(lambda leaf, i=i: leaf[i], parameters)

@@ -18,8 +18,8 @@ _QUICK_STARTS, _FULL_STARTS = 1, 5
 def _plane(options: Options) -> Plane:
     widths = (2, 8, 8, digits.SIDE**2)
     if options.full:
-        return Plane(widths, 1000, 500, 0.2, em_iterations=100, mle_iterations=200)
-    return Plane(widths, 500, 500, 0.2, em_iterations=25, mle_iterations=20)
+        return Plane(widths, 1000, 500, 0.2, 0.1, em_iterations=100, mle_iterations=200)
+    return Plane(widths, 500, 500, 0.2, 0.1, em_iterations=15, mle_iterations=10)
 
 
 def parameters(options: Options) -> Record:
@@ -27,6 +27,7 @@ def parameters(options: Options) -> Record:
     return {
         "seeds": options.seeds(_QUICK_STARTS, _FULL_STARTS),
         "start": 'fit_em(init="data"), isotropic noise',
+        "weight_prior": "Gaussian, of that scale",
         "plane": _plane(options).record(),
     }
 

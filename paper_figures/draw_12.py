@@ -25,7 +25,8 @@ def draw(numbers: Numbers) -> Figure:
     _samples(upper, numbers)
     _separation(lower, numbers)
     figure.suptitle(
-        "Digit 4, two latent dimensions, learned on noisy images by exact EM, then likelihood",
+        "Digit 4, two latent dimensions, learned on noisy images by exact EM, then the gradient, "
+        "with a Gaussian prior of the weights",
         fontsize=10,
     )
     return figure

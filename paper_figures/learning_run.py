@@ -22,11 +22,12 @@ from reference.network import Array
 def run(experiment: Experiment, seed: int) -> Numbers:
     """Of every method, named "method.what":
 
-    step, seconds, train, held_out (K,): at each record the iterations or updates so far, the time
-    they took, and the mean NLL in nats, the start included. noise: the final deviation. outcome:
-    why it ended. curve: what the final model generates. Of an autoencoder besides: elbo, kl (K,):
-    means over the training data, exact; disagreement (K,): of log p and ELBO + KL, see
-    `bound_check`; continued: the training NLL when the exact likelihood goes on from its end.
+    step, seconds, train, held_out (K,): at each record the iterations or updates so far, the
+    processor time they took, and the mean NLL in nats, the start included. noise: the final
+    deviation. outcome: why it ended. curve: what the final model generates. Of an autoencoder
+    besides: elbo, kl (K,): means over the training data, exact; disagreement (K,): of log p and
+    ELBO + KL, see `bound_check`; continued: the training NLL when the exact likelihood goes on from
+    its end.
     """
     X, fresh = experiment.samples()
     network = experiment.network(seed, X)
@@ -61,14 +62,14 @@ def _exact(
     """Train by EM or by exact likelihood; looking at held-out data does not count as its time."""
     start = DGN(network, experiment.start_deviation**2)
     held_out, seconds, looking = [nll(start, fresh)], [0.0], 0.0
-    began = time.perf_counter()
+    began = time.process_time()
 
     def watch(iteration: int, dgn: DGN, loss: float) -> None:
         nonlocal looking
-        now = time.perf_counter()
+        now = time.process_time()
         seconds.append(now - began - looking)
         held_out.append(nll(dgn, fresh))
-        looking += time.perf_counter() - now
+        looking += time.process_time() - now
 
     found = fit(start, X, iterations, watch)
     return {

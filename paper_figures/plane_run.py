@@ -1,4 +1,9 @@
-"""One random start of a two-dimensional latent space learned on digits: EM, then likelihood."""
+"""One random start of a two-dimensional latent space learned on digits: EM, then the gradient, with
+a Gaussian prior of the weights [Appendix H].
+
+Without it a quarter to a third of p(z) was left where no datum is, and there g was free to draw
+noise of many times the digits' brightness; with it held-out fours became likelier, by about 1 nat.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from fast import DGN, LeakyReLU, Network, initial_network
+from fast import DGN, GaussianPrior, LeakyReLU, Network, fit_em, fit_mle, initial_network
 from paper_figures import digits
-from paper_figures.exact_fits import em, mle, nll
+from paper_figures.exact_fits import nll, quietly
 from paper_figures.experiment import SLOPE
 from paper_figures.options import DATA_SEED, Numbers, Record, data_generator
 from paper_figures.surface_run import polygons_of
@@ -23,12 +28,14 @@ _SAMPLES = 10
 
 @dataclass(frozen=True)
 class Plane:
-    """Widths, how many images, where the noise starts, iterations of each kind."""
+    """Widths, how many images, where the noise starts, the weights' standard deviation under their
+    prior, iterations of each kind."""
 
     widths: tuple[int, ...]
     n: int
     n_held_out: int
     start_deviation: float
+    prior_scale: float
     em_iterations: int
     mle_iterations: int
 
@@ -59,20 +66,25 @@ def run(plane: Plane, seed: int) -> Numbers:
     train, fours, nines = plane.samples()
     plain = Network.random(plane.widths, LeakyReLU(SLOPE), seed)
     start = DGN(initial_network(plain, train, random_state=seed), plane.start_deviation**2)
-    by_em = em(start, train, plane.em_iterations)
-    by_mle = mle(by_em.dgn, train, plane.mle_iterations)
-    dgn = by_mle.dgn
+    prior = GaussianPrior(plane.prior_scale)
+    by_em = quietly(
+        lambda: fit_em(start, train, max_iter=plane.em_iterations, tol=0.0, weight_prior=prior)
+    ).dgn
+    ended = quietly(
+        lambda: fit_mle(by_em, train, max_iter=plane.mle_iterations, weight_prior=prior)
+    )
+    dgn = ended.dgn
     root = np.linalg.cholesky(dgn.cov_z)
     grid = np.stack(np.meshgrid(LEVELS, LEVELS), axis=-1).reshape(-1, 2)
     drawn = np.random.default_rng(seed).standard_normal((_SAMPLES, 2))
     polygons = polygons_of(dgn, WINDOW)
     return {
-        "em": np.array([by_em.history[-1], nll(by_em.dgn, fours)]),
-        "mle": np.array([by_mle.history[-1], nll(dgn, fours)]),
+        "em": np.array([nll(by_em, train), nll(by_em, fours)]),
+        "mle": np.array([nll(dgn, train), nll(dgn, fours)]),
         "fours": dgn.logpdf(fours),
         "nines": dgn.logpdf(nines),
         "noise": np.sqrt(dgn.cov_x),
-        "outcome": np.array(by_mle.outcome),
+        "outcome": np.array(ended.outcome),
         "regions": np.array(dgn.partition().n_regions),
         "corners": polygons["corners"],
         "ends": polygons["ends"],

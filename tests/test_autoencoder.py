@@ -164,6 +164,27 @@ class TestTraining:
             one.dgn().network.parameters()["0.weight"] != other.dgn().parameters()["0.weight"]
         )
 
+    def test_nothing_is_compiled_while_the_clock_runs(self, circle_like):
+        compiled = []
+
+        def listen(event, duration, **rest):
+            if "backend_compile" in event:
+                compiled.append(event)
+
+        jax.clear_caches()
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            network = Network.random((1, 6, 2), LeakyReLU(0.1), 2)
+            recipe = Recipe("any", 0.01, 3 * CHUNK)
+            running = train(network, 0.3, circle_like, [recipe], 0, [0, CHUNK, 3 * CHUNK])
+            assert next(running).update == 0
+            before = len(compiled)
+            assert before > 0  # the listener hears
+            assert [snapshot.update for snapshot in running] == [CHUNK, 3 * CHUNK]
+            assert len(compiled) == before
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+
     def test_recipes_side_by_side_end_where_they_do_by_themselves(self, circle_like):
         network = Network.random((1, 6, 2), LeakyReLU(0.1), 2)
         recipes = [

@@ -81,13 +81,13 @@ class TestVerdicts:
         assert found[2].verdict is Verdict.OWN
         assert "below tuned VAE on 0 of 3 starts" in found[2].measured
 
-    def test_faster_is_by_the_clock(self):
+    def test_faster_is_by_processor_time(self):
         assert sooner(comparison()).verdict is Verdict.HOLDS
         late = comparison()
         late.numbers[f"{NAME}|em.seconds"] *= 1000.0
         claim = sooner(late)
         assert claim.verdict is Verdict.FAILS
-        assert "sooner by the clock on 0 of 3" in claim.measured
+        assert "sooner by it on 0 of 3" in claim.measured
 
     def test_ends_that_differ_are_no_common_bound(self):
         assert same_bound(comparison()).verdict is Verdict.HOLDS
@@ -122,7 +122,7 @@ class TestDivergedRuns:
 
     def test_it_arrives_nowhere_and_sets_no_mark(self):
         one = comparison(**{"vae 0.005": np.inf})
-        assert "sooner by the clock on 3 of 3" in sooner(one).measured
+        assert "sooner by it on 3 of 3" in sooner(one).measured
         mark = np.full(3, 0.5 + 0.05)
         assert np.all(np.isinf(one.first_within("vae 0.005", mark, "step")))
 

@@ -118,7 +118,7 @@ def reduce(monkeypatch):
         for t in compute_11.TRIALS
     ]
     monkeypatch.setattr(compute_11, "TRIALS", trials)
-    plane = Plane((2, 3, 784), 60, 30, 0.2, 2, 2)
+    plane = Plane((2, 3, 784), 60, 30, 0.2, 0.1, 2, 2)
     monkeypatch.setattr(compute_12, "_plane", lambda options: plane)
     monkeypatch.setattr(compute_13, "_VARIANCES", (0.1, 0.0025))
     monkeypatch.setattr(compute_13, "_DISTANCES", np.array([0.0, 3.0, 30.0]))
