@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 from fast import DGN, Dense, LeakyReLU, Network
-from paper_figures.recipe import Recipe
+from paper_figures.recipe import Form, Recipe
 from paper_figures.variational import Mixture
 from reference.network import Array
 
@@ -91,9 +91,10 @@ def train(
 
     network: Dense and LeakyReLU layers in turn. deviation: of the noise, where it starts. X (N, D),
     N a multiple of BATCH. records: increasing numbers of updates, multiples of CHUNK; the first may
-    be 0. Recipes next to each other of one `shape` are trained side by side, in one compiled loop.
+    be 0. Recipes next to each other of one form and length are trained side by side, in one
+    compiled loop.
     """
-    for _, group in groupby(recipes, key=lambda recipe: recipe.shape):
+    for _, group in groupby(recipes, key=lambda recipe: (recipe.form, recipe.updates)):
         yield from _train_together(network, deviation, X, list(group), seed, records)
 
 
@@ -122,8 +123,9 @@ def _train_together(
         jnp.array([recipe.learning_rate for recipe in recipes]),
         jnp.array([recipe.falling for recipe in recipes]),
         jnp.array([recipe.warm_up for recipe in recipes]),
+        jnp.array([float(recipe.updates) for recipe in recipes]),
     )
-    step = partial(_advance, recipe=first, slope=slope, latent=latent)
+    step = partial(_advance, form=first.form, slope=slope, latent=latent)
     data, key = jnp.asarray(X), jax.random.key(seed)
     # All of it compiled before the clock starts.
     jax.block_until_ready(step(state, plan, data, jax.random.fold_in(key, 0), 0))
@@ -156,6 +158,7 @@ class _Plan(NamedTuple):
     rate: Any
     falling: Any
     warm_up: Any
+    updates: Any
 
 
 def _slope(network: Network) -> float:
@@ -234,7 +237,7 @@ def negative_elbo(
     x: Any,
     key: Any,
     weight: Any,
-    recipe: Recipe,
+    form: Form,
     slope: float,
     latent: int,
 ) -> Any:
@@ -245,8 +248,8 @@ def negative_elbo(
     compares its mean with the exact ELBO.
     """
     encoder, decoder, log_variance = parameters
-    log_weights, mean, factor = _encode(encoder, x, recipe.components, latent, recipe.full)
-    noise = jax.random.normal(key, (recipe.samples, *mean.shape))
+    log_weights, mean, factor = _encode(encoder, x, form.components, latent, form.full)
+    noise = jax.random.normal(key, (form.samples, *mean.shape))
     step = jnp.einsum("ncij,mncj->mnci", factor, noise)
     z = mean + step  # (M, B, C, S)
     error = x[:, None, :] - _perceptron(decoder, z, slope)
@@ -254,7 +257,7 @@ def negative_elbo(
         x.shape[1] * (log_variance + jnp.log(2 * jnp.pi))
         + jnp.sum(error**2, axis=-1) * jnp.exp(-log_variance)
     )
-    if recipe.components == 1:
+    if form.components == 1:
         scale = jnp.diagonal(factor, axis1=-2, axis2=-1)
         divergence = 0.5 * (
             jnp.sum(mean**2, axis=-1) + jnp.sum(factor**2, axis=(-2, -1)) - latent
@@ -277,14 +280,14 @@ def batches(key: Any, count: int) -> Any:
     return shuffled.reshape(-1, BATCH)[:CHUNK]
 
 
-@partial(jax.jit, static_argnames=("recipe", "slope", "latent"))
+@partial(jax.jit, static_argnames=("form", "slope", "latent"))
 def _advance(
     state: _State,
     plan: _Plan,
     X: Any,
     key: Any,
     update: Any,
-    recipe: Recipe,
+    form: Form,
     slope: float,
     latent: int,
 ) -> _State:
@@ -300,7 +303,7 @@ def _advance(
                 plan.warm_up > 0, jnp.minimum(1.0, share / jnp.maximum(plan.warm_up, 1e-9)), 1.0
             )
             gradient = jax.grad(negative_elbo)(
-                state.parameters, X[place], key, weight, recipe, slope, latent
+                state.parameters, X[place], key, weight, form, slope, latent
             )
             change, optimiser = adam.update(gradient, state.optimiser)
             fall = jnp.where(plan.falling, 0.5 * (1.0 + jnp.cos(jnp.pi * share)), 1.0)
@@ -309,7 +312,7 @@ def _advance(
             )
             return _State(moved, optimiser), None
 
-        shares = (update + jnp.arange(CHUNK)) / recipe.updates
+        shares = (update + jnp.arange(CHUNK)) / plan.updates
         keys = jax.random.split(noise, CHUNK)
         return jax.lax.scan(step, state, (places, keys, shares))[0]
 

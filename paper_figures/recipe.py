@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from paper_figures.options import Record
+
+
+class Form(NamedTuple):
+    """What a training loop is compiled for; see `Recipe`."""
+
+    samples: int
+    components: int
+    full: bool
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,6 @@ class Recipe:
         return asdict(self)
 
     @property
-    def shape(self) -> tuple[int, int, int, bool]:
-        """What recipes trained side by side have in common."""
-        return self.updates, self.samples, self.components, self.full
+    def form(self) -> Form:
+        """What recipes trained in one loop have in common, beside the number of updates."""
+        return Form(self.samples, self.components, self.full)
