@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -143,10 +144,19 @@ def _computed(tasks: Mapping[int, _Task]) -> Iterator[tuple[int, Numbers]]:
 def _pool() -> ProcessPoolExecutor:
     """Processes for all figures: each takes seconds to import what it needs."""
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(os.cpu_count(), context, initializer=_end_at_interrupts)
+    return ProcessPoolExecutor(os.cpu_count(), context, initializer=_end_with_the_first)
 
 
-def _end_at_interrupts() -> None:
+def _end_with_the_first() -> None:
     """Ctrl-C reaches every process of a terminal: these end without a word, the first one says
-    what there is to say."""
+    what there is to say. If the first one is killed alone, nobody would fetch what these compute:
+    they end too."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    first = multiprocessing.parent_process()
+    assert first is not None
+
+    def watch() -> None:
+        first.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

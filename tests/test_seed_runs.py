@@ -130,10 +130,14 @@ class TestStacked:
         assert found["b"].tolist() == ["x", "yy"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_ended_leaves_whole_files_and_goes_on(how, tmp_path):
+@pytest.mark.parametrize(
+    ("how", "end"),
+    [(signal.SIGKILL, os.killpg), (signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)],
+    ids=["killed", "interrupted", "first-process-alone"],
+)
+def test_a_run_that_is_ended_leaves_whole_files_and_goes_on(how, end, tmp_path):
     """Figure 11, killed or interrupted once the first of its runs is there: every file is whole,
-    nothing else is, and those runs are not computed again."""
+    nothing else is, no process goes on, and those runs are not computed again."""
     command = [sys.executable, "-m", "paper_figures", "11", "--seeds", "8", "--out", str(tmp_path)]
     process = subprocess.Popen(
         command,
@@ -149,8 +153,8 @@ def test_a_run_that_is_ended_leaves_whole_files_and_goes_on(how, tmp_path):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.05)
-    os.killpg(process.pid, how)
-    output, errors = process.communicate(timeout=60)
+    end(process.pid, how)
+    output, errors = process.communicate(timeout=60)  # all processes have let go of the pipes
     assert not output
     if how == signal.SIGINT:
         assert process.returncode == 130
@@ -163,7 +167,7 @@ def test_a_run_that_is_ended_leaves_whole_files_and_goes_on(how, tmp_path):
             with np.load(path) as stored:
                 assert load(path, str(stored["key"])) is not None
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
-    assert sum(path.suffix != ".npz" for path in kept) <= (how == signal.SIGKILL)
+    assert sum(path.suffix != ".npz" for path in kept) <= (how != signal.SIGINT)
     before = {path: path.stat().st_mtime_ns for path in kept if path.suffix == ".npz"}
     (trial, *_) = [job for job in compute_trials() if job.name in kept[0].name]
     seeds = [int(p.stem.rpartition("_")[2]) for p in before if f"run_{trial.name}_seed" in p.name]
