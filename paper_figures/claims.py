@@ -12,11 +12,13 @@ from reference.network import Array
 
 
 class Verdict(Enum):
-    """Whether a claim holds on what was measured; of the rest, that there is no claim."""
+    """Whether a claim holds on what was measured, or that this decided nothing; of the rest, that
+    there is no claim."""
 
     HOLDS = "holds"
     PARTLY = "holds in part"
     FAILS = "does not hold"
+    OPEN = "not decided"
     OWN = "beyond the paper"
 
 
@@ -32,7 +34,11 @@ class Claim(NamedTuple):
 
 def judged(won: Sequence[tuple[int, int]]) -> Verdict:
     """Of contests, each won on so many of so many starts: the claim holds if all are won on all
-    starts; it does not if one is lost on half of them or more; else it holds in part."""
+    starts; it does not if one is lost on half of them or more; else it holds in part. Contests of
+    no start decide nothing."""
+    won = [(wins, count) for wins, count in won if count]
+    if not won:
+        return Verdict.OPEN
     if all(wins == count for wins, count in won):
         return Verdict.HOLDS
     if any(2 * wins <= count for wins, count in won):

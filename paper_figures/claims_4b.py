@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from paper_figures.claims_4 import claims
+from paper_figures import compute_4b
+from paper_figures.claims import Claim
+from paper_figures.claims_4 import of_circles
+from paper_figures.options import Numbers
 
-__all__ = ["claims"]
+
+def claims(numbers: Numbers) -> list[Claim]:
+    """For each start of the noise."""
+    return of_circles(numbers, compute_4b.EXPERIMENTS)

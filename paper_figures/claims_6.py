@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from paper_figures import compute_6
 from paper_figures.claims import Claim
 from paper_figures.comparison import Comparison
 from paper_figures.comparison_claims import bound_holds, lower_ends, sooner
-from paper_figures.compute_6 import EXPERIMENTS
 from paper_figures.options import Numbers
 
 
 def claims(numbers: Numbers) -> list[Claim]:
     """Of the one experiment."""
-    (one,) = Comparison.all_of(numbers)
-    return [*lower_ends(one), sooner(one), bound_holds(one, EXPERIMENTS[0].checked)]
+    (one,), (experiment,) = Comparison.all_of(numbers), compute_6.EXPERIMENTS
+    return [*lower_ends(one, experiment), sooner(one), bound_holds(one, experiment.checked)]

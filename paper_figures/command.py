@@ -25,8 +25,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw the figures asked for and print the files written. Exit code 2: it was not possible;
-    130: interrupted."""
+    """Draw the figures asked for and print the files written. Exit code 1: a figure's computation
+    ended in numerical trouble; 2: it was not possible; 130: interrupted."""
     asked = _parser().parse_args(arguments)
     if "list" in asked.figures:
         print("\n".join(f"{figure.number:3} {figure.title}" for figure in FIGURES.values()))
@@ -42,15 +42,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"--out: cannot write in {str(asked.out)!r} ({error.strerror})")
     options = Options(full=asked.full, n_seeds=asked.seeds, folder=asked.out)
     try:
-        for figure in figures:
-            for path in make(figure, options, asked.out):
-                print(path, flush=True)
+        made = [_made(figure, options, asked.out) for figure in figures]
         for path in _summarise(asked.out):
             print(path)
     except KeyboardInterrupt:
         print(f"\n{_PROGRAM}: interrupted; what was done is kept", file=sys.stderr)
         return 130
-    return 0
+    return 0 if all(made) else 1
+
+
+def _made(figure: Figure, options: Options, folder: Path) -> bool:
+    """Whether it was; the figures after it are drawn all the same."""
+    from paper_figures.exact_fits import TROUBLE
+
+    try:
+        for path in make(figure, options, folder):
+            print(path, flush=True)
+    except TROUBLE as error:
+        reason = f"{type(error).__name__}: {error}"
+        print(f"{_PROGRAM}: figure {figure.number}: {reason}", file=sys.stderr)
+        return False
+    return True
 
 
 def make(figure: Figure, options: Options, folder: Path) -> list[Path]:

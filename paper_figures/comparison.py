@@ -42,6 +42,10 @@ def compared(
     return numbers | {SECONDS: total}
 
 
+#: Nats: losses closer than this count as one.
+NEAR = 0.05
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One experiment's numbers, a row a start."""
@@ -114,13 +118,27 @@ class Comparison:
     @property
     def worst_disagreement(self) -> float:
         """The largest of all records' |log p - ELBO - KL|; see `bound_check`."""
-        found = [self.of(method, "disagreement") for method in self.autoencoders]
-        return float(np.nanmax(found))
+        found = [self.of(method, "disagreement").ravel() for method in self.autoencoders]
+        return float(np.fmax.reduce(np.concatenate(found)))
 
     @property
-    def records(self) -> int:
-        """How many records of autoencoders there are, diverged ones left out."""
-        return sum(int(np.isfinite(self.of(m, "train")).sum()) for m in self.autoencoders)
+    def records(self) -> tuple[int, int]:
+        """At how many records of autoencoders log p and ELBO + KL were compared, and how many there
+        are besides: of a model or a q that has diverged."""
+        found = [np.isfinite(self.of(method, "disagreement")) for method in self.autoencoders]
+        checked = sum(int(one.sum()) for one in found)
+        return checked, sum(one.size for one in found) - checked
+
+    def collapsed(self, method: str) -> NDArray[np.bool_]:
+        """On which starts an autoencoder ended no better than a straight line does, to 0.05 nats:
+        it has not learned to bend."""
+        return np.asarray(self.final(method) > float(self.numbers["line_train"]) - NEAR)
+
+    def still_falling(self, method: str) -> NDArray[np.bool_]:
+        """On which starts the training NLL fell by more than 0.05 nats between the last two
+        records."""
+        curves = self.of(method, "train")
+        return np.asarray(curves[:, -2] - curves[:, -1] > NEAR)
 
 
 def summary_of(numbers: Numbers) -> Record:

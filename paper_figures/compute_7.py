@@ -48,9 +48,10 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """Every start of every method, see `comparison.compared`; what a straight line scores; and of
-    every learned image whether the held-out image nearest to it is a four, "...|method.fours"
-    (starts, 10), and of real ones, real_fours (1000,)."""
+    """Every start of every method, see `comparison.compared`; what a straight line scores; of every
+    learned image whether the held-out image nearest to it is a four, "...|method.fours" (starts,
+    10), and of real ones, real_fours (1000,); and how much of held-out fours' distance to the mean
+    image the learned ones explain, "...|method.explained" (starts,)."""
     seeds = options.seeds(QUICK_STARTS)
     numbers = compared(EXPERIMENTS, seeds, options.folder) | with_line(EXPERIMENTS[0])
     train, _ = EXPERIMENTS[0].samples()
@@ -58,7 +59,9 @@ def compute(options: Options) -> Numbers:
     numbers |= {"clean": digits.images("train_4")[shown], "noisy": train[shown], "levels": LEVELS}
     for one in Comparison.all_of(numbers):
         for method in one.methods:
-            numbers[f"{one.name}|{method}.fours"] = _are_fours(one.of(method, "curve"))
+            images = one.of(method, "curve")
+            numbers[f"{one.name}|{method}.fours"] = _are_fours(images)
+            numbers[f"{one.name}|{method}.explained"] = np.array(list(map(_explained, images)))
     return numbers | {"real_fours": _are_fours(digits.images("train_4"))}
 
 
@@ -67,6 +70,14 @@ def _are_fours(images: Array) -> NDArray[np.bool_]:
     (...)."""
     fours, nines = digits.images("test_4"), digits.images("test_9")
     return np.asarray(_distances(images, fours) < _distances(images, nines))
+
+
+def _explained(images: Array) -> float:
+    """1 less the held-out fours' mean squared distance to the nearest of the images (M, 784), in
+    units of that to the mean of the training images."""
+    fours, mean = digits.images("test_4"), digits.images("train_4").mean(axis=0)
+    apart = np.square(fours[:, None, :] - images).sum(axis=2).min(axis=1)
+    return float(1.0 - apart.mean() / np.square(fours - mean).sum(axis=1).mean())
 
 
 def _distances(images: Array, others: Array) -> Array:

@@ -11,8 +11,9 @@ from paper_figures.posterior_run import MODELS, Question, run
 from paper_figures.recipe import Recipe
 from paper_figures.seed_runs import runs_of
 
-_QUICK_STARTS = 2
-_BEST = Recipe("Gaussian", 0.01, UPDATES, falling=True)
+_QUICK_STARTS = 3
+_GAUSSIAN = Recipe("Gaussian", 0.01, UPDATES, falling=True, samples=3)
+_MIXTURE = Recipe("mixture of 3", 0.01, UPDATES, falling=True, components=3)
 QUESTION = Question(
     widths=(1, 8, 2),
     surface_widths=(2, 8, 3),
@@ -22,7 +23,7 @@ QUESTION = Question(
     mle_iterations=1000,
     continued_iterations=40,
     most=3,
-    recipes=(_BEST, Recipe("mixture of 3", 0.01, UPDATES, falling=True, components=3)),
+    recipes=(_GAUSSIAN, _MIXTURE),
     surface_recipes=(
         Recipe("diagonal", 0.01, UPDATES, falling=True),
         Recipe("full", 0.01, UPDATES, falling=True, full=True),

@@ -9,12 +9,9 @@ from matplotlib.figure import Figure
 from paper_figures import style
 from paper_figures.options import Numbers
 
-#: Marks of the noise's start, the largest first.
-_LOOKS = (("#000000", "o"), ("#009E73", "s"), ("#0072B2", "^"), ("#D55E00", "v"))
-
 
 def draw(numbers: Numbers) -> Figure:
-    """A panel a network: a row a setting, a mark a start."""
+    """A panel a network: a row a setting, a mark a random start, a grey where the noise starts."""
     searches = numbers["searches"].tolist()
     figure = Figure(figsize=(5.3 * len(searches) + 1.6, 6.4), layout="constrained")
     panels = figure.subplots(1, len(searches), squeeze=False, sharey=True)[0]
@@ -40,7 +37,7 @@ def _settings(axes: Axes, numbers: Numbers, name: str) -> None:
         *((f"VAE, {r}", r) for r in recipes),
     ]
     for i, start in enumerate(starts):
-        colour, mark = _LOOKS[i]
+        colour, mark = style.LEVELS[i]
         dodge = 0.16 * (i - 0.5 * (len(starts) - 1))
         for place, (_, key) in enumerate(rows):
             exact = key in ("em", "mle")
@@ -51,7 +48,7 @@ def _settings(axes: Axes, numbers: Numbers, name: str) -> None:
             )
             label = rf"$\sigma_x$ from {start:g}" if place == 0 else None
             heights = np.full(len(values), place + dodge)
-            axes.plot(values, heights, mark, color=colour, markersize=3, alpha=0.6, label=label)
+            axes.plot(values, heights, mark, color=colour, markersize=4, label=label)
             middle = np.median(values)
             axes.plot([middle] * 2, [place + dodge - 0.09, place + dodge + 0.09], color=colour)
     axes.set_yticks(range(len(rows)), [label for label, _ in rows])

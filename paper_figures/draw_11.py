@@ -14,7 +14,7 @@ from paper_figures.compute_11 import largest_rises
 from paper_figures.options import Numbers
 
 #: Grey by damping, with a hatch: the guarded step is EM's black.
-_LOOKS = (("#000000", ""), ("#0072B2", ""), ("#56B4E9", "///"), ("#CDE7F5", "..."))
+_LOOKS = ((style.EM, ""), ("#555555", ""), ("#A0A0A0", "///"), ("#E0E0E0", "..."))
 _LEAST = 1e-3
 
 
@@ -46,7 +46,9 @@ def draw(numbers: Numbers) -> Figure:
     count, iterations = len(numbers["seeds"]), numbers[f"{trials[0]}|nll"].shape[2] - 1
     style.label_panel(left, "a", f"{count} starts, {iterations} iterations; bars: 95% intervals")
     style.label_panel(right, "b", "by how much, where it rose")
-    figure.suptitle("The M-step as printed (corrected, with its damping)", fontsize=10)
+    figure.suptitle(
+        "EM with the M-step as printed, its misprints corrected, at three dampings", fontsize=10
+    )
     return figure
 
 

@@ -10,13 +10,12 @@ from paper_figures import style
 from paper_figures.compute_13 import errors
 from paper_figures.options import Numbers
 
-_LOOKS = (("#000000", "o"), ("#009E73", "s"), ("#0072B2", "^"), ("#D55E00", "v"))
 #: Errors below the spacing of doubles are drawn at it.
 _LEAST = 2.0**-53
 
 
 def draw(numbers: Numbers) -> Figure:
-    """(a) the published approach; (b) ours: every network a line, a colour a noise variance."""
+    """(a) the published approach; (b) ours: every network a line, a grey a noise variance."""
     figure = Figure(figsize=(10.2, 4.6), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, which in zip(panels, ("published", "ours"), strict=True):
@@ -28,7 +27,8 @@ def draw(numbers: Numbers) -> Figure:
     panels[1].legend(loc="upper left")
     count = len(numbers["seeds"])
     figure.suptitle(
-        f"Accuracy against the tail: {count} random networks [1, 8, 8, 2], truth by the oracle",
+        f"Accuracy against the tail: {count} random network{'s' * (count > 1)} [1, 8, 8, 2], truth "
+        "by the oracle",
         fontsize=10,
     )
     return figure
@@ -38,11 +38,11 @@ def _errors(axes: Axes, numbers: Numbers, which: str) -> None:
     distances = np.maximum(numbers["distances"], 0.5)
     found = np.maximum(errors(numbers, which), _LEAST)
     for i, variance in enumerate(numbers["variances"].tolist()):
-        colour, mark = _LOOKS[i]
+        colour, mark = style.LEVELS[i]
         for j, row in enumerate(found[i]):
             label = rf"$\Sigma_x = {variance:g}\, I$" if j == 0 else None
             axes.plot(
-                distances, row, color=colour, marker=mark, markersize=3, linewidth=0.7, label=label
+                distances, row, color=colour, marker=mark, markersize=4, linewidth=0.7, label=label
             )
     axes.set(xscale="log", yscale="log", ylim=(0.5 * _LEAST, 10.0))
     ticks = [0.5, 1, 10, 100, 1000]

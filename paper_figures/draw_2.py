@@ -43,9 +43,9 @@ def draw(numbers: Numbers) -> Figure:
         image = _counts(axes[1, i], numbers, running)
         axes[1, i].set_title(f"sum: {total:.5f}", fontsize=8)
     for row, letter, title in ((0, "d", "signed, H(Δ)"), (1, "e", "running sum")):
-        axes[row, 0].set_ylabel(f"({letter}) {title}\n$z_2$")
+        axes[row, 0].set_ylabel(f"({letter}) {title}\n$z_2$ (s.d.)")
     for axis in axes[1]:
-        axis.set_xlabel("$z_1$")
+        axis.set_xlabel("$z_1$ (s.d.)")
     bar = below.colorbar(image, ax=axes, ticks=np.arange(-2, 3), shrink=0.8, pad=0.01)
     bar.set_label("times counted")
     return figure

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from paper_figures import style
 from paper_figures.options import Numbers
@@ -16,8 +17,9 @@ _NAMED = 0.05  # regions with a larger share are given in numbers
 
 def draw(numbers: Numbers) -> Figure:
     """Three panels as in figure 3; the right one the plane of z."""
-    figure = Figure(figsize=(12.6, 4.1), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    # Room between a colour bar's label and the next panel's.
+    figure = Figure(figsize=(12.6, 4.1), layout=ConstrainedLayoutEngine(wspace=0.06))
+    left, middle, right = figure.subplots(1, 3, width_ratios=(0.7, 0.95, 1.35))
     _samples(left, numbers)
     _marginal(figure, middle, numbers)
     _posterior(figure, right, numbers)

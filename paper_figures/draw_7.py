@@ -40,10 +40,15 @@ def draw(numbers: Numbers) -> Figure:
         style.label_panel(first, "bd"[column], f"{hidden} hidden layers")
         style.label_panel(second, "ce"[column], "where every start ended")
         _count_outside(second, one, bound, high)
-    panels[0].set_ylabel(f"mean NLL + {-bound:.1f} (nats per image)")
+    unit = f"mean NLL + {-bound:.1f} (nats per image)"
+    panels[0].set_ylabel(f"{unit}\n0: the entropy of the noise")
+    for axes in panels[1::2]:
+        axes.set_ylabel(unit)
     legend(figure, columns[0].methods, panels[0])
     figure.suptitle(
-        f"MNIST digit 4, one latent dimension, {len(numbers['seeds'])} starts", fontsize=10
+        f"MNIST digit 4, one latent dimension, {len(numbers['seeds'])} starts; images: of the "
+        "start with the least training NLL",
+        fontsize=10,
     )
     return figure
 

@@ -97,8 +97,8 @@ _SHORT = {
 
 
 def _middle(finals: Array) -> int:
-    """The start whose end is the median, or the better of the two next to it."""
-    return int(np.argsort(finals, kind="stable")[(len(finals) - 1) // 2])
+    """The start whose end is the median, or the worse of the two next to it."""
+    return int(np.argsort(finals, kind="stable")[len(finals) // 2])
 
 
 def line_at(axes: Axes, value: float, line: Any, label: str) -> None:

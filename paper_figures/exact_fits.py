@@ -1,4 +1,5 @@
-"""Exact training as every figure does it: until flat, or to a limit that is no news."""
+"""Exact training as every figure does it: until flat, to a limit that is no news, or into numerical
+trouble, which is a result like another."""
 
 from __future__ import annotations
 
@@ -7,11 +8,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fast import DGN, ConvergenceWarning, FitResult, fit_em, fit_mle
+from fast import (
+    DGN,
+    ConvergenceWarning,
+    FitResult,
+    PartitionError,
+    SingularCovarianceError,
+    fit_em,
+    fit_mle,
+)
 from reference.network import Array
 
 #: Of an exact fit: what it must no longer gain in an iteration, and how flat the objective is then.
 _GAIN, _STEEPNESS = 1e-7, 1e-5
+
+#: What a fit may end in that is nobody's mistake.
+TROUBLE = (ArithmeticError, PartitionError, SingularCovarianceError)
 
 Watch = Callable[[int, DGN, float], bool | None]
 
@@ -35,6 +47,14 @@ def quietly(fit: Callable[[], FitResult]) -> FitResult:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return fit()
+
+
+def end(fit: Callable[[], FitResult]) -> float:
+    """Its last loss, nats; NaN if it ended in trouble."""
+    try:
+        return float(fit().history[-1])
+    except TROUBLE:
+        return np.nan
 
 
 def nll(dgn: DGN, X: Array) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from fast import DGN, FitResult, Network
 from paper_figures.autoencoder import Snapshot, train
 from paper_figures.bound_check import disagreement
-from paper_figures.exact_fits import Watch, em, mle, nll
+from paper_figures.exact_fits import TROUBLE, Watch, em, end, mle, nll
 from paper_figures.experiment import Experiment
 from paper_figures.options import Numbers
 from paper_figures.variational import elbo
@@ -61,26 +61,38 @@ def _exact(
 ) -> Numbers:
     """Train by EM or by exact likelihood; looking at held-out data does not count as its time."""
     start = DGN(network, experiment.start_deviation**2)
-    held_out, seconds, looking = [nll(start, fresh)], [0.0], 0.0
+    losses, held_out, seconds, looking = [nll(start, X)], [nll(start, fresh)], [0.0], 0.0
     began = time.process_time()
 
     def watch(iteration: int, dgn: DGN, loss: float) -> None:
         nonlocal looking
         now = time.process_time()
         seconds.append(now - began - looking)
+        losses.append(loss)
         held_out.append(nll(dgn, fresh))
         looking += time.process_time() - now
 
-    found = fit(start, X, iterations, watch)
-    return {
-        "step": np.arange(len(found.history), dtype=float),
+    try:
+        found = fit(start, X, iterations, watch)
+        last, outcome = _end_of(experiment, found.dgn), found.outcome
+    except TROUBLE as error:
+        last, outcome = _no_end_of(experiment, start), f"diverged: {error}"
+    return last | {
+        "step": np.arange(len(losses), dtype=float),
         "seconds": np.array(seconds),
-        "train": found.history,
+        "train": np.array(losses),
         "held_out": np.array(held_out),
-        "noise": np.sqrt(found.dgn.cov_x),
-        "outcome": np.array(found.outcome),
-        "curve": experiment.curve(found.dgn),
+        "outcome": np.array(outcome),
     }
+
+
+def _end_of(experiment: Experiment, dgn: DGN) -> Numbers:
+    return {"noise": np.sqrt(dgn.cov_x), "curve": experiment.curve(dgn)}
+
+
+def _no_end_of(experiment: Experiment, start: DGN) -> Numbers:
+    """As large, all of it unknown."""
+    return {name: np.full_like(value, np.nan) for name, value in _end_of(experiment, start).items()}
 
 
 @dataclass
@@ -106,7 +118,7 @@ class _Track:
             dgn = snapshot.dgn()
             log_p, held_out = dgn.logpdf(self.X), nll(dgn, self.fresh)
             self.last, self.outcome = dgn, "all updates made"
-        except (ArithmeticError, ValueError) as error:
+        except (*TROUBLE, ValueError) as error:
             self.rows.append([*row, *[np.nan] * 5])
             self.outcome = f"diverged: {error}"
             return
@@ -116,7 +128,7 @@ class _Track:
             checked = slice(self.experiment.checked)
             apart = float(disagreement(dgn, self.X[checked], q.of(checked)).max())
             measured = [bound.mean(), (log_p - bound).mean(), apart]
-        except (ArithmeticError, ValueError):
+        except (*TROUBLE, ValueError):
             measured = [np.nan] * 3
         self.rows.append([*row, -log_p.mean(), held_out, *measured])
 
@@ -124,15 +136,14 @@ class _Track:
         """As `run` describes them."""
         names = ("step", "seconds", "train", "held_out", "elbo", "kl", "disagreement")
         found: Numbers = dict(zip(names, np.array(self.rows).T, strict=True))
-        dgn = self.last
         found["outcome"] = np.array(self.outcome)
-        if dgn is None:
-            unknown = np.array(np.nan)
-            blank = np.full_like(self.experiment.curve(self.start), np.nan)
-            return found | {"noise": unknown, "continued": unknown, "curve": blank}
-        further = mle(dgn, self.X, self.experiment.continued_iterations)
-        return found | {
-            "noise": np.sqrt(dgn.cov_x),
-            "continued": np.array(further.history[-1]),
-            "curve": self.experiment.curve(dgn),
-        }
+        if self.last is None:
+            unknown = {"continued": np.array(np.nan)}
+            return found | _no_end_of(self.experiment, self.start) | unknown
+        return (
+            found | _end_of(self.experiment, self.last) | {"continued": self._continued(self.last)}
+        )
+
+    def _continued(self, dgn: DGN) -> Array:
+        """Where the exact likelihood leads from there; NaN if into trouble."""
+        return np.array(end(lambda: mle(dgn, self.X, self.experiment.continued_iterations)))

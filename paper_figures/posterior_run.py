@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,11 +11,11 @@ from fast import DGN, LeakyReLU, Network
 from paper_figures import circle, surfaces
 from paper_figures.autoencoder import Snapshot, train
 from paper_figures.best_q import nearest
-from paper_figures.exact_fits import em, mle, nll
+from paper_figures.ended import loss_and_divergence, model_of
+from paper_figures.exact_fits import TROUBLE, em, end, mle, nll
 from paper_figures.experiment import PURPOSES, SLOPE
 from paper_figures.options import DATA_SEED, Numbers, Record, data_generator
 from paper_figures.recipe import Recipe
-from paper_figures.variational import elbo
 from reference.network import Array
 
 _PURPOSE_OF_SPHERE = 9
@@ -26,7 +27,8 @@ MODELS = ("mle", "em", "vae")
 class Question:
     """The noisy circle, S = 1, and a sphere, S = 2: widths, data and where the noise starts.
 
-    recipes, surface_recipes: autoencoders that differ in q alone. most: Gaussians in the mixtures
+    recipes, surface_recipes: autoencoders that differ in q alone; with as many draws of z a datum,
+    of which a mixture needs one a component. most: Gaussians in the mixtures
     that are found for every datum. continued_iterations: of exact likelihood from where the
     sphere's last autoencoder ended.
     """
@@ -64,19 +66,28 @@ def run(question: Question, seed: int) -> Numbers:
     ends = _ends(network, deviation, X, question.recipes, seed)
     numbers = _measured("circle", ends, X)
     start = DGN(network, deviation**2)
-    models = {
-        "mle": mle(start, X, question.mle_iterations).dgn,
-        "em": em(start, X, question.em_iterations).dgn,
-        "vae": ends[0].dgn(),
+    models: dict[str, Callable[[], DGN]] = {
+        "mle": lambda: mle(start, X, question.mle_iterations).dgn,
+        "em": lambda: em(start, X, question.em_iterations).dgn,
+        "vae": lambda: model_of(ends[0]),
     }
-    for name, dgn in models.items():
-        gaussian, mixture = nearest(dgn, X, question.most)
-        numbers |= {
-            f"{name}.train": np.array(nll(dgn, X)),
-            f"{name}.gaussian": gaussian,
-            f"{name}.mixture": mixture,
-        }
+    for name, model in models.items():
+        numbers |= _nearest(name, model, X, question.most)
     return numbers | _surface(question, seed)
+
+
+def _nearest(name: str, model: Callable[[], DGN], X: Array, most: int) -> Numbers:
+    """NaN where training ended in trouble."""
+    try:
+        dgn = model()
+        loss, (gaussian, mixture) = nll(dgn, X), nearest(dgn, X, most)
+    except TROUBLE:
+        loss, gaussian, mixture = np.nan, *np.full((2, len(X)), np.nan)
+    return {
+        f"{name}.train": np.array(loss),
+        f"{name}.gaussian": gaussian,
+        f"{name}.mixture": mixture,
+    }
 
 
 def _surface(question: Question, seed: int) -> Numbers:
@@ -84,8 +95,8 @@ def _surface(question: Question, seed: int) -> Numbers:
     X = surfaces.sphere(question.n, data_generator(_PURPOSE_OF_SPHERE))
     network = _network(question.surface_widths, seed)
     ends = _ends(network, question.start_deviation, X, question.surface_recipes, seed)
-    further = mle(ends[-1].dgn(), X, question.continued_iterations)
-    return _measured("sphere", ends, X) | {"sphere.continued": np.array(further.history[-1])}
+    further = end(lambda: mle(model_of(ends[-1]), X, question.continued_iterations))
+    return _measured("sphere", ends, X) | {"sphere.continued": np.array(further)}
 
 
 def _network(widths: tuple[int, ...], seed: int) -> Network:
@@ -100,14 +111,5 @@ def _ends(
 
 
 def _measured(name: str, ends: list[Snapshot], X: Array) -> Numbers:
-    losses, divergences = np.array([_loss_and_divergence(end, X) for end in ends]).T
+    losses, divergences = np.array([loss_and_divergence(last, X) for last in ends]).T
     return {f"{name}.train": losses, f"{name}.kl": divergences}
-
-
-def _loss_and_divergence(end: Snapshot, X: Array) -> tuple[float, float]:
-    """Mean NLL and KL, nats; NaN where training diverged."""
-    if not end.is_finite():
-        return np.nan, np.nan
-    dgn = end.dgn()
-    loss = nll(dgn, X)
-    return loss, -loss - float(np.mean(elbo(dgn, X, end.posterior(X))))

@@ -24,7 +24,8 @@ _PAPER = (
 _READING = (
     "Numbers are a median, with the range over random starts in brackets: every start is kept, "
     "none is left out for diverging. A claim holds if it does on all starts, and does not if it "
-    "fails on half of them or more; what is compared is said beside it. Losses are mean negative "
+    'fails on half of them or more, of however few; what is compared is said beside it. "Asked '
+    'here" marks what the paper does not claim. Losses are mean negative '
     "log-likelihoods in nats per datum, exact, of the training data unless it says held out."
 )
 
@@ -56,12 +57,13 @@ def entries(folder: Path) -> list[Entry]:
 def markdown(shown: Sequence[Entry]) -> str:
     """The table of results."""
     lines = ["# Results", "", f"{_PAPER}.", "", _READING, ""]
-    lines += ["| figure | the paper claims | where | holds |", "|---|---|---|---|"]
+    lines += ["| figure | claim | where | starts | holds |", "|---|---|---|---|---|"]
     for entry in shown:
         for claim in entry.claims:
             if claim.verdict is not Verdict.OWN:
                 lines.append(
                     f"| {entry.figure.number} | {_cell(claim.paper)} | {_cell(claim.where)} | "
+                    f"{_starts(entry.record)} | "
                     f"{claim.verdict.value} |"
                 )
     for entry in shown:
@@ -82,6 +84,11 @@ def markdown(shown: Sequence[Entry]) -> str:
 _STALE = (
     "Made by other code than this: the picture may not show what this code computes. Run again."
 )
+
+
+def _starts(record: Record | None) -> str:
+    """On how many random starts it was asked."""
+    return str(len(record["seeds"])) if record and record["seeds"] else "–"
 
 
 def _measured(claim: Claim) -> str:
@@ -126,6 +133,7 @@ _CLASSES = {
     Verdict.HOLDS: "holds",
     Verdict.PARTLY: "part",
     Verdict.FAILS: "fails",
+    Verdict.OPEN: "own",
     Verdict.OWN: "own",
 }
 
@@ -137,6 +145,7 @@ def page(shown: Sequence[Entry], folder: Path) -> str:
             f'<a href="#{entry.figure.name}">{entry.figure.number}</a>',
             html.escape(claim.paper),
             html.escape(claim.where),
+            _starts(entry.record),
             _verdict(claim.verdict),
         ]
         for entry in shown
@@ -146,7 +155,7 @@ def page(shown: Sequence[Entry], folder: Path) -> str:
     body = [
         "<h1>The paper's experiments, exactly</h1>",
         f"<p>{html.escape(_PAPER)}.</p><p>{html.escape(_READING)}</p>",
-        _table(("figure", "the paper claims", "where", "holds"), overview),
+        _table(("figure", "claim", "where", "starts", "holds"), overview),
         *(_section(entry, folder) for entry in shown),
     ]
     return (

@@ -47,6 +47,9 @@ EM = METHODS["em"].colour
 MLE = METHODS["mle"].colour
 TUNED = METHODS["vae tuned"].colour
 
+#: Levels of what is no method: greys, with marks that no method has.
+LEVELS = (("#333333", "X"), ("#777777", "<"), ("#A0A0A0", ">"), ("#C4C4C4", "p"))
+
 #: One start among many: faint, but there.
 FAINT: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.3}
 BOLD: dict[str, Any] = {"linewidth": 1.8}

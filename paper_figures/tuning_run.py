@@ -9,12 +9,12 @@ import numpy as np
 
 from fast import DGN, LeakyReLU, Network
 from paper_figures import circle
-from paper_figures.autoencoder import Snapshot, train
-from paper_figures.exact_fits import em, mle, nll
+from paper_figures.autoencoder import train
+from paper_figures.ended import loss_and_divergence
+from paper_figures.exact_fits import em, end, mle
 from paper_figures.experiment import PURPOSES, RATES, SLOPE
 from paper_figures.options import DATA_SEED, Numbers, Record, data_generator
 from paper_figures.recipe import Recipe
-from paper_figures.variational import elbo
 from reference.network import Array
 
 #: Seeds of the search are those of the figures plus this: what is chosen is not chosen on what
@@ -77,19 +77,12 @@ def _measured(
 ) -> list[tuple[float, float, float]]:
     """For every recipe, in order."""
     ends = train(network, start, X, search.recipes, seed, [search.recipes[0].updates])
-    return [_end(snapshot, X) for snapshot in ends]
-
-
-def _end(snapshot: Snapshot, X: Array) -> tuple[float, float, float]:
-    if not snapshot.is_finite():
-        return np.nan, np.nan, np.nan
-    dgn = snapshot.dgn()
-    loss, bound = nll(dgn, X), float(np.mean(elbo(dgn, X, snapshot.posterior(X))))
-    return loss, bound, -loss - bound
+    found = [loss_and_divergence(end, X) for end in ends]
+    return [(loss, -loss - divergence, divergence) for loss, divergence in found]
 
 
 def _exact(search: Search, network: Network, X: Array, start: float) -> tuple[float, float]:
     begin = DGN(network, start**2)
-    by_em = em(begin, X, search.em_iterations)
-    by_mle = mle(begin, X, search.mle_iterations)
-    return float(by_em.history[-1]), float(by_mle.history[-1])
+    return end(lambda: em(begin, X, search.em_iterations)), end(
+        lambda: mle(begin, X, search.mle_iterations)
+    )

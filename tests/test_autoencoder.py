@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from fast import Dense, LeakyReLU, Network, ReLU
-from paper_figures.autoencoder import BATCH, CHUNK, batches, negative_elbo, train
+from paper_figures.autoencoder import BATCH, CHUNK, Parameters, batches, negative_elbo, train
+from paper_figures.ended import loss_and_divergence
 from paper_figures.recipe import Recipe
 from paper_figures.starts import best_line
 from paper_figures.variational import elbo
 
 ALARM = 1e-6
+BRIEF = Recipe("any", 0.01, 5 * CHUNK)
 
 
 def last(network, X, recipe, seed=0, deviation=0.3):
@@ -156,6 +160,26 @@ def elbo_of(end, X):
     if q.weights.shape[1] == 1:
         return float(np.mean(dgn.elbo(X, q.means[:, 0], q.covs[:, 0])))
     return float(np.mean(elbo(dgn, X, q)))
+
+
+class TestEnded:
+    def test_what_diverged_is_no_number(self, circle_like):
+        """Parameters that are none; and a q whose covariances overflow, of a model that is fine."""
+        good = last(Network.random((1, 6, 2), LeakyReLU(0.1), 2), circle_like, BRIEF)
+        loss, divergence = loss_and_divergence(good, circle_like)
+        assert loss == pytest.approx(-good.dgn().logpdf(circle_like).mean())
+        assert 0 < divergence < np.inf
+        encoder, decoder, log_variance = good.parameters
+        lost = replace(good, parameters=Parameters(encoder, decoder, np.array(np.nan)))
+        assert np.all(np.isnan(loss_and_divergence(lost, circle_like)))
+        noiseless = replace(good, parameters=Parameters(encoder, decoder, np.array(-2000.0)))
+        assert np.all(np.isnan(loss_and_divergence(noiseless, circle_like)))
+        weight, bias = encoder[-1]
+        wide = [*encoder[:-1], (weight, bias + 400.0)]
+        wide_q = replace(good, parameters=Parameters(wide, decoder, log_variance))
+        still, unknown = loss_and_divergence(wide_q, circle_like)
+        assert still == loss
+        assert np.isnan(unknown)
 
 
 class TestTraining:

@@ -8,9 +8,11 @@ import pytest
 
 from paper_figures.claims import Verdict, judged, median_and_range, number
 from paper_figures.comparison import Comparison, spread, summary_of
-from paper_figures.comparison_claims import lower_ends, same_bound, sooner
+from paper_figures.comparison_claims import bound_holds, lower_ends, same_bound, sooner
+from paper_figures.compute_4 import EXPERIMENTS
 from paper_figures.draw_comparison import curves, ends
 
+EXPERIMENT = EXPERIMENTS[0]
 VAES = ("vae 0.005", "vae 0.001", "vae 0.0001", "vae tuned")
 NAME = "circle_1-8-2_0.55"
 
@@ -22,6 +24,7 @@ def comparison(**ends):
         "experiments": np.array([NAME]),
         "methods": np.array(["em", "mle", *VAES]),
         "seeds": np.arange(3),
+        "line_train": np.array(2.1),
     }
     for method in numbers["methods"].tolist():
         default = 0.5 if method == "em" else 1.0
@@ -60,26 +63,48 @@ class TestVerdicts:
     def test_all_some_or_half_of_the_starts(self, won, verdict):
         assert judged(won) is verdict
 
+    def test_contests_of_no_start_decide_nothing(self):
+        assert judged([(0, 0)]) is Verdict.OPEN
+        assert judged([(0, 0), (3, 3)]) is Verdict.HOLDS
+
     def test_em_below_all_on_all_starts(self):
-        claim = lower_ends(comparison())[0]
+        claim = lower_ends(comparison(), EXPERIMENT)[0]
         assert claim.verdict is Verdict.HOLDS
         assert claim.measured.count("on 3 of 3 starts, by 0.500 (0.500 to 0.500)") == 3
 
     def test_a_tie_is_not_won(self):
-        claim = lower_ends(comparison(**{"vae 0.001": 0.5}))[0]
+        claim = lower_ends(comparison(**{"vae 0.001": 0.5}), EXPERIMENT)[0]
         assert claim.verdict is Verdict.FAILS
         assert "on 0 of 3 starts" in claim.measured
 
     def test_a_published_rate_that_wins_once_makes_it_hold_in_part(self):
-        claim = lower_ends(comparison(**{"vae 0.001": [0.4, 1.0, 1.0]}))[0]
+        claim = lower_ends(comparison(**{"vae 0.001": [0.4, 1.0, 1.0]}), EXPERIMENT)[0]
         assert claim.verdict is Verdict.PARTLY
         assert "on 2 of 3 starts" in claim.measured
 
-    def test_the_tuned_one_does_not_decide_the_paper_s_claim(self):
-        found = lower_ends(comparison(**{"vae tuned": 0.1}))
+    def test_the_tuned_one_is_judged_by_itself(self):
+        found = lower_ends(comparison(**{"vae tuned": 0.1}), EXPERIMENT)
+        assert [claim.verdict for claim in found[:3]] == [
+            Verdict.HOLDS,
+            Verdict.HOLDS,
+            Verdict.FAILS,
+        ]
+        assert "below VAE, tuned on 0 of 3 starts" in found[2].measured
+        assert "a falling rate from 0.01" in found[2].measured
+
+    def test_held_out_data_are_judged_by_themselves(self):
+        one = comparison()
+        one.numbers[f"{NAME}|vae 0.005.held_out"][:, -1] = 0.1
+        found = lower_ends(one, EXPERIMENT)
         assert found[0].verdict is Verdict.HOLDS
-        assert found[2].verdict is Verdict.OWN
-        assert "below tuned VAE on 0 of 3 starts" in found[2].measured
+        assert found[1].verdict is Verdict.FAILS
+
+    def test_what_has_not_come_to_an_end_is_said(self):
+        measured = lower_ends(comparison(**{"vae 0.001": 2.2}), EXPERIMENT)[0].measured
+        assert "EM converged on 0 of 3 starts and elsewhere had its limit of 300" in measured
+        assert "VAE, rate 0.005 was still falling on 3" in measured
+        assert "VAE, rate 0.001 was still falling" not in measured
+        assert "VAE, rate 0.001 ended no better than a straight line on 3" in measured
 
     def test_faster_is_by_processor_time(self):
         assert sooner(comparison()).verdict is Verdict.HOLDS
@@ -89,23 +114,52 @@ class TestVerdicts:
         assert claim.verdict is Verdict.FAILS
         assert "sooner by it on 0 of 3" in claim.measured
 
-    def test_ends_that_differ_are_no_common_bound(self):
+    def test_collapsed_autoencoders_decide_nothing(self):
+        """A straight line's loss, which they end at, EM passes in an iteration."""
+        some = sooner(comparison(**{"vae 0.005": [2.2, 2.2, 1.0]}))
+        assert "sooner by it on 1 of 1" in some.measured
+        all_of_them = sooner(comparison(**dict.fromkeys(VAES[:3], 2.12)))
+        assert all_of_them.verdict is Verdict.OPEN
+        assert all_of_them.measured.count("collapsed on all 3 starts") == 3
+
+    def test_a_common_end_is_the_maximum_of_the_bound_only_if_none_is_higher(self):
         assert same_bound(comparison()).verdict is Verdict.HOLDS
         assert same_bound(comparison(**{"vae 0.0001": 1.2})).verdict is Verdict.FAILS
+        assert same_bound(comparison(**{"vae tuned": [1.0, 0.5, 1.0]})).verdict is Verdict.FAILS
+
+
+class TestCheckedRecords:
+    def test_only_what_was_compared_is_counted(self):
+        one = comparison()
+        one.numbers[f"{NAME}|vae 0.005.disagreement"][0, 2:] = np.nan
+        claim = bound_holds(one, 20)
+        assert claim.verdict is Verdict.HOLDS
+        assert "at 46 records (2 more are of runs that had diverged)" in claim.measured
+
+    def test_nothing_compared_confirms_nothing(self):
+        one = comparison()
+        for method in VAES:
+            one.numbers[f"{NAME}|{method}.disagreement"][:] = np.nan
+        assert bound_holds(one, 20).verdict is Verdict.FAILS
+
+    def test_one_beyond_the_tolerance_is_seen(self):
+        one = comparison()
+        one.numbers[f"{NAME}|vae tuned.disagreement"][2, 1] = 2e-12
+        assert bound_holds(one, 20).verdict is Verdict.FAILS
 
 
 class TestDivergedRuns:
     def test_one_of_ems_is_lost_and_counted(self):
         one = comparison(em=[0.5, 0.5, np.inf])
         assert one.final("em").tolist() == [0.5, 0.5, np.inf]
-        found = lower_ends(one)
+        found = lower_ends(one, EXPERIMENT)
         assert found[0].verdict is Verdict.PARTLY
         assert "on 2 of 3 starts" in found[0].measured
-        assert "Runs that diverged: 1, all kept" in found[2].measured
+        assert "Runs that diverged: 1, all kept" in found[3].measured
 
     def test_where_both_diverge_neither_is_below(self):
         one = comparison(em=[0.5, 0.5, np.inf], **{"vae 0.005": [1.0, 1.0, np.inf]})
-        measured = lower_ends(one)[0].measured
+        measured = lower_ends(one, EXPERIMENT)[0].measured
         assert "below VAE, rate 0.005 on 2 of 3 starts, by 0.500 (0.500 to 0.500)" in measured
         assert "(one or both diverged on 1)" in measured
         assert "nan" not in measured
@@ -116,13 +170,13 @@ class TestDivergedRuns:
         assert record["train_nll"]["all"] == [1.0, "diverged", 1.0]
         assert record["train_nll"]["max"] == "diverged"
         assert record["outcomes"] == {"diverged at 2": 1, "ran all updates": 2}
-        claim = lower_ends(one)[0]
+        claim = lower_ends(one, EXPERIMENT)[0]
         assert "on 3 of 3 starts" in claim.measured
         assert "diverged" in claim.measured
 
     def test_it_arrives_nowhere_and_sets_no_mark(self):
         one = comparison(**{"vae 0.005": np.inf})
-        assert "sooner by it on 3 of 3" in sooner(one).measured
+        assert "VAE, rate 0.005: collapsed on all 3 starts" in sooner(one).measured
         mark = np.full(3, 0.5 + 0.05)
         assert np.all(np.isinf(one.first_within("vae 0.005", mark, "step")))
 

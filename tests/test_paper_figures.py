@@ -45,7 +45,9 @@ from paper_figures import (
 from paper_figures.catalogue import FIGURES
 from paper_figures.claims import Verdict
 from paper_figures.curves import held, last_values, median_curve
+from paper_figures.exact_fits import TROUBLE
 from paper_figures.files import write_whole
+from paper_figures.learning_run import _exact
 from paper_figures.options import Options
 from paper_figures.plane_run import Plane
 from paper_figures.published_density import log_density
@@ -100,7 +102,7 @@ def reduce(monkeypatch):
     question = replace(
         question,
         surface_widths=(2, 3, 3),
-        n=50,
+        n=100,
         em_iterations=2,
         mle_iterations=2,
         continued_iterations=1,
@@ -111,7 +113,7 @@ def reduce(monkeypatch):
     monkeypatch.setattr(compute_9, "QUESTION", question)
     search = compute_10._FULL
     recipes = tuple(map(short, (search.recipes[0], search.recipes[-1])))
-    search = replace(search, n=50, recipes=recipes, em_iterations=2, mle_iterations=2)
+    search = replace(search, n=100, recipes=recipes, em_iterations=2, mle_iterations=2)
     monkeypatch.setattr(compute_10, "_FULL", search)
     trials = [
         replace(t, experiment=brief(t.experiment), dampings=(1.0,), iterations=3)
@@ -413,7 +415,7 @@ class TestReport:
     def test_tables_are_rectangular(self, everything):
         lines = (everything / "RESULTS.md").read_text().splitlines()
         widths = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
-        assert set(widths) == {4, 5}
+        assert set(widths) == {4, 6}
 
     def test_a_figure_by_itself_reports_what_the_folder_holds(self, tmp_path, undrawn):
         run(3, "--out", tmp_path)
@@ -569,6 +571,39 @@ class TestWholeFiles:
             write_whole(target, b"new")
         assert target.read_bytes() == b"old"
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+class TestTrouble:
+    def test_one_figure_in_numerical_trouble_stops_no_other(
+        self, tmp_path, undrawn, monkeypatch, capsys
+    ):
+        def fail(options):
+            raise ArithmeticError("singular")
+
+        monkeypatch.setattr(compute_2, "compute", fail)
+        assert run(2, 3, "--out", tmp_path) == 1
+        said = capsys.readouterr().err
+        assert "paper_figures: figure 2: ArithmeticError: singular\n" in said
+        assert not list(tmp_path.glob("figure_2*"))
+        assert "## Figure 3" in (tmp_path / "RESULTS.md").read_text()
+
+    @pytest.mark.parametrize("trouble", TROUBLE)
+    def test_a_fit_in_trouble_is_a_run_that_diverged(self, trouble):
+        """Two iterations made, the third in trouble: both are kept."""
+        experiment = brief(compute_4.EXPERIMENTS[0])
+        X, fresh = experiment.samples()
+
+        def fit(start, X, iterations, watch):
+            for i in range(2):
+                watch(i, start, 1.0)
+            raise trouble("in trouble")
+
+        found = _exact(experiment, experiment.network(0, X), X, fresh, fit, 5)
+        assert str(found["outcome"]) == "diverged: in trouble"
+        assert found["train"][1:].tolist() == [1.0, 1.0]
+        assert all(len(found[what]) == 3 for what in ("step", "seconds", "held_out"))
+        assert np.all(np.isnan(found["curve"]))
+        assert np.isnan(found["noise"])
 
 
 class TestSources:

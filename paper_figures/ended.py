@@ -1,0 +1,42 @@
+"""Where an autoencoder's training ended, diverged or not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fast import DGN
+from paper_figures.autoencoder import Snapshot
+from paper_figures.exact_fits import TROUBLE, nll
+from paper_figures.variational import elbo
+from reference.network import Array
+
+
+def model_of(end: Snapshot) -> DGN:
+    """The generator it learned. Raises ArithmeticError if it has diverged."""
+    if not end.is_finite():
+        raise ArithmeticError("diverged: parameters are no numbers")
+    try:
+        return end.dgn()
+    except ValueError as error:
+        raise ArithmeticError(f"diverged: {error}") from error
+
+
+def bound_of(end: Snapshot, dgn: DGN, X: Array) -> float:
+    """The mean ELBO, nats. Raises ArithmeticError if q is no Gaussian any more."""
+    try:
+        return float(np.mean(elbo(dgn, X, end.posterior(X))))
+    except ValueError as error:
+        raise ArithmeticError(f"diverged: {error}") from error
+
+
+def loss_and_divergence(end: Snapshot, X: Array) -> tuple[float, float]:
+    """Mean NLL and KL(q ‖ p(z|x)), nats: NaN where the model, or its q, has diverged."""
+    try:
+        dgn = model_of(end)
+        loss = nll(dgn, X)
+    except TROUBLE:
+        return np.nan, np.nan
+    try:
+        return loss, -loss - bound_of(end, dgn, X)
+    except TROUBLE:
+        return loss, np.nan
