@@ -13,7 +13,7 @@ def claims(numbers: Numbers) -> list[Claim]:
     return [
         _claim(numbers, name, i)
         for name in numbers["searches"].tolist()
-        for i in range(len(numbers["starts"]))
+        for i in range(len(numbers[f"{name}|starts"]))
     ]
 
 
@@ -21,15 +21,15 @@ def _claim(numbers: Numbers, name: str, i: int) -> Claim:
     ends = numbers[f"{name}|train"][:, i]
     medians = np.median(np.where(np.isnan(ends), np.inf, ends), axis=0)
     order = np.argsort(medians, kind="stable")
-    recipes = numbers["recipes"].tolist()
+    recipes = numbers[f"{name}|recipes"].tolist()
     best = "; ".join(f"{recipes[j]} {number(medians[j])}" for j in order[:3])
     em, mle = (float(np.median(numbers[f"{name}|{key}"][:, i])) for key in ("em", "mle"))
-    widths = name.split("_")[1].replace("-", ", ")
+    data, widths = name.split("_")
     return Claim(
         "not in the paper: the VAE's settings",
         f"medians of final NLL: best of "
         f"{len(recipes)} settings {best}; worst {number(medians[order[-1]])}; EM {number(em)}, "
         f"exact likelihood {number(mle)} nats",
         Verdict.OWN,
-        f"[{widths}], σx starting at {numbers['starts'][i]:g}",
+        f"{data}, [{widths.replace('-', ', ')}], σx starting at {numbers[f'{name}|starts'][i]:g}",
     )
