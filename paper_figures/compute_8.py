@@ -16,12 +16,12 @@ _HELD_OUT = 500
 
 
 def _cases(options: Options) -> list[Case]:
-    longer = 20 if options.full else 1
+    sphere, roll, digits, digits_3 = (1000, 1000, 600, 120) if options.full else (40, 40, 24, 5)
     return [
-        Case("sphere", (2, 8, 3), 500, _HELD_OUT, 8, 40 * longer),
-        Case("roll", (2, 12, 3), 500, _HELD_OUT, 8, 40 * longer),
-        Case("digits", (2, 8, COMPONENTS), 500, _HELD_OUT, 8, 40 * longer),
-        Case("digits_3", (3, 4, COMPONENTS), 150, _HELD_OUT, 4, 8 * longer),
+        Case("sphere", (2, 8, 3), 500, _HELD_OUT, 8, sphere),
+        Case("roll", (2, 12, 3), 500, _HELD_OUT, 8, roll),
+        Case("digits", (2, 8, COMPONENTS), 500, _HELD_OUT, 8, digits),
+        Case("digits_3", (3, 4, COMPONENTS), 150, _HELD_OUT, 4, digits_3),
     ]
 
 
