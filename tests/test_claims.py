@@ -116,8 +116,11 @@ class TestVerdicts:
 
     def test_collapsed_autoencoders_decide_nothing(self):
         """A straight line's loss, which they end at, EM passes in an iteration."""
-        some = sooner(comparison(**{"vae 0.005": [2.2, 2.2, 1.0]}))
-        assert "sooner by it on 1 of 1" in some.measured
+        few = comparison(**dict.fromkeys(VAES[:3], (2.2, 2.2, 1.0)))
+        assert sooner(few).measured.count("sooner by it on 1 of 1") == 3
+        assert sooner(few).verdict is Verdict.OPEN
+        most = comparison(**dict.fromkeys(VAES[:3], (2.2, 1.0, 1.0)))
+        assert sooner(most).verdict is Verdict.HOLDS
         all_of_them = sooner(comparison(**dict.fromkeys(VAES[:3], 2.12)))
         assert all_of_them.verdict is Verdict.OPEN
         assert all_of_them.measured.count("collapsed on all 3 starts") == 3
