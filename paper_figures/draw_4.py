@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import style
 from paper_figures.comparison import Comparison
-from paper_figures.draw_comparison import curves, ends, legend, line_at
+from paper_figures.draw_comparison import count_above, curves, ends, legend, line_at
 from paper_figures.options import Numbers
 
 _TOP = 2.7
@@ -26,6 +26,7 @@ def draw(numbers: Numbers) -> Figure:
             line_at(panel, float(numbers["truth_train"]), "-", "true density, training data")
             line_at(panel, float(numbers["truth_held_out"]), ":", "true density, held out")
             panel.set_ylim(0.0, _TOP)
+        count_above(axes[2], one)
         axes[0].set_ylabel("mean NLL (nats per point)")
         start = rf"$\sigma_x$ starts at {one.start}"
         style.label_panel(axes[0], letters[0], f"{start}: training data")

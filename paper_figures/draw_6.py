@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import style
 from paper_figures.comparison import Comparison
-from paper_figures.draw_comparison import curves, ends, legend, line_at
+from paper_figures.draw_comparison import count_above, curves, ends, legend, line_at
 from paper_figures.options import Numbers
 
 _TOP = 2.2
@@ -41,6 +41,7 @@ def draw(numbers: Numbers) -> Figure:
         line_at(axes, float(numbers["truth_held_out"]), ":", "true density, held out")
         axes.set_ylim(min(0.0, float(numbers["truth_train"]) - 0.05), _TOP)
         style.label_panel(axes, next(letters), title)
+    count_above(panels[2], one)
     panels[0].set_ylabel("mean NLL (nats per point)")
     legend(figure, one.methods, panels[0])
     figure.suptitle(

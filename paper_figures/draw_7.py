@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from paper_figures import digits, style
 from paper_figures.comparison import Comparison
-from paper_figures.draw_comparison import curves, ends, legend, line_at
+from paper_figures.draw_comparison import count_above, curves, ends, legend, line_at
 from paper_figures.options import Numbers
 from reference.network import Array
 
@@ -39,7 +39,7 @@ def draw(numbers: Numbers) -> Figure:
         hidden = len(one.widths.split(",")) - 2
         style.label_panel(first, "bd"[column], f"{hidden} hidden layers")
         style.label_panel(second, "ce"[column], "where every start ended")
-        _count_outside(second, one, bound, high)
+        count_above(second, one, -bound)
     unit = f"mean NLL + {-bound:.1f} (nats per image)"
     panels[0].set_ylabel(f"{unit}\n0: the entropy of the noise")
     for axes in panels[1::2]:
@@ -57,15 +57,6 @@ def _limits(one: Comparison, bound: float) -> tuple[float, float]:
     """Of the panel of ends: all of EM's and the likelihood's, and what is near."""
     known = np.concatenate([one.final(m, w) for m in ("em", "mle") for w in ("train", "held_out")])
     return float(known.min()) - bound - 1.0, float(known.max()) - bound + 6.0
-
-
-def _count_outside(axes: Axes, one: Comparison, bound: float, high: float) -> None:
-    """In words what the panel does not hold."""
-    finals = np.array([one.final(method) for method in one.methods])
-    outside = int(np.sum(~(finals - bound < high)))
-    if outside:
-        said = f"{outside} of {finals.size} ends\nare above"
-        axes.text(0.98, 0.98, said, transform=axes.transAxes, va="top", ha="right", fontsize=7.5)
 
 
 def _images(figure: SubFigure, numbers: Numbers, columns: list[Comparison]) -> None:

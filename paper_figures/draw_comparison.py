@@ -42,6 +42,15 @@ def curves(axes: Axes, one: Comparison, against: str, shift: float = 0.0) -> Non
     axes.set_xlabel(_STEPS if against == "step" else "seconds on one core")
 
 
+def count_above(axes: Axes, one: Comparison, shift: float = 0.0) -> None:
+    """In words how many ends, of training and of held-out data, lie above the panel of `ends`."""
+    finals = np.array([one.final(m, w) for m in one.methods for w in ("train", "held_out")])
+    above = int(np.sum(np.isfinite(finals) & (finals + shift > axes.get_ylim()[1])))
+    if above:
+        said = f"{above} of {finals.size} ends\nare above"
+        axes.text(0.98, 0.98, said, transform=axes.transAxes, va="top", ha="right", fontsize=7.5)
+
+
 def ends(axes: Axes, one: Comparison, shift: float = 0.0) -> None:
     """Where every start of every method ended, training data filled and held-out data hollow, and
     the best autoencoder of every start; how many diverged is written at the upper edge."""

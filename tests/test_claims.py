@@ -10,7 +10,7 @@ from paper_figures.claims import Verdict, judged, median_and_range, number
 from paper_figures.comparison import Comparison, spread, summary_of
 from paper_figures.comparison_claims import bound_holds, lower_ends, same_bound, sooner
 from paper_figures.compute_4 import EXPERIMENTS
-from paper_figures.draw_comparison import curves, ends
+from paper_figures.draw_comparison import count_above, curves, ends
 
 EXPERIMENT = EXPERIMENTS[0]
 VAES = ("vae 0.005", "vae 0.001", "vae 0.0001", "vae tuned")
@@ -211,6 +211,15 @@ class TestDrawing:
                     row,
                 )
         assert len(lines) == 3 * len(one.methods) + 1
+        plt.close(figure)
+
+    def test_how_many_ends_are_above_is_written(self):
+        """Two of training data; and of held-out data, 0.1 higher, these and one more."""
+        figure, axes = plt.subplots()
+        one = comparison(**{"vae 0.005": [1.5, np.inf, 1.6], "mle": [1.0, 1.35, 1.0]})
+        axes.set_ylim(0.0, 1.4)
+        count_above(axes, one)
+        assert [text.get_text() for text in axes.texts] == ["5 of 36 ends\nare above"]
         plt.close(figure)
 
     def test_how_many_diverged_is_written(self):
