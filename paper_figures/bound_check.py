@@ -15,7 +15,7 @@ from paper_figures.panels import integration_points
 from paper_figures.variational import Mixture, elbo
 from reference.network import Array
 
-#: Of max(1, |log p|, |ELBO|); of both, S = 1: ten times the worst in tests/test_bound_check.py.
+#: Of max(1, |log p|, |ELBO|); of both, S = 1: ten times the worst in tests/test_variational.py.
 TOLERANCE = 1e-12
 
 # Panel ends about the largest value of p(x, z) on a region, in units of how fast it falls there.

@@ -6,11 +6,8 @@ import numpy as np
 
 from paper_figures.claims import Claim, judged, median_and_range
 from paper_figures.comparison import Comparison
-from paper_figures.comparison_claims import name, setting
-from paper_figures.experiment import RATES
+from paper_figures.comparison_claims import PUBLISHED, name, setting
 from paper_figures.options import Numbers
-
-_PUBLISHED = [f"vae {rate:g}" for rate in RATES]
 
 
 def claims(numbers: Numbers) -> list[Claim]:
@@ -21,7 +18,7 @@ def claims(numbers: Numbers) -> list[Claim]:
 def _growing(one: Comparison) -> Claim:
     """KL at the end against KL at a tenth of the updates."""
     words, contests = [], []
-    for method in _PUBLISHED:
+    for method in PUBLISHED:
         steps, divergence = one.of(method, "step")[0], one.of(method, "kl")
         tenth = int(np.argmin(np.abs(steps - steps[-1] / 10)))
         wins = int((divergence[:, -1] > divergence[:, tenth]).sum())
@@ -47,7 +44,7 @@ def _explained(one: Comparison) -> Claim:
         divergence = one.final(method, "kl")
         gain = one.final(method) - one.of(method, "continued")
         alike = int(((gain <= 2 * divergence) & (divergence <= 2 * gain)).sum())
-        if method in _PUBLISHED:
+        if method in PUBLISHED:
             contests.append((alike, len(gain)))
         words.append(
             f"{name(method)}: KL {median_and_range(divergence)}, gain {median_and_range(gain)}, "

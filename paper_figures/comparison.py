@@ -13,7 +13,7 @@ from paper_figures.curves import last_values
 from paper_figures.experiment import Experiment
 from paper_figures.learning_run import run
 from paper_figures.options import Numbers, Record
-from paper_figures.seed_runs import SECONDS, runs_of
+from paper_figures.seed_runs import named_runs
 from reference.network import Array
 
 
@@ -30,16 +30,11 @@ def compared(
 ) -> Numbers:
     """Of every experiment, named "experiment|method.what": the arrays of `learning_run.run` with a
     row a start, shorter curves continued with NaN. experiments, methods: their names."""
-    numbers: Numbers = {
+    return named_runs(run, experiments, seeds, folder) | {
         "experiments": np.array([one.name for one in experiments]),
         "methods": np.array(experiments[0].methods),
         "seeds": np.array(seeds),
     }
-    total = np.zeros(len(seeds))
-    for one, runs in zip(experiments, runs_of(run, experiments, seeds, folder), strict=True):
-        total += runs.pop(SECONDS)
-        numbers |= {f"{one.name}|{name}": values for name, values in runs.items()}
-    return numbers | {SECONDS: total}
 
 
 #: Nats: losses closer than this count as one.

@@ -14,7 +14,8 @@ from paper_figures.experiment import RATES, Experiment
 from paper_figures.recipe import Recipe
 from reference.network import Array
 
-_PUBLISHED = [f"vae {rate:g}" for rate in RATES]
+#: The autoencoders at the published rates, as they name arrays.
+PUBLISHED = [f"vae {rate:g}" for rate in RATES]
 
 
 def setting(one: Comparison) -> str:
@@ -35,13 +36,13 @@ def lower_ends(one: Comparison, experiment: Experiment) -> list[Claim]:
         _lower(
             one,
             "EM converges to a lower NLL than VAE training, at each learning rate",
-            {method: one.final(method) for method in _PUBLISHED},
+            {method: one.final(method) for method in PUBLISHED},
             said_after=_unfinished(one, experiment),
         ),
         _lower(
             one,
             "asked here: the same of data that were held out",
-            {method: one.final(method, "held_out") for method in _PUBLISHED},
+            {method: one.final(method, "held_out") for method in PUBLISHED},
             of="held_out",
         ),
         _lower(
@@ -71,7 +72,7 @@ def _unfinished(one: Comparison, experiment: Experiment) -> str:
         f"EM converged on {int((outcomes == 'converged').sum())} of {len(outcomes)} starts and "
         f"elsewhere had its limit of {experiment.em_iterations} iterations"
     ]
-    for method in _PUBLISHED:
+    for method in PUBLISHED:
         falling = int(one.still_falling(method).sum())
         if falling:
             words.append(f"{name(method)} was still falling on {falling}")
@@ -125,7 +126,7 @@ def sooner(one: Comparison) -> Claim:
     worse of the two ends, which both reach. Starts on which the VAE has collapsed decide nothing,
     for what it reached EM passes in its first iterations; nor does a rate that did on most."""
     words, contests = [], []
-    for method in _PUBLISHED:
+    for method in PUBLISHED:
         said, (wins, count) = _race(one, method)
         words.append(f"{name(method)}: {said}")
         if 2 * count >= len(one.final(method)):
@@ -166,11 +167,11 @@ def _middle(values: Array) -> str:
 def same_bound(one: Comparison) -> Claim:
     """Whether autoencoders of all rates end alike, and whether that is the maximum of their ELBO:
     if it is, the tuned one, which has the same ELBO and start, ends no higher."""
-    medians = [float(np.median(one.final(method))) for method in _PUBLISHED]
-    ends = np.concatenate([one.final(method) for method in _PUBLISHED])
+    medians = [float(np.median(one.final(method))) for method in PUBLISHED]
+    ends = np.concatenate([one.final(method) for method in PUBLISHED])
     with np.errstate(invalid="ignore"):
         alike = int((np.abs(ends - np.median(ends)) < NEAR).sum())
-    higher = _elbo_left(one, _PUBLISHED)
+    higher = _elbo_left(one, PUBLISHED)
     return Claim(
         "all trained VAEs seem to converge to the same bound, the maximum of their ELBO",
         f"medians of the three rates {', '.join(map(number, medians))} nats; {alike} of "

@@ -7,7 +7,7 @@ import numpy as np
 from paper_figures import compute_4, compute_4b, compute_6, compute_7
 from paper_figures.comparison import spread
 from paper_figures.options import Numbers, Options, Record
-from paper_figures.seed_runs import SECONDS, runs_of
+from paper_figures.seed_runs import named_runs
 from paper_figures.tuning_run import OTHER_SEEDS, Search, of, run
 
 _QUICK_STARTS, _FULL_STARTS = 2, 8
@@ -39,17 +39,14 @@ def compute(options: Options) -> Numbers:
     """Of every search, named "search|what", the arrays of `tuning_run.run`, a row a start; the
     noise's starts and the recipes' names."""
     searches, seeds = _searches(options), options.seeds(_QUICK_STARTS, _FULL_STARTS)
-    numbers: Numbers = {
+    numbers = named_runs(run, searches, seeds, options.folder) | {
         "searches": np.array([one.name for one in searches]),
         "seeds": np.array(seeds),
     }
-    total = np.zeros(len(seeds))
-    for one, runs in zip(searches, runs_of(run, searches, seeds, options.folder), strict=True):
-        total += runs.pop(SECONDS)
-        numbers |= {f"{one.name}|{name}": values for name, values in runs.items()}
+    for one in searches:
         numbers[f"{one.name}|starts"] = np.array(one.starts)
         numbers[f"{one.name}|recipes"] = np.array([recipe.name for recipe in one.recipes])
-    return numbers | {SECONDS: total}
+    return numbers
 
 
 def summary(numbers: Numbers) -> Record:

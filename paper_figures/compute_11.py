@@ -8,7 +8,7 @@ from paper_figures import compute_4, compute_4b, compute_6, compute_7
 from paper_figures.curves import last_values
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.printed_run import Trial, run
-from paper_figures.seed_runs import SECONDS, runs_of
+from paper_figures.seed_runs import named_runs
 from reference.network import Array
 
 _QUICK_STARTS, _FULL_STARTS = 6, 50
@@ -39,16 +39,11 @@ def compute(options: Options) -> Numbers:
     """settings (K,): the guarded step, then the printed one with each damping. Of every trial,
     named "trial|what", the arrays of `printed_run.run`, a row a start."""
     seeds = options.seeds(_QUICK_STARTS, _FULL_STARTS)
-    numbers: Numbers = {
+    return named_runs(run, TRIALS, seeds, options.folder) | {
         "trials": np.array([one.name for one in TRIALS]),
         "settings": np.array([0.0, *TRIALS[0].dampings]),
         "seeds": np.array(seeds),
     }
-    total = np.zeros(len(seeds))
-    for one, runs in zip(TRIALS, runs_of(run, TRIALS, seeds, options.folder), strict=True):
-        total += runs.pop(SECONDS)
-        numbers |= {f"{one.name}|{name}": values for name, values in runs.items()}
-    return numbers | {SECONDS: total}
 
 
 def largest_rises(curves: Array) -> Array:

@@ -55,44 +55,30 @@ def ends(axes: Axes, one: Comparison, shift: float = 0.0) -> None:
     """Where every start of every method ended, training data filled and held-out data hollow, and
     the best autoencoder of every start; how many diverged is written at the upper edge."""
     columns = [*one.methods, "best VAE"]
-    for place, method in enumerate(columns):
+    for column, method in enumerate(columns):
         best = method == "best VAE"
         look = style.Look(style.BOUND, "*", "-", "") if best else style.METHODS[method]
         for what, dodge, face in (("train", -0.16, look.colour), ("held_out", 0.16, "none")):
             values = one.best_autoencoder(what) if best else one.final(method, what)
-            known = values[np.isfinite(values)] + shift
-            spread = (
-                np.linspace(-0.09, 0.09, len(known)) if len(known) > 1 else np.zeros(len(known))
-            )
-            axes.plot(
-                place + dodge + spread,
-                known,
-                look.mark,
-                color=look.colour,
-                markerfacecolor=face,
-                markersize=4,
-                markeredgewidth=0.8,
-                linestyle="none",
-            )
-            lost = len(values) - len(known)
-            if lost:
-                axes.text(
-                    place + dodge,
-                    0.98,
-                    f"{lost} diverged",
-                    color=look.colour,
-                    rotation=90,
-                    ha="center",
-                    va="top",
-                    transform=axes.get_xaxis_transform(),
-                )
-            if np.isfinite(np.median(values)):
-                median = float(np.median(values)) + shift
-                reach = [place + dodge - 0.13, place + dodge + 0.13]
-                axes.plot(reach, [median, median], color=look.colour, linewidth=1.5)
+            _marks(axes, values + shift, column + dodge, look, face)
     names = [_SHORT.get(method, method) for method in columns]
     axes.set_xticks(range(len(columns)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlim(-0.5, len(columns) - 0.5)
+
+
+def _marks(axes: Axes, values: Array, place: float, look: style.Look, face: str) -> None:
+    """A mark a start, a bar at the median, and in words how many diverged."""
+    known = values[np.isfinite(values)]
+    spread = np.linspace(-0.09, 0.09, len(known)) if len(known) > 1 else np.zeros(len(known))
+    shape: dict[str, Any] = {"markersize": 4, "markeredgewidth": 0.8, "linestyle": "none"}
+    axes.plot(place + spread, known, look.mark, color=look.colour, markerfacecolor=face, **shape)
+    if len(known) < len(values):
+        said = f"{len(values) - len(known)} diverged"
+        where: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "rotation": 90}
+        axes.text(place, 0.98, said, color=look.colour, ha="center", va="top", **where)
+    median = float(np.median(values))
+    if np.isfinite(median):
+        axes.plot([place - 0.13, place + 0.13], [median] * 2, color=look.colour, linewidth=1.5)
 
 
 _SHORT = {

@@ -10,23 +10,18 @@ from paper_figures.exact_fits import TROUBLE, nll
 from paper_figures.variational import elbo
 from reference.network import Array
 
+#: What the exact values of a model or a q may end in that training has led astray.
+DIVERGED = (*TROUBLE, ValueError)
+
 
 def model_of(end: Snapshot) -> DGN:
     """The generator it learned. Raises ArithmeticError if it has diverged."""
     if not end.is_finite():
-        raise ArithmeticError("diverged: parameters are no numbers")
+        raise ArithmeticError("parameters are no numbers")
     try:
         return end.dgn()
     except ValueError as error:
-        raise ArithmeticError(f"diverged: {error}") from error
-
-
-def bound_of(end: Snapshot, dgn: DGN, X: Array) -> float:
-    """The mean ELBO, nats. Raises ArithmeticError if q is no Gaussian any more."""
-    try:
-        return float(np.mean(elbo(dgn, X, end.posterior(X))))
-    except ValueError as error:
-        raise ArithmeticError(f"diverged: {error}") from error
+        raise ArithmeticError(str(error)) from error
 
 
 def loss_and_divergence(end: Snapshot, X: Array) -> tuple[float, float]:
@@ -34,9 +29,9 @@ def loss_and_divergence(end: Snapshot, X: Array) -> tuple[float, float]:
     try:
         dgn = model_of(end)
         loss = nll(dgn, X)
-    except TROUBLE:
+    except DIVERGED:
         return np.nan, np.nan
     try:
-        return loss, -loss - bound_of(end, dgn, X)
-    except TROUBLE:
+        return loss, -loss - float(np.mean(elbo(dgn, X, end.posterior(X))))
+    except DIVERGED:
         return loss, np.nan

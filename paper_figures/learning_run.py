@@ -12,6 +12,7 @@ import numpy as np
 from fast import DGN, FitResult, Network
 from paper_figures.autoencoder import Snapshot, train
 from paper_figures.bound_check import disagreement
+from paper_figures.ended import DIVERGED, model_of
 from paper_figures.exact_fits import TROUBLE, Watch, em, end, mle, nll
 from paper_figures.experiment import Experiment
 from paper_figures.options import Numbers
@@ -113,12 +114,10 @@ class _Track:
         row = [snapshot.update, snapshot.seconds]
         self.last = None
         try:
-            if not snapshot.is_finite():
-                raise ArithmeticError("parameters are no numbers")
-            dgn = snapshot.dgn()
+            dgn = model_of(snapshot)
             log_p, held_out = dgn.logpdf(self.X), nll(dgn, self.fresh)
             self.last, self.outcome = dgn, "all updates made"
-        except (*TROUBLE, ValueError) as error:
+        except DIVERGED as error:
             self.rows.append([*row, *[np.nan] * 5])
             self.outcome = f"diverged: {error}"
             return
@@ -128,7 +127,7 @@ class _Track:
             checked = slice(self.experiment.checked)
             apart = float(disagreement(dgn, self.X[checked], q.of(checked)).max())
             measured = [bound.mean(), (log_p - bound).mean(), apart]
-        except (*TROUBLE, ValueError):
+        except DIVERGED:
             measured = [np.nan] * 3
         self.rows.append([*row, -log_p.mean(), held_out, *measured])
 

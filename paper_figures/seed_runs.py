@@ -74,6 +74,20 @@ def runs_of(
     return [stacked(row) for row in rows]
 
 
+def named_runs(
+    run: Callable[[P, int], Numbers],
+    jobs: Sequence[P],
+    seeds: Sequence[int],
+    folder: Path | None,
+) -> Numbers:
+    """`runs_of` all jobs, named "job|what"; SECONDS (seeds,): of all jobs together."""
+    numbers: Numbers = {SECONDS: np.zeros(len(seeds))}
+    for job, runs in zip(jobs, runs_of(run, jobs, seeds, folder), strict=True):
+        numbers[SECONDS] = numbers[SECONDS] + runs.pop(SECONDS)
+        numbers |= {f"{job.name}|{name}": values for name, values in runs.items()}
+    return numbers
+
+
 def stacked(runs: Sequence[Numbers]) -> Numbers:
     """Arrays of all runs, one row each; shorter ones are continued with NaN."""
     result: Numbers = {}

@@ -81,24 +81,23 @@ def _falling(rate: float, updates: int, suffix: str, **extra: Any) -> Recipe:
 
 
 def run(search: Search, seed: int) -> Numbers:
-    """train, elbo, kl (starts, recipes): final means over the training data, nats; NaN where
+    """train, kl (starts, recipes): final means over the training data, nats; NaN where
     training diverged. em, mle (starts,): where exact training from the same weights ends."""
     X, _ = search.experiment.samples()
     network = search.experiment.network(seed + OTHER_SEEDS, X)
     rows = [_measured(search, network, X, start, seed + OTHER_SEEDS) for start in search.starts]
     exact = [_exact(search.experiment, network, X, start) for start in search.starts]
-    losses, bounds, kl = np.moveaxis(np.array(rows), 2, 0)
+    losses, kl = np.moveaxis(np.array(rows), 2, 0)
     by_em, by_mle = np.array(exact).T
-    return {"train": losses, "elbo": bounds, "kl": kl, "em": by_em, "mle": by_mle}
+    return {"train": losses, "kl": kl, "em": by_em, "mle": by_mle}
 
 
 def _measured(
     search: Search, network: Network, X: Array, start: float, seed: int
-) -> list[tuple[float, float, float]]:
+) -> list[tuple[float, float]]:
     """For every recipe, in order."""
     ends = train(network, start, X, search.recipes, seed, [search.recipes[0].updates])
-    found = [loss_and_divergence(last, X) for last in ends]
-    return [(loss, -loss - divergence, divergence) for loss, divergence in found]
+    return [loss_and_divergence(last, X) for last in ends]
 
 
 def _exact(experiment: Experiment, network: Network, X: Array, start: float) -> tuple[float, float]:

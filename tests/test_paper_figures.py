@@ -53,7 +53,7 @@ from paper_figures.plane_run import Plane
 from paper_figures.published_density import log_density
 from paper_figures.report import entries
 from paper_figures.starts import best_line, matched_network
-from paper_figures.surface_run import Case
+from paper_figures.surface_run import Case, principal
 
 SUFFIXES = (".json", ".npz", ".pdf", ".png")
 COMPARING = ("4", "4b", "5", "6", "7")
@@ -347,6 +347,35 @@ class TestFigures:
         else:
             assert "1 unknown" in words
         figure.draw(numbers)
+
+    def test_one_image_ten_times_is_no_manifold_of_fours(self, everything):
+        """In place of EM's images: means of ten groups of fours along the direction in which they
+        differ most; one four ten times; and the first, half of them said to be nines."""
+        numbers = numbers_of(everything, "7")
+        images = digits.images("train_4")
+        mean, directions = principal(images)
+        order = np.argsort((images - mean) @ directions[0])
+        groups = np.array([images[rows].mean(axis=0) for rows in np.split(order, 10)])
+        for ten, fours, verdict in (
+            (groups, 10, Verdict.HOLDS),
+            (np.repeat(images[:1], 10, axis=0), 10, Verdict.FAILS),
+            (groups, 5, Verdict.FAILS),
+        ):
+            for experiment in numbers["experiments"].tolist():
+                numbers[f"{experiment}|em.explained"][:] = compute_7._explained(ten)
+                numbers[f"{experiment}|em.fours"][:] = np.arange(10) < fours
+            found = [c for c in FIGURES["7"].claims(numbers) if c.paper.startswith("EM fits")]
+            assert [claim.verdict for claim in found] == [verdict, verdict]
+
+    def test_the_mean_image_explains_nothing(self):
+        mean = digits.images("train_4").mean(axis=0)
+        assert compute_7._explained(mean[None]) == pytest.approx(0.0, abs=1e-12)
+
+    def test_chance_is_no_detector(self, everything):
+        numbers = numbers_of(everything, "12")
+        assert FIGURES["12"].claims(numbers)[1].verdict is Verdict.FAILS
+        numbers["fours"] = numbers["nines"] + np.ptp(numbers["nines"]) + 1.0
+        assert FIGURES["12"].claims(numbers)[1].verdict is Verdict.HOLDS
 
     def test_figure_5_has_figure_4s_runs(self, everything):
         four, five = (numbers_of(everything, number) for number in ("4", "5"))
