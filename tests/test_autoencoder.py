@@ -172,6 +172,9 @@ class TestEnded:
         encoder, decoder, log_variance = good.parameters
         lost = replace(good, parameters=Parameters(encoder, decoder, np.array(np.nan)))
         assert np.all(np.isnan(loss_and_divergence(lost, circle_like)))
+        blind = [(weight * np.nan, bias) for weight, bias in encoder]
+        lost = replace(good, parameters=Parameters(blind, decoder, log_variance))
+        assert np.all(np.isnan(loss_and_divergence(lost, circle_like)))
         noiseless = replace(good, parameters=Parameters(encoder, decoder, np.array(-2000.0)))
         assert np.all(np.isnan(loss_and_divergence(noiseless, circle_like)))
         weight, bias = encoder[-1]
