@@ -64,7 +64,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     add("--points", type=_at_least(1), default=3, help="data per architecture (3)")
     add("--processes", type=_at_least(1), default=2, help="processes to run in (2)")
     add("--deep", action="store_true", help=f"{_DEEP} architectures: an hour or two")
-    add("--mutants", action="store_true", help="instead: which deliberate defects are caught")
+    add("--mutants", action="store_true", help="instead: which defects are caught, by what")
+    add("--sample", type=_at_least(0), default=30, help="systematic defects a package (30)")
     add("--out", type=Path, default=Path("oracle_report"), help="folder of the report")
     add("--readme", type=Path, help="a file between whose marks the tables go as well")
     arguments = parser.parse_args(argv)
@@ -86,7 +87,7 @@ def main(argv: list[str]) -> int:
     """Run the cross-check; 0 if nothing is breached, 1 otherwise, 2 for a bad command line."""
     arguments = _arguments(argv)
     if arguments.mutants:
-        return _mutants(arguments.processes)
+        return _mutants(arguments)
     start = time.perf_counter()
     seeds = range(arguments.seed, arguments.seed + arguments.architectures)
     bar = partial(tqdm, total=count(seeds), unit="check", disable=None)
@@ -127,12 +128,31 @@ def _repeated(arguments: argparse.Namespace) -> list[str]:
     return [word for name in names for word in (f"--{name}", str(getattr(arguments, name)))]
 
 
-def _mutants(processes: int) -> int:
-    """Break the implementations in memory, one defect at a time; 0 if all are caught."""
+def _mutants(arguments: argparse.Namespace) -> int:
+    """Break the implementations, one defect at a time: those written by hand, judged by the oracle
+    or by the tests, and a sample of systematic ones, judged by the tests. 0 if all of the former
+    are caught, and of the latter what oracle.mutation_score asks."""
+    try:
+        from oracle import mutation_score
+    except ImportError as error:
+        print(f"python -m oracle: {error}; pip install -e '.[test]'", file=sys.stderr)
+        return 2
     with tqdm(total=len(MUTANTS), unit="defect", disable=None) as bar:
-        verdicts = run_mutants(lambda _: bar.update(), processes=processes)
-    print(table_of_verdicts(verdicts))
-    return int(any(verdict.outcome != "caught" for verdict in verdicts))
+        verdicts = run_mutants(lambda _: bar.update(), processes=arguments.processes)
+    print(table_of_verdicts(verdicts), flush=True)
+    found = mutation_score.run(
+        _root(),
+        count=arguments.sample,
+        seed=arguments.seed,
+        processes=arguments.processes,
+        bar=partial(tqdm, unit="defect", disable=None),
+    )
+    text = mutation_score.page(found)
+    print(text)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    _write(arguments.out / "mutation_score.md", text)
+    missed = any(verdict.outcome != "caught" for verdict in verdicts)
+    return int(missed or not mutation_score.suffices(found))
 
 
 def _few(breaches: Iterable[str], most: int = 40) -> list[str]:

@@ -1,0 +1,189 @@
+"""Trials of systematic defects: the default tests that reach one, in a process that has it.
+
+pytest collects the tests once. Then every defect has a process of its own, forked from there, in
+which it is put in force and the tests that reach it run until one fails, the quickest files first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from oracle.in_force import Defect, put_in_force
+from oracle.reached import Reached
+
+#: A timeout is no catch: a run that hangs shows nothing. A crash of the interpreter is none either.
+Outcome = Literal["caught", "survived", "timeout", "unreached", "died"]
+# A defect's process may take so many times what its tests took when they were measured, and so many
+# seconds more.
+_PATIENCE, _GRACE = 5.0, 120.0
+_MEMORY = 10 << 30
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of a defect. test: the test that failed; seconds: how long it took; tests: how
+    many reach the place."""
+
+    defect: Defect
+    outcome: Outcome
+    test: str = ""
+    seconds: float = 0.0
+    tests: int = 0
+
+
+class Trials:
+    """A pytest plugin that runs trials in place of the tests."""
+
+    def __init__(
+        self,
+        root: Path,
+        reaching: Sequence[tuple[Defect, Sequence[str]]],
+        seconds: dict[str, float],
+        processes: int,
+        progress: Callable[[Trial], object],
+        grace: float,
+    ) -> None:
+        self._root, self._reaching, self._seconds = root, reaching, seconds
+        self._processes, self._progress, self._grace = processes, progress, grace
+        self.found: list[Trial] = []
+        self._failed = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """Every defect in a process of its own, several at a time."""
+        items = {item.nodeid: item for item in session.items}
+        waiting = list(self._reaching)[::-1]
+        running: dict[int, tuple[Defect, int, float, float, int]] = {}
+        while waiting or running:
+            while waiting and len(running) < self._processes:
+                defect, names = waiting.pop()
+                mine = self._ordered([name for name in names if name in items])
+                if not mine:
+                    self._tell(Trial(defect, "unreached"))
+                    continue
+                allowed = self._grace + _PATIENCE * sum(self._seconds.get(n, 1.0) for n in mine)
+                child, pipe = self._start(defect, [items[name] for name in mine])
+                running[child] = (defect, pipe, time.monotonic(), allowed, len(mine))
+            for child in list(running):
+                self._poll(child, running)
+            time.sleep(0.02)
+        return True
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Remember the first failure."""
+        if report.failed and not self._failed:
+            self._failed = report.nodeid
+
+    def _ordered(self, names: Sequence[str]) -> list[str]:
+        """File by file, so that what a file's tests share is made once; the quickest file first."""
+        files = defaultdict(list)
+        for name in names:
+            files[name.split("::")[0]].append(name)
+
+        def cost(file: str) -> float:
+            return sum(self._seconds.get(name, 1.0) for name in files[file])
+
+        return [name for file in sorted(files, key=cost) for name in files[file]]
+
+    def _start(self, defect: Defect, items: list[Any]) -> tuple[int, int]:
+        """Fork the process of a defect: its number, and where its answer can be read."""
+        reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        child = os.fork()
+        if child:
+            os.close(writing)
+            return child, reading
+        try:
+            os.setsid()
+            os.close(reading)
+            quiet = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(quiet, stream)
+            resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+            with os.fdopen(writing, "w") as answer:
+                json.dump(self._run(defect, items), answer)
+        finally:
+            os._exit(0)
+
+    def _run(self, defect: Defect, items: list[Any]) -> dict[str, str]:
+        try:
+            put_in_force(self._root, defect)
+        except Exception as error:
+            return {"outcome": "died", "test": f"not put in force: {error!r}"}
+        # It writes to where pytest's own output goes.
+        items[0].config.pluginmanager.unregister(name="terminalreporter")
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self._failed:
+                return {"outcome": "caught", "test": self._failed}
+        return {"outcome": "survived"}
+
+    def _poll(self, child: int, running: dict[int, tuple[Defect, int, float, float, int]]) -> None:
+        """Take the answer of a process that has ended; end one that takes too long."""
+        defect, pipe, start, allowed, count = running[child]
+        seconds = time.monotonic() - start
+        done, _ = os.waitpid(child, os.WNOHANG)
+        if not done and seconds < allowed:
+            return
+        if not done:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os.close(pipe)
+            answer = {"outcome": "timeout"}
+        else:
+            with os.fdopen(pipe) as stream:
+                text = stream.read()
+            answer = json.loads(text) if text else {"outcome": "died"}
+        del running[child]
+        self._tell(Trial(defect=defect, seconds=seconds, tests=count, **answer))  # type: ignore[arg-type]
+
+    def _tell(self, trial: Trial) -> None:
+        self.found.append(trial)
+        self._progress(trial)
+
+
+def run_trials(
+    root: Path,
+    defects: Sequence[Defect],
+    reached: Reached,
+    *,
+    processes: int,
+    progress: Callable[[Trial], object],
+    collected: str = "tests",
+    grace: float = _GRACE,
+) -> list[Trial]:
+    """A trial of every defect by the default tests, but for those of speed, which are no proof.
+
+    collected: the folder or file, in `root`, whose tests may be run. grace: what a trial may take,
+    in seconds, beyond five times what its tests took when they were measured.
+
+    Cost: from a tenth of a second to as long as all tests that reach it take.
+    """
+    reaching = [(defect, list(_reaching(root, defect, reached))) for defect in defects]
+    trials = Trials(root, reaching, reached.seconds, processes, progress, grace)
+    options = ["-o", "addopts=--strict-markers", "-m", "not deep", "-q", "-p", "no:cacheprovider"]
+    options += ["--benchmark-disable", "--rootdir", str(root), "-p", "no:xdist"]
+    os.chdir(root)
+    code = pytest.main([*options, str(root / collected)], plugins=[trials])
+    if code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED) or len(trials.found) != len(defects):
+        raise RuntimeError(f"the trials ended with exit code {code}")
+    return trials.found
+
+
+def _reaching(root: Path, defect: Defect, reached: Reached) -> Iterator[str]:
+    for name in reached.by(root, defect):
+        if "test_speed" not in name:
+            yield name
