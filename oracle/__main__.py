@@ -147,10 +147,10 @@ def _mutants(arguments: argparse.Namespace) -> int:
         processes=arguments.processes,
         bar=partial(tqdm, unit="defect", disable=None),
     )
-    text = mutation_score.page(found)
-    print(text)
+    tables = mutation_score.page(found)
+    print(tables)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    _write(arguments.out / "mutation_score.md", text)
+    _write(arguments.out / "mutation_score.md", tables)
     missed = any(verdict.outcome != "caught" for verdict in verdicts)
     return int(missed or not mutation_score.suffices(found))
 

@@ -10,10 +10,13 @@ import pytest
 import fast.partition
 import oracle.__main__ as command
 import reference
-from oracle import Case, campaign, crosscheck, partition_check
+from oracle import Case, campaign, crosscheck, mutation_score, partition_check
 from oracle.crosscheck import TOLERANCES
 from oracle.mutant_check import Verdict
 from oracle.mutants import MUTANTS
+from oracle.mutation_score import Score
+from oracle.slipped import SLIPPED
+from oracle.trials import Trial
 from reference.network import Network
 
 
@@ -176,11 +179,21 @@ def test_a_folder_that_cannot_be_made(tmp_path, capsys, monkeypatch):
     )
 
 
-def test_defects(monkeypatch, capsys):
+@pytest.mark.parametrize("by_oracle", ["caught", "missed"])
+@pytest.mark.parametrize("by_tests", ["caught", "survived", "timeout"])
+def test_defects(monkeypatch, capsys, tmp_path, by_oracle, by_tests):
     """--mutants: a verdict each, and exit code 0 only if all are caught."""
-    chosen = MUTANTS[:1]
-    for outcome, code in (("caught", 0), ("missed", 1)):
-        verdicts = [Verdict(mutant, outcome) for mutant in chosen]
-        monkeypatch.setattr(command, "run_mutants", lambda *_, verdicts=verdicts, **__: verdicts)
-        assert command.main(["--mutants"]) == code
-        assert f"1 {outcome}" in capsys.readouterr().out
+    written = [mutant for kind in SLIPPED.values() for mutant in kind]
+    trials = [Trial(mutant, by_tests if i == 3 else "caught") for i, mutant in enumerate(written)]
+    score = Score(written=trials, trials=[], arguments={}, seed=5)
+    asked = {}
+    monkeypatch.setattr(command, "run_mutants", lambda *_, **__: [Verdict(MUTANTS[0], by_oracle)])
+    monkeypatch.setattr(mutation_score, "run", lambda _, **others: asked.update(others) or score)
+    words = ["--mutants", "--sample", "7", "--seed", "5", "--out", str(tmp_path)]
+    code = command.main(words)
+    assert code == int(by_oracle != "caught" or by_tests != "caught")
+    assert (asked["count"], asked["seed"]) == (7, 5)
+    out = capsys.readouterr().out
+    assert f"1 {by_oracle}" in out
+    assert (written[3].label in out) == (by_tests != "caught")
+    assert (tmp_path / "mutation_score.md").read_text(encoding="utf-8") in out
