@@ -65,6 +65,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     add("--processes", type=_at_least(1), default=2, help="processes to run in (2)")
     add("--deep", action="store_true", help=f"{_DEEP} architectures: an hour or two")
     add("--mutants", action="store_true", help="instead: which defects are caught, by what")
+    add("--coverage", action="store_true", help="instead: what the default tests do not run")
     add("--sample", type=_at_least(0), default=30, help="systematic defects a package (30)")
     add("--out", type=Path, default=Path("oracle_report"), help="folder of the report")
     add("--readme", type=Path, help="a file between whose marks the tables go as well")
@@ -86,6 +87,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     """Run the cross-check; 0 if nothing is breached, 1 otherwise, 2 for a bad command line."""
     arguments = _arguments(argv)
+    if arguments.coverage:
+        return _coverage()
     if arguments.mutants:
         return _mutants(arguments)
     start = time.perf_counter()
@@ -126,6 +129,19 @@ def _repeated(arguments: argparse.Namespace) -> list[str]:
     """The arguments that decide what is found."""
     names = ("architectures", "seed", "points")
     return [word for name in names for word in (f"--{name}", str(getattr(arguments, name)))]
+
+
+def _coverage() -> int:
+    """Coverage of both implementations by the default tests; 0 if it suffices."""
+    try:
+        from oracle import line_coverage, reached
+    except ImportError as error:
+        print(f"python -m oracle: {error}; pip install -e '.[test]'", file=sys.stderr)
+        return 2
+    data, _ = reached.measured(_root(), _root() / reached.KEPT)
+    found = line_coverage.covered(_root(), data)
+    print(line_coverage.page(found))
+    return int(not found.suffices())
 
 
 def _mutants(arguments: argparse.Namespace) -> int:

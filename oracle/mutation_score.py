@@ -17,14 +17,12 @@ from typing import Any
 from scipy.stats import binomtest
 
 from oracle.in_force import Defect
-from oracle.reached import measured
+from oracle.reached import KEPT, measured, read
 from oracle.slipped import SLIPPED
 from oracle.systematic import PACKAGES, SystematicMutant, sample
 from oracle.trials import Trial, run_trials
 
 EQUIVALENTS = Path("tests/data/equivalent_mutants.toml")
-#: Where measurements of which test runs which line are kept.
-KEPT = Path(".mutation")
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def run(root: Path, *, count: int, seed: int, processes: int, bar: Callable[...,
     """
     written: list[Defect] = [mutant for kind in SLIPPED.values() for mutant in kind]
     drawn = [mutant for package in PACKAGES for mutant in sample(root, package, count, seed)]
-    reached = measured(root, root / KEPT)
+    reached = read(root, *measured(root, root / KEPT))
     with bar(total=len(written) + len(drawn)) as progress:
         found = run_trials(
             root,

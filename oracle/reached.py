@@ -16,6 +16,8 @@ from coverage import CoverageData
 
 from oracle.in_force import Defect, definition, file_of, lines_of
 
+#: Where measurements are kept.
+KEPT = Path(".coverage_kept")
 #: What a measurement depends on.
 SOURCES = ("reference", "fast", "oracle", "paper_figures", "tests")
 
@@ -55,8 +57,9 @@ def fingerprint(root: Path) -> str:
     return found.hexdigest()[:16]
 
 
-def measured(root: Path, folder: Path) -> Reached:
-    """The measurement of the sources as they are: from `folder`, or by a run of the default tests.
+def measured(root: Path, folder: Path) -> tuple[Path, Path]:
+    """The files of a measurement of the sources as they are, coverage.py's and the tests' times:
+    from `folder`, or by a run of the default tests.
 
     Raises RuntimeError if a test fails: then no defect could be told by a failure.
     """
@@ -65,7 +68,7 @@ def measured(root: Path, folder: Path) -> Reached:
     if not (data.exists() and times.exists()):
         folder.mkdir(parents=True, exist_ok=True)
         measure(root, data, times)
-    return read(root, data, times)
+    return data, times
 
 
 def measure(root: Path, data: Path, times: Path) -> None:
