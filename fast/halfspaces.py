@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
+from fast.chunks import chunks
 from fast.compensated import heights
 from fast.complex import Mask
 from fast.faces import faces_of_facets
@@ -94,12 +95,12 @@ def _corners(
     levels = np.zeros(count) if at_infinity else offsets
     found: dict[bytes, tuple[Array, Array]] = {}
     masks: list[Mask] = []
-    for i in range(0, len(chosen), _BATCH):
-        rows = normals[chosen[i : i + _BATCH]]
+    for some in chunks(len(chosen), _BATCH):
+        rows = normals[chosen[some]]
         if at_infinity:
             positions, small = _rays(rows, basis)
         else:
-            positions, small = _points(rows, offsets[chosen[i : i + _BATCH]], basis)
+            positions, small = _points(rows, offsets[chosen[some]], basis)
         values, tolerances = _values(normals, levels, positions, small)
         on_it = np.abs(values) <= tolerances
         for j in np.flatnonzero(np.all(values >= -tolerances, axis=1)):
