@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from fast.chunks import chunks
 from fast.gaussian import LOG_2PI, interval_moments
 from fast.line import relative_peaks
 from fast.observation import Coordinates, Noise
@@ -104,8 +105,7 @@ class Geometry:
 
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
-        step = max(1, _PAIRS_PER_CHUNK // max(len(self.scales), self.images.shape[1]))
-        return (slice(start, min(start + step, n)) for start in range(0, n, step))
+        return chunks(n, _PAIRS_PER_CHUNK, max(len(self.scales), self.images.shape[1]))
 
     def residual(self, y: Array, regions: NDArray[np.intp], Z: Array) -> Array:
         """y - y(g(z)) for z (...) in its region; y broadcasts against (..., r)."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
+from fast.chunks import chunks
 from fast.complex import Complex, Mask, TooManyCells
 from fast.growing import Columns
 from fast.vertices import ROUNDING, Vertices
@@ -122,8 +123,8 @@ class _Cutting:
         """Cut where each unit's input changes sign, and go on to the activation's output."""
         vertices = self.vertices
         count = vertices.values.shape[1]
-        for first in range(0, count, _BLOCK):
-            units = np.arange(first, min(first + _BLOCK, count))
+        for block in chunks(count, _BLOCK):
+            units = np.arange(block.start, block.stop)
             vertices.open(units, last)
             for i, unit in enumerate(units):
                 values = vertices.open_values[i]

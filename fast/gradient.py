@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fast.chunks import chunks
 from fast.e_step import Statistics
 from fast.layer_maps import Maps, input_maps, pulled_back
 from fast.observation import Noise
@@ -55,14 +56,13 @@ def _by_kernels(layer: Conv2d, back: Array, maps: Maps) -> Array:
     back (R, 1 + S, n_out): the gradients by the outputs, times 1 and times z.
     """
     count, windows = len(layer.bias), layer.windows
-    batch = max(1, _BATCH // (windows.size * back.shape[1]))
     total = np.zeros((count, windows.shape[1]))
-    for i in range(0, len(back), batch):
-        slopes, offsets = maps.slopes[i : i + batch], maps.offsets[i : i + batch]
+    for some in chunks(len(back), _BATCH, windows.size * back.shape[1]):
+        slopes, offsets = maps.slopes[some], maps.offsets[some]
         # (r, 1 + S, n_in + 1): the inputs' maps, and a zero that stands for the padding, -1.
         inputs = np.concatenate([offsets[:, None], np.swapaxes(slopes, 1, 2)], axis=1)
         seen = np.pad(inputs, ((0, 0), (0, 0), (0, 1)))[:, :, windows]
-        by_window = back[i : i + batch].reshape(*seen.shape[:2], count, len(windows))
+        by_window = back[some].reshape(*seen.shape[:2], count, len(windows))
         total += np.tensordot(by_window, seen, axes=((0, 1, 3), (0, 1, 2)))
     return total.reshape(layer.weight.shape)
 

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
+from fast.chunks import chunks
 from fast.compensated import heights
 from fast.complex import Mask
 from fast.faces import faces_of_facets
@@ -94,12 +95,12 @@ def _corners(
     levels = np.zeros(count) if at_infinity else offsets
     found: dict[bytes, tuple[Array, Array]] = {}
     masks: list[Mask] = []
-    for i in range(0, len(chosen), _BATCH):
-        rows = normals[chosen[i : i + _BATCH]]
+    for some in chunks(len(chosen), _BATCH):
+        rows = normals[chosen[some]]
         if at_infinity:
             positions, small = _rays(rows, basis)
         else:
-            positions, small = _points(rows, offsets[chosen[i : i + _BATCH]], basis)
+            positions, small = _points(rows, offsets[chosen[some]], basis)
         values, tolerances = _values(normals, levels, positions, small)
         on_it = np.abs(values) <= tolerances
         for j in np.flatnonzero(np.all(values >= -tolerances, axis=1)):
@@ -153,7 +154,8 @@ def _points(rows: Array, offsets: Array, basis: Array) -> tuple[Array, Array]:
 
 
 def _rays(rows: Array, basis: Array) -> tuple[Array, Array]:
-    """Both unit directions within the span of the basis on which rows (n, k-1, S) vanish."""
+    """Both unit directions within the span of the basis on which rows (n, k-1, S) vanish, side by
+    side: the order of what is found then does not depend on how many are solved for at once."""
     reduced = rows @ basis.T
     good = _independent(reduced) if reduced.shape[1] else np.ones(len(rows), dtype=bool)
     rows, reduced = rows[good], reduced[good]
@@ -165,4 +167,9 @@ def _rays(rows: Array, basis: Array) -> tuple[Array, Array]:
     left = np.zeros(square.shape[:2])
     left[:, :-1] = heights(rows, np.zeros(rows.shape[:2]), positions[:, None], small[:, None])
     small = -np.linalg.solve(square, left[..., None])[..., 0] @ basis
-    return np.concatenate([positions, -positions]), np.concatenate([small, -small])
+    return _with_opposites(positions), _with_opposites(small)
+
+
+def _with_opposites(directions: Array) -> Array:
+    """Each direction (n, S) and its opposite after it, (2n, S)."""
+    return np.stack([directions, -directions], axis=1).reshape(-1, directions.shape[1])

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fast.chunks import chunks
 from fast.emptiness import needed_within, proven_empty
 from fast.gaussian import LOG_2PI, gaussian_on_interval
 from fast.halfspaces import lattice_of_halfspaces
@@ -107,7 +108,10 @@ def gaussian_on_polyhedron(
         return TruncatedMoments(*empty, np.full(count, unknown))
     # What overflows shows in the result.
     with np.errstate(all="ignore"):
-        parts = [_batch(lattice, part, root) for part in _batches(lattice, centres)]
+        parts = [
+            _batch(lattice, centres[part], root)
+            for part in chunks(len(centres), _BATCH, _width(lattice))
+        ]
     log_mass, mean, covs, error = (np.concatenate(values) for values in zip(*parts, strict=True))
     finite = (
         np.isfinite(log_mass) & np.all(np.isfinite(mean), 1) & np.all(np.isfinite(covs), (1, 2))
@@ -149,11 +153,9 @@ def _cholesky_error(root: Array) -> float:
     return float(np.finfo(np.float64).eps * np.linalg.cond(root) ** 2)
 
 
-def _batches(lattice: Lattice, centres: Array) -> list[Array]:
-    chains = len(lattice.chains[1]) if lattice.dimension else 0
-    width = max(1, chains * lattice.dimension**2)
-    step = max(1, _BATCH // width)
-    return [centres[i : i + step] for i in range(0, len(centres), step)]
+def _width(lattice: Lattice) -> int:
+    """How many numbers the simplices of one mean have."""
+    return len(lattice.chains[1]) * lattice.dimension**2 if lattice.dimension else 0
 
 
 def _batch(lattice: Lattice, means: Array, root: Array) -> tuple[Array, Array, Array, Array]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fast.chunks import chunks
 from fast.layer_maps import Maps, pulled_back
 from fast.observation import Noise
 from reference.network import Array, Codes, Conv2d, Network
@@ -38,9 +39,8 @@ def kernel_system(
     unknowns = kernels * (windows.shape[1] + 1)
     normal, gradient = np.zeros((unknowns, unknowns)), np.zeros(unknowns)
     white_residual = np.swapaxes(noise.whiten(np.swapaxes(residual, 1, 2)), 1, 2)
-    batch = max(1, _BATCH // (dimension * max(unknowns * width, network.sizes[index + 1])))
-    for i in range(0, len(codes), batch):
-        some = slice(i, i + batch)
+    numbers = dimension * max(unknowns * width, network.sizes[index + 1])
+    for some in chunks(len(codes), _BATCH, numbers):
         count = len(codes[some])
         eye = np.broadcast_to(np.eye(dimension), (count, dimension, dimension))
         back = pulled_back(network, codes[some], index, eye)  # (r, D, n_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fast.chunks import chunks
 from fast.complex import Indices, Mask
 from fast.polyhedra import Polyhedra
 from fast.regions import codes_at, sortable
@@ -22,16 +23,16 @@ def locate(network: Network, codes: Codes, shapes: Polyhedra, points: Array) -> 
     """
     result = np.empty(len(points), dtype=np.intp)
     known = sortable(codes)
-    batch = max(1, _BATCH // max(network.sizes))
-    for i in range(0, len(points), batch):
-        found, tied = codes_at(network, points[i : i + batch])
+    for some in chunks(len(points), _BATCH, max(network.sizes)):
+        here = points[some]
+        found, tied = codes_at(network, here)
         seen = sortable(found)
         index = np.minimum(np.searchsorted(known, seen), len(known) - 1)
         # Where units are zero on a whole region, or candidates equal, a tie means nothing.
         for j in np.flatnonzero(tied | (known[index] != seen)):
-            if known[index[j]] != seen[j] or _is_beside(shapes, index[j], points[i + j]):
-                index[j] = _beside(shapes, points[i + j])
-        result[i : i + batch] = index
+            if known[index[j]] != seen[j] or _is_beside(shapes, index[j], here[j]):
+                index[j] = _beside(shapes, here[j])
+        result[some] = index
     return result
 
 

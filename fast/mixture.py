@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from fast.apex import Apex, choose_apex
+from fast.chunks import chunks, uneven_chunks
 from fast.complex import Indices, Mask
 from fast.gaussian import LOG_2PI
 from fast.lattice import Lattice
@@ -107,8 +108,7 @@ class Mixture:
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
         width = self.slopes.shape[2] * max(len(self.walls), len(self.slopes), 1)
-        step = max(1, _CHUNK // max(width, self.slopes.shape[1]))
-        return (slice(start, min(start + step, n)) for start in range(0, n, step))
+        return chunks(n, _CHUNK, max(width, self.slopes.shape[1]))
 
     def residual(self, y: Array, regions: Indices, Z: Array) -> Array:
         """y - y(g(z)) for z in its region, row by row."""
@@ -288,9 +288,8 @@ class Mixture:
         maps = np.linalg.inv(roots)
         log_scales = np.linalg.slogdet(roots)[1]
         shapes, latent = self.partition.polyhedra, means.shape[1]
-        step = max(1, _CHUNK // (latent * max(1, len(shapes.normals), len(self.slopes))))
-        for start in range(0, len(means), step):
-            some = slice(start, start + step)
+        width = latent * max(1, len(shapes.normals), len(self.slopes))
+        for some in chunks(len(means), _CHUNK, width):
             outside = np.zeros((len(means[some]), len(self.slopes)))
             if len(shapes.normals):
                 heights = means[some] @ shapes.normals.T + shapes.offsets
@@ -299,7 +298,7 @@ class Mixture:
                 outside = np.maximum(-least, 0.0)
             near = (log_ndtr(-outside) > _LEAST_LOG_MASS) & (self.group >= 0)
             datum, region = np.nonzero(near)
-            datum += start
+            datum += some.start
             for group, (_, lattice) in enumerate(self.lattices):
                 mine = np.flatnonzero(self.group[region] == group)
                 for batch in batches(lattice, self.cell[region[mine]]):
@@ -329,10 +328,4 @@ def batches(lattice: Lattice, cells: Indices) -> Iterator[slice]:
     """Slices of items on these polyhedra whose simplices fit in memory."""
     width = max(1, lattice.dimension) ** 2
     counts = lattice.chains[0].counts[cells] if lattice.dimension else np.ones(len(cells))
-    ends = np.cumsum(np.maximum(counts, 1) * width)
-    start = 0
-    while start < len(cells):
-        before = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + _BATCH)))
-        yield slice(start, stop)
-        start = stop
+    return uneven_chunks(np.maximum(counts, 1) * width, _BATCH)

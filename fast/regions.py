@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from fast.chunks import chunks
 from fast.complex import InconsistentSigns, Indices, Mask
 from fast.enumeration import Cells
 from fast.polyhedra import Corners, Polyhedra, Source, everything
@@ -168,10 +169,9 @@ def _facets(network: Network, cells: Cells, codes: Codes, region_of: Indices) ->
 def _first_difference(codes: Codes, pairs: Indices) -> Indices:
     """Where the codes of each pair of regions first differ: pairs (2, n) -> (n,)."""
     entries = np.empty(pairs.shape[1], dtype=np.intp)
-    batch = max(1, _BATCH // codes.shape[1])
-    for i in range(0, len(entries), batch):
-        one, other = pairs[:, i : i + batch]
-        entries[i : i + batch] = np.argmax(codes[one] != codes[other], axis=1)
+    for some in chunks(len(entries), _BATCH, codes.shape[1]):
+        one, other = pairs[:, some]
+        entries[some] = np.argmax(codes[one] != codes[other], axis=1)
     return entries
 
 
@@ -209,14 +209,16 @@ def _maps(network: Network, codes: Codes, facets: Facets, centres: Array) -> _Re
         np.empty((len(facets.regions), latent)),
         np.empty(len(facets.regions)),
     )
-    batch = max(1, _BATCH // (max(network.sizes) * (latent + 1)))
-    for i in range(0, len(codes), batch):
-        mine = slice(*np.searchsorted(facets.regions, [i, i + batch]))
+    for some in chunks(len(codes), _BATCH, max(network.sizes) * (latent + 1)):
+        mine = slice(*np.searchsorted(facets.regions, [some.start, some.stop]))
         part = Facets(
-            facets.regions[mine] - i, facets.layers[mine], facets.rows[mine], facets.faces[mine]
+            facets.regions[mine] - some.start,
+            facets.layers[mine],
+            facets.rows[mine],
+            facets.faces[mine],
         )
-        done = _maps_of_batch(network, codes[i : i + batch], part, centres[i : i + batch])
-        result.slopes[i : i + batch], result.offsets[i : i + batch] = done.slopes, done.offsets
+        done = _maps_of_batch(network, codes[some], part, centres[some])
+        result.slopes[some], result.offsets[some] = done.slopes, done.offsets
         result.normals[mine], result.heights[mine] = done.normals, done.heights
     return result
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fast.chunks import chunks
 from fast.complex import Mask
 from fast.quadrature import legendre_rule
 from reference.network import Array
@@ -65,9 +66,9 @@ def simplex_moments(slopes: Array, gram: Array, finite: Mask, rule: Rule | None 
     for limit, tier in (*tiers, (np.inf, rule)):
         mine = np.flatnonzero(todo & (growth <= limit))
         todo[mine] = False
-        batch = max(1, _BATCH // (tier.inner * max(1, tier.outer) ** (k - 1)))
-        for i in range(0, len(mine), batch):
-            part = mine[i : i + batch]
+        nodes = tier.inner * max(1, tier.outer) ** (k - 1)
+        for some in chunks(len(mine), _BATCH, nodes):
+            part = mine[some]
             result[part] = _sorted_moments(slopes[part], gram[part], finite[part], tier)
     return result
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.apex import choose_apex, free_directions
+from fast.chunks import chunks
 from fast.complex import Indices
 from fast.mixture import batches
 from fast.observation import Coordinates, Noise
@@ -52,9 +53,8 @@ def zero_noise_latent(
     offsets = coordinates.directions(partition.offsets - coordinates.origin)
     search = _Search(partition, slopes, offsets, np.linalg.inv(np.linalg.cholesky(cov_z)))
     result = np.empty((len(X), slopes.shape[2]))
-    step = max(1, _CHUNK // (len(slopes) * max(slopes.shape[1:])))
-    for i in range(0, len(X), step):
-        result[i : i + step] = search.minimisers(y[i : i + step])
+    for part in chunks(len(X), _CHUNK, len(slopes) * max(slopes.shape[1:])):
+        result[part] = search.minimisers(y[part])
     return result
 
 

@@ -576,8 +576,8 @@ _PARTITIONS = (
         "offsets of the region before, S > 1",
         "regions",
         "_maps",
-        "result.offsets[i : i + batch] = done.slopes, done.offsets",
-        "result.offsets[i : i + batch] = done.slopes, np.roll(done.offsets, 1, axis=0)",
+        "result.offsets[some] = done.slopes, done.offsets",
+        "result.offsets[some] = done.slopes, np.roll(done.offsets, 1, axis=0)",
         "Arrays in two orders.",
     ),
     _reference(

@@ -8,7 +8,7 @@ from reference.nearest import minimiser
 from reference.validation import Array
 
 # Proposals made at once.
-_BATCH = 256
+_PROPOSALS = 256
 
 
 def draw_on_interval(
@@ -43,8 +43,8 @@ def draw_on_polyhedron(
     size = len(mean)
     nearest = minimiser(white, slacks, np.eye(size), np.zeros(size))
     while True:
-        steps = rng.standard_normal((_BATCH, size))
-        logs = np.log(rng.random(_BATCH))
+        steps = rng.standard_normal((_PROPOSALS, size))
+        logs = np.log(rng.random(_PROPOSALS))
         inside = np.all((nearest + steps) @ white.T + slacks > 0, axis=1)
         accepted = np.nonzero(inside & (logs < -steps @ nearest))[0]
         if accepted.size:

@@ -4,13 +4,14 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from chunk_lengths import Place, rows_per_chunk
 from decoders import decoders
 from tests_support import deep
 
 import fast
 from oracle.exact_layers import layers_of
 from oracle.finite_differences import gradient
-from reference import Abs, LeakyReLU, Network, ReLU
+from reference import Abs, Conv2d, LeakyReLU, Network, ReLU
 
 
 def model(seed):
@@ -100,12 +101,15 @@ def test_gradient_with_layers_on_images(impl, name):
 
 
 @pytest.mark.parametrize("name", decoders())
-def test_gradient_in_batches_of_regions(name, monkeypatch):
+def test_gradient_in_batches_of_regions(name):
     """The kernels' gradient does not depend on how many regions are laid out at once."""
     network = decoders()[name]
     dgn = fast.DGN(network, 0.2)
     X = dgn.rvs(5, 0)
     expected = dgn.gradient(X)
-    monkeypatch.setattr("fast.gradient._BATCH", 1)
-    for key, value in dgn.gradient(X).items():
+    with rows_per_chunk(1) as reached:
+        in_batches = dgn.gradient(X)
+    if any(isinstance(layer, Conv2d) for layer in network.layers):
+        assert Place("fast.gradient", "_by_kernels", "chunks") in reached.second
+    for key, value in in_batches.items():
         np.testing.assert_allclose(value, expected[key], rtol=1e-12, atol=1e-12)

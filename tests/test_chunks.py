@@ -1,0 +1,430 @@
+"""Nothing depends on how many rows are worked on at once, nor on which rows are beside which."""
+
+import ast
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+from chunk_cases import KINDS, LATENT, case, differences, of_partition, per_datum, summed
+from chunk_lengths import (
+    Place,
+    RowsLeftOut,
+    all_places,
+    calls_of_sources,
+    name_called,
+    rows_per_chunk,
+    trees,
+)
+from scipy.stats import truncnorm
+
+import fast
+import reference
+from fast.chunks import chunks, uneven_chunks
+from oracle.mutant_check import applied
+from oracle.mutants import Mutant
+from reference import Network, ReLU, sampling
+
+
+@cache
+def in_chunks(latent, kind, rows):
+    """Every method of `fast` on one case, in chunks of so many rows; and what was reached."""
+    given = case(latent, kind)
+    with rows_per_chunk(rows) as reached:
+        dgn = fast.DGN(given.network, given.cov_x, given.cov_z)
+        values = of_partition(dgn.partition())
+        values |= per_datum(dgn, given, slice(None))
+        values |= summed(fast, dgn, given)
+    return values, reached
+
+
+#: Loops over data: in every case they come to a ragged chunk.
+OVER_DATA = {
+    1: {
+        ("one_dimension", "OneDimension.logpdf", "chunks"),
+        ("one_dimension", "OneDimension.posterior", "chunks"),
+        ("e_step", "statistics", "chunks"),
+        ("e_step", "expected_complete_loglik", "chunks"),
+        ("e_step", "elbo", "chunks"),
+        ("zero_noise", "zero_noise_latent", "chunks"),
+    },
+    2: {
+        ("many_dimensions", "ManyDimensions.logpdf", "chunks"),
+        ("many_dimensions", "ManyDimensions.posterior", "chunks"),
+        ("many_dimensions", "PolyhedralPosterior.mode", "chunks"),
+        ("mixture_e_step", "statistics", "chunks"),
+        ("mixture_e_step", "expected_complete_loglik", "chunks"),
+        ("mixture", "Mixture.gaussians", "chunks"),
+        ("zero_noise", "zero_noise_latent", "chunks"),
+        ("location", "locate", "chunks"),
+    },
+}
+
+
+def over_data(latent):
+    """The places that loop over data, or over points."""
+    return {Place(f"fast.{module}", *names) for module, *names in OVER_DATA[min(latent, 2)]}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("latent", LATENT)
+def test_chunks_change_nothing(latent, kind, rows):
+    """Every method of `fast`: chunks of 1, 2 and 3 rows give what one chunk gives."""
+    expected, whole = in_chunks(latent, kind, None)
+    values, reached = in_chunks(latent, kind, rows)
+    assert not whole.second & over_data(latent)
+    assert over_data(latent) <= reached.second
+    if rows > 1:
+        assert over_data(latent) <= reached.ragged
+    assert differences(values, expected) == []
+
+
+def test_the_cases_have_every_layer():
+    """Of every kind of layer there is one, for S = 1, 2 and 3."""
+    for latent in LATENT:
+        used = {type(layer) for kind in KINDS for layer in case(latent, kind).network.layers}
+        known = {getattr(fast, name) for name in fast.__all__}
+        assert used == {one for one in known if hasattr(one, "propagate") and one is not Network}
+
+
+#: {z : normals z + offsets > 0} with ragged numbers of corners to try, for S = 2 and 3.
+HALF_SPACES = {
+    2: ([[1.0, 0.2], [-1.0, 0.3], [0.1, 1.0], [0.3, -1.0], [1.0, 1.0]], [1.0, 0.7, 0.4, 1.1, 0.9]),
+    3: ([[1.0, 0.2, 0.0], [-1.0, 0.3, 0.2], [0.1, 1.0, 0.5], [0.3, -1.0, -0.4]], [1, 0.7, 0.4, 1]),
+}
+
+
+@cache
+def on_polyhedron(latent, rows):
+    """Seven Gaussians on a polyhedron; and what was reached."""
+    means = 2 * np.random.default_rng(latent).standard_normal((7, latent))
+    with rows_per_chunk(rows) as reached:
+        found = fast.gaussian_on_polyhedron(*HALF_SPACES[latent], means, np.eye(latent) + 0.3)
+    values = {"mass": found.log_mass, "mean": found.mean, "cov": found.cov}
+    return values | {"error": found.log_mass_error}, reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("latent", HALF_SPACES)
+def test_chunks_of_means_change_nothing(latent, rows):
+    """`gaussian_on_polyhedron` in chunks of means, and of corners tried."""
+    values, reached = on_polyhedron(latent, rows)
+    place = Place("fast.integration", "gaussian_on_polyhedron", "chunks")
+    assert place in reached.second
+    if rows > 1:
+        assert place in reached.ragged
+    assert differences(values, on_polyhedron(latent, None)[0]) == []
+
+
+@cache
+def among_many_regions():
+    """A model of 37 regions, and data far from all images, that many of them may hold."""
+    dgn = fast.DGN(Network.random([2, 8, 3], ReLU(), 0), 1.0)
+    X = 3 * np.random.default_rng(0).standard_normal((11, 3))
+    return dgn, X, dgn.posterior(X)
+
+
+@cache
+def modes(rows):
+    """Their modes, and limits without noise; and what was reached."""
+    dgn, X, posterior = among_many_regions()
+    with rows_per_chunk(rows) as reached:
+        return {"mode": posterior.mode(), "zero noise": dgn.zero_noise_latent(X)}, reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_chunks_do_not_change_where_regions_compete(rows):
+    """Modes of data beyond the first chunk, also where the region that is looked at first has not
+    got it: in some of the later ones."""
+    expected, _ = modes(None)
+    values, reached = modes(rows)
+    assert Place("fast.many_dimensions", "PolyhedralPosterior._peaks", "items") in reached.second
+    assert differences(values, expected) == []
+    dgn, _, posterior = among_many_regions()
+    _, bounds = posterior._mixture.bounds(posterior._y, posterior._rest)
+    first = bounds.argmax(axis=1)
+    assert np.sum(dgn.partition().locate(expected["mode"])[rows:] != first[rows:]) >= 3
+
+
+DRAWS = 4_000
+#: Standard errors. Of a normal 6.5 are exceeded with probability 8e-11: there are 250 comparisons.
+MOST_ERRORS = 6.5
+
+
+@cache
+def drawn(latent, rows):
+    """Draws from the posteriors of four data; and what was reached."""
+    given = case(latent, "relu")
+    posterior = fast.DGN(given.network, given.cov_x, given.cov_z).posterior(given.X[:4])
+    with rows_per_chunk(rows) as reached:
+        return posterior, posterior.rvs(DRAWS, 7), reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("latent", LATENT)
+def test_chunks_do_not_change_the_law_of_draws(latent, rows):
+    """Draws of the posterior in chunks of pairs have its mean and its variances, and lie in the
+    regions in which they lie without chunks: these are drawn before. For S = 1 there are none."""
+    posterior, together, _ = drawn(latent, None)
+    _, draws, reached = drawn(latent, rows)
+    if latent == 1:
+        np.testing.assert_array_equal(draws, together)
+        return
+    place = Place("fast.many_dimensions", "PolyhedralPosterior._draw", "splits")
+    assert place in reached.second
+    assert place in reached.ragged or rows < 3  # the pairs are even in number
+    locate = posterior._partition.locate
+    flat = -1, latent
+    np.testing.assert_array_equal(locate(draws.reshape(flat)), locate(together.reshape(flat)))
+    mean, variance = posterior.mean(), np.einsum("nss->ns", posterior.cov())
+    away = (draws - mean[:, None]) / np.sqrt(variance)[:, None]
+    for power, expected in ((1, 0.0), (2, 1.0)):
+        values = away**power
+        errors = values.std(axis=1) / np.sqrt(DRAWS)
+        assert np.all(np.abs(values.mean(axis=1) - expected) < MOST_ERRORS * errors)
+    # Another datum's draws would be noticed, but for one chance in 3e4: 4 standard errors more.
+    least = (MOST_ERRORS + 4) * np.sqrt(variance / DRAWS)
+    for i in range(len(mean)):
+        others = np.delete(mean, i, axis=0)
+        assert np.all(np.any(np.abs(others - mean[i]) > least[i], axis=1))
+
+
+def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
+    """Wherever `fast` takes chunks, as its source has it: no loop is left out above."""
+    second, ragged = set(), set()
+    for rows in (2, 3):
+        runs = [in_chunks(latent, kind, rows) for latent in LATENT for kind in KINDS]
+        runs += [on_polyhedron(latent, rows) for latent in HALF_SPACES]
+        runs += [drawn(latent, rows)[1:] for latent in LATENT]
+        second |= set().union(*(reached.second for _, reached in runs))
+        ragged |= set().union(*(reached.ragged for _, reached in runs))
+    assert second == all_places()
+    assert ragged == all_places()
+
+
+#: Loops that go on until something has happened, and have no chunks.
+UNTIL = {
+    "fast.likelihood: while outcome == 'max_iter reached' and len(self._best[1]) <= max_iter",
+    "fast.observation: while not isinstance(network.layers[start], Dense) and "
+    "_is_affine(network, start)",
+    "fast.penalised: while len(moving)",
+    "fast.sampling: while todo.size",
+    "fast.simplex_sampling: while todo.size",
+}
+
+
+def loops_of_its_own(module, tree):
+    """What in a module may loop over chunks that are not taken from fast.chunks, in words."""
+    taken = list(calls_of_sources(tree))
+    given = [call.args[1] for call in taken if "chunks" in name_called(call) and call.args[1:]]
+    budgets = {ast.unparse(budget) for budget in given}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.While):
+            yield f"{module}: while {ast.unparse(node.test)}"
+        called = name_called(node) if isinstance(node, ast.Call) else ""
+        steps = called in ("range", "arange") and len(node.args) == 3
+        if called in ("array_split", "batched") or (steps and ast.unparse(node.args[2]) != "-1"):
+            yield f"{module}: {ast.unparse(node)}"
+        read = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        if read and node.id in budgets and node not in given:
+            yield f"{module}: {node.id} for something else"
+
+
+def test_no_module_makes_chunks_of_its_own():
+    """In the source of `fast` no loop goes in steps, and a number of rows or numbers held at once
+    is given to `fast.chunks` and to nothing else."""
+    found = {line for module, tree in trees().items() for line in loops_of_its_own(module, tree)}
+    assert found == UNTIL
+    for bad in (
+        "for i in range(0, n, _BATCH):\n    f(x[i : i + _BATCH])",
+        "while i < n:\n    i += 2",
+    ):
+        assert list(loops_of_its_own("fast.bad", ast.parse(bad)))
+
+
+def quick(impl, latent, kind):
+    """Whether a case takes less than a second: a region of a plane costs the reference 3 ms a
+    datum, one of R^3 15 ms."""
+    return impl is fast or latent == 1 or kind in ("maxout", "max-pooling")
+
+
+COMPANY = [
+    pytest.param(*one, marks=() if quick(*one) else pytest.mark.deep)
+    for one in product((fast, reference), LATENT, KINDS)
+]
+
+
+@pytest.mark.parametrize(("impl", "latent", "kind"), COMPANY)
+def test_a_row_does_not_depend_on_its_company(impl, latent, kind):
+    """Every method that has a row for each datum gives the same in whatever order and company; the
+    sums over data are those over their parts."""
+    given = case(latent, kind)
+    dgn = impl.DGN(given.network, given.cov_x, given.cov_z)
+    order = [3, 0, 4, 1, 2]
+    parts = [order[:1], order[1:3], order[3:]]
+    whole = per_datum(dgn, given, np.arange(5))
+    rows = [per_datum(dgn, given, part) for part in parts]
+    joined = {name: np.concatenate([row[name] for row in rows]) for name in whole}
+    assert differences(joined, {name: value[order] for name, value in whole.items()}) == []
+    total = vars(dgn.statistics(given.X[:5]))
+    sums = [vars(dgn.statistics(given.X[part])) for part in parts]
+    assert differences({name: sum(s[name] for s in sums) for name in total}, total) == []
+
+
+@pytest.mark.parametrize("proposals", [1, 2, 3])
+def test_proposals_of_the_reference_come_in_any_number(proposals, monkeypatch):
+    """How many proposals `reference` makes at once leaves the law of its draws alone, also where
+    several rounds are needed: truncated normals, whose moments SciPy knows."""
+    monkeypatch.setattr(sampling, "_PROPOSALS", proposals)
+    mean, deviation, ends = np.array([0.3, -0.2]), np.array([0.7, 1.4]), np.array([0.5, -0.5])
+    rng, count = CountedDraws(0), 500
+    draws = [
+        sampling.draw_on_polyhedron(np.eye(2), -ends, mean, np.diag(deviation**2), rng)
+        for _ in range(count)
+    ]
+    assert rng.rounds > 1.2 * count
+    law = truncnorm((ends - mean) / deviation, np.inf, mean, deviation)
+    errors = law.std() / np.sqrt(count)
+    assert np.all(np.abs(np.mean(draws, axis=0) - law.mean()) < MOST_ERRORS * errors)
+    # What is not truncated, or has the proposals' law, is far off.
+    assert np.all(law.mean() - mean > (MOST_ERRORS + 4) * errors)
+
+
+class CountedDraws:
+    """A generator that counts the rounds of proposals."""
+
+    def __init__(self, seed):
+        self._rng, self.rounds = np.random.default_rng(seed), 0
+
+    def standard_normal(self, shape):
+        self.rounds += 1
+        return self._rng.standard_normal(shape)
+
+    def random(self, shape):
+        return self._rng.random(shape)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 12])
+@pytest.mark.parametrize("width", [0, 1, 2, 3, 7])
+def test_chunks_are_as_long_as_fits(count, width):
+    """All rows in turn, as many at once as fit in the budget, and one if none does."""
+    budget = 6
+    ends = [part.stop for part in chunks(count, budget, width)]
+    rows = max(1, budget // max(1, width))
+    assert ends == [*range(rows, count, rows), *([count] if count else [])]
+    assert [part.start for part in chunks(count, budget, width)] == [0, *ends][: len(ends)]
+
+
+def test_uneven_chunks_are_as_long_as_fits():
+    """Rows with a width of their own: a chunk is closed before the row that reaches the budget, and
+    a row wider than that is alone."""
+    parts = uneven_chunks(np.array([3, 2, 2, 20, 1, 1, 1, 9, 1]), 7)
+    assert [(part.start, part.stop) for part in parts] == [
+        (0, 2),
+        (2, 3),
+        (3, 4),
+        (4, 7),
+        (7, 8),
+        (8, 9),
+    ]
+    assert list(uneven_chunks(np.array([]), 7)) == []
+
+
+@cache
+def data_on_line(rows):
+    """What has one row for each datum, for S = 1, in chunks of so many rows."""
+    return _per_datum(case(1, "relu"), rows)
+
+
+@cache
+def data_in_plane(rows):
+    """The same for S = 2."""
+    return _per_datum(case(2, "relu"), rows)
+
+
+def _per_datum(given, rows):
+    with rows_per_chunk(rows) as reached:
+        dgn = fast.DGN(given.network, given.cov_x, given.cov_z)
+        return per_datum(dgn, given, slice(None)), reached
+
+
+def defect(module, function, replaced, by):
+    """One of the mistakes that a loop over chunks invites: in a function of `fast` a text for
+    another."""
+    return Mutant(function, "fast", module, function, replaced, by, "one chunk taken for another")
+
+
+FIRST, MODE = "[: part.stop - part.start]", "PolyhedralPosterior.mode"
+#: What a chunk's rows may be taken for, or written to, where; and the results that show it.
+DEFECTS = {
+    "log p written to the first rows": (
+        data_on_line,
+        defect("one_dimension", "OneDimension.logpdf", "result[part] =", "result[: len(y)] ="),
+    ),
+    "ELBO of the first q": (
+        data_on_line,
+        defect("e_step", "elbo", "q_mean[part]", "q_mean[: len(y)]"),
+    ),
+    "expected log-likelihood of the first rows": (
+        data_on_line,
+        defect("e_step", "expected_complete_loglik", "points(X[part])", f"points(X{FIRST})"),
+    ),
+    "zero noise for the first rows": (
+        data_on_line,
+        defect("zero_noise", "zero_noise_latent", "(y[part])", f"(y{FIRST})"),
+    ),
+    "the last row left out": (
+        data_on_line,
+        defect("chunks", "_successive", "while start < count", "while start + 1 < count"),
+    ),
+    "log p of the first rows, S = 2": (
+        data_in_plane,
+        defect("many_dimensions", "ManyDimensions.logpdf", "points(X[part])", f"points(X{FIRST})"),
+    ),
+    "posterior of the first rows": (
+        data_in_plane,
+        defect("many_dimensions", "ManyDimensions.posterior", "terms(y[part]", f"terms(y{FIRST}"),
+    ),
+    "the first point's region": (
+        data_in_plane,
+        defect("location", "locate", "result[some] = index", "result[:] = index[0]"),
+    ),
+    "the datum's number within its chunk": (
+        data_in_plane,
+        defect("mixture", "Mixture.gaussians", "datum += some.start", "datum += 0"),
+    ),
+    "deviations of the first q": (
+        data_in_plane,
+        defect("mixture", "Mixture.gaussians", "@ roots[some]", "@ roots[: len(means[some])]"),
+    ),
+    "pairs of the first batch": (
+        data_in_plane,
+        defect("mixture", "Mixture.evaluate", "region[mine], items", "region[: len(mine)], items"),
+    ),
+    "the first simplices": (
+        data_in_plane,
+        defect("simplices", "simplex_moments", "gram[part]", "gram[mine[: len(part)]]"),
+    ),
+    "modes of the first rows": (
+        modes,
+        defect("many_dimensions", MODE, "_peaks(datum, ", "_peaks(0 * datum, "),
+    ),
+    "better modes written to the first rows": (
+        modes,
+        defect("many_dimensions", MODE, "result[datum[row[better]]] =", "result[row[better]] ="),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_mistakes_about_chunks_are_seen(name):
+    """One chunk's rows taken for another's: chunks of two rows show it."""
+    results, mistake = DEFECTS[name]
+    expected, _ = results(2)
+    with applied(mistake):
+        try:
+            values, _ = results.__wrapped__(2)
+        except RowsLeftOut:
+            return
+    assert differences(values, expected) != []
