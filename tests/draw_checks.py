@@ -1,8 +1,8 @@
 """Draws against exact laws: binomial tests of shares, moments with exact variances, independence.
 
 Every comparison raises a false alarm with probability ALARM, and `false_alarms` asserts what those
-of a file add up to. Binomial limits are exact. Means are compared as Gaussians, whose tail at 6.9
-deviations is out by a factor of exp(γ 6.9³ / (6 √n)) for a skewness γ: with 10^5 draws 1.5 for the
+of a file add up to. Binomial limits are exact. Means are compared as Gaussians, whose tail at 7
+deviations is out by a factor of exp(γ 7³ / (6 √n)) for a skewness γ: with 10^5 draws 1.5 for the
 means here, and 4 for the squares, in less than a tenth of all comparisons.
 """
 
@@ -15,7 +15,7 @@ from scipy import special, stats
 
 #: Probability that a correct sampler fails one comparison, and that a discrepancy of the size that
 #: is called detectable is missed.
-ALARM, MISS = 5e-12, 1e-3
+ALARM, MISS = 2e-12, 1e-3
 Z_SCORE = -special.ndtri(ALARM / 2)
 #: What a mean may be off by in standard errors before it is seen for all but MISS.
 Z_POWER = Z_SCORE - special.ndtri(MISS)

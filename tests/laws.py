@@ -184,13 +184,14 @@ def polyhedron_marginal(normals, offsets, direction):
     return Law(lambda t: np.exp(log_slice(turned, offsets, t) - logs.max()), panels)
 
 
-def vertices(normals, offsets):
-    """Where as many half-spaces as there are dimensions meet, if all others hold there."""
+def vertices(normals, offsets, anywhere=False):
+    """Where as many walls as there are dimensions meet; if not `anywhere`, only where the other
+    half-spaces hold."""
     found = []
     for chosen in map(list, combinations(range(len(normals)), normals.shape[1])):
         if abs(np.linalg.det(normals[chosen])) > 1e-12:
             point = np.linalg.solve(normals[chosen], -offsets[chosen])
-            if np.all(np.delete(normals @ point + offsets, chosen) > -1e-12):
+            if anywhere or np.all(np.delete(normals @ point + offsets, chosen) > -1e-12):
                 found.append(point)
     return found
 

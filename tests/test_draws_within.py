@@ -1,6 +1,6 @@
 """Draws inside one interval, one simplex, one polyhedron: every sampler by itself, exact laws.
 
-Errors that a whole posterior hides show here. The comparisons raise a false alarm in 5e-8 of runs
+Errors that a whole posterior hides show here. The comparisons raise a false alarm in 4e-8 of runs
 (see draw_checks).
 """
 
@@ -42,7 +42,7 @@ INF = np.inf
 
 @pytest.fixture(scope="module", autouse=True)
 def _rare_false_alarms():
-    with false_alarms(5e-8):
+    with false_alarms(4e-8):
         yield
 
 
@@ -141,10 +141,10 @@ def check_intervals(sample, cases, n):
 
 
 def test_intervals():
-    """sample_interval, 10^5 draws a case: sees shares wrong by 0.016 and means by 0.032."""
+    """sample_interval, 10^5 draws a case: sees shares wrong by 0.0165 and means by 0.033."""
     share, _, mean = check_intervals(sample_interval, INTERVALS, 100_000)
-    assert share < 0.016
-    assert mean < 0.032
+    assert share < 0.0165
+    assert mean < 0.033
 
 
 def test_tails_of_intervals():
@@ -165,8 +165,8 @@ def test_one_side():
 
     cases = [case for case in INTERVALS if case[1] == 0.0]
     share, _, mean = check_intervals(sample, cases, 100_000)
-    assert share < 0.016
-    assert mean < 0.032
+    assert share < 0.0165
+    assert mean < 0.033
 
 
 @pytest.mark.parametrize("width", [1e-200, 1e-9, 0.3, 2.0, 50.0, INF])
@@ -285,10 +285,10 @@ def check_simplices(k, n):
 
 @pytest.mark.parametrize("k", SIMPLICES)
 def test_simplices(k):
-    """sample_simplices, 10^5 draws a case: sees shares wrong by 0.016 and means by 0.032."""
+    """sample_simplices, 10^5 draws a case: sees shares wrong by 0.0165 and means by 0.033."""
     share, _, mean = check_simplices(k, 100_000)
-    assert share < 0.016
-    assert mean < 0.032
+    assert share < 0.0165
+    assert mean < 0.033
 
 
 def test_independent_proposals():
@@ -471,7 +471,7 @@ def test_reference_intervals():
 
 @pytest.mark.deep
 def test_reference_intervals_long():
-    assert check_reference_intervals(100_000)[0] < 0.016
+    assert check_reference_intervals(100_000)[0] < 0.0165
 
 
 #: (normals, offsets): a half-space, acute and obtuse wedges, a triangle, a tetrahedron and a wedge
@@ -562,7 +562,7 @@ def test_reference_polyhedra(name, monkeypatch):
 @pytest.mark.deep
 @pytest.mark.parametrize("name", POLYHEDRA)
 def test_reference_polyhedra_long(name):
-    assert check_reference_polyhedron(name, 100_000)[0] < 0.016
+    assert check_reference_polyhedron(name, 100_000)[0] < 0.0165
 
 
 # Deliberate defects, and the tests that see them
