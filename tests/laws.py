@@ -168,7 +168,7 @@ def polyhedron_marginal(normals, offsets, direction):
     kinks = [vertex[0] for vertex in vertices(turned, offsets)]
     across = np.abs(turned[:, 0]) > (1 - 1e-12) * np.linalg.norm(turned, axis=1)
     kinks = np.concatenate([kinks, -offsets[across] / turned[across, 0]])
-    wide, steps = (12, 49) if size == 3 else (50, 2001)
+    wide, steps = (12, 49) if size == 3 else (50, 501)
     rough = np.union1d(np.linspace(-wide, wide, steps), kinks)
     rough = np.sort(np.concatenate([rough, 0.5 * (rough[1:] + rough[:-1])]))
     logs = log_slice(turned, offsets, rough)

@@ -7,6 +7,7 @@ raise a false alarm in 4e-8 of runs (see draw_checks).
 import numpy as np
 import pytest
 from draw_checks import (
+    LEVELS,
     Z_POWER,
     check_draws,
     check_independent,
@@ -22,7 +23,7 @@ from tests_support import deep
 
 import fast
 import reference
-from fast.starts import random_like
+from fast.starts import initial_network, random_like
 from oracle.mutant_check import applied
 from oracle.mutants import Mutant
 from reference import Abs, Conv2d, Dense, LeakyReLU, Network, ReLU, Reshape
@@ -335,12 +336,12 @@ def check_polyhedra(size, n, keep=slice(None)):
 
 
 def test_polygons():
-    """30,000 draws from every region of a plane, the triangle of size 1e-9 among them: shares wrong
-    by 0.03 show."""
+    """15,000 draws from every region of a plane, the triangle of size 1e-9 among them: shares wrong
+    by 0.043 show."""
     dgn, _ = flat(2)
     log_e0 = dgn.posterior(np.zeros((1, 1))).log_e0[0]
     assert log_e0.min() < -45
-    assert check_polyhedra(2, 30_000)[0] < 0.03
+    assert check_polyhedra(2, 15_000)[0] < 0.043
 
 
 def test_polyhedra():
@@ -349,33 +350,41 @@ def test_polyhedra():
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_draws_are_as_likely_as_the_entropy_says(size):
-    """The mean of -log p(z | x) over 8,000 draws for each of 4 data is the entropy: 0.12
-    deviations off would show. Its deviation is taken from the draws: it is known to 3 %."""
+def test_draws_have_the_posterior_s_entropy_means_and_shares(size):
+    """No product, two hidden layers, 8,000 draws for each of 4 data: means of z and of
+    -log p(z | x), 0.12 deviations off would show, and the shares of all regions. The deviation of
+    -log p is taken from the draws, which know it to 3 %."""
     network = Network.random([size, 6, 5, 2], LeakyReLU(0.1), 1)
     dgn = fast.DGN(network, STRUCTURES["full"][:2, :2] / 4, COV_Z[size])
     X = np.concatenate([dgn.rvs(3, 0), [[30.0, -20.0]]])
     posterior = dgn.posterior(X)
-    values = -posterior.logpdf(posterior.rvs(8_000, 8))
-    for mine, entropy in zip(values, posterior.entropy(), strict=True):
-        check_mean(mine, entropy, mine.std(), "entropy")
+    draws = posterior.rvs(8_000, 8)
+    values = -posterior.logpdf(draws)
+    for i, entropy in enumerate(posterior.entropy()):
+        check_mean(values[i], entropy, values[i].std(), "entropy")
+        for axis, deviation in enumerate(np.sqrt(np.diag(posterior.cov()[i]))):
+            check_mean(draws[i, :, axis], posterior.mean()[i, axis], deviation, f"z_{axis}")
+        regions = dgn.partition().locate(draws[i])
+        counts = np.bincount(regions, minlength=dgn.partition().n_regions)
+        check_shares(counts, 8_000, posterior.e0[i], "regions")
     assert Z_POWER / np.sqrt(8_000) < 0.12
 
 
-def test_reference_posteriors_in_the_plane():
-    """500 draws of a product, S = 2: shares wrong by 0.23 show."""
-    network, cov_x, cov_z, factor, image, kinks = separable((2, 1))
-    x = np.array([0.5, -0.4])
-    draws = reference.DGN(network, cov_x, cov_z).posterior(x[None]).rvs(500, 7)
-    assert draws.shape == (1, 500, 2)
+@pytest.mark.parametrize("units", [(2, 1), (1, 0, 1)], ids=str)
+def test_reference_posteriors_that_are_products(units):
+    """400 draws, S = 2 and 3: shares wrong by 0.26 show."""
+    network, cov_x, cov_z, factor, image, kinks = separable(units)
+    x = np.linspace(0.5, -0.4, len(units))
+    draws = reference.DGN(network, cov_x, cov_z).posterior(x[None]).rvs(400, 7)
+    assert draws.shape == (1, 400, len(units))
     white = draws[0] @ np.linalg.inv(factor).T
-    for i in (0, 1):
+    for i in range(len(units)):
 
         def density(w, i=i):
             return np.exp(-0.5 * w * w - 0.5 * (x[i] - image(i, w)) ** 2 / cov_x[i])
 
         law = Law(density, np.union1d(np.linspace(-10, 10, 121), kinks[i]))
-        assert check_draws(white[:, i], law, f"reference, coordinate {i}").share < 0.23
+        assert check_draws(white[:, i], law, f"reference, coordinate {i}").share < 0.26
         check_independent(white[:, i], law, f"reference, coordinate {i}")
 
 
@@ -408,9 +417,9 @@ def test_noise(impl, structure):
 
 
 def test_tails_of_noise(impl):
-    """10^6 draws: the outermost 10^-4 of each side wrong by a factor of 2.3 show."""
+    """10^6 draws: the outermost 10^-4 of each side wrong by a factor of 2.4 show."""
     draws = impl.DGN(Network([Dense([[0.0]], [0.0])]), 4.0).rvs(1_000_000, 1)[:, 0]
-    assert check_draws(draws, normal(0.0, 2.0), "noise").tail < 2.3
+    assert check_draws(draws, normal(0.0, 2.0), "noise").tail < 2.4
 
 
 def test_latents_and_noise(impl):
@@ -533,6 +542,27 @@ def test_random_starts():
     assert values["3.bias"].std() > 0.5
 
 
+def test_starts_on_the_prior():
+    """fast.initial_network, correlated Σz: under the prior every unit's input has deviation 1, and
+    turns over where the prior's mass is: at a normal place, in deviations. 1,000 draws of z stand
+    for the prior: 7 standard errors of theirs are 16 % of a deviation and 0.11 of a share."""
+    like = Network(
+        [
+            Dense(np.zeros((4_000, 2)), np.zeros(4_000)),
+            ReLU(),
+            Dense(np.zeros((2, 4_000)), np.zeros(2)),
+        ]
+    )
+    cov_z = np.array([[4.0, 1.9], [1.9, 1.0]])
+    X = np.random.default_rng(1).standard_normal((50, 2))
+    first = initial_network(like, X, cov_z, 2).layers[0]
+    deviations = np.sqrt(np.einsum("ui,ij,uj->u", first.weight, cov_z, first.weight))
+    assert np.all(np.abs(deviations - 1) < 0.16)
+    places, law = -first.bias / deviations, normal()
+    for point, level in zip(law.quantiles(LEVELS), LEVELS, strict=True):
+        assert abs(np.mean(places < point) - level) < 0.22 * np.sqrt(level * (1 - level))
+
+
 # Deliberate defects, and the tests that see them
 
 
@@ -605,6 +635,7 @@ DEFECTS = [
      "(self.e0[n] > 0) / (self.e0[n] > 0).sum()", lambda: check_line(reference, "ordinary", 300)),
     ("reference", "network", "Network.random", "1.0 + between.slope**2", "1.0 + between.slope",
      lambda: test_random_networks(LeakyReLU(0.2))),
+    ("fast", "starts", "initial_network", "@ root.T", "@ root", test_starts_on_the_prior),
     ("fast", "starts", "random_like", "value[0].size", "value.shape[1]", test_random_starts),
 ]  # fmt: skip
 
