@@ -234,36 +234,6 @@ def test_far_shares_are_differences_of_squares():
     assert np.all(dgn.logpdf(near + 1e4) < -1e11)
 
 
-def test_draws_have_the_posterior_s_moments(model):
-    """20,000 draws for each of 4 data: five standard errors of mean and covariance, and the shares
-    of the regions; below one false alarm in 10^4 runs."""
-    dgn, points = model
-    chosen = points[[0, 5, 22, 36]]
-    posterior = dgn.posterior(chosen)
-    draws = posterior.rvs(20_000, 3)
-    centred = draws - posterior.mean()[:, None, :]
-    products = centred[..., :, None] * centred[..., None, :]
-    for values, exact in ((draws, posterior.mean()), (products, posterior.cov())):
-        errors = values.std(axis=1) / np.sqrt(20_000)
-        assert np.all(np.abs(values.mean(axis=1) - exact) <= 5 * errors)
-    for datum in range(4):
-        regions = dgn.partition().locate(draws[datum])
-        found = np.bincount(regions, minlength=dgn.partition().n_regions)
-        expected = 20_000 * posterior.e0[datum]
-        large = expected > 10
-        chi_square = ((found - expected)[large] ** 2 / expected[large]).sum()
-        assert stats.chi2(max(1, large.sum())).sf(chi_square) > 1e-6
-
-
-def test_draws_within_a_region_follow_its_density(model):
-    """The entropy is the mean of -log p(z | x) over draws, within five standard errors."""
-    dgn, points = model
-    posterior = dgn.posterior(points[:20])
-    values = -posterior.logpdf(posterior.rvs(4000, 8))
-    errors = values.std(axis=1) / np.sqrt(4000)
-    assert np.all(np.abs(values.mean(axis=1) - posterior.entropy()) <= 5 * errors)
-
-
 def test_no_draw_is_more_likely_than_the_mode(model):
     dgn, points = model
     posterior = dgn.posterior(points)

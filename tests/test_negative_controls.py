@@ -455,40 +455,6 @@ def test_errors_sees_nan_and_shapes(monkeypatch, truth):
 # Draws: the statistical comparisons have power
 
 
-def most_probable(self, size=1, random_state=None):
-    """Draws that always come from the most probable region."""
-    rng = np.random.default_rng(random_state)
-    best = self.e0.argmax(axis=1)
-    mean = self.region_mean[np.arange(len(best)), best]
-    deviation = np.sqrt(self.region_cov[np.arange(len(best)), best, :, 0])
-    return mean[:, None] + deviation[:, None] * rng.standard_normal((len(best), size, 1))
-
-
-def untruncated(self, size=1, random_state=None):
-    """Draws of a Gaussian with the right mean and variance."""
-    rng = np.random.default_rng(random_state)
-    deviation = np.sqrt(self.cov()[:, :, 0])
-    return self.mean()[:, None] + deviation[:, None] * rng.standard_normal((len(self.e0), size, 1))
-
-
-@pytest.mark.parametrize("draw", [most_probable, untruncated])
-def test_wrong_draws_are_caught(draw):
-    """Kolmogorov-Smirnov at 20,000 draws and p = 1e-8 rejects both, and accepts the true draws."""
-    # Two regions share this posterior, which is 0.1 from any Gaussian in Kolmogorov's distance.
-    posterior = fast.DGN(NETWORK, COV_X, COV_Z).posterior([[0.0, 1.0]])
-    z = np.linspace(-2, 2, 100_001)
-    density = np.exp(posterior.logpdf(z[:, None])[0])
-    below = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(z))])
-    # The trapezoidal rule errs by 1e-8 here: far below the 0.02 that the test resolves.
-    assert abs(below[-1] - 1) < 1e-6
-
-    def p_value(draws):
-        return stats.kstest(np.interp(draws.ravel(), z, below), "uniform").pvalue
-
-    assert p_value(posterior.rvs(20_000, 1)) > 1e-8
-    assert p_value(draw(posterior, 20_000, 1)) < 1e-8
-
-
 @pytest.mark.parametrize("width", [0.85, 1.2])
 def test_overconfident_posterior_fails_calibration(width):
     """Ranks of z among draws shrunk or stretched about their mean are not uniform."""

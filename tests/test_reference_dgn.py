@@ -15,7 +15,6 @@ import fast
 import reference
 from reference import DGN, Abs, Dense, LeakyReLU, MaxPool, Network, OutsideValidity, ReLU
 from reference.distributions import gaussian_on_region, posterior_mode, region_weight
-from reference.sampling import draw_on_polyhedron
 
 # Absolute, of sums of some 20 masses: see reference.integration.
 TOLERANCE = 1e-11
@@ -170,66 +169,6 @@ def test_mode(case):
         best = log_joint(modes[n : n + 1])[0]
         assert best >= log_joint(points).max()
         assert best >= log_joint(near[n]).max() - 1e-13
-
-
-def test_draws(case):
-    """Means and second moments of exact draws: z-scores below 5.7, false alarm 1e-8 each."""
-    _, _, posterior = case
-    count = 400
-    draws = posterior.rvs(count, 7)
-    assert draws.shape == (3, count, posterior.e1.shape[2])
-    for z, mean, cov in zip(draws, posterior.mean(), posterior.cov(), strict=True):
-        away = z - mean
-        deviation = np.sqrt(np.diagonal(cov) / count)
-        assert np.all(np.abs(away.mean(axis=0)) < 5.7 * deviation)
-        products = away[:, :, None] * away[:, None, :]
-        spread = products.std(axis=0) / np.sqrt(count)
-        assert np.all(np.abs(products.mean(axis=0) - cov) < 5.7 * spread)
-
-
-@pytest.mark.parametrize("dimension", [2, 3])
-def test_draws_beyond_a_half_space(dimension):
-    """Two deviations out: along the normal a normal truncated there, across it a normal, by
-    Kolmogorov and Smirnov's test, false alarm 1e-8 each."""
-    rng = np.random.default_rng(dimension)
-    axes = np.linalg.qr(rng.standard_normal((dimension, dimension)))[0]
-    factor = axes * 10.0 ** rng.uniform(-1, 1, dimension)
-    mean = rng.standard_normal(dimension)
-    normals = np.linalg.inv(factor)[:1]
-    offsets = -2.0 - normals @ mean
-    cov = factor @ factor.T
-    draws = [draw_on_polyhedron(normals, offsets, mean, cov, rng) for _ in range(2500)]
-    standard = np.linalg.solve(factor, (np.array(draws) - mean).T)
-    assert stats.kstest(standard[0], stats.truncnorm(2.0, np.inf).cdf).pvalue > 1e-8
-    for row in standard[1:]:
-        assert stats.kstest(row, stats.norm.cdf).pvalue > 1e-8
-
-
-@pytest.mark.parametrize("name", ["leaky", "S = 3"])
-def test_marginal_moments(name):
-    """mean() and cov() against 10^6 samples, z-scores below 5.7."""
-    dgn, _ = model(name)
-    draws = dgn.rvs(1_000_000, 17)
-    away = draws - dgn.mean()
-    assert np.all(np.abs(away.mean(axis=0)) < 5.7e-3 * away.std(axis=0))
-    products = away[:, :, None] * away[:, None, :]
-    errors = products.mean(axis=0) - dgn.cov()
-    assert np.all(np.abs(errors) < 5.7e-3 * products.std(axis=0))
-
-
-@pytest.mark.parametrize("name", ["leaky", "S = 3"])
-def test_draws_lie_in_their_regions(name):
-    """The shares of regions among draws are e0: chi-square, false alarm 1e-8."""
-    dgn, X = model(name)
-    posterior, partition = dgn.posterior(X[:1]), dgn.partition()
-    draws = posterior.rvs(500, 3)[0]
-    counts = np.bincount(partition.locate(draws), minlength=partition.n_regions)
-    expected = 500 * posterior.e0[0]
-    often = expected > 5
-    rest = counts[~often].sum(), expected[~often].sum()
-    statistic = np.sum((counts - expected)[often] ** 2 / expected[often])
-    statistic += (rest[0] - rest[1]) ** 2 / max(rest[1], 1.0)
-    assert statistic < stats.chi2(often.sum()).isf(1e-8)
 
 
 # Nested quadrature
