@@ -205,6 +205,8 @@ def fitted(function):
         with contextlib.redirect_stderr(said), warnings.catch_warnings():
             warnings.simplefilter("ignore", impl.ConvergenceWarning)
             result = getattr(impl, function)(**arguments)
+        if arguments.get("checkpoint") is not None:
+            Path(arguments["checkpoint"]).unlink()  # which shows that it was written
         object.__setattr__(result, "said", said.getvalue())
         return result
 
@@ -216,7 +218,6 @@ def whether_kept(file):
 
     def callback(*_):
         print(file.exists(), file=sys.stderr)
-        file.unlink(missing_ok=True)
 
     return callback
 
