@@ -66,7 +66,7 @@ def check_covariance(value: ArrayLike, name: str, dimension: int) -> Array:
         if not np.all(array > 0):
             raise ValueError(f"{name}: expected positive variances")
         return array
-    return _check_matrices(array[None], name)[0]
+    return np.asarray(_check_matrices(array[None], name)[0])
 
 
 def check_covariances(covs: Array, name: str) -> Array:
