@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,17 +25,19 @@ class Run(NamedTuple):
 
 
 def fingerprint(*parts: object) -> str:
-    """Of data and settings, arrays by their bytes."""
+    """Of data and settings, arrays by their bytes; each part with its length, so that 0.5, 10.0 is
+    not 0.51, 0.0."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
-            digest.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+            said = repr(part.shape).encode() + np.ascontiguousarray(part).tobytes()
         else:
-            digest.update(repr(part).encode())
+            said = repr(part).encode()
+        digest.update(len(said).to_bytes(8, "big") + said)
     return digest.hexdigest()
 
 
-def write(path: str | os.PathLike[str], of: str, runs: Sequence[Run]) -> None:
+def write(path: Path, of: str, runs: Sequence[Run]) -> None:
     """Write a fit's state, whole or not at all."""
     arrays: dict[str, object] = {"fingerprint": np.array(of)}
     arrays["outcomes"] = np.array([run.outcome for run in runs], dtype=str)
@@ -46,13 +47,13 @@ def write(path: str | os.PathLike[str], of: str, runs: Sequence[Run]) -> None:
     save_arrays(path, arrays)
 
 
-def read(path: str | os.PathLike[str], of: str) -> list[Run] | None:
+def read(path: Path, of: str) -> list[Run] | None:
     """The state in a file, None if there is no file. Raises ValueError if the file holds no state,
     or that of another fit."""
-    if not Path(path).exists():
+    if not path.exists():
         return None
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         found = str(arrays["fingerprint"])
         ends = zip(arrays["outcomes"].tolist(), arrays["steepness"].tolist(), strict=True)
@@ -63,11 +64,11 @@ def read(path: str | os.PathLike[str], of: str) -> list[Run] | None:
     except OSError:
         raise
     except Exception as error:
-        raise ValueError(f"checkpoint: {path!r} holds no state of a fit ({error})") from error
+        raise ValueError(f"checkpoint: {str(path)!r} holds no state of a fit ({error})") from error
     if found != of:
         raise ValueError(
-            f"checkpoint: {path!r} is of a fit to other data or with other settings; expected one "
-            "of this fit, or no file"
+            f"checkpoint: {str(path)!r} is of a fit to other data or with other settings; expected "
+            "one of this fit, or no file"
         )
     return runs
 

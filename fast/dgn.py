@@ -23,17 +23,20 @@ from reference.network import (
     Array,
     Network,
     RandomState,
+    ReadOnly,
     check_array,
     check_count,
     check_covariance,
+    check_covariances,
     check_mapping,
     check_number,
     check_points,
     check_random_state,
+    freeze,
 )
 
 
-class DGN:
+class DGN(ReadOnly):
     """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly.
 
     network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
@@ -60,6 +63,7 @@ class DGN:
         latent = network.latent_dimension
         given = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
         self.cov_z: Array = given if given.ndim == 2 else given * np.eye(latent)
+        freeze(self.cov_x, self.cov_z)
         self.max_regions = check_count(max_regions, "max_regions", 1)
         self.negligible = check_number(negligible, "negligible", 0.0, 1e-3)
         self._found: Partition | None = None
@@ -94,6 +98,8 @@ class DGN:
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
         """A model with the named parameters replaced. Raises ValueError on an unknown name."""
         check_mapping(values, "values")
+        if values.get("cov_z", self.cov_z) is None:
+            raise ValueError("cov_z: expected a covariance in place of the model's, got None")
         mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
         model = DGN(
             self.network.with_parameters(mine) if mine else self.network,
@@ -219,20 +225,3 @@ class DGN:
         mean = check_array(q_mean, "q_mean", (n, latent))
         cov = check_array(q_cov, "q_cov", (n, latent), (n, latent, latent))
         return mean, check_covariances(cov, "q_cov")
-
-
-def check_covariances(covs: Array, name: str) -> Array:
-    """Covariances (N, S, S), or variances (N, S), as (N, S, S); ValueError unless symmetric and
-    positive definite."""
-    if covs.ndim == 2:
-        covs = covs[:, :, None] * np.eye(covs.shape[1])
-    sizes = np.max(np.abs(covs), axis=(1, 2), initial=0.0)
-    uneven = np.max(np.abs(covs - np.swapaxes(covs, 1, 2)), axis=(1, 2), initial=0.0)
-    if np.any(uneven > 1e-10 * sizes):
-        raise ValueError(f"{name}: expected symmetric matrices")
-    covs = 0.5 * (covs + np.swapaxes(covs, 1, 2))
-    try:
-        np.linalg.cholesky(covs)
-    except np.linalg.LinAlgError:
-        raise ValueError(f"{name}: expected positive definite covariances") from None
-    return covs

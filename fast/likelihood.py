@@ -23,6 +23,7 @@ from reference.network import (
     UniformPrior,
     WeightPrior,
     check_count,
+    check_names,
     check_number,
     check_points,
     check_random_state,
@@ -69,7 +70,7 @@ def fit_mle(
     data = check_points(X, "X", dgn.network.observed_dimension)
     check_weight_prior(weight_prior)
     known = dgn.parameters()
-    names = sorted(known) if parameters is None else list(parameters)
+    names = sorted(known) if parameters is None else check_names(parameters, "parameters")
     for name in names:
         if name not in known:
             raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")

@@ -29,6 +29,7 @@ from reference.network import (
     WeightPrior,
     blend,
     check_covariance,
+    check_names,
     check_number,
     check_weight_prior,
 )
@@ -57,8 +58,8 @@ def _check_statistics(dgn: DGN, statistics: Statistics) -> None:
         raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
     if not isinstance(statistics, Statistics):
         raise ValueError(f"statistics: expected dgn.statistics(X), got {statistics!r}")
-    shapes = statistics.residual0.shape, statistics.scatter.shape
-    if shapes != (dgn.partition().offsets.shape, dgn.cov_x.shape):
+    shapes = statistics.residual1.shape, statistics.scatter.shape
+    if shapes != (dgn.partition().slopes.shape, dgn.cov_x.shape):
         raise ValueError("statistics: expected those of this model, got another partition's")
 
 
@@ -83,9 +84,10 @@ def m_step(
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
     check_weight_prior(weight_prior)
     _check_statistics(dgn, statistics)
+    names = default_order(dgn) if parameters is None else check_names(parameters, "parameters")
     codes = dgn.partition().codes
     maps = input_maps(dgn.network, codes)
-    for name in default_order(dgn) if parameters is None else parameters:
+    for name in names:
         if name in ("cov_x", "cov_z"):
             dgn = dgn.with_parameters({name: _covariance(dgn, statistics, name, damping)})
             continue
@@ -105,8 +107,8 @@ def m_step(
 
 def _layer_parts(dgn: DGN, name: str) -> tuple[int, tuple[str, ...]]:
     """The layer a name stands for, and which of its arrays."""
-    index, _, part = name.partition(".") if isinstance(name, str) else ("", "", "")
-    parts = (part,) if part else ("weight", "bias")
+    index, dot, part = name.partition(".")
+    parts = (part,) if dot else ("weight", "bias")
     known = dgn.network.parameters()
     if any(f"{index}.{p}" not in known for p in parts):
         raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")

@@ -15,7 +15,15 @@ from fast.location import locate
 from fast.polyhedra import Polyhedra, polyhedra_of_intervals
 from fast.regions import Regions, regions_of_cells, single_region
 from fast.vertices import OutOfRange
-from reference.network import Array, Codes, Network, check_array, check_count
+from reference.network import (
+    Array,
+    Codes,
+    Network,
+    ReadOnly,
+    check_array,
+    check_count,
+    freeze,
+)
 
 # Factors on the rounding error that counts as zero, tried in turn: a bound on rounding errors that
 # was too small shows as signs that contradict each other.
@@ -34,7 +42,7 @@ class PartitionError(RuntimeError):
 
 
 @dataclass(frozen=True, eq=False)
-class Partition:
+class Partition(ReadOnly):
     """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
 
     codes (R, U): on the region, the sign of every unit's pre-activation, 0 where it vanishes on all
@@ -54,8 +62,7 @@ class Partition:
     network: Network | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.codes, self.slopes, self.offsets, self.breakpoints):
-            array.flags.writeable = False
+        freeze(self.codes, self.slopes, self.offsets, self.breakpoints)
 
     def __repr__(self) -> str:
         return f"Partition({self.n_regions} regions, S = {self.slopes.shape[2]})"

@@ -25,7 +25,9 @@ from reference.network import (
     WeightPrior,
     blend,
     check_count,
+    check_flag,
     check_number,
+    check_path,
     check_points,
     check_random_state,
     check_weight_prior,
@@ -119,7 +121,8 @@ def fit_em(
     is never convergence. At max_iter a ConvergenceWarning says so, unless tol is 0.
     callback(iteration, dgn, loss) after each iteration; returning True stops. progress: a line on
     stderr. checkpoint: a file, written whole after each iteration; if it is there, training goes on
-    from it, bit for bit (max_iter may differ; without random_state the starts are the file's).
+    from it, bit for bit. ValueError if it is of other data, another start or other settings; only
+    max_iter, callback and progress may differ, and without random_state the starts are the file's.
     Ctrl-C ends training with the best model so far.
 
     Raises ValueError on bad input before any work. Guarded by tests/test_training.py,
@@ -146,23 +149,26 @@ def fit_em(
     rng = check_random_state(random_state)
     if callback is not None and not callable(callback):
         raise ValueError(f"callback: expected a function, got {callback!r}")
+    progress = check_flag(progress, "progress")
+    file = None if checkpoint is None else check_path(checkpoint, "checkpoint")
     if init == "given" and log_weight_prior(weight_prior, given.parameters().items()) == -np.inf:
         raise ValueError("network: expected weights within the uniform prior's bound")
 
     starts = [_start(given, data, init, weight_prior, rng) for _ in range(n_init)]
     runs = [saved.Run(start, np.empty(0)) for start in starts]
     mark = None
-    if checkpoint is not None:
+    if file is not None:
         numbers = m_step, settings.damping, settings.tol, settings.gtol, weight_prior, init, n_init
+        limits = given.max_regions, given.negligible
         # Without a seed the starts are new ones every time, and those in the file the fit's.
         drawn = init != "given" and random_state is None
         known = [given.cov_x, given.cov_z] if drawn else [v for s in starts for v in s.values()]
-        mark = saved.fingerprint(data, repr(given.network), *numbers, *known)
-        runs = saved.read(checkpoint, mark) or runs
+        mark = saved.fingerprint(data, repr(given.network), *numbers, *limits, *known)
+        runs = saved.read(file, mark) or runs
 
     def save() -> None:
-        if checkpoint is not None and mark is not None:
-            saved.write(checkpoint, mark, runs)
+        if file is not None and mark is not None:
+            saved.write(file, mark, runs)
 
     training = _Training(given, data, settings, callback, progress, save)
     return _result(training, runs, _train_all(training, runs))
@@ -258,7 +264,15 @@ def _train(training: _Training, runs: list[saved.Run], i: int) -> tuple[State, s
         except _NO_LIKELIHOOD as error:
             return state, f"{type(error).__name__}: {error}"
         stuck, gain, state = moved is state, state.loss - moved.loss, moved
-        runs[i] = saved.Run(state.dgn.parameters(), np.append(runs[i].history, state.loss))
+        ended = _ended(state, gain, stuck, settings)
+        # Why it ends goes into the file with the iteration after which it does: interrupted in
+        # between, it would go on.
+        runs[i] = saved.Run(
+            state.dgn.parameters(),
+            np.append(runs[i].history, state.loss),
+            ended,
+            state.steepness() if ended else np.nan,
+        )
         training.save()
         if training.progress:
             where = f"start {i + 1} of {len(runs)}, iteration {iteration}"
@@ -266,13 +280,18 @@ def _train(training: _Training, runs: list[saved.Run], i: int) -> tuple[State, s
             print(f"\r{said:<70}", end="", file=sys.stderr, flush=True)
         if training.callback is not None and training.callback(iteration, state.dgn, state.loss):
             return state, _STOPPED
-        size = max(1.0, abs(state.loss))
-        small = 0 <= gain <= settings.tol * size
-        if small and state.steepness() <= settings.gtol * size:
-            return state, "converged"
-        if stuck:
-            return state, "no step found"
+        if ended:
+            return state, ended
     return state, _AT_LIMIT
+
+
+def _ended(state: State, gain: float, stuck: bool, settings: _Settings) -> str:
+    """Why training ends after an iteration, or nothing."""
+    size = max(1.0, abs(state.loss))
+    small = 0 <= gain <= settings.tol * size
+    if small and state.steepness() <= settings.gtol * size:
+        return "converged"
+    return "no step found" if stuck else ""
 
 
 def _result(training: _Training, runs: list[saved.Run], outcome: str) -> FitResult:

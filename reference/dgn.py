@@ -15,12 +15,14 @@ from reference.gradient import gradient
 from reference.network import Network
 from reference.partition import Partition
 from reference.posterior import Posterior
+from reference.read_only import ReadOnly, freeze
 from reference.validation import (
     Array,
     RandomState,
     check_array,
     check_count,
     check_covariance,
+    check_covariances,
     check_mapping,
     check_points,
     check_random_state,
@@ -28,7 +30,7 @@ from reference.validation import (
 from reference.zero_noise import zero_noise_latent
 
 
-class DGN:
+class DGN(ReadOnly):
     """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly.
 
     network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
@@ -57,6 +59,7 @@ class DGN:
         latent = network.latent_dimension
         given = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
         self.cov_z: Array = given if given.ndim == 2 else given * np.eye(latent)
+        freeze(self.cov_x, self.cov_z)
         self.max_regions = check_count(max_regions, "max_regions", 1)
 
     def __repr__(self) -> str:
@@ -86,6 +89,8 @@ class DGN:
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
         """A model with the named parameters replaced. Raises ValueError on an unknown name."""
         check_mapping(values, "values")
+        if values.get("cov_z", self.cov_z) is None:
+            raise ValueError("cov_z: expected a covariance in place of the model's, got None")
         mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
         return DGN(
             self.network.with_parameters(mine),
@@ -177,8 +182,4 @@ class DGN:
         latent = self.network.latent_dimension
         means = check_array(q_mean, "q_mean", (n, latent))
         covs = check_array(q_cov, "q_cov", (n, latent), (n, latent, latent))
-        if covs.ndim == 2:
-            covs = np.array([np.diag(variances) for variances in covs])
-        for cov in covs:
-            check_covariance(cov, "q_cov", latent)
-        return means, covs
+        return means, check_covariances(covs, "q_cov")

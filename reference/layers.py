@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reference.read_only import ReadOnly, freeze
 from reference.validation import Array, check_array, check_number
 
 Codes = NDArray[np.int8]
@@ -88,7 +89,7 @@ class Layer(Protocol):
         """A layer of the same kind with these arrays in place of its own."""
 
 
-class Affine:
+class Affine(ReadOnly):
     """What layers without a choice to make have in common."""
 
     def n_codes(self, input_size: int) -> int:
@@ -121,8 +122,7 @@ class Dense(Affine):
                 f"weight: expected at least one row and column, got {self.weight.shape}"
             )
         self.bias = check_array(bias, "bias", (self.weight.shape[0],))
-        self.weight.flags.writeable = False
-        self.bias.flags.writeable = False
+        freeze(self.weight, self.bias)
 
     def __repr__(self) -> str:
         return f"Dense({self.weight.shape[1]} -> {self.weight.shape[0]})"
@@ -258,4 +258,4 @@ class LeakyReLU(_Activation):
         self.slope = check_number(slope, "slope", 0.0, 1.0)
 
     def __repr__(self) -> str:
-        return f"LeakyReLU({self.slope:g})"
+        return f"LeakyReLU({self.slope})"

@@ -20,7 +20,7 @@ from reference.network import Codes, Conv2d, Dense, Network
 from reference.partition import region_map, up_to_layer_map
 from reference.penalised import solve_nearest, solve_with_prior
 from reference.priors import WeightPrior, blend, check_weight_prior
-from reference.validation import Array, check_covariance, check_number
+from reference.validation import Array, check_covariance, check_names, check_number
 
 
 class SingularCovarianceError(ValueError):
@@ -218,8 +218,8 @@ def _check_statistics(dgn: DGN, statistics: Statistics) -> None:
         raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
     if not isinstance(statistics, Statistics):
         raise ValueError(f"statistics: expected dgn.statistics(X), got {statistics!r}")
-    shapes = statistics.residual0.shape, statistics.scatter.shape
-    if shapes != (dgn.partition().offsets.shape, dgn.cov_x.shape):
+    shapes = statistics.residual1.shape, statistics.scatter.shape
+    if shapes != (dgn.partition().slopes.shape, dgn.cov_x.shape):
         raise ValueError("statistics: expected those of this model, got another partition's")
 
 
@@ -244,8 +244,9 @@ def m_step(
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
     check_weight_prior(weight_prior)
     _check_statistics(dgn, statistics)
+    names = default_order(dgn) if parameters is None else check_names(parameters, "parameters")
     codes = dgn.partition().codes
-    for name in default_order(dgn) if parameters is None else parameters:
+    for name in names:
         new = _updated(dgn, codes, statistics, name, weight_prior)
         old = dgn.parameters()
         damped = {
@@ -267,12 +268,12 @@ def _updated(
         return {name: update_cov_x(dgn, statistics)}
     if name == "cov_z":
         return {name: update_cov_z(statistics)}
-    index, _, part = name.partition(".") if isinstance(name, str) else ("", "", "")
+    index, dot, part = name.partition(".")
+    parts = [part] if dot else ["weight", "bias"]
     known = dgn.network.parameters()
-    if part not in ("", "weight", "bias") or f"{index}.weight" not in known:
+    if any(f"{index}.{p}" not in known for p in parts):
         raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
     layer = int(index)
-    parts = [part] if part else ["weight", "bias"]
     if isinstance(dgn.network.layers[layer], Conv2d):
         flat = update_kernels(dgn, codes, statistics, layer, parts, prior)
         shapes = [known[f"{index}.{p}"].shape for p in parts]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.layers import Codes, Layer, Shape
+from reference.read_only import ReadOnly, freeze
 from reference.validation import Array, check_count
 from reference.windows import Indices, check_pair, check_pool_padding, sliding_windows
 
@@ -18,7 +19,7 @@ from reference.windows import Indices, check_pair, check_pool_padding, sliding_w
 _MOST_CANDIDATES = 127
 
 
-class MaxPool:
+class MaxPool(ReadOnly):
     """The largest of each window's candidates: D is a 0/1 selection matrix [Sec. 2].
 
     kernel_size, stride (kernel_size by default), padding: of the window on an image, an integer or
@@ -68,7 +69,7 @@ class MaxPool:
         layer = copy.copy(self)
         layer.input_shape = input_shape
         layer.windows = _filled_up(candidates.reshape(groups * pixels.shape[1], -1))
-        layer.windows.flags.writeable = False
+        freeze(layer.windows)
         layer._output_shape = (groups,) if on_vector else (groups, *size)
         return layer
 

@@ -26,6 +26,7 @@ from reference.priors import (
     check_weight_prior,
     log_weight_prior,
 )
+from reference.read_only import ReadOnly, freeze
 from reference.spatial import AvgPool, Conv2d, Flatten, Reshape, Upsample
 from reference.validation import (
     Array,
@@ -33,8 +34,12 @@ from reference.validation import (
     check_array,
     check_count,
     check_covariance,
+    check_covariances,
+    check_flag,
     check_mapping,
+    check_names,
     check_number,
+    check_path,
     check_points,
     check_random_state,
 )
@@ -56,6 +61,7 @@ __all__ = [
     "Network",
     "RandomState",
     "ReLU",
+    "ReadOnly",
     "Reshape",
     "Shape",
     "UniformPrior",
@@ -65,11 +71,16 @@ __all__ = [
     "check_array",
     "check_count",
     "check_covariance",
+    "check_covariances",
+    "check_flag",
     "check_mapping",
+    "check_names",
     "check_number",
+    "check_path",
     "check_points",
     "check_random_state",
     "check_weight_prior",
+    "freeze",
     "log_weight_prior",
     "save_arrays",
 ]
@@ -224,19 +235,21 @@ class Network:
 
         The file appears under `path` exactly as named, by a rename once it is written.
         """
+        target = check_path(path, "path")
         arrays = {"kinds": np.array([type(layer).__name__ for layer in self.layers])}
         for i, layer in enumerate(self.layers):
             if type(layer) not in _ARGUMENTS:
                 raise ValueError(f"layers[{i}]: cannot save a layer of type {type(layer).__name__}")
             for name in _ARGUMENTS[type(layer)]:
                 arrays[f"{i}.{name}"] = np.asarray(getattr(layer, name))
-        save_arrays(path, arrays)
+        save_arrays(target, arrays)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Network:
         """Read a network written by `save`. Raises ValueError if the file holds none."""
+        source = check_path(path, "path")
         try:
-            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            with open(source, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             by_name = {kind.__name__: kind for kind in _ARGUMENTS}
             layers: list[Layer] = []

@@ -16,6 +16,7 @@ from reference import polyhedron
 from reference.inclusion_exclusion import SignedCones, signed_cones
 from reference.network import Array, Codes, Network, check_array, check_count
 from reference.polyhedron import PartitionError
+from reference.read_only import ReadOnly, freeze
 from reference.regions import (
     ROUNDING,
     code_halfspaces,
@@ -40,7 +41,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False)
-class Partition:
+class Partition(ReadOnly):
     """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
 
     codes (R, U), slopes (R, D, S) = A_ω, offsets (R, D) = b_ω [eq. 2]. breakpoints (R-1,): for
@@ -54,6 +55,9 @@ class Partition:
     offsets: Array
     breakpoints: Array
     facets: tuple[tuple[Array, Array], ...] = ()
+
+    def __post_init__(self) -> None:
+        freeze(self.codes, self.slopes, self.offsets, self.breakpoints, self.facets)
 
     @property
     def n_regions(self) -> int:

@@ -20,7 +20,7 @@ class GaussianPrior:
     scale: float
 
     def __post_init__(self) -> None:
-        check_number(self.scale, "scale", _TINY, np.inf)
+        object.__setattr__(self, "scale", check_number(self.scale, "scale", _TINY, np.inf))
 
     def log_density(self, weights: Array) -> float:
         """Σ log N(w; 0, scale²), nats."""
@@ -36,7 +36,7 @@ class LaplacePrior:
     scale: float
 
     def __post_init__(self) -> None:
-        check_number(self.scale, "scale", _TINY, np.inf)
+        object.__setattr__(self, "scale", check_number(self.scale, "scale", _TINY, np.inf))
 
     def log_density(self, weights: Array) -> float:
         """-Σ |w| / scale - n log(2 scale), nats."""
@@ -51,7 +51,7 @@ class UniformPrior:
     bound: float
 
     def __post_init__(self) -> None:
-        check_number(self.bound, "bound", _TINY, np.inf)
+        object.__setattr__(self, "bound", check_number(self.bound, "bound", _TINY, np.inf))
 
     def log_density(self, weights: Array) -> float:
         """-n log(2 bound) nats within the bounds, -inf outside."""

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from reference.layers import Affine, Codes, Layer, Shape
+from reference.read_only import freeze
 from reference.validation import Array, check_array, check_count
 from reference.windows import Indices, check_image, check_pair, check_pool_padding, sliding_windows
 
@@ -30,8 +31,13 @@ class _Linear(Affine):
         layer.input_shape, layer._output_shape = input_shape, output_shape
         size = math.prod(output_shape), math.prod(input_shape)
         layer.matrix = csr_array((entries, (row, column)), shape=size)
-        layer.matrix.data.flags.writeable = False
+        freeze(layer.matrix.data)
         return layer
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "matrix" in state:
+            freeze(self.matrix.data)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return self._output_shape
@@ -93,8 +99,7 @@ class Conv2d(_Linear):
         if 0 in self.weight.shape:
             raise ValueError(f"weight: expected no empty axis, got {self.weight.shape}")
         self.bias = check_array(bias, "bias", (len(self.weight),))
-        self.weight.flags.writeable = False
-        self.bias.flags.writeable = False
+        freeze(self.weight, self.bias)
         self.stride = check_pair(stride, "stride", 1)
         self.padding = check_pair(padding, "padding", 0)
 
@@ -118,7 +123,7 @@ class Conv2d(_Linear):
         entries = self.weight.reshape(count, -1)[:, place].ravel()
         layer = self._with_matrix(input_shape, (count, *size), entries, row, column)
         layer.windows = windows
-        layer.windows.flags.writeable = False
+        freeze(windows)
         return layer
 
     def offset(self, input_size: int) -> Array:

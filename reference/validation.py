@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 RandomState = int | np.random.Generator | None
 
+# How asymmetric a covariance may be, over its largest entry. Computed ones are by rounding, some
+# D ε of it: 1e-12 for D = 5,000. A mistake in one entry is far more.
+ASYMMETRY = 1e-10
+
 
 def check_array(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> Array:
     """Return `value` as a finite float64 array of one of the given shapes (None matches any
     length).
 
     Raises ValueError naming `name` when `value` is not real numbers, has another shape, or holds
-    NaN or infinity. Guarded by tests/test_bad_input.py.
+    NaN, infinity or masked entries. Guarded by tests/test_thresholds.py.
     """
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name}: expected every entry to be there, got masked ones")
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError):  # rows of unequal length
@@ -58,15 +66,32 @@ def check_covariance(value: ArrayLike, name: str, dimension: int) -> Array:
         if not np.all(array > 0):
             raise ValueError(f"{name}: expected positive variances")
         return array
-    # Rounding alone may leave a computed covariance asymmetric by a few units in the last place.
-    if not np.allclose(array, array.T, rtol=1e-10, atol=1e-10 * float(np.max(np.abs(array)))):
+    return np.asarray(_check_matrices(array[None], name)[0])
+
+
+def check_covariances(covs: Array, name: str) -> Array:
+    """Covariances (N, S, S), or variances (N, S), as (N, S, S); ValueError unless symmetric and
+    positive definite."""
+    return _check_matrices(
+        covs[:, :, None] * np.eye(covs.shape[1]) if covs.ndim == 2 else covs, name
+    )
+
+
+def _check_matrices(matrices: Array, name: str) -> Array:
+    """Matrices (N, S, S) made symmetric; ValueError unless they all but are, and positive
+    definite."""
+    others = np.swapaxes(matrices, 1, 2)
+    sizes = np.max(np.abs(matrices), axis=(1, 2), initial=0.0)
+    # Halves, so that nothing overflows.
+    uneven = np.max(np.abs(0.5 * matrices - 0.5 * others), axis=(1, 2), initial=0.0)
+    if np.any(uneven > 0.5 * ASYMMETRY * sizes):
         raise ValueError(f"{name}: expected a symmetric matrix")
-    array = 0.5 * (array + array.T)
+    matrices = np.where(matrices == others, matrices, 0.5 * matrices + 0.5 * others)
     try:
-        np.linalg.cholesky(array)
+        np.linalg.cholesky(matrices)
     except np.linalg.LinAlgError:
         raise ValueError(f"{name}: expected a positive definite matrix") from None
-    return array
+    return matrices
 
 
 def check_count(value: Any, name: str, minimum: int) -> int:
@@ -82,6 +107,28 @@ def check_number(value: Any, name: str, low: float, high: float) -> float:
     if isinstance(value, bool | np.bool_) or not low <= number <= high:
         raise ValueError(f"{name}: expected a number in [{low:g}, {high:g}], got {value!r}")
     return float(number)
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """Return `value` as a bool; ValueError if it is something else, such as "no"."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def check_names(value: Any, name: str) -> list[str]:
+    """Return a list of names; ValueError for what is none, and for one name by itself."""
+    names = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else None
+    if names is None or not all(isinstance(one, str) for one in names):
+        raise ValueError(f"{name}: expected a list of names, got {value!r}")
+    return names
+
+
+def check_path(value: Any, name: str) -> Path:
+    """Return `value` as a path; ValueError if it is none."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name}: expected the path of a file, got {value!r}")
+    return Path(value)
 
 
 def check_mapping(value: Any, name: str) -> None:

@@ -178,34 +178,6 @@ def test_outcomes(capsys):
     assert fast.fit_mle(dgn, X, max_iter=0).n_iter == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("network", {"network": 3}),
-        ("cov_x", {"network": Network.random([1, 4], LeakyReLU(0.1), 0)}),
-        ("cov_x", {"cov_x": -1.0}),
-        ("tol", {"tol": -1.0}),
-        ("random_state", {"random_state": "a"}),
-        ("X", {"X": [[np.nan] * 4]}),
-        ("X", {"X": np.zeros((0, 4))}),
-        ("X", {"X": np.zeros((2, 3))}),
-        ("weight_prior", {"weight_prior": 1.0}),
-        ("parameters", {"parameters": ["9.weight"]}),
-        ("parameters", {"parameters": []}),
-        ("parameters", {"parameters": ["cov_x", "cov_x"]}),
-        ("max_iter", {"max_iter": 1.5}),
-        ("gtol", {"gtol": -1.0}),
-        ("callback", {"callback": 1}),
-        ("bound", {"weight_prior": UniformPrior(1e-3)}),
-    ],
-)
-def test_bad_input(name, options):
-    dgn, X = line("scalar")
-    options = {"network": dgn, "X": X, **options}
-    with pytest.raises(ValueError, match=name):
-        fast.fit_mle(options.pop("network"), options.pop("X"), **options)
-
-
 def test_from_a_network():
     """With covariances of its own, as `fit_em` is called."""
     dgn, X = line("diagonal")

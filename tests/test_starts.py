@@ -67,18 +67,3 @@ def test_better_than_plain_random_networks():
         for init in ("data", "random")
     }
     assert np.median(losses["data"]) < np.median(losses["random"]) - 0.1
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("network", {"network": 3}),
-        ("X", {"X": np.zeros((3, 5))}),
-        ("cov_z", {"cov_z": -1.0}),
-        ("random_state", {"random_state": -1}),
-    ],
-)
-def test_bad_input(name, options):
-    options = {"network": Network.random([1, 3, 3], LeakyReLU(0.1), 0), "X": cloud(), **options}
-    with pytest.raises(ValueError, match=name):
-        initial_network(options.pop("network"), options.pop("X"), **options)

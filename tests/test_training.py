@@ -218,45 +218,6 @@ def test_progress_is_shown(capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("X", {"X": [[np.nan, 0.0]]}),
-        ("X", {"X": np.zeros((0, 2))}),
-        ("X", {"X": np.zeros((3, 3))}),
-        ("weight_prior", {"weight_prior": "l2"}),
-        ("m_step", {"m_step": "fast"}),
-        ("damping", {"damping": 0.0}),
-        ("tol", {"tol": -1.0}),
-        ("gtol", {"gtol": -1.0}),
-        ("max_iter", {"max_iter": -1}),
-        ("callback", {"callback": 3}),
-        ("bound", {"weight_prior": UniformPrior(1e-3)}),
-    ],
-)
-def test_bad_options(impl, name, options):
-    """ValueError naming the argument, before any work."""
-    network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
-    options = {"X": circle(0, 5), "cov_x": 0.1, **options}
-    with pytest.raises(ValueError, match=name):
-        impl.fit_em(network, options.pop("X"), **options)
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("cov_x", {"cov_x": None}),
-        ("init", {"init": "pca"}),
-        ("n_init", {"n_init": 2}),
-        ("n_init", {"n_init": 0, "init": "data"}),
-    ],
-)
-def test_bad_options_of_fast(name, options):
-    network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
-    with pytest.raises(ValueError, match=name):
-        fast.fit_em(network, circle(0, 5), **{"cov_x": 0.1, **options})
-
-
 @pytest.mark.parametrize("seed", [1, 2, 5])
 def test_models_with_too_many_regions(seed):
     """Guarded training never goes there; the printed M-step ends before, and says why."""

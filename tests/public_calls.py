@@ -1,0 +1,599 @@
+"""Every public function with sound arguments, and of each argument its kind, a value away from its
+default, and what shows that it is heeded. Completeness is asserted from the signatures."""
+
+import contextlib
+import functools
+import inspect
+import io
+import sys
+import tempfile
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from argument_kinds import (
+    TINY,
+    Choice,
+    Count,
+    Covariance,
+    Covariances,
+    Flag,
+    Function,
+    Integers,
+    Kind,
+    Mapping,
+    Names,
+    Number,
+    Numbers,
+    Pair,
+    PathName,
+    Seed,
+    Something,
+    prior,
+)
+
+import fast
+import reference
+from reference import (
+    Abs,
+    AvgPool,
+    Conv2d,
+    Dense,
+    Flatten,
+    GaussianPrior,
+    LaplacePrior,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    ReLU,
+    Reshape,
+    UniformPrior,
+    Upsample,
+)
+
+# Exact in single precision, so that the same numbers come in every guise.
+WEIGHTS = np.array([[1.0, 0.25], [-0.5, 1.0]]), np.array([[1.0, 0.5], [-0.5, 0.25], [0.25, 0.75]])
+X = np.array([[0.5, -0.25, 1.0], [1.0, 0.5, 0.25], [-0.5, 0.25, 0.75], [0.25, 1.5, -1.0]])
+MEANS = np.array([[0.5, 0.25], [0.0, -0.5], [0.25, 0.0], [1.0, 0.5]])
+COVS = np.array([[[0.5, 0.125], [0.125, 0.25]]] * 4)
+COV_Z = np.array([[1.0, 0.5], [0.5, 2.0]])
+COV_X = np.array([[2.0, 0.5, 0.25], [0.5, 1.0, 0.0], [0.25, 0.0, 1.5]])
+Z = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 0.5]])
+
+
+def network(slope=0.25, bias=0.5):
+    """[2, 2, 3], with four regions."""
+    first, last = WEIGHTS
+    return Network([Dense(first, [bias, -0.25]), LeakyReLU(slope), Dense(last, [0.5, 0.0, -0.25])])
+
+
+def dgn(impl, cov_x=2.0):
+    """A sound model, with noise wide enough for `reference`."""
+    return impl.DGN(network(), cov_x)
+
+
+@functools.cache
+def found_already(impl):
+    """The same, its partition found once."""
+    return dgn(impl)
+
+
+# Where a function is: one in each implementation, or one that `fast` takes from `reference`.
+EACH, SHARED = ("reference", "fast"), ("both",)
+IMPLEMENTATIONS = {"reference": reference, "fast": fast, "both": fast}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """kind: what it accepts. other: a value that is neither the default nor the sound one. beside:
+    what else is set, for it to matter. shown: what it changes, if not what the call's own shows.
+    named: how an error begins, if not with its name. ignored: it is documented to change
+    nothing."""
+
+    kind: Kind
+    other: Any
+    beside: dict[str, Any] = field(default_factory=dict)
+    shown: Callable[[Any], Any] | None = None
+    named: str | None = None
+    ignored: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """do(impl, **arguments) with sound(impl), and what shows what the arguments did."""
+
+    do: Callable[..., Any]
+    sound: Callable[[Any], dict[str, Any]]
+    shown: Callable[[Any], Any]
+    arguments: dict[str, Argument]
+    of: tuple[str, ...] = EACH
+
+
+def itself(result):
+    """What a call returns."""
+    return result
+
+
+def constructor(kind, sound, shown, **arguments):
+    """A class of both implementations, which `fast` takes from `reference`."""
+    return Call(lambda impl, **a: kind(**a), lambda impl: sound, shown, arguments, SHARED)
+
+
+def method(owner, name, sound, shown=itself, of=EACH, /, **arguments):
+    """A method of owner(impl)."""
+    return Call(
+        lambda impl, **a: getattr(owner(impl), name)(**a), lambda impl: sound, shown, arguments, of
+    )
+
+
+def through(before, shape):
+    """What shows a layer: its images of inputs of this shape."""
+    inputs = np.random.default_rng(0).standard_normal((4, int(np.prod(shape))))
+    return lambda layer: before(layer).placed(shape).apply(inputs)
+
+
+def image_of(shape):
+    """Images of a layer itself."""
+    return through(lambda layer: layer, shape)
+
+
+def model_shown(model):
+    """What the constructor's arguments change: the law of x."""
+    return {"draws": model.rvs(5, 0), "latent": model.cov_z, "log p": model.logpdf(X)}
+
+
+def regions_found(model):
+    """How many regions there are, or that they are too many."""
+    try:
+        return model.partition().n_regions
+    except ValueError as error:
+        return type(error).__name__
+
+
+def fit_shown(result):
+    """What a fit ended with."""
+    return {"history": result.history, **{k: v for k, v in result.dgn.parameters().items()}}
+
+
+def parameters_of(model):
+    """Arrays by name."""
+    return model.parameters()
+
+
+@functools.cache
+def posterior(impl):
+    """Of four data."""
+    return found_already(impl).posterior(X)
+
+
+def as_module(factor=1.0):
+    """What `from_torch` reads as a Linear."""
+    tensor = types.SimpleNamespace
+    array = lambda a: tensor(detach=lambda: tensor(cpu=lambda: tensor(numpy=lambda: a)))  # noqa: E731
+    Linear = type("Linear", (), {"weight": array(factor * np.eye(2)), "bias": None})
+    return Linear()
+
+
+def file_of(factor=1.0):
+    """A file that holds a network, which outlives the call and is removed at the end."""
+    path = Path(_FOLDER.name) / f"{factor}.npz"
+    if not path.exists():
+        Network([Dense(factor * np.eye(2), [0.0, 0.0])]).save(path)
+    return path
+
+
+_FOLDER = tempfile.TemporaryDirectory()
+
+
+def saved_as(impl, path):
+    """Save a network; the names of the files there are then."""
+    network().save(path)
+    found = Path(path).name if Path(path).exists() else None
+    Path(path).unlink(missing_ok=True)
+    return found
+
+
+def fitted(function):
+    """A fit that may end at its limit, with what it says on stderr."""
+
+    def do(impl, **arguments):
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), warnings.catch_warnings():
+            warnings.simplefilter("ignore", impl.ConvergenceWarning)
+            result = getattr(impl, function)(**arguments)
+        if arguments.get("checkpoint") is not None:
+            Path(arguments["checkpoint"]).unlink()  # which shows that it was written
+        object.__setattr__(result, "said", said.getvalue())
+        return result
+
+    return do
+
+
+def whether_kept(file):
+    """A callback that says on stderr whether training keeps its state in the file."""
+
+    def callback(*_):
+        print(file.exists(), file=sys.stderr)
+
+    return callback
+
+
+def fit_arguments():
+    """What both trainings take."""
+    numbers = Numbers(free=(0,), least=1)
+    return {
+        "network": Argument(Something(), network(0.5), named="network"),
+        "X": Argument(numbers, X + 0.25),
+        "cov_x": Argument(Covariance(), COV_X),
+        "cov_z": Argument(Covariance(optional=True), COV_Z),
+        "weight_prior": Argument(prior(), LaplacePrior(0.25)),
+        "max_iter": Argument(Count(0), 0),
+        "tol": Argument(
+            Number(0.0), 0.0, {"max_iter": 2, "gtol": 1e3, "tol": 0.5}, lambda fit: fit.outcome
+        ),
+        "gtol": Argument(Number(0.0), 1e3, {"max_iter": 2, "tol": 0.5}, lambda fit: fit.outcome),
+        "random_state": Argument(Seed(), 3, ignored=True),
+        "callback": Argument(
+            Function(), lambda *_: True, {"max_iter": 2}, lambda fit: (fit.n_iter, fit.outcome)
+        ),
+    }
+
+
+def sound_fit(impl):
+    """The least training."""
+    return {"network": network(), "X": X, "cov_x": 2.0, "max_iter": 1}
+
+
+NEW_STARTS = {"init": "random", "random_state": 0}
+FAST_ALONE = {
+    "init": Argument(Choice(("given", "data", "random")), "data", {"random_state": 0}),
+    "n_init": Argument(Count(1), 2, NEW_STARTS, lambda fit: len(fit.losses)),
+    "random_state": Argument(Seed(), 3, {"init": "data", "random_state": 0}),
+    "progress": Argument(Flag(), True, {}, lambda fit: fit.said),
+    "checkpoint": Argument(
+        PathName(optional=True),
+        Path(_FOLDER.name) / "fit",
+        {"callback": whether_kept(Path(_FOLDER.name) / "fit")},
+        lambda fit: fit.said,
+    ),
+}
+
+
+def em(of, **more):
+    """fit_em of one implementation."""
+    printed = {"m_step": "paper"}
+    own = {
+        "m_step": Argument(Choice(("guarded", "paper")), "paper"),
+        "damping": Argument(Number(TINY, 1.0), 0.5, printed),
+    }
+    return Call(
+        fitted("fit_em"), sound_fit, fit_shown, {**fit_arguments(), **own, **more}, (of.__name__,)
+    )
+
+
+@functools.cache
+def sound_step(impl):
+    """A model and its statistics."""
+    model = found_already(impl)
+    return {"dgn": model, "statistics": model.statistics(X)}
+
+
+def step_arguments(impl):
+    """Of m_step."""
+    other, noisy = impl.DGN(network(0.5), 2.0), dgn(impl, cov_x=0.5)
+    return {
+        "dgn": Argument(Something(), other),
+        "statistics": Argument(Something(), noisy.statistics(X)),
+        "parameters": Argument(Names(), ["0.bias"]),
+        "damping": Argument(Number(TINY, 1.0), 0.5),
+        "weight_prior": Argument(prior(), GaussianPrior(0.25)),
+    }
+
+
+def moments(result):
+    """Of a truncated Gaussian."""
+    return [*result, result.log_mass_error]
+
+
+NORMALS = np.array([[1.0, 0.5], [-0.5, 1.0], [-1.0, -1.0]])
+OFFSETS = np.array([0.5, 1.0, 1.5])
+FACTOR = np.array([[1.0, 0.0], [0.5, 0.25]])
+DATA = {"X": Argument(Numbers(free=(0,), least=1), X + 0.25)}
+VARIATIONAL = {
+    "X": Argument(Numbers(free=(0,), least=1), X + 0.25),
+    "q_mean": Argument(Numbers(), MEANS + 0.25),
+    "q_cov": Argument(Covariances(), COVS * 2),
+}
+DRAWS = {"size": Argument(Count(1), 3), "random_state": Argument(Seed(), 3)}
+KERNELS = np.arange(1.0, 17.0).reshape(2, 1, 2, 4)
+REGION = {"region": Argument(Count(0, 6), 2)}
+NEW_VALUES = {"values": Argument(Mapping(), {"2.bias": [1.0, 2.0, 3.0]})}
+LOCATED = {"Z": Argument(Numbers(free=(0,)), -4.0 * Z)}
+
+
+@functools.cache
+def partition(impl):
+    """Of seven regions, with three vertices."""
+    return impl.DGN(Network.random([2, 3, 2], random_state=0), 1.0).partition()
+
+
+def calls_of_both():
+    """What both implementations have, by name."""
+    calls = {
+        "Dense": constructor(
+            Dense,
+            {"weight": np.eye(3, 2), "bias": np.zeros(3)},
+            image_of((2,)),
+            weight=Argument(Numbers(free=(0, 1)), np.ones((3, 2))),
+            bias=Argument(Numbers(), np.ones(3)),
+        ),
+        "LeakyReLU": constructor(
+            LeakyReLU, {}, image_of((5,)), slope=Argument(Number(0.0, 1.0), 0.1 + 0.2)
+        ),
+        "Conv2d": constructor(
+            Conv2d,
+            {"weight": KERNELS, "bias": np.zeros(2)},
+            image_of((1, 4, 6)),
+            weight=Argument(Numbers(free=(0, 1, 2, 3)), KERNELS + 1.0),
+            bias=Argument(Numbers(), np.ones(2)),
+            stride=Argument(Pair(1), (2, 1)),
+            padding=Argument(Pair(0), (0, 3)),
+        ),
+        "Upsample": constructor(
+            Upsample, {"factor": 2}, image_of((1, 2, 2)), factor=Argument(Pair(1), (1, 3))
+        ),
+        "AvgPool": pool(AvgPool, {"kernel_size": 3}),
+        "MaxPool": pool(
+            MaxPool, {"kernel_size": 3}, channels=Argument(Count(1), 2, {"kernel_size": 2})
+        ),
+        "Reshape": constructor(
+            Reshape,
+            {"shape": (2, 3, 2)},
+            lambda layer: layer.placed((12,)).output_shape((12,)),
+            shape=Argument(Integers(1, 3), (3, 4), named="shape"),
+        ),
+        "GaussianPrior": scale(GaussianPrior, "scale"),
+        "LaplacePrior": scale(LaplacePrior, "scale"),
+        "UniformPrior": scale(UniformPrior, "bound"),
+        "Network": constructor(
+            Network,
+            {"layers": [Dense(np.eye(2), [0.0, 1.0])]},
+            lambda net: net(Z),
+            layers=Argument(
+                Something(
+                    more=(
+                        Dense(np.eye(2), [0, 0]),
+                        [ReLU()],
+                        [Dense],
+                        [Dense(np.eye(2), [0, 0]), 3],
+                    )
+                ),
+                [Dense(np.eye(2), [0.0, 1.0]), ReLU(), LeakyReLU(0.5)],
+                named="layers",
+            ),
+        ),
+        "Network.__call__": method(
+            lambda impl: network(), "__call__", {"Z": Z}, itself, SHARED, **LOCATED
+        ),
+        "Network.with_parameters": method(
+            lambda impl: network(),
+            "with_parameters",
+            {"values": {}},
+            parameters_of,
+            SHARED,
+            **NEW_VALUES,
+        ),
+        "Network.random": method(
+            lambda impl: Network,
+            "random",
+            {"widths": (2, 3, 2), "random_state": 0},
+            lambda net: net(Z),
+            SHARED,
+            widths=Argument(Integers(2), (2, 4, 2), named="widths"),
+            activation=Argument(
+                Something(
+                    (Abs(), LeakyReLU(1.0)), True, more=(Dense(np.eye(2), [0, 0]), Flatten())
+                ),
+                LeakyReLU(0.5),
+            ),
+            random_state=Argument(Seed(), 3),
+        ),
+        "Network.from_torch": method(
+            lambda impl: Network,
+            "from_torch",
+            {"module": as_module()},
+            lambda net: net(Z),
+            SHARED,
+            module=Argument(Something(), as_module(2.0)),
+        ),
+        "Network.save": Call(
+            saved_as,
+            lambda impl: {"path": Path(_FOLDER.name) / "one"},
+            itself,
+            {"path": Argument(PathName(), Path(_FOLDER.name) / "two")},
+            SHARED,
+        ),
+        "Network.load": method(
+            lambda impl: Network,
+            "load",
+            {"path": file_of()},
+            lambda net: net(Z),
+            SHARED,
+            path=Argument(PathName(), file_of(2.0)),
+        ),
+        "DGN.with_parameters": method(
+            dgn, "with_parameters", {"values": {}}, parameters_of, **NEW_VALUES
+        ),
+        "DGN.rvs": method(found_already, "rvs", {"random_state": 0}, **DRAWS),
+        "Posterior.rvs": method(posterior, "rvs", {"random_state": 0}, **DRAWS),
+        "Posterior.logpdf": method(posterior, "logpdf", {"Z": Z}, **LOCATED),
+        "Partition.locate": method(partition, "locate", {"Z": Z}, **LOCATED),
+        "gaussian_on_polyhedron": Call(
+            lambda impl, **a: impl.gaussian_on_polyhedron(**a),
+            lambda impl: {"normals": NORMALS, "offsets": OFFSETS, "means": MEANS, "cov": COV_Z},
+            moments,
+            {
+                "normals": Argument(Numbers(free=(0, 1)), 2 * NORMALS[:, ::-1]),
+                "offsets": Argument(Numbers(), OFFSETS + 0.5),
+                "means": Argument(Numbers(free=(0,), least=1), MEANS + 0.25),
+                "cov": Argument(Covariance(optional=True), 2 * COV_Z),
+                "factor": Argument(
+                    Numbers(optional=True), FACTOR, {"cov": None, "factor": np.eye(2)}
+                ),
+            },
+        ),
+    }
+    for name in ("logpdf", "statistics", "expected_complete_loglik", "gradient"):
+        calls[f"DGN.{name}"] = method(found_already, name, {"X": X}, vars_or_itself, **DATA)
+    calls["DGN.posterior"] = method(
+        found_already, "posterior", {"X": X}, lambda p: p.mean(), **DATA
+    )
+    calls["DGN.zero_noise_latent"] = method(found_already, "zero_noise_latent", {"X": X}, **DATA)
+    for name in ("elbo", "kl"):
+        sound = {"X": X, "q_mean": MEANS, "q_cov": COVS}
+        calls[f"DGN.{name}"] = method(found_already, name, sound, **VARIATIONAL)
+    for name in ("halfspaces", "vertices", "rays"):
+        calls[f"Partition.{name}"] = method(partition, name, {"region": 1}, **REGION)
+    no_lines = {"region": Argument(Count(0, 6), 2, ignored=True)}
+    calls["Partition.lines"] = method(partition, "lines", {"region": 1}, **no_lines)
+    return calls
+
+
+def vars_or_itself(result):
+    """The fields of a record."""
+    return vars(result) if hasattr(result, "__dataclass_fields__") else result
+
+
+def pool(kind, sound, **more):
+    """AvgPool or MaxPool."""
+    return constructor(
+        kind,
+        sound,
+        image_of((2, 6, 6)),
+        kernel_size=Argument(Pair(1), (2, 3)),
+        stride=Argument(Pair(1, optional=True), (2, 1)),
+        padding=Argument(Pair(0), (1, 0)),
+        **more,
+    )
+
+
+def scale(kind, name):
+    """A prior of the weights."""
+    weights = np.array([0.25, -0.125])
+    argument = {name: Argument(Number(TINY), 0.5)}
+    return constructor(kind, {name: 2.0}, lambda one: one.log_density(weights), **argument)
+
+
+def calls_of(impl):
+    """What one implementation has of its own."""
+    where = (impl.__name__,)
+    options = {
+        "network": Argument(Something(more=([Dense(np.eye(2), [0, 0])],)), network(0.5)),
+        "cov_x": Argument(Covariance(extreme=True), COV_X),
+        "cov_z": Argument(Covariance(extreme=True, optional=True), COV_Z),
+        "max_regions": Argument(Count(1), 3, {}, regions_found),
+    }
+    calls = {"fit_em": em(impl), "DGN.partition": method(dgn, "partition", {}, codes, where)}
+    if impl is fast:
+        share = Argument(Number(0.0, 1e-3), 1e-3, {"cov_x": 0.01}, left_out)
+        options["negligible"] = share
+        calls["fit_em"] = em(fast, **FAST_ALONE)
+        callback = Argument(Function(), stopping, {}, itself)
+        calls["DGN.partition"] = Call(cut, lambda impl: {}, itself, {"callback": callback}, where)
+        learnt = {"parameters": Argument(Names(empty=False), ["0.bias"])}
+        calls["fit_mle"] = Call(
+            fitted("fit_mle"), sound_fit, fit_shown, {**fit_arguments(), **learnt}, where
+        )
+        calls["initial_network"] = Call(
+            lambda impl, **a: fast.initial_network(**a),
+            lambda impl: {"network": network(), "X": X, "random_state": 0},
+            lambda net: net(Z),
+            {
+                "network": Argument(Something(), network(0.5)),
+                "X": Argument(Numbers(free=(0,), least=1), X + 0.25),
+                "cov_z": Argument(Covariance(optional=True), COV_Z),
+                "random_state": Argument(Seed(), 3),
+            },
+            where,
+        )
+    calls["DGN"] = Call(
+        lambda impl, **a: impl.DGN(**a),
+        lambda impl: {"network": network(), "cov_x": 2.0},
+        model_shown,
+        options,
+        where,
+    )
+    calls["m_step"] = Call(
+        lambda impl, **a: impl.m_step(**a), sound_step, parameters_of, step_arguments(impl), where
+    )
+    return calls
+
+
+def codes(found):
+    """Of all regions."""
+    return found.codes
+
+
+def cut(impl, callback=None):
+    """The regions, or what ended the search for them."""
+    try:
+        return dgn(impl).partition(callback).n_regions
+    except InterruptedError:
+        return "ended"
+
+
+def stopping(*_):
+    """A callback that ends the enumeration."""
+    raise InterruptedError
+
+
+def left_out(model):
+    """Which pairs of a datum and a region were left out."""
+    return np.isneginf(model.posterior(8 * X).log_e0)
+
+
+def all_calls():
+    """Calls by (name, where)."""
+    calls = {}
+    for impl in (reference, fast):
+        for name, call in {**calls_of_both(), **calls_of(impl)}.items():
+            calls |= {(name, w): call for w in call.of if w in (impl.__name__, "both")}
+    return calls
+
+
+# What the library makes itself, and what makes no promise to users.
+RESULTS = {"FitResult", "Partition", "Posterior", "Statistics", "TruncatedMoments"}
+OF_THE_LIBRARY = {"Network.split_code.codes": "region codes as a partition holds them"}
+WITH_METHODS = {"DGN", "Network", "Partition", "Posterior"}
+
+
+def arguments_in_signatures(impl):
+    """Every argument a user gives, as "function.argument" or "class.method.argument"."""
+    found = set()
+    for name in impl.__all__:
+        thing = getattr(impl, name)
+        if inspect.isclass(thing) and issubclass(thing, Exception):
+            continue
+        functions = {} if name in RESULTS else {name: thing}
+        if name in WITH_METHODS:
+            functions |= {
+                f"{name}.{key}": value
+                for key, value in inspect.getmembers(thing, callable)
+                if key == "__call__" or not key.startswith("_")
+            }
+        for path, function in functions.items():
+            given = set(inspect.signature(function).parameters) - {"self"}
+            found |= {f"{path}.{argument}" for argument in given}
+    return found - set(OF_THE_LIBRARY)
+
+
+def default_of(impl, name, argument):
+    """The default in the signature; inspect.Parameter.empty if there is none."""
+    thing = impl
+    for part in name.split("."):
+        thing = getattr(thing, part)
+    return inspect.signature(thing).parameters[argument].default
