@@ -6,6 +6,7 @@ truth stands how near each implementation came when it was written: what is reac
 """
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def awkward_cases():
         seed = len(found)
         rng = np.random.default_rng([815, seed])
         layers = [dense(rng, hidden[0], latent, rank), activation]
-        for before, after in zip(hidden, hidden[1:], strict=False):
+        for before, after in pairwise(hidden):
             layers += [dense(rng, after, before), activation]
         last = hidden[-1] // (activation[1].get("channels", 1))
         if options.pop("dead", False):
@@ -157,7 +158,7 @@ def entries(name, array):
 
 
 def exact_rows(model):
-    """The oracle's word, {key: (value, scale)}: of the model, of each point, of the data together."""
+    """The oracle's word, {key: (value, scale)}: of the model, each point, the data together."""
     rows = [{key: (value.value, value.scale) for key, value in row.items()} for row in truth(model)]
     with mp.workdps(40):
         for n, row in enumerate(rows[1:]):
