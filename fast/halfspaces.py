@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,21 @@ _ON_IT = 64 * np.finfo(np.float64).eps
 _DEPENDENT = _ON_IT
 # Corrections of a corner: each leaves a share of its error, the condition number times ε.
 _ROUNDS = 8
+# What is left of a number kept in twice the working precision, over its size.
+_DOUBLED = np.finfo(np.float64).eps ** 2
+# What is known of a coordinate no better than so many times this does not tell it from 0.
+_MARGIN = 4.0
 # Sets of half-spaces solved at once.
 _BATCH = 1 << 14
+
+
+class _Corners(NamedTuple):
+    """Vertices or rays: positions and what rounding left off them (n, S), and how far off the sum
+    of both may still be, by coordinate: where one is 0 that is all there is to tell it by."""
+
+    positions: Array
+    small: Array
+    doubt: Array
 
 
 def lattice_of_halfspaces(
@@ -44,14 +58,13 @@ def lattice_of_halfspaces(
         nothing = np.empty((0, normals.shape[1]))
         none = np.empty(0, dtype=bool)
         return Lattice(0, nothing, nothing, none, lines[None], (), nothing, np.empty(0))
-    vertices, vertices_left = _corners(normals, offsets, basis, at_infinity=False)
-    rays, rays_left = _corners(normals, offsets, basis, at_infinity=True)
-    positions = np.concatenate([vertices, rays])
-    small = np.concatenate([vertices_left, rays_left])
-    points = np.arange(len(positions)) < len(vertices)
-    values, tolerances = _values(normals, offsets * points[:, None], positions, small)
+    vertices = _corners(normals, offsets, basis, at_infinity=False)
+    rays = _corners(normals, offsets, basis, at_infinity=True)
+    corners = _Corners(*(np.concatenate(pair) for pair in zip(vertices, rays, strict=True)))
+    points = np.arange(len(corners.positions)) < len(vertices.positions)
+    values, tolerances = _values(normals, offsets * points[:, None], corners)
     on_it = (np.abs(values) <= tolerances).T
-    if not len(vertices) or np.any(np.all(on_it, axis=1)):
+    if not np.any(points) or np.any(np.all(on_it, axis=1)):
         return None
     on_it = np.concatenate([on_it, ~points[None]])
     facets = _largest(on_it)
@@ -59,6 +72,7 @@ def lattice_of_halfspaces(
     normals = np.concatenate([normals, np.zeros((1, normals.shape[1]))])[facets]
     offsets = np.append(offsets, 1.0)[facets]
     faces = faces_of_facets(on_it[facets], points, len(basis))
+    positions, small, _ = corners
     return Lattice(len(basis), positions, small, points, lines[None], faces, normals, offsets)
 
 
@@ -81,10 +95,8 @@ def row_space(normals: Array, at_most: int | None = None) -> tuple[Array, Array]
     return basis[:rank], basis[rank:]
 
 
-def _corners(
-    normals: Array, offsets: Array, basis: Array, *, at_infinity: bool
-) -> tuple[Array, Array]:
-    """Every vertex, or every extreme ray, as positions and what rounding left off them (n, S).
+def _corners(normals: Array, offsets: Array, basis: Array, *, at_infinity: bool) -> _Corners:
+    """Every vertex, or every extreme ray.
 
     A vertex solves k of the equations and violates none; a ray solves k - 1 of those without
     offsets. Of those on the same half-spaces within rounding, one is kept.
@@ -93,33 +105,34 @@ def _corners(
     choices = list(combinations(range(count), needed))
     chosen = np.array(choices, dtype=np.intp).reshape(len(choices), needed)
     levels = np.zeros(count) if at_infinity else offsets
-    found: dict[bytes, tuple[Array, Array]] = {}
+    found: dict[bytes, tuple[Array, Array, Array]] = {}
     masks: list[Mask] = []
     for some in chunks(len(chosen), _BATCH):
         rows = normals[chosen[some]]
         if at_infinity:
-            positions, small = _rays(rows, basis)
+            corners = _rays(rows, basis)
         else:
-            positions, small = _points(rows, offsets[chosen[some]], basis)
-        values, tolerances = _values(normals, levels, positions, small)
+            corners = _points(rows, offsets[chosen[some]], basis)
+        values, tolerances = _values(normals, levels, corners)
         on_it = np.abs(values) <= tolerances
         for j in np.flatnonzero(np.all(values >= -tolerances, axis=1)):
             key = on_it[j].tobytes()
             if key not in found:
-                found[key] = positions[j], small[j]
+                found[key] = corners.positions[j], corners.small[j], corners.doubt[j]
                 masks.append(on_it[j])
     entries = list(found.values())
     kept = [entries[i] for i in _largest(np.array(masks).reshape(-1, count))]
-    shape = len(kept), normals.shape[1]
-    return np.reshape([p for p, _ in kept], shape), np.reshape([left for _, left in kept], shape)
+    return _Corners(*np.reshape(kept, (len(kept), 3, normals.shape[1])).swapaxes(0, 1))
 
 
-def _values(normals: Array, offsets: Array, positions: Array, small: Array) -> tuple[Array, Array]:
+def _values(normals: Array, offsets: Array, corners: _Corners) -> tuple[Array, Array]:
     """Heights over every hyperplane, (n, F), offsets (F,) or (n, F); and what of them is
     rounding."""
-    offsets = np.broadcast_to(offsets, (len(positions), len(normals)))
+    positions, small, doubt = corners
+    offsets, sizes = np.broadcast_to(offsets, (len(positions), len(normals))), np.abs(normals).T
     values = heights(normals[None], offsets, positions[:, None], small[:, None])
-    return values, _ON_IT * (np.abs(positions) @ np.abs(normals).T + np.abs(offsets))
+    rounding = _ON_IT * (np.abs(positions) @ sizes + np.abs(offsets))
+    return values, rounding + _MARGIN * (doubt @ sizes)
 
 
 def _largest(masks: Mask) -> list[int]:
@@ -139,7 +152,7 @@ def _independent(rows: Array) -> Mask:
     return np.asarray(least > _DEPENDENT)
 
 
-def _points(rows: Array, offsets: Array, basis: Array) -> tuple[Array, Array]:
+def _points(rows: Array, offsets: Array, basis: Array) -> _Corners:
     """The points of the span of the basis where rows z + offsets = 0; rows (n, k, S)."""
     good = _independent(rows @ basis.T) if len(basis) else np.ones(len(rows), dtype=bool)
     rows, offsets = rows[good], offsets[good]
@@ -150,10 +163,10 @@ def _points(rows: Array, offsets: Array, basis: Array) -> tuple[Array, Array]:
         left = heights(rows, offsets, positions[:, None], small[:, None])
         small = small - np.linalg.solve(reduced, left[..., None])[..., 0] @ basis
         positions, small = positions + small, small - ((positions + small) - positions)
-    return positions, small
+    return _with_doubt(rows, offsets, reduced, basis, positions, small)
 
 
-def _rays(rows: Array, basis: Array) -> tuple[Array, Array]:
+def _rays(rows: Array, basis: Array) -> _Corners:
     """Both unit directions within the span of the basis on which rows (n, k-1, S) vanish, side by
     side: the order of what is found then does not depend on how many are solved for at once."""
     reduced = rows @ basis.T
@@ -164,12 +177,31 @@ def _rays(rows: Array, basis: Array) -> tuple[Array, Array]:
     square = np.concatenate([reduced, directions], axis=1)
     positions = directions[:, 0] @ basis
     small = np.zeros_like(positions)
-    left = np.zeros(square.shape[:2])
-    left[:, :-1] = heights(rows, np.zeros(rows.shape[:2]), positions[:, None], small[:, None])
+    none, left = np.zeros(rows.shape[:2]), np.zeros(square.shape[:2])
+    left[:, :-1] = heights(rows, none, positions[:, None], small[:, None])
     small = -np.linalg.solve(square, left[..., None])[..., 0] @ basis
-    return _with_opposites(positions), _with_opposites(small)
+    rays = _with_doubt(rows, none, square, basis, positions, small)
+    return _Corners(
+        _with_opposites(rays.positions),
+        _with_opposites(rays.small),
+        np.repeat(rays.doubt, 2, axis=0),
+    )
 
 
 def _with_opposites(directions: Array) -> Array:
     """Each direction (n, S) and its opposite after it, (2n, S)."""
     return np.stack([directions, -directions], axis=1).reshape(-1, directions.shape[1])
+
+
+def _with_doubt(
+    rows: Array, offsets: Array, reduced: Array, basis: Array, positions: Array, small: Array
+) -> _Corners:
+    """Solutions of rows z + offsets = 0 with how far off they are: by what is left of the
+    equations, and by what does not show in it. reduced (n, k, k): the matrices solved, whose first
+    rows these are."""
+    left = np.zeros(reduced.shape[:2])
+    sizes = np.einsum("nfs,ns->nf", np.abs(rows), np.abs(positions)) + np.abs(offsets)
+    seen = np.abs(heights(rows, offsets, positions[:, None], small[:, None]))
+    left[:, : rows.shape[1]] = seen + _DOUBLED * sizes
+    doubt = np.einsum("nij,nj->ni", np.abs(np.linalg.inv(reduced)), left) @ np.abs(basis)
+    return _Corners(positions, small, doubt)

@@ -22,8 +22,9 @@ from reference.network import Array
 
 #: Beyond, the simplices of a polyhedron are too many for any of the rules.
 MOST_DIMENSIONS = 6
-# For every k >= 4 a rule coarser than the one used: the difference tells the error. It was below
-# the true error, by a factor of 1.8, in one of 200 cases with known results: hence four times it.
+# For every k >= 4 a rule coarser than the one used: the difference tells the error. Added up
+# simplex by simplex it was at least 0.8 of the true error in 300 cases with known results: hence
+# four times it. Taken of the sum it was a seventh of the error in one of them.
 _COARSER = {4: Rule(12, 12, 35.0), 5: Rule(8, 8, 25.0), 6: Rule(6, 6, 20.0)}
 _MARGIN = 4.0
 #: Accuracy of log masses by dimension, in max(1, |log mass|), beside what coarse rules add.
@@ -59,9 +60,12 @@ def truncate_with_error(items: Whitened) -> tuple[Truncated, Array]:
     found = assemble(items, apex, parts, moments)
     if k not in _COARSER:
         return found, np.zeros(len(items.cells))
-    moments = simplex_moments(parts.slopes, parts.gram, parts.finite, _COARSER[k])
-    coarse = assemble(items, apex, parts, moments)
-    return found, _MARGIN * np.abs(found.log_volume - coarse.log_volume)
+    coarse = simplex_moments(parts.slopes, parts.gram, parts.finite, _COARSER[k])
+    # Simplex by simplex: in their sum differences may cancel where errors do not.
+    apart = parts.volume * np.abs(moments[:, 0, 0] - coarse[:, 0, 0])
+    masses = parts.volume * moments[:, 0, 0]
+    total, doubt = (np.bincount(parts.item, v, len(items.cells)) for v in (masses, apart))
+    return found, _MARGIN * doubt / total
 
 
 def _everywhere(items: Whitened) -> Truncated:

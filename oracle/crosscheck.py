@@ -201,7 +201,7 @@ def crosscheck(case: Case, implementations: dict[str, ModuleType] | None = None)
         result.networks[name] += 1
         result.regions[name] += regions
         for row, expected in enumerate(exact):
-            values, declined = _told(impl, case, row)
+            values, declined = values_told(impl, case, row)
             result.declined[name] += declined
             values = {key: v for key, v in values.items() if key[0] in TOLERANCES[size][name]}
             told = {key[0] for key in values}
@@ -216,7 +216,7 @@ def crosscheck(case: Case, implementations: dict[str, ModuleType] | None = None)
     return result
 
 
-def _told(impl: Any, case: Case, row: int) -> tuple[dict[Key, float], int]:
+def values_told(impl: Any, case: Case, row: int) -> tuple[dict[Key, float], int]:
     """What an implementation says of the model (row 0) or a point, under the oracle's keys; and
     how many parts of it the reference declined."""
     dgn = impl.DGN(network_of(case), case.cov_x, case.cov_z)

@@ -198,3 +198,39 @@ def test_every_chain_is_a_chain():
         assert corner in corners.values[corners.starts[edge] : corners.starts[edge + 1]]
     assert len({tuple(link) for link in lattice.chains[1]}) == 48
     assert len(list(combinations(range(6), 2))) - 3 == len(lattice.faces[1].finite)
+
+
+def sheared_box(rng, size):
+    """A box, some of its sides at infinity, in coordinates mixed by small integers; the number of
+    its vertices and of its rays."""
+    matrix, inverse = np.eye(size), np.eye(size)
+    for _ in range(2 * size):
+        i, j = rng.choice(size, 2, replace=False)
+        times = float(rng.choice([-1, 1]))
+        matrix[i] += times * matrix[j]
+        inverse[:, j] -= times * inverse[:, i]
+    low = np.round(rng.standard_normal(size) * rng.choice([0, 1, 10]) * 64) / 64
+    high = low + np.round(rng.exponential(2.0, size) * 64) / 64 + 1 / 64
+    closed = rng.random(size) < 0.6
+    normals = np.vstack([inverse, -inverse[closed]])
+    return normals, np.append(-low, high[closed]), 2 ** closed.sum(), size - closed.sum()
+
+
+@pytest.mark.parametrize(("size", "count"), [(2, 100), (3, 300), (4, 120)])
+def test_coordinates_that_vanish(size, count):
+    """Of a corner whose coordinates are 0 rounding leaves 1e-33, and nothing to compare it with but
+    what is known of the corner: boundaries on which it lies are still seen."""
+    rng = np.random.default_rng(size)
+    for _ in range(count):
+        normals, offsets, vertices, rays = sheared_box(rng, size)
+        lattice = lattice_of_halfspaces(normals, offsets)
+        assert lattice is not None
+        assert np.count_nonzero(lattice.points) == vertices
+        assert np.count_nonzero(~lattice.points) == rays
+
+
+def test_a_coordinate_that_is_all_but_zero_is_not():
+    """Boundaries through 0 and 1e-30 of one coordinate are two where the other is 1."""
+    normals = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    lattice = lattice_of_halfspaces(normals, np.array([-1.0, 2.0, 0.0, 1e-30]))
+    assert np.count_nonzero(lattice.points) == 4

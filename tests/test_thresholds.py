@@ -1,222 +1,314 @@
-"""Every argument of every public function, one value on either side of what it accepts.
+"""What rounding decides, from both sides: what double precision can tell apart is told apart, and
+what it cannot is not.
 
-`public_calls` says how each is called, `argument_kinds` what it must refuse; an argument without an
-entry fails. Each error is a ValueError that begins with the argument's name and says what was
-expected.
+Rounding errs by up to 16 ε of what was summed (`ROUNDING` of both implementations); two numbers
+known so well are apart if they differ by more than about 64 ulps. Between a few ulps and a thousand
+either answer is right, and nothing is asked.
 """
 
 import numpy as np
 import pytest
-from argument_kinds import Covariance, Numbers
-from decoders import decoders
-from public_calls import (
-    COV_X,
-    COV_Z,
-    IMPLEMENTATIONS,
-    X,
-    all_calls,
-    arguments_in_signatures,
-    dgn,
-    network,
-)
+from scipy.special import log_ndtr
 
 import fast
 import reference
-from reference import (
-    Abs,
-    Dense,
-    GaussianPrior,
-    LaplacePrior,
-    LeakyReLU,
-    MaxPool,
-    Network,
-    ReLU,
-    UniformPrior,
-)
+from reference import Dense, LeakyReLU, MaxPool, Network, ReLU
 
-CALLS = all_calls()
-ARGUMENTS = [(name, impl, a) for (name, impl), call in CALLS.items() for a in call.arguments]
-EACH = [pytest.param(*one, id=f"{one[0]}({one[2]}) of {one[1]}") for one in ARGUMENTS]
-
-
-def objection(name, call):
-    """What is wrong with the way in which a call refuses, or nothing."""
-    try:
-        call()
-    except ValueError as error:
-        said = str(error)
-        begins = said.startswith(name) and said[len(name) :][:1] in tuple(":[ (")
-        if not begins or not ("expected" in said or "expects" in said):
-            return f"said {said!r}"
-    except Exception as error:
-        return f"raised {error!r}"
-    else:
-        return "was accepted"
-    return None
+ULP = 2.0**-52
+#: Every implementation with every latent dimension; the reference's walk in space takes seconds.
+SPACES = [
+    pytest.param(impl, latent, id=f"{impl.__name__}-{latent}", marks=marks)
+    for impl, latent, marks in (
+        (reference, 1, ()),
+        (reference, 2, ()),
+        (reference, 3, pytest.mark.deep),
+        (fast, 1, ()),
+        (fast, 2, ()),
+        (fast, 3, ()),
+    )
+]
+in_every_space = pytest.mark.parametrize(("impl", "latent"), SPACES)
 
 
-def test_every_argument_has_an_entry(impl):
-    """A new argument of a public function cannot go untested, nor an entry outlive its own."""
-    places = (impl.__name__, "both")
-    assert arguments_in_signatures(impl) == {f"{n}.{a}" for n, w, a in ARGUMENTS if w in places}
+def in_space(latent, rows):
+    """Rows that depend on z1 alone, and the other axes below them."""
+    first = np.zeros((len(rows), latent))
+    first[:, 0] = rows
+    return np.vstack([first, np.eye(latent)[1:]])
 
 
-@pytest.mark.parametrize(("name", "where", "argument"), EACH)
-def test_what_is_wrong_is_refused(name, where, argument):
-    call, impl = CALLS[name, where], IMPLEMENTATIONS[where]
-    entry, sound = call.arguments[argument], call.sound(impl)
-    failures = {}
-    for what, bad in entry.kind.wrong(entry.other).items():
-        changed = {**sound, **entry.beside, argument: bad}
-        said = objection(entry.named or argument, lambda given=changed: call.do(impl, **given))
-        if said is not None:
-            failures[what] = said
-    assert not failures
+def regions_of(impl, layers):
+    """The codes of all regions."""
+    found = impl.DGN(Network(layers), 1.0).partition()
+    return {tuple(int(c) for c in code) for code in found.codes}
 
 
-@pytest.mark.parametrize(("name", "where", "argument"), EACH)
-def test_what_is_right_is_accepted(name, where, argument):
-    """Up to the threshold, and in every guise of the same numbers with the same result."""
-    call, impl = CALLS[name, where], IMPLEMENTATIONS[where]
-    entry = call.arguments[argument]
-    least = {"max_iter": 0} if "max_iter" in call.arguments else {}  # training is not meant here
-    beside = {**call.sound(impl), **entry.beside, **least}
-    guises = type(entry.kind) is Numbers
-    expected = call.shown(call.do(impl, **{**beside, argument: entry.other})) if guises else None
-    for value in entry.kind.right(entry.other).values():
-        result = call.do(impl, **{**beside, argument: value})
-        if guises:  # another layout in memory may change the order of sums
-            assert_close(call.shown(result), expected)
+def beside(place, gap, latent):
+    """Units that vanish at z1 = place and at gap ulps beyond, and one for every other axis."""
+    bias = [-place, -(place + gap * np.spacing(place)), *np.full(latent - 1, -0.25)]
+    weight = in_space(latent, [1.0, 1.0])
+    return [Dense(weight, bias), ReLU(), Dense(np.ones((1, latent + 1)), [0.0])]
 
 
-def assert_close(shown, expected):
-    """Nested arrays agree to rounding."""
-    if isinstance(expected, dict):
-        assert shown.keys() == expected.keys()
-        shown, expected = shown.values(), expected.values()
-    if isinstance(expected, np.ndarray | float | int | str):
-        np.testing.assert_allclose(shown, expected, rtol=1e-12, atol=1e-12)
-    else:
-        for one, other in zip(shown, expected, strict=True):
-            assert_close(one, other)
+@in_every_space
+@pytest.mark.parametrize("place", [1.25, 3e5])
+def test_what_is_a_thousand_ulps_apart_is_apart(impl, latent, place):
+    """The region between is there, at 1e3 and 1e6 ulps, for every side of the other units."""
+    for gap in (1e3, 1e6):
+        codes = regions_of(impl, beside(place, gap, latent))
+        assert len(codes) == 3 * 2 ** (latent - 1)
+        assert sum(code[:2] == (1, -1) for code in codes) == 2 ** (latent - 1)
 
 
-# Thresholds that are of more than one argument
+@in_every_space
+@pytest.mark.parametrize("place", [1.25, 3e5])
+def test_what_is_a_few_ulps_apart_is_one_boundary(impl, latent, place):
+    for gap in (0, 1, 4):
+        assert len(regions_of(impl, beside(place, gap, latent))) == 2 * 2 ** (latent - 1)
 
 
-@pytest.mark.parametrize("prior", [GaussianPrior(1.0), LaplacePrior(1.0), UniformPrior(1.0)])
-def test_weights_up_to_a_uniform_priors_bound(impl, prior):
-    """At the bound they may start; one unit in the last place beyond it they may not."""
-    at, beyond = (Network([Dense([[w], [0.5]], [0.0, 0.0])]) for w in (1.0, np.nextafter(1.0, 2)))
-    for fit in {impl.fit_em, fast.fit_mle}:
-        fit(at, [[1.0, 0.5]], cov_x=1.0, max_iter=0, weight_prior=prior)
-        start = {"cov_x": 1.0, "max_iter": 0, "weight_prior": prior}
-        said = objection("network", lambda fit=fit, start=start: fit(beyond, [[1.0, 0.5]], **start))
-        assert said == (None if isinstance(prior, UniformPrior) else "was accepted")
+def at_an_angle(angle, third):
+    """Two lines at an angle; third: and one across them."""
+    weight = [[1.0, 0.0], [1.0, angle], [0.0, 1.0]][: 2 + third]
+    return [Dense(weight, [0.3, 0.4, 0.1][: 2 + third]), ReLU(), Dense([[1.0] * len(weight)], [0])]
 
 
-@pytest.mark.parametrize("name", [*decoders(), "S = 1", "S = 2", "S = 3", "affine"])
-def test_max_regions_is_the_number_of_regions(impl, name):
-    """R are allowed and R - 1 are not, for every kind of layer; with max-pooling the limit is on
-    the cells before those of one code are joined, which are no fewer."""
-    network = {
-        **decoders(),
-        "S = 1": Network.random([1, 5, 4, 2], Abs(), 0),
-        "S = 2": Network.random([2, 3, 3, 2], ReLU(), 0),
-        "S = 3": Network.random([3, 4, 2], LeakyReLU(0.1), 0),
-        "affine": Network.random([2, 3], None, 0),
-    }[name]
-    regions = impl.DGN(network, 1.0).partition().n_regions
-    pooled = any(isinstance(layer, MaxPool) for layer in network.layers)
-    if not pooled:
-        assert impl.DGN(network, 1.0, max_regions=regions).partition().n_regions == regions
-    if regions > 1:
-        short = impl.DGN(network, 1.0, max_regions=regions - 1)
-        for ask in (short.partition, lambda: short.logpdf(np.zeros((1, short.cov().shape[0])))):
-            with pytest.raises(impl.TooManyRegionsError, match=rf"^max_regions: .*{regions - 1} "):
-                ask()
+@pytest.mark.parametrize("angle", [1e-4, 1e-6, 1e-8, 1e-9, 1e-10])
+def test_small_angles_are_angles(impl, angle):
+    """Two lines make four regions however far away they meet, three lines seven."""
+    assert len(regions_of(impl, at_an_angle(angle, third=False))) == 4
+    assert len(regions_of(impl, at_an_angle(angle, third=True))) == 7
 
 
-def test_latent_dimensions():
-    """Six for `fast` and three for `reference`, one more is refused by the argument's name."""
-    inside = {"offsets": [0.5], "cov": 1.0}
-    for impl, most, refused in ((fast, 6, ValueError), (reference, 3, NotImplementedError)):
-        for size in (1, most, most + 1):
-            one = np.eye(1, size)
-            call = {"normals": one, "means": np.zeros((1, size)), **inside}
-            network = Network([Dense(np.ones((2, size)), [0.0, 0.0])])
-            if size <= most:
-                found = impl.gaussian_on_polyhedron(**call)
-                # P(z_1 > -1/2) of a standard normal, from its table.
-                np.testing.assert_allclose(found.log_mass, np.log(0.6914624612740131), rtol=1e-9)
-                assert np.isfinite(impl.DGN(network, 1.0).logpdf([[0.5, 0.25]])).all()
+@pytest.mark.parametrize("angle", [0.0, 2.0**-53, ULP])
+def test_angles_of_an_ulp_are_none(impl, angle):
+    assert len(regions_of(impl, at_an_angle(angle, third=False))) == 3
+    assert len(regions_of(impl, at_an_angle(angle, third=True))) == 6
+
+
+def test_the_rank_of_the_first_boundaries():
+    """`fast` starts from independent boundaries: at an angle of 1e-11 two are, at 1e-13 they are
+    parallel; beside a third that crosses both, 1e-13 is an angle."""
+    assert len(regions_of(fast, at_an_angle(1e-11, third=False))) == 4
+    assert len(regions_of(fast, at_an_angle(1e-13, third=False))) == 3
+    assert len(regions_of(fast, at_an_angle(1e-13, third=True))) == 7
+
+
+def difference(ulps, latent):
+    """A unit (1 + δ) h - h of two equal units h of one boundary, δ = ulps times 2^-52."""
+    first = in_space(latent, [1.0, 1.0])
+    weight = np.append([1 + ulps * ULP, -1.0], np.zeros(latent - 1))[None]
+    layers = [Dense(first, np.zeros(len(first))), LeakyReLU(0.5), Dense(weight, [0.0]), ReLU()]
+    return [*layers, Dense([[1.0]], [0.0])]
+
+
+def constant_difference(ulps, latent):
+    """The same of two units with slope zero: h + δ - h, h = 1."""
+    first = in_space(latent, [1.0, 1.0])
+    weight = np.append([1.0, -1.0], np.zeros(latent - 1))[None]
+    layers = [Dense(first, np.zeros(len(first))), LeakyReLU(0.5), Dense(weight, [1.0])]
+    twice = [Dense([[1.0], [1.0]], [ulps * ULP, 0.0]), Dense([[1.0, -1.0]], [0.0]), ReLU()]
+    return [*layers, *twice, Dense([[1.0]], [0.0])]
+
+
+@in_every_space
+@pytest.mark.parametrize("network", [difference, constant_difference])
+def test_a_unit_that_vanishes_has_no_sign(impl, network, latent):
+    """A few ulps are no value; a thousand are one, of the sign they have."""
+    for ulps in (0, -4):
+        assert {code[-1] for code in regions_of(impl, network(ulps, latent))} == {0}
+    for ulps in (1024, -1024, 2**20):
+        for code in regions_of(impl, network(ulps, latent)):
+            side = code[0] if network is difference else 1
+            assert code[-1] == np.sign(ulps) * side
+
+
+def windows(ulps, latent, *, slopes):
+    """Two candidates that differ by a number of ulps, everywhere or in slope."""
+    weight = np.full((2, latent), 0.5)
+    weight[:, 0] = 1.0
+    weight[1, 0] += slopes * ulps * ULP
+    bias = [0.0, 0.0] if slopes else [1.0, 1.0 + ulps * ULP]
+    return [Dense(weight, bias), MaxPool(channels=2), Dense([[1.0]], [0.0])]
+
+
+@in_every_space
+def test_ties_of_max_pooling(impl, latent):
+    """Of candidates that are equal to rounding the first wins; a thousand ulps decide."""
+    for ulps in (0, 1, 4):
+        assert regions_of(impl, windows(ulps, latent, slopes=False)) == {(0,)}
+        assert regions_of(impl, windows(ulps, latent, slopes=True)) == {(0,)}
+    for ulps in (2048, 2**20):
+        assert regions_of(impl, windows(ulps, latent, slopes=False)) == {(1,)}
+        assert regions_of(impl, windows(-ulps, latent, slopes=False)) == {(0,)}
+        assert regions_of(impl, windows(ulps, latent, slopes=True)) == {(0,), (1,)}
+
+
+@in_every_space
+def test_points_beside_a_boundary_are_located(impl, latent):
+    """A thousand ulps on either side of a boundary are sides; on it, and an ulp before, is what
+    lies to the right."""
+    place = 1.25
+    layers = [Dense(in_space(latent, [1.0]), [-place, *np.full(latent - 1, -8.0)]), ReLU()]
+    found = impl.DGN(Network([*layers, Dense(np.ones((1, latent)), [0.0])]), 1.0).partition()
+    points = np.zeros((4, latent))
+    points[:, 0] = place + np.array([-2000, -0.0, 2000, 2**20]) * ULP
+    sides = found.codes[found.locate(points), 0]
+    assert sides.tolist() == [-1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("latent", [2, 3, 4])
+@pytest.mark.parametrize("angle", [1e-6, 1e-9, 1e-12, 1e-13])
+def test_wedges_of_an_angle(latent, angle):
+    """Half-spaces at an angle of 1e-13 of each other have it, whatever lines they contain."""
+    normals = np.zeros((2, latent))
+    normals[:, :2] = [[0.0, 1.0], [angle, -1.0]]
+    found = fast.gaussian_on_polyhedron(normals, np.zeros(2), np.zeros((1, latent)), 1.0)
+    assert found.log_mass[0] == pytest.approx(np.log(angle / (2 * np.pi)), rel=1e-13)
+
+
+def test_wedges_of_no_angle():
+    """At 1e-15 there is no telling a wedge from nothing: no mass, of any error."""
+    found = fast.gaussian_on_polyhedron(
+        [[0.0, 1.0], [1e-15, -1.0]], np.zeros(2), np.zeros((1, 2)), 1.0
+    )
+    assert (found.log_mass[0], found.log_mass_error[0]) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("latent", [2, 3, 4])
+@pytest.mark.parametrize("width", [1e-4, 1e-6, 1e-9, 1e-12, 1e-13])
+def test_slabs_of_a_width(latent, width):
+    """Slabs at a distance of one, down to 450 ulps wide."""
+    normals = np.zeros((2, latent))
+    normals[:, 0] = [1.0, -1.0]
+    end = 1.0 + width
+    found = fast.gaussian_on_polyhedron(normals, [-1.0, end], np.zeros((1, latent)), 1.0)
+    exact = -0.5 - 0.5 * np.log(2 * np.pi) + np.log(end - 1.0) + np.log1p(-0.5 * (end - 1.0))
+    assert found.log_mass[0] == pytest.approx(exact, abs=1e-13 + 0.2 * width**2)
+    assert (found.mean[0, 0] - 1.0) / width == pytest.approx(0.5, abs=1e-3 + width)
+
+
+@pytest.mark.parametrize("limit", [2.0**-40, 2.0**-20, 0.5, 16.0, 2.0**18])
+def test_lines_through_a_corner(limit):
+    """A third boundary that passes a corner within rounding changes nothing, and one that cuts a
+    thousand ulps off it is a facet."""
+    normals = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    for ulps, corners in ((0.0, 1), (-4.0, 1), (4.0, 1), (4096.0, 2)):
+        offsets = np.array([-limit, -limit, -2 * limit * (1 + ulps * ULP)])
+        lattice = fast.halfspaces.lattice_of_halfspaces(normals, offsets)
+        assert np.count_nonzero(lattice.points) == corners
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_directions_the_image_does_not_show(impl, latent):
+    """An image 1e-11 times as long in one direction shows where z is; one of 3e-15 is rounding, and
+    the prior decides."""
+    for size, shown in ((1e-6, 1.0), (1e-11, 1.0), (3e-15, 0.0), (0.0, 0.0)):
+        slope = np.diag([1.0, *np.full(latent - 1, size)])
+        network = Network([Dense(slope, np.zeros(latent))])
+        x = slope @ np.array([2.0, *np.full(latent - 1, 3.0)])
+        found = impl.DGN(network, 1.0).zero_noise_latent(x[None])[0]
+        assert found == pytest.approx([2.0, *np.full(latent - 1, 3.0 * shown)], rel=1e-4)
+
+
+@pytest.mark.parametrize("latent", [1, 2, 3])
+def test_ties_of_the_nearest_image(impl, latent):
+    """g(z) = (|z1 - 1/2|, δ (z1 - 1/2)+) comes to (1, 1) at -1/2 and, nearer by δ, at 3/2: 1e-11 of
+    a distance decides, 1e-14 is a tie that the prior breaks."""
+    for nearer, place in ((1e-6, 1.5), (1e-11, 1.5), (1e-14, -0.5), (0.0, -0.5)):
+        first = np.zeros((2, latent))
+        first[:, 0] = [1.0, -1.0]
+        layers = [Dense(first, [-0.5, 0.5]), ReLU(), Dense([[1.0, 1.0], [nearer, 0.0]], [0.0, 0.0])]
+        found = impl.DGN(Network(layers), 1.0).zero_noise_latent([[1.0, 1.0]])[0]
+        assert found == pytest.approx([place, *np.zeros(latent - 1)], abs=1e-5)
+
+
+def threshold(log_mass):
+    """The c with log Φ(-c) = log_mass, by bisection."""
+    low, high = 0.0, 40.0
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if log_ndtr(-middle) > log_mass else (low, middle)
+    return low
+
+
+def steep(latent, start, slope):
+    """g(z) = slope (z1 - start)+."""
+    weight = np.zeros((1, latent))
+    weight[0, 0] = 1.0
+    return Network([Dense(weight, [-start]), ReLU(), Dense([[slope]], [0.0])])
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_regions_of_little_mass_count_under_q(latent):
+    """exp(-79) of q times a square of exp(79) is what it is; of regions with less than exp(-80) of
+    q nothing is looked at, as `Mixture.gaussians` says."""
+    for log_mass in (-30.0, -79.0, -81.0):
+        start, slope = threshold(log_mass), np.exp(-0.5 * log_mass)
+        dgn = fast.DGN(steep(latent, start, slope), 1.0)
+        # ∫ (t - c)² φ(t) dt beyond c, by Mills' ratio to the order needed.
+        t = np.linspace(0.0, 4.0, 400001)
+        tail = np.trapezoid(t * t * np.exp(-start * t - 0.5 * t * t), t)
+        second = slope**2 * tail * np.exp(-0.5 * start**2) / np.sqrt(2 * np.pi)
+        assert second > 1e-3
+        plain = -0.5 * np.log(2 * np.pi)
+        expected = plain - 0.5 * second * (log_mass > -80)
+        bound = dgn.elbo([[0.0]], np.zeros((1, latent)), np.ones((1, latent)))
+        assert bound[0] == pytest.approx(expected, abs=1e-8)
+        spread = dgn.cov()[0, 0]
+        assert spread == pytest.approx(1.0 + second * (log_mass > -80), abs=1e-8)
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_what_is_skipped_is_told(latent):
+    """Behind one boundary the bound on a region's share is exact: what is told left out is its
+    share, and no less is allowed for it to be left out."""
+    for start in (2.0, 6.0, 9.0):
+        network = steep(latent, start, 0.0)
+        x = [[0.25]]
+        whole = fast.DGN(network, 1.0, negligible=0.0).posterior(x)
+        assert whole.skipped[0] == 0
+        beyond = int(np.argmin(whole.log_e0[0]))
+        share = np.exp(log_ndtr(-start)) / np.exp(log_ndtr(start))
+        assert whole.e0[0, beyond] == pytest.approx(np.exp(log_ndtr(-start)), rel=1e-10)
+        if share > 1e-3:
+            continue
+        kept = fast.DGN(network, 1.0, negligible=0.999 * share).posterior(x)
+        assert kept.skipped[0] == 0
+        assert kept.log_e0[0, beyond] == whole.log_e0[0, beyond]
+        left = fast.DGN(network, 1.0, negligible=min(1.001 * share, 1e-3)).posterior(x)
+        assert left.log_e0[0, beyond] == -np.inf
+        # At least what it is, at most what its bound adds for rounding: 1e-12 of each term.
+        assert share * (1 - 1e-9) <= left.skipped[0] <= share * (1 + 1e-9)
+
+
+def test_covariances_symmetric_to_rounding(impl):
+    """1e-12 of asymmetry is rounding, 1e-9 is not."""
+    network = Network([Dense(np.eye(2), [0.0, 0.0])])
+    for size, accepted in ((1e-12, True), (1e-9, False), (4e-6, False)):
+        cov = np.array([[2.0, 0.5], [0.5 + size, 1.0]])
+        calls = (
+            lambda cov=cov: impl.DGN(network, cov),
+            lambda cov=cov: impl.DGN(network, 1.0, cov),
+            lambda cov=cov: impl.DGN(network, 1.0).elbo([[0.0, 0.0]], [[0.0, 0.0]], cov[None]),
+            lambda cov=cov: impl.gaussian_on_polyhedron(np.eye(2), [1.0, 1.0], [[0.0, 0.0]], cov),
+        )
+        for call in calls:
+            if accepted:
+                call()
             else:
-                with pytest.raises(refused, match=rf"normals: .*{most}.*{most + 1}"):
-                    impl.gaussian_on_polyhedron(**call)
-                with pytest.raises(refused, match=rf"{most}.*{most + 1}"):
-                    impl.DGN(network, 1.0).logpdf([[0.5, 0.25]])
+                with pytest.raises(ValueError, match="symmetric"):
+                    call()
 
 
-@pytest.mark.parametrize("factor", [0.0, [[1.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, 0.0]]])
-def test_a_factor_is_invertible(impl, factor):
-    size = np.ndim(factor) or 1
-    bad = np.reshape(factor, (size, size))
-    call = {"normals": np.eye(1, size), "offsets": [0.0], "means": np.zeros((1, size))}
-    assert objection("factor", lambda: impl.gaussian_on_polyhedron(**call, factor=bad)) is None
-
-
-def test_either_a_covariance_or_a_factor(impl):
-    call = {"normals": [[1.0]], "offsets": [0.0], "means": [[0.0]]}
-    for both in ({}, {"cov": 1.0, "factor": [[1.0]]}, {"cov": None, "factor": None}):
-        assert not objection("cov", lambda b=both: impl.gaussian_on_polyhedron(**call, **b))
-
-
-def test_more_starts_need_new_ones():
-    """n_init above 1 with init="given" would train the same start again."""
-    for init, n_init, fine in (("given", 1, True), ("given", 2, False), ("data", 2, True)):
-        options = {"init": init, "n_init": n_init, "cov_x": 2.0, "max_iter": 0}
-        said = objection("n_init", lambda o=options: fast.fit_em(network(), X, **o))
-        assert said == ("was accepted" if fine else None)
-
-
-def test_covariances_are_not_optional_in_a_fit(impl):
-    """Of a network cov_x has no default; of a DGN it has the model's."""
-    fits = [impl.fit_em] if impl is reference else [fast.fit_em, fast.fit_mle]
-    for fit in fits:
-        said = objection("cov_x", lambda fit=fit: fit(network(), X, cov_x=None, max_iter=0))
-        assert said is None
-    for fit in (fast.fit_em, fast.fit_mle):
-        assert fit(dgn(fast), X, max_iter=0).dgn.cov_x == 2.0
-
-
-def named_values():
-    """The arrays of a model by name, their kind, and a sound value."""
-    for name, value in network().parameters().items():
-        yield name, Numbers(), value
-    yield "cov_x", Covariance(), COV_X
-    yield "cov_z", Covariance(), COV_Z
-
-
-@pytest.mark.parametrize(("name", "kind", "value"), [*named_values()])
-def test_values_of_parameters(impl, name, kind, value):
-    """with_parameters checks every array as the constructors do, and names it."""
-    owners = [dgn(impl)] if name.startswith("cov") else [dgn(impl), network()]
-    for with_parameters in (owner.with_parameters for owner in owners):
-        for what, bad in kind.wrong(value).items():
-            said = objection(name, lambda new={name: bad}, of=with_parameters: of(new))
-            assert said is None, (what, said)
-        for good in kind.right(value).values():
-            with_parameters({name: good})
-
-
-def test_statistics_are_the_models(impl):
-    """Of another number of regions, latent dimension, or structure of Σx: refused by name."""
-    model = dgn(impl)
-    like = Network.random([1, 3, 3], ReLU(), 0)  # four regions as well
-    others = [impl.DGN(like, 2.0), dgn(impl, COV_X), dgn(impl, [1.0, 2.0, 3.0])]
-    others.append(impl.DGN(Network.random([2, 3, 3], ReLU(), 0), 2.0))
-    assert others[0].partition().n_regions == model.partition().n_regions
-    for other in others:
-        sums = other.statistics(X)
-        assert not objection("statistics", lambda s=sums: impl.m_step(model, s))
-    impl.m_step(model, dgn(impl).statistics(X))
+@pytest.mark.parametrize("latent", [2, 3])
+def test_where_the_reference_vouches(latent):
+    """Half-spaces up to 4.5 deviations away by themselves; data of which p(x) is known to 1e-9."""
+    normals = np.eye(latent)[:1]
+    zero = np.zeros((1, latent))
+    for distance in (0.0, 3.0, 4.4):
+        found = reference.gaussian_on_polyhedron(normals, [-distance], zero, 1.0)
+        assert found.log_mass[0] == pytest.approx(log_ndtr(-distance), abs=1e-6)
+    for distance in (5.5, 8.0):
+        with pytest.raises(reference.OutsideValidity):
+            reference.gaussian_on_polyhedron(normals, [-distance], zero, 1.0)
