@@ -140,7 +140,7 @@ class _Search:
         """Of the terms of the gradients."""
         away = np.abs(self._w[rows] - self._start[rows])
         size = np.einsum("bij,bj->bi", np.abs(self._normals[rows]), away)
-        return size + np.abs(self._first[rows]) + self._kinks.rates
+        return np.asarray(size + np.abs(self._first[rows]) + self._kinks.rates)
 
     def _optimal(self, rows: Indices) -> Mask:
         """Whether no unknown at a kink is pulled off it, and the others are pulled nowhere."""
