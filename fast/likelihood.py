@@ -226,9 +226,12 @@ class _Search:
         except ValueError:  # not finite, or a covariance that is singular in double precision
             return None
         try:
-            return State.of(model, self._X, self._prior)
+            state = State.of(model, self._X, self._prior)
         except (ArithmeticError, PartitionError, TooManyRegionsError):
             return None
+        with np.errstate(over="ignore", invalid="ignore"):  # as where a variance all but vanishes
+            slopes = state.log_likelihood_gradient.values()
+        return state if all(np.all(np.isfinite(slope)) for slope in slopes) else None
 
     def _after(self, intermediate_result: object) -> None:
         """After an iteration."""

@@ -12,8 +12,8 @@ from reference.network import Array, GaussianPrior, UniformPrior, WeightPrior
 
 # Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
 RANK_TOLERANCE = 1e-11
-# Rounding of a gradient, over the size of its terms.
-_ROUNDING = 1e-13
+# Rounding of a gradient, over the size of its terms; and what a solution may leave of one.
+_ROUNDING, _LEFT = 1e-13, 1e-9
 _MOST_ROUNDS = 2_000
 
 
@@ -77,7 +77,7 @@ class _Search:
                 self._to_own_optimum(open_, i)
             moving = open_
             while len(moving):
-                moving = moving[self._along(moving) < 1]
+                moving = moving[self._along(moving)]
             open_ = open_[~self._optimal(open_)]
             if not len(open_):
                 return self._w
@@ -94,41 +94,58 @@ class _Search:
         self._w[rows, i] = new
         self._gradients[rows] -= self._normals[rows, i] * (new - w)[:, None]
 
-    def _along(self, rows: Indices) -> Array:
-        """Move the unknowns that are at no kink; which share of the way to their optimum."""
+    def _along(self, rows: Indices) -> Mask:
+        """Move the unknowns that are at no kink towards their common optimum, or where the penalty
+        pulls along a direction in which the matrix is singular (as when two unknowns do the same),
+        along that; which have met a kink on the way."""
         rates, bounds = self._kinks
         normals, w, start = self._normals[rows], self._w[rows], self._start[rows]
         signs = np.sign(w)
         free = ((w != 0) | (rates == 0)) & (np.abs(w) < bounds)
         gradient = self._first[rows] - np.einsum("bij,bj->bi", normals, w - start)
-        both = free[:, :, None] & free[:, None, :]
+        normals = np.where(free[:, :, None] & free[:, None, :], normals, 0.0)
         pull = np.where(free, gradient - rates * signs, 0.0)
-        step = np.where(free, smallest_solution(np.where(both, normals, 0.0), pull), 0.0)
-        end = w + step
-        # How far to the first kink on the way.
-        crosses = free & (rates > 0) & (np.sign(end) != signs)
-        leaves = free & (np.abs(end) > bounds)
+        step = np.where(free, smallest_solution(normals, pull), 0.0)
+        left = pull - np.einsum("bij,bj->bi", normals, step)
+        left = np.where(self._alive[rows], left, 0.0)
+        largest = self._sizes(rows).max(axis=1, keepdims=True)
+        slides = np.any(np.abs(left) > _LEFT * largest, axis=1)
+        # How far along it is the optimum: nowhere, if the matrix is singular but for rounding.
+        bend = np.einsum("bi,bij,bj->b", left, normals, left)
         with np.errstate(divide="ignore", invalid="ignore"):
+            length = np.where(slides, np.einsum("bi,bi->b", left, left) / bend, 1.0)
+            step = np.where(slides[:, None], left, step)
+            # How far to the first kink on the way.
+            crosses = free & (rates > 0) & (np.sign(step) == -signs)
             at = np.where(crosses, -w / step, np.inf)
+            leaves = free & (step != 0) & np.isfinite(bounds)
             at = np.where(leaves, (np.copysign(bounds, step) - w) / step, at)
         first = at.argmin(axis=1)
-        share = np.minimum(at[np.arange(len(rows)), first], 1.0)
-        moved = w + share[:, None] * step
-        hit = np.flatnonzero(share < 1)
+        nearest = at[np.arange(len(rows)), first]
+        share = np.minimum(nearest, length)
+        moved = w + np.where(np.isfinite(share), share, 0.0)[:, None] * step
+        met = np.isfinite(nearest) & (nearest <= length)
+        hit = np.flatnonzero(met)
         column = first[hit]
         moved[hit, column] = np.where(
             crosses[hit, column], 0.0, np.copysign(bounds[column], step[hit, column])
         )
         self._w[rows] = moved
-        self._gradients[rows] = self._first[rows] - np.einsum("bij,bj->bi", normals, moved - start)
-        return np.asarray(share)
+        self._gradients[rows] = self._first[rows] - np.einsum(
+            "bij,bj->bi", self._normals[rows], moved - start
+        )
+        return np.asarray(met)
+
+    def _sizes(self, rows: Indices) -> Array:
+        """Of the terms of the gradients."""
+        away = np.abs(self._w[rows] - self._start[rows])
+        size = np.einsum("bij,bj->bi", np.abs(self._normals[rows]), away)
+        return np.asarray(size + np.abs(self._first[rows]) + self._kinks.rates)
 
     def _optimal(self, rows: Indices) -> Mask:
-        """Whether no unknown at a kink is pulled off it."""
+        """Whether no unknown at a kink is pulled off it, and the others are pulled nowhere."""
         rates, bounds = self._kinks
-        w, gradient = self._w[rows], self._gradients[rows]
-        size = np.einsum("bij,bj->bi", np.abs(self._normals[rows]), np.abs(w - self._start[rows]))
-        size += np.abs(self._first[rows]) + rates
+        w, gradient, size = self._w[rows], self._gradients[rows], self._sizes(rows)
         # Directions in which the matrix counts as singular keep what gradient they have.
         left = RANK_TOLERANCE * self._diagonals[rows].sum(axis=1) * (1 + np.abs(w).max(axis=1))
         slack = _ROUNDING * size + left[:, None]
@@ -136,5 +153,7 @@ class _Search:
         at_bound = np.abs(w) >= bounds
         stays = ~at_zero | (np.abs(gradient) <= rates + slack)
         stays &= ~at_bound | (np.sign(w) * gradient >= -slack)
+        pull = np.abs(gradient - rates * np.sign(w))
+        stays &= at_zero | at_bound | (pull <= _LEFT * size.max(axis=1, keepdims=True) + slack)
         # What nothing depends on is pulled by rounding alone.
         return np.asarray((stays | ~self._alive[rows]).all(axis=1))

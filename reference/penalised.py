@@ -16,6 +16,8 @@ Mask = NDArray[np.bool_]
 RANK_TOLERANCE = 1e-11
 # Rounding of a gradient, over the size of its terms.
 _ROUNDING = 1e-13
+# What a solution may leave of one.
+_LEFT = 1e-9
 _MOST_SWEEPS = 10_000
 
 
@@ -61,10 +63,34 @@ def lasso(normal: Array, right: Array, current: Array, rates: Array) -> Array:
         for i in np.flatnonzero(alive):
             pull = right[i] - normal[i] @ w + diagonal[i] * w[i]
             w[i] = np.sign(pull) * max(abs(pull) - rates[i], 0.0) / diagonal[i]
+        w = _slid(normal, right, w, rates)
         found = _on_support(normal, right, w, rates)
         if found is not None:
             return found
     raise NotSolvedError("lasso: the unknowns that are zero did not settle")
+
+
+def _slid(normal: Array, right: Array, w: Array, rates: Array) -> Array:
+    """w moved along the direction in which the matrix of the unknowns that are not zero is singular
+    but the penalty pulls (as when two unknowns do the same), until one of them is zero; w itself if
+    there is none. The sweeps alone would take as many steps as the penalty is small."""
+    free = (w != 0) | (rates == 0)
+    pull = np.where(free, right - normal @ w - rates * np.sign(w), 0.0)
+    among = np.where(np.outer(free, free), normal, 0.0)
+    left = pull - among @ np.linalg.pinv(among, rcond=RANK_TOLERANCE, hermitian=True) @ pull
+    size = np.max(np.abs(normal) @ np.abs(w) + np.abs(right) + rates)
+    left[np.diag(normal) <= RANK_TOLERANCE * np.max(np.diag(normal))] = 0.0
+    towards_zero = (rates > 0) & (w * left < 0)
+    if np.max(np.abs(left)) <= _LEFT * size or not np.any(towards_zero):
+        return w
+    shares = np.full(len(w), np.inf)
+    shares[towards_zero] = -w[towards_zero] / left[towards_zero]
+    first = int(np.argmin(shares))
+    if shares[first] * (left @ normal @ left) > left @ left:
+        return w  # it bends before: not singular after all
+    moved = np.asarray(w + shares[first] * left)
+    moved[first] = 0.0
+    return moved
 
 
 def _on_support(normal: Array, right: Array, w: Array, rates: Array) -> Array | None:
@@ -75,6 +101,9 @@ def _on_support(normal: Array, right: Array, w: Array, rates: Array) -> Array | 
     target = right[free] - rates[free] * signs
     result[free] = solve_nearest(normal[np.ix_(free, free)], target, w[free])
     kept = (np.sign(result[free]) == signs) | (rates[free] == 0)
+    left = target - normal[np.ix_(free, free)] @ result[free]
+    size = np.max(np.abs(normal) @ np.abs(result) + np.abs(right) + rates)
+    kept &= np.abs(left) <= _LEFT * size
     slack = np.abs(right - normal @ result) - rates
     rounding = _ROUNDING * (np.abs(normal) @ np.abs(result) + np.abs(right) + rates)
     return result if np.all(kept) and np.all(slack[~free] <= rounding[~free]) else None

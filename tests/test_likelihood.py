@@ -193,3 +193,12 @@ def test_wild_trials_are_no_models():
     result = fast.fit_mle(network, np.ones((10, 3)), cov_x=np.full(3, 0.3), max_iter=30, tol=0.0)
     assert np.all(np.diff(result.history) <= 0)
     assert result.history[-1] < result.history[0]
+
+
+def test_a_vanishing_variance_gives_no_warning():
+    """A datum on a constant generator: the variance falls to where gradients are no doubles, which
+    is a wild trial too."""
+    constant = Network([Dense([[0.0]], [0.0])])
+    result = fast.fit_mle(constant, [[0.0], [0.0]], cov_x=1.0, max_iter=50, tol=0.0)
+    assert np.all(np.diff(result.history) <= 0)
+    assert np.all(np.isfinite(result.history))

@@ -253,6 +253,26 @@ def test_two_solvers(seed):
             assert one == pytest.approx(other, abs=1e-8), prior
 
 
+def test_unknowns_that_do_the_same():
+    """Two unknowns enter as one sum, one of them without a prior, as the weight of a unit that is
+    constant does beside the bias: the Laplace prior's weight is zero and the other takes all, which
+    both solvers missed; with two weights the shorter sum of sizes wins, signs included."""
+    prior = LaplacePrior(0.3)
+    for scale in (1.0, 1e4):
+        normal = scale * np.array([[4.0, 2.0], [2.0, 1.0]])
+        current, gradient = np.array([0.7, 0.2]), scale * np.array([1.0, 0.5])
+        for is_weight, expected in (
+            (np.array([True, False]), [0.0, 2.1]),
+            # 2 w0 + w1 = 2.1 costs less through w0: half the rate, less what the prior takes.
+            (np.array([True, True]), [(4.2 - 1 / (0.3 * scale)) / 4, 0.0]),
+        ):
+            right = gradient + normal @ current
+            one = solve_with_prior(normal, right, current, prior, is_weight)
+            other = optima(normal[None], gradient[None], current[None], prior, is_weight)[0]
+            np.testing.assert_allclose(one, expected, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(other, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_wrong_optima_are_seen():
     """The checks can fail: an update with half the prior's precision is not optimal."""
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
