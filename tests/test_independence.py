@@ -27,7 +27,7 @@ COMPARING = {
 def project_imports(path):
     """The project's modules a file imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -75,7 +75,7 @@ def test_oracle_uses_no_numerical_linear_algebra():
     """
     for name, path in modules("oracle").items():
         if name not in {"oracle.architectures", "oracle.monte_carlo", "oracle.mutants"}:
-            assert "linalg" not in path.read_text(), name
+            assert "linalg" not in path.read_text(encoding="utf-8"), name
 
 
 def test_fast_takes_only_the_model_definition():
@@ -105,7 +105,7 @@ def test_the_model_definition_knows_no_integral():
 def test_no_import_hides(package):
     """Imports by a computed name would escape the checks here."""
     for name, path in modules(package).items():
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
         assert "importlib" not in source, name
         assert "__import__" not in source, name
 
@@ -138,6 +138,7 @@ def test_the_check_can_fail(tmp_path):
     """An offending import is seen in every form, inside functions too."""
     offender = tmp_path / "offender.py"
     offender.write_text(
-        "import fast.gaussian\n\ndef f():\n    from reference import distributions\n"
+        "import fast.gaussian\n\ndef f():\n    from reference import distributions\n",
+        encoding="utf-8",
     )
     assert project_imports(offender) == {"fast.gaussian", "reference", "reference.distributions"}
