@@ -4,6 +4,7 @@ found, and write a report."""
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -78,7 +79,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     if not os.access(existing, os.W_OK | os.X_OK):
         parser.error(f"argument --out: cannot write to {existing}")
     if arguments.readme is not None:
-        marks = arguments.readme.read_text() if arguments.readme.is_file() else ""
+        marks = arguments.readme.read_text(encoding="utf-8") if arguments.readme.is_file() else ""
         if marks.count(BEGIN) != 1 or marks.count(END) != 1:
             parser.error(f"argument --readme: {arguments.readme} has no marks {BEGIN} and {END}")
     return arguments
@@ -112,7 +113,10 @@ def main(argv: list[str]) -> int:
         cases = _keep(found, arguments.points, arguments.out)
         _write(arguments.out / "report.html", page(found, run, cases))
         if arguments.readme is not None:
-            _write(arguments.readme, _between(arguments.readme.read_text(), markdown(found)))
+            _write(
+                arguments.readme,
+                _between(arguments.readme.read_text(encoding="utf-8"), markdown(found)),
+            )
     except OSError as error:
         print(f"python -m oracle: cannot write to {arguments.out}: {error}", file=sys.stderr)
         return 2
@@ -228,4 +232,7 @@ def _fails(case: Case) -> bool:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no κ shows an escape; the run is not lost.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

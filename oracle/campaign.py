@@ -155,11 +155,15 @@ def count(seeds: range) -> int:
 
 
 def _each(seeds: range, points: int, processes: int) -> Iterator[Findings]:
-    """One by one: architectures, fixed checks, proofs."""
+    """One by one: architectures, fixed checks, proofs. With one process, in this one; else in new
+    ones: forks of a process that has threads, as after JAX has computed, may hang."""
     tasks: list[Callable[[], Findings]] = [partial(examine, seed, points) for seed in seeds]
     tasks += [partial(_fixed, name) for name in CHECKS]
     tasks += [partial(_proof, number) for number in range(len(PROOFS))]
-    with multiprocessing.Pool(processes) as pool:
+    if processes == 1:
+        yield from map(_run, tasks)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
         yield from pool.imap(_run, tasks)
 
 

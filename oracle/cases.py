@@ -58,7 +58,7 @@ class Case:
         target = Path(path)
         handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
         try:
-            with os.fdopen(handle, "w") as stream:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 json.dump(content, stream, indent=1)
             os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
             os.replace(temporary, target)
@@ -70,7 +70,7 @@ class Case:
     def load(path: str | os.PathLike[str]) -> Case:
         """Read a case written by `save`. Raises ValueError if the file holds none."""
         try:
-            content = json.loads(Path(path).read_text())
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
             layers = tuple((str(kind), _settings(values)) for kind, values in content["layers"])
             arrays = {name: np.array(content[name], dtype=float) for name in _ARRAYS}
             return Case(int(content["seed"]), str(content["label"]), layers, **arrays)

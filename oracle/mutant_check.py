@@ -242,7 +242,7 @@ def run_mutants(
     """A verdict for every defect, in order; progress is called with each as it comes."""
     if processes == 1:
         return [_told(check(mutant), progress) for mutant in mutants]
-    with multiprocessing.Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
         return [_told(verdict, progress) for verdict in pool.imap(check, mutants, chunksize=4)]
 
 

@@ -315,12 +315,12 @@ def commit_of(folder: Path) -> str:
     head = folder / ".git" / "HEAD"
     if not head.is_file():
         return "unknown"
-    content = head.read_text().strip()
+    content = head.read_text(encoding="utf-8").strip()
     if not content.startswith("ref: "):
         return content[:12]
     branch = content.removeprefix("ref: ")
     loose, packed = folder / ".git" / branch, folder / ".git" / "packed-refs"
     if loose.is_file():
-        return loose.read_text().strip()[:12]
-    lines = packed.read_text().splitlines() if packed.is_file() else []
+        return loose.read_text(encoding="utf-8").strip()[:12]
+    lines = packed.read_text(encoding="utf-8").splitlines() if packed.is_file() else []
     return next((line[:12] for line in lines if line.endswith(f" {branch}")), "unknown")

@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the figures asked for and print the files written. Exit code 1: a figure's computation
-    ended in numerical trouble; 2: it was not possible; 130: interrupted."""
+    ended in numerical trouble; 2: it was not possible."""
     asked = _parser().parse_args(arguments)
     if "list" in asked.figures:
         print("\n".join(f"{figure.number:3} {figure.title}" for figure in FIGURES.values()))
@@ -41,13 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _refuse(f"--out: cannot write in {str(asked.out)!r} ({error.strerror})")
     options = Options(full=asked.full, n_seeds=asked.seeds, folder=asked.out)
-    try:
-        made = [_made(figure, options, asked.out) for figure in figures]
-        for path in _summarise(asked.out):
-            print(path)
-    except KeyboardInterrupt:
-        print(f"\n{_PROGRAM}: interrupted; what was done is kept", file=sys.stderr)
-        return 130
+    made = [_made(figure, options, asked.out) for figure in figures]
+    for path in _summarise(asked.out):
+        print(path)
     return 0 if all(made) else 1
 
 

@@ -7,15 +7,12 @@ parameters and of the code that makes it.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +22,7 @@ from tqdm import tqdm
 from paper_figures.kept import key_of, load, save
 from paper_figures.options import Numbers, Record
 from paper_figures.sources import fingerprint
+from paper_figures.workers import workers
 
 #: In every run: the seconds it took, on one core.
 SECONDS = "run_seconds"
@@ -64,8 +62,9 @@ def runs_of(
     found = {i: kept for i, task in enumerate(tasks) if (kept := task.kept()) is not None}
     missing = {i: task for i, task in enumerate(tasks) if i not in found}
     title = run.__module__.rpartition(".")[2].replace("_", " ")
-    with tqdm(total=len(tasks), initial=len(found), desc=title, unit="run", disable=None) as bar:
-        for i, numbers in _computed(missing):
+    bar = tqdm(total=len(tasks), initial=len(found), desc=title, unit="run", disable=None)
+    with bar, closing(_computed(missing)) as computed:
+        for i, numbers in computed:
             tasks[i].keep(numbers)
             found[i] = numbers
             bar.update()
@@ -137,40 +136,18 @@ def _path(
     return folder / "runs" / f"{stem}_{job.name}_seed_{seed}.npz"
 
 
-def _computed(tasks: Mapping[int, _Task]) -> Iterator[tuple[int, Numbers]]:
+def _computed(tasks: Mapping[int, _Task]) -> Generator[tuple[int, Numbers], None, None]:
     """As they are done. With one task or one core, here; else in fresh processes."""
     if min(len(tasks), os.cpu_count() or 1) < 2:
         for i, task in tasks.items():
             yield i, task.compute()
         return
-    pool = _pool()
-    futures = {pool.submit(task.compute): i for i, task in tasks.items()}
+    pool = workers()
     try:
+        futures = {pool.submit(task.compute): i for i, task in tasks.items()}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BaseException:
-        _pool.cache_clear()
-        pool.shutdown(wait=False, cancel_futures=True)
+        workers.cache_clear()
+        pool.end()
         raise
-
-
-@cache
-def _pool() -> ProcessPoolExecutor:
-    """Processes for all figures: each takes seconds to import what it needs."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(os.cpu_count(), context, initializer=_end_with_the_first)
-
-
-def _end_with_the_first() -> None:
-    """Ctrl-C reaches every process of a terminal: these end without a word, the first one says
-    what there is to say. If the first one is killed alone, nobody would fetch what these compute:
-    they end too."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    first = multiprocessing.parent_process()
-    assert first is not None
-
-    def watch() -> None:
-        first.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -128,6 +128,6 @@ def test_case_round_trip(tmp_path, latent):
 @pytest.mark.parametrize("content", ["{}", "[]", "no json", '{"seed": 1, "layers": [[1, 2]]}'])
 def test_a_file_without_a_case_is_named(tmp_path, content):
     path = tmp_path / "case.json"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match="path"):
         Case.load(path)

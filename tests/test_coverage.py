@@ -60,7 +60,11 @@ def test_functions_and_checks(result):
         assert any(name.split(",")[0] == prefix for name in CHECKS), prefix
     for test in result.tests:
         path, *names = test.split("::")
-        defined = {node.name for node in ast.parse((ROOT / path).read_text()).body if named(node)}
+        defined = {
+            node.name
+            for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+            if named(node)
+        }
         assert set(names) <= defined, test
 
 

@@ -29,7 +29,7 @@ QUOTING = {"oracle.architectures", "oracle.monte_carlo", "oracle.mutants", "orac
 def project_imports(path):
     """The project's modules a file imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -77,7 +77,7 @@ def test_oracle_uses_no_numerical_linear_algebra():
     """
     for name, path in modules("oracle").items():
         if name not in QUOTING:
-            assert "linalg" not in path.read_text(), name
+            assert "linalg" not in path.read_text(encoding="utf-8"), name
 
 
 def test_fast_takes_only_the_model_definition():
@@ -107,7 +107,7 @@ def test_the_model_definition_knows_no_integral():
 def test_no_import_hides(package):
     """Imports by a computed name would escape the checks here."""
     for name, path in modules(package).items():
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
         assert "importlib" not in source, name
         assert "__import__" not in source, name
 
@@ -140,6 +140,7 @@ def test_the_check_can_fail(tmp_path):
     """An offending import is seen in every form, inside functions too."""
     offender = tmp_path / "offender.py"
     offender.write_text(
-        "import fast.gaussian\n\ndef f():\n    from reference import distributions\n"
+        "import fast.gaussian\n\ndef f():\n    from reference import distributions\n",
+        encoding="utf-8",
     )
     assert project_imports(offender) == {"fast.gaussian", "reference", "reference.distributions"}

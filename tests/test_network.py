@@ -309,7 +309,7 @@ def broken_files():
     kinds = np.array(["Dense"])
     return {
         "empty": lambda path: path.write_bytes(b""),
-        "text": lambda path: path.write_text("weights"),
+        "text": lambda path: path.write_text("weights", encoding="utf-8"),
         "zip magic only": lambda path: path.write_bytes(b"PK\x03\x04"),
         "truncated": truncated,
         "another archive": archive(a=np.ones(3)),

@@ -34,7 +34,7 @@ def test_clean_run(capsys, tmp_path):
     assert plane.count("2 networks") == 2
     assert printed.count(" 0 other differences") == 2
     assert "Report: " in printed
-    content = (tmp_path / "report.html").read_text()
+    content = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "No breach." in content
     assert sorted(p.name for p in (tmp_path / "cases").iterdir()) == [
         "case-26.json",
@@ -51,12 +51,26 @@ def few_other_checks(monkeypatch):
     monkeypatch.setattr(campaign, "PROOFS", campaign.PROOFS[:1])
 
 
+#: The checks run in this process, where what is replaced is seen.
+HERE = ("--processes", "1")
+
+
 def test_breach_is_written(capsys, tmp_path, monkeypatch):
     """Next to no error is allowed: exit code 1, the breaches named, the case in a loadable file."""
     none = {name: dict.fromkeys(t, 1e-30) for name, t in TOLERANCES[1].items()}
     monkeypatch.setitem(TOLERANCES, 1, none)
     monkeypatch.setattr(crosscheck, "EPSILON", 1e-300)
-    arguments = ["--architectures", "1", "--seed", "2", "--points", "1", "--out", str(tmp_path)]
+    arguments = [
+        *HERE,
+        "--architectures",
+        "1",
+        "--seed",
+        "2",
+        "--points",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
     assert command.main(arguments) == 1
     printed = capsys.readouterr().out
     assert "BREACH reference: seed 2" in printed
@@ -98,7 +112,9 @@ def test_a_wrong_partition_is_a_breach(capsys, tmp_path, monkeypatch):
     assert (tally.networks, tally.breaches) == (1, [])
     monkeypatch.setattr(fast.partition, "partition", without_the_first)
     monkeypatch.setattr(campaign, "crosscheck", lambda case: crosscheck.Comparison(1))
-    assert command.main(["--architectures", "1", "--seed", "20", "--out", str(tmp_path)]) == 1
+    assert (
+        command.main([*HERE, "--architectures", "1", "--seed", "20", "--out", str(tmp_path)]) == 1
+    )
     assert "BREACH fast, partition: seed 20" in capsys.readouterr().out
     assert Network.load(tmp_path / "cases" / "network-20.npz").latent_dimension == 3
 
@@ -110,7 +126,7 @@ def test_what_cannot_be_compared_is_a_failure(capsys, tmp_path, monkeypatch):
         raise ArithmeticError("two precisions disagree")
 
     monkeypatch.setattr(campaign, "crosscheck", broken)
-    assert command.main(["--architectures", "1", "--seed", "4", "--out", str(tmp_path)]) == 1
+    assert command.main([*HERE, "--architectures", "1", "--seed", "4", "--out", str(tmp_path)]) == 1
     assert (
         "NOT COMPARED seed 4: ArithmeticError: two precisions disagree" in capsys.readouterr().out
     )
@@ -142,7 +158,10 @@ def test_bad_command_lines(arguments, capsys):
 
 def test_a_bad_command_line_of_a_process():
     run = subprocess.run(
-        [sys.executable, "-m", "oracle", "--colour"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "oracle", "--colour"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert run.returncode == 2
     assert run.stdout == ""
@@ -152,11 +171,11 @@ def test_a_bad_command_line_of_a_process():
 def test_tables_go_between_the_marks(tmp_path, capsys):
     """What stands around them stays, and a second run changes nothing."""
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{command.BEGIN}\nold\n{command.END}\nafter\n")
-    arguments = ["--architectures", "1", "--seed", "4", "--out", str(tmp_path / "report")]
+    readme.write_text(f"before\n{command.BEGIN}\nold\n{command.END}\nafter\n", encoding="utf-8")
+    arguments = [*HERE, "--architectures", "1", "--seed", "4", "--out", str(tmp_path / "report")]
     for _ in range(2):
         assert command.main([*arguments, "--readme", str(readme)]) == 0
-        content = readme.read_text()
+        content = readme.read_text(encoding="utf-8")
         assert content.startswith(f"before\n{command.BEGIN}\n| quantity |")
         assert content.endswith(f"|\n{command.END}\nafter\n")
         assert "old" not in content
@@ -170,7 +189,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, capsys, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr(command, "_write", full)
-    arguments = ["--architectures", "1", "--seed", "4", "--out", str(tmp_path / "report")]
+    arguments = [*HERE, "--architectures", "1", "--seed", "4", "--out", str(tmp_path / "report")]
     assert command.main(arguments) == 2
     said = capsys.readouterr()
     assert "log p" in said.out

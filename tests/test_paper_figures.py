@@ -138,7 +138,7 @@ def everything(tmp_path_factory):
 
 
 def record_of(folder, number):
-    return json.loads((folder / f"figure_{number}.json").read_text())
+    return json.loads((folder / f"figure_{number}.json").read_text(encoding="utf-8"))
 
 
 def numbers_of(folder, number):
@@ -231,7 +231,7 @@ class TestCommand:
         done = subprocess.run(
             [sys.executable, "-m", "paper_figures", "99"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             cwd=sources.ROOT,
             check=False,
         )
@@ -264,7 +264,7 @@ class TestFigures:
         assert sorted(capsys.readouterr().out.split()) == [str(path) for path in written]
         assert (tmp_path / "new" / "figure_3.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / "new" / "figure_3.pdf").read_bytes().startswith(b"%PDF")
-        record = json.loads((tmp_path / "new" / "figure_3.json").read_text())
+        record = json.loads((tmp_path / "new" / "figure_3.json").read_text(encoding="utf-8"))
         assert record["mode"] == "quick"
         assert record["parameters"]["cov_x"] == 0.1
         assert {"seed", "choice_of_seed_and_points"} <= set(record["parameters"])
@@ -427,8 +427,8 @@ class TestFigures:
 
 class TestReport:
     def test_every_claim_is_in_both(self, everything):
-        text = (everything / "RESULTS.md").read_text()
-        page = (everything / "results.html").read_text()
+        text = (everything / "RESULTS.md").read_text(encoding="utf-8")
+        page = (everything / "results.html").read_text(encoding="utf-8")
         for entry in entries(everything):
             assert entry.claims
             assert f"## Figure {entry.figure.number}: {entry.figure.title}" in text
@@ -443,14 +443,14 @@ class TestReport:
         assert "src=" not in page.replace('src="data:', "")  # a page by itself
 
     def test_tables_are_rectangular(self, everything):
-        lines = (everything / "RESULTS.md").read_text().splitlines()
+        lines = (everything / "RESULTS.md").read_text(encoding="utf-8").splitlines()
         widths = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
         assert set(widths) == {4, 6}
 
     def test_a_figure_by_itself_reports_what_the_folder_holds(self, tmp_path, undrawn):
         run(3, "--out", tmp_path)
         run(2, "--out", tmp_path)
-        text = (tmp_path / "RESULTS.md").read_text()
+        text = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
         assert "## Figure 2" in text
         assert "## Figure 3" in text
         assert "## Figure 4" not in text
@@ -458,13 +458,15 @@ class TestReport:
     def test_what_other_code_made_is_said_to_be_old(self, tmp_path, undrawn, monkeypatch):
         run(2, 3, "--out", tmp_path)
         record = record_of(tmp_path, "2")
-        (tmp_path / "figure_2.json").write_text(json.dumps({**record, "key": "old"}))
+        (tmp_path / "figure_2.json").write_text(
+            json.dumps({**record, "key": "old"}), encoding="utf-8"
+        )
         found = {entry.figure.number: entry for entry in entries(tmp_path)}
         assert found["2"].record is None
         assert found["3"].claims
         run(3, "--out", tmp_path)
-        assert "Made by other code" in (tmp_path / "RESULTS.md").read_text()
-        assert "Made by other code" in (tmp_path / "results.html").read_text()
+        assert "Made by other code" in (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+        assert "Made by other code" in (tmp_path / "results.html").read_text(encoding="utf-8")
 
     def test_the_erratum_on_closed_polytopes_is_in_the_table(self, everything):
         claims = entries(everything)[0].claims
@@ -615,7 +617,7 @@ class TestTrouble:
         said = capsys.readouterr().err
         assert "paper_figures: figure 2: ArithmeticError: singular\n" in said
         assert not list(tmp_path.glob("figure_2*"))
-        assert "## Figure 3" in (tmp_path / "RESULTS.md").read_text()
+        assert "## Figure 3" in (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize("trouble", TROUBLE)
     def test_a_fit_in_trouble_is_a_run_that_diverged(self, trouble):
@@ -740,7 +742,7 @@ class TestDigits:
             "test_4": ((500, 28, 28), np.uint8),
             "test_9": ((500, 28, 28), np.uint8),
         }
-        note = (digits.DATA.parent / "LICENSE.md").read_text()
+        note = (digits.DATA.parent / "LICENSE.md").read_text(encoding="utf-8")
         for part in ("MNIST", "LeCun", "Cortes", "Burges", "CC BY-SA 3.0", *shapes):
             assert part in note
         assert digits.checksum() == hashlib.sha256(digits.DATA.read_bytes()).hexdigest()

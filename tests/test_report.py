@@ -123,13 +123,15 @@ def test_commit_of_a_checkout(tmp_path):
     assert commit_of(tmp_path) == "unknown"
     (tmp_path / ".git" / "refs" / "heads").mkdir(parents=True)
     head = tmp_path / ".git" / "HEAD"
-    head.write_text("ref: refs/heads/main\n")
+    head.write_text("ref: refs/heads/main\n", encoding="utf-8")
     assert commit_of(tmp_path) == "unknown"
-    (tmp_path / ".git" / "packed-refs").write_text("# x\n" + "b" * 40 + " refs/heads/main\n")
+    (tmp_path / ".git" / "packed-refs").write_text(
+        "# x\n" + "b" * 40 + " refs/heads/main\n", encoding="utf-8"
+    )
     assert commit_of(tmp_path) == "b" * 12
-    (tmp_path / ".git" / "refs" / "heads" / "main").write_text("a" * 40 + "\n")
+    (tmp_path / ".git" / "refs" / "heads" / "main").write_text("a" * 40 + "\n", encoding="utf-8")
     assert commit_of(tmp_path) == "a" * 12
-    head.write_text("c" * 40 + "\n")
+    head.write_text("c" * 40 + "\n", encoding="utf-8")
     assert commit_of(tmp_path) == "c" * 12
 
 

@@ -22,7 +22,7 @@ X = np.random.default_rng(0).standard_normal((1_000_000, 2))
 statistics = dgn.statistics(X)
 assert abs(statistics.e0.sum() - 1e6) < 1e-3
 # Of this program alone: what getrusage reports begins with the peak of the process it came from.
-peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
 print(int(peak[1]) * 1024)
 """
 
@@ -30,7 +30,7 @@ print(int(peak[1]) * 1024)
 def test_million_points_under_a_gigabyte():
     """The statistics of 10^6 points in 2-D: the whole process stays below 1 GB."""
     run = subprocess.run(
-        [sys.executable, "-c", MILLION], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MILLION], capture_output=True, encoding="utf-8", check=True
     )
     assert int(run.stdout) < 1e9
 

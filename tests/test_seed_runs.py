@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
 
-from paper_figures import compute_4, printed_run, sources
+from paper_figures import compute_4
 from paper_figures.files import prepare_folder
-from paper_figures.kept import load
 from paper_figures.printed_run import Trial, run
 from paper_figures.seed_runs import SECONDS, runs_of, stacked
 
@@ -128,57 +124,6 @@ class TestStacked:
         )
         np.testing.assert_array_equal(found["a"], [[1.0, 2.0], [3.0, np.nan]])
         assert found["b"].tolist() == ["x", "yy"]
-
-
-@pytest.mark.parametrize(
-    ("how", "end"),
-    [(signal.SIGKILL, os.killpg), (signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)],
-    ids=["killed", "interrupted", "first-process-alone"],
-)
-def test_a_run_that_is_ended_leaves_whole_files_and_goes_on(how, end, tmp_path):
-    """Figure 11, killed or interrupted once the first of its runs is there: every file is whole,
-    nothing else is, no process goes on, and those runs are not computed again."""
-    command = [sys.executable, "-m", "paper_figures", "11", "--seeds", "8", "--out", str(tmp_path)]
-    process = subprocess.Popen(
-        command,
-        cwd=sources.ROOT,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
-    runs = tmp_path / "runs"
-    deadline = time.monotonic() + 120
-    while not (runs.exists() and list(runs.glob("*.npz"))):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
-    end(process.pid, how)
-    output, errors = process.communicate(timeout=60)  # all processes have let go of the pipes
-    assert not output
-    if how == signal.SIGINT:
-        assert process.returncode == 130
-        assert errors.splitlines()[-1] == "paper_figures: interrupted; what was done is kept"
-        assert "Traceback" not in errors
-    prepare_folder(tmp_path)
-    kept = list(runs.iterdir())
-    for path in kept:
-        if path.suffix == ".npz":
-            with np.load(path) as stored:
-                assert load(path, str(stored["key"])) is not None
-    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
-    assert sum(path.suffix != ".npz" for path in kept) <= (how != signal.SIGINT)
-    before = {path: path.stat().st_mtime_ns for path in kept if path.suffix == ".npz"}
-    (trial, *_) = [job for job in compute_trials() if job.name in kept[0].name]
-    seeds = [int(p.stem.rpartition("_")[2]) for p in before if f"run_{trial.name}_seed" in p.name]
-    runs_of(printed_run.run, [trial], seeds, tmp_path)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-def compute_trials():
-    from paper_figures import compute_11
-
-    return compute_11.TRIALS
 
 
 def test_what_a_killed_writer_left_is_cleared_away_later(tmp_path):

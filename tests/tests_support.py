@@ -1,4 +1,7 @@
-"""Checks of a partition at random points, for several tests."""
+"""What several tests share: marks, processes of a known signal state, checks of a partition."""
+
+import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -7,6 +10,20 @@ import pytest
 def deep(*values):
     """Values of a parameter that only a deep run tries."""
     return [pytest.param(value, marks=pytest.mark.deep) for value in values]
+
+
+@contextmanager
+def interrupts(disposition):
+    """Within, processes are started with SIGINT at its default or ignored, whatever the process
+    that tests was started with: a script's background job, for one, ignores it."""
+    handler = signal.SIG_IGN if disposition == "ignored" else signal.default_int_handler
+    before = signal.signal(signal.SIGINT, handler)
+    blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, before)
 
 
 def inside(found, region, z):
