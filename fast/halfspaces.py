@@ -109,10 +109,7 @@ def _corners(normals: Array, offsets: Array, basis: Array, *, at_infinity: bool)
     masks: list[Mask] = []
     for some in chunks(len(chosen), _BATCH):
         rows = normals[chosen[some]]
-        if at_infinity:
-            corners = _rays(rows, basis)
-        else:
-            corners = _points(rows, offsets[chosen[some]], basis)
+        corners = _rays(rows, basis) if at_infinity else _points(rows, offsets[chosen[some]], basis)
         values, tolerances = _values(normals, levels, corners)
         on_it = np.abs(values) <= tolerances
         for j in np.flatnonzero(np.all(values >= -tolerances, axis=1)):
