@@ -1,6 +1,6 @@
 """Layers that make no network, and that bad input is refused before any work is done.
 
-What every single argument refuses, up to its threshold, is in tests/test_thresholds.py.
+What every single argument refuses, up to its threshold, is in tests/test_argument_limits.py.
 """
 
 import sys

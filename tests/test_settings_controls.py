@@ -7,7 +7,7 @@ import inspect
 import numpy as np
 import pytest
 import test_settings
-import test_thresholds
+import test_argument_limits
 
 import fast
 from fast import checkpoint, training
@@ -98,9 +98,9 @@ def test_another_asymmetry(monkeypatch, tolerance):
     monkeypatch.setattr(validation, "ASYMMETRY", tolerance)
     wider = tolerance > 1e-10
     check = (
-        test_thresholds.test_what_is_wrong_is_refused
+        test_argument_limits.test_what_is_wrong_is_refused
         if wider
-        else test_thresholds.test_what_is_right_is_accepted
+        else test_argument_limits.test_what_is_right_is_accepted
     )
     for place in (("DGN", "fast", "cov_x"), ("DGN.kl", "reference", "q_cov")):
         with pytest.raises(AssertionError if wider else ValueError):
@@ -110,8 +110,8 @@ def test_another_asymmetry(monkeypatch, tolerance):
 @pytest.mark.parametrize(
     ("high", "check"),
     [
-        (np.nextafter(1.0, 0.0), test_thresholds.test_what_is_right_is_accepted),
-        (np.nextafter(1.0, 2.0), test_thresholds.test_what_is_wrong_is_refused),
+        (np.nextafter(1.0, 0.0), test_argument_limits.test_what_is_right_is_accepted),
+        (np.nextafter(1.0, 2.0), test_argument_limits.test_what_is_wrong_is_refused),
     ],
 )
 def test_a_range_that_ends_elsewhere(monkeypatch, high, check):
@@ -137,4 +137,4 @@ def test_a_new_argument(monkeypatch):
     fit_em.__signature__ = given.replace(parameters=[*given.parameters.values(), annealing])
     monkeypatch.setattr(fast, "fit_em", fit_em)
     with pytest.raises(AssertionError):
-        test_thresholds.test_every_argument_has_an_entry(fast)
+        test_argument_limits.test_every_argument_has_an_entry(fast)
