@@ -6,8 +6,8 @@ import inspect
 
 import numpy as np
 import pytest
-import test_settings
 import test_argument_limits
+import test_settings
 
 import fast
 from fast import checkpoint, training
