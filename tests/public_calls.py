@@ -253,7 +253,7 @@ FAST_ALONE = {
     "init": Argument(Choice(("given", "data", "random")), "data", {"random_state": 0}),
     "n_init": Argument(Count(1), 2, NEW_STARTS, lambda fit: len(fit.losses)),
     "random_state": Argument(Seed(), 3, {"init": "data", "random_state": 0}),
-    "progress": Argument(Flag(), True, {}, lambda fit: fit.said),
+    "progress": Argument(Flag(), True, {}, lambda fit: fit.said.strip()),
     "checkpoint": Argument(
         PathName(optional=True),
         Path(_FOLDER.name) / "fit",
