@@ -226,20 +226,22 @@ class Count(Kind):
 
 @dataclass(frozen=True)
 class Pair(Kind):
-    """An integer or two of at least `least`."""
+    """An integer or two of at least `least` and at most `most`."""
 
     least: int = 1
     optional: bool = False
+    most: int | None = None
 
     def wrong(self, sound):
-        one = Count(self.least, more=(None,) if self.optional else ())
+        one = Count(self.least, self.most, (None,) if self.optional else ())
         bad = {k: v for k, v in one.wrong(sound).items() if k != "list [3]"}
-        for key, value in Count(self.least).wrong(sound).items():
+        for key, value in Count(self.least, self.most).wrong(sound).items():
             bad |= {f"({key}, 1)": (value, 1), f"(1, {key})": [1, value]}
         return bad | {"one in a list": [1], "three": (1, 1, 1), "none": ()}
 
     def right(self, sound):
-        return {"least": self.least, "two": (self.least, self.least), "list": [self.least] * 2}
+        good = {"least": self.least, "two": (self.least, self.least), "list": [self.least] * 2}
+        return good | ({} if self.most is None else {"most": self.most, "both": [self.most] * 2})
 
 
 @dataclass(frozen=True)

@@ -253,7 +253,7 @@ FAST_ALONE = {
     "init": Argument(Choice(("given", "data", "random")), "data", {"random_state": 0}),
     "n_init": Argument(Count(1), 2, NEW_STARTS, lambda fit: len(fit.losses)),
     "random_state": Argument(Seed(), 3, {"init": "data", "random_state": 0}),
-    "progress": Argument(Flag(), True, {}, lambda fit: fit.said),
+    "progress": Argument(Flag(), True, {}, lambda fit: fit.said.strip()),
     "checkpoint": Argument(
         PathName(optional=True),
         Path(_FOLDER.name) / "fit",
@@ -476,7 +476,7 @@ def pool(kind, sound, **more):
         image_of((2, 6, 6)),
         kernel_size=Argument(Pair(1), (2, 3)),
         stride=Argument(Pair(1, optional=True), (2, 1)),
-        padding=Argument(Pair(0), (1, 0)),
+        padding=Argument(Pair(0, most=1), (1, 0)),  # half of the kernel
         **more,
     )
 

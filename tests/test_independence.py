@@ -97,7 +97,8 @@ def reached(start):
 
 def test_the_model_definition_knows_no_integral():
     """What fast takes from reference leads to layers, priors of weights (a part of the model, with
-    densities tested against scipy's), files and checks of arguments, and no further."""
+    densities tested against scipy's), files, read-only arrays and checks of arguments, and no
+    further."""
     layers = {"from_torch", "layers", "max_pool", "spatial", "windows"}
     parts = layers | {"priors", "read_only", "validation", "whole_files"}
     assert reached("reference.network") == {f"reference.{part}" for part in parts}

@@ -274,6 +274,19 @@ def test_models_made_from_models(impl, structure):
             assert same(other.logpdf(X), model.logpdf(X))
 
 
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_damping_is_of_every_update(impl, structure):
+    """Half of each update, whichever parameter it is of; 1e-12 is rounding of numbers near 1."""
+    model = impl.DGN(network(), STRUCTURES[structure], COV_Z)
+    sums, before = model.statistics(X), model.parameters()
+    for name in (*before, "0", "2"):
+        whole, half = (impl.m_step(model, sums, [name], damping=d).parameters() for d in (1.0, 0.5))
+        moved = {key for key in before if not same(whole[key], before[key])}
+        assert moved == {key for key in before if name in (key, key.split(".")[0])}
+        for key, value in before.items():
+            np.testing.assert_allclose(half[key], (value + whole[key]) / 2, rtol=0, atol=1e-12)
+
+
 def test_covariances_alone_keep_the_regions(impl):
     """And the parameters that are not named are the old ones, bit for bit."""
     model = impl.DGN(network(), 2.0, COV_Z)
