@@ -23,7 +23,7 @@ from oracle.truth import truth
 
 FOLDER = Path(__file__).parent / "data" / "truths"
 #: Digits kept of each value.
-DIGITS = 20
+DIGITS = 22
 #: Errors below this, in units of a quantity's scale, are rounding and are not written down.
 LEAST = 1e-14
 SUMS = ("e0", "e1", "e2", "residual0", "residual1")
@@ -273,20 +273,22 @@ def path_of(name, kind):
 def write(name, model):
     """Compute and keep a model's truth."""
     model.save(path_of(name, "case"))
-    rows = [
-        sorted(
-            [quantity, list(place), mp.nstr(mpf(v), DIGITS), mp.nstr(mpf(s), 5)]
-            for (quantity, place), (v, s) in row.items()
-        )
-        for row in exact_rows(model)
-    ]
+    exact = exact_rows(model)
+    with mp.workdps(2 * DIGITS):
+        rows = [
+            sorted(
+                [quantity, list(place), mp.nstr(mpf(v), DIGITS), mp.nstr(mpf(s), 5)]
+                for (quantity, place), (v, s) in row.items()
+            )
+            for row in exact
+        ]
     lines = ",\n".join("[\n" + ",\n".join(map(json.dumps, row)) + "\n]" for row in rows)
     path_of(name, "truth").write_text(f"[\n{lines}\n]\n")
 
 
 def read(name):
     """A model and its truth."""
-    with mp.workdps(DIGITS + 5):
+    with mp.workdps(2 * DIGITS):
         rows = [
             {(quantity, tuple(place)): (mpf(v), mpf(s)) for quantity, place, v, s in row}
             for row in json.loads(path_of(name, "truth").read_text())

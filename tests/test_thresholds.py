@@ -223,6 +223,35 @@ def test_ties_of_the_nearest_image(impl, latent):
         assert found == pytest.approx([place, *np.zeros(latent - 1)], abs=1e-5)
 
 
+@pytest.mark.parametrize("latent", [1, 2, 3])
+def test_ties_between_peaks(impl, latent):
+    """g rises to 1 + δ at z1 = -3 and to 1 at z1 = 1; of x = 2 the first is nearer if δ is 1e-10,
+    and they are as near if it is 1e-14: then the prior decides. Every affine piece comes as near as any
+    other beyond its region, so that nothing but the comparison itself tells."""
+    for higher, place in ((1e-10, -3.0), (1e-14, 1.0)):
+        fall = -0.5 * (1 + higher)
+        first = np.zeros((5, latent))
+        first[:, 0] = [1.0, -1.0, 1.0, 1.0, 1.0]
+        turns = [1.0, -1.0, fall - 1.0, 0.5 - fall, -1.5]
+        layers = [Dense(first, [0.0, 0.0, 3.0, 1.0, -1.0]), ReLU(), Dense([turns], [4 + higher])]
+        found = impl.DGN(Network(layers), 1.0).zero_noise_latent([[2.0]])[0]
+        assert found == pytest.approx([place, *np.zeros(latent - 1)], abs=1e-6)
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_the_prior_does_not_move_what_the_image_shows(impl, latent):
+    """g(z) = (z1 + (z1 - 5)+, z2, ...): an image a little beyond the fold is of a z as little
+    beyond it, however the prior pulls."""
+    first = np.vstack([np.eye(latent), -np.eye(latent), np.eye(latent)[:1]])
+    last = np.hstack([np.eye(latent), -np.eye(latent), np.eye(latent)[:, :1]])
+    layers = [Dense(first, [*np.zeros(2 * latent), -5.0]), ReLU(), Dense(last, np.zeros(latent))]
+    network = Network(layers)
+    for beyond in (1e-8, -1e-8):
+        z = np.array([5.0 + beyond, *np.ones(latent - 1)])
+        found = impl.DGN(network, 1.0).zero_noise_latent(network(z[None]))[0]
+        assert found == pytest.approx(z, abs=1e-12)
+
+
 def threshold(log_mass):
     """The c with log Φ(-c) = log_mass, by bisection."""
     low, high = 0.0, 40.0
@@ -299,6 +328,15 @@ def test_covariances_symmetric_to_rounding(impl):
             else:
                 with pytest.raises(ValueError, match="symmetric"):
                     call()
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_far_data_are_not_skipped_by_more_than_rounding(latent):
+    """1,000 deviations from the image the bound on a share adds 1e-12 of 1e6 for rounding: at most
+    a millionth of the share."""
+    dgn = fast.DGN(steep(latent, 9.0, 0.0), 1.0, negligible=1e-3)
+    share = np.exp(log_ndtr(-9.0)) / np.exp(log_ndtr(9.0))
+    assert share <= dgn.posterior([[1000.0]]).skipped[0] <= share * (1 + 3e-6)
 
 
 @pytest.mark.parametrize("latent", [2, 3])
