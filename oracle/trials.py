@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -165,14 +165,14 @@ def run_trials(
     collected: str = "tests",
     grace: float = _GRACE,
 ) -> list[Trial]:
-    """A trial of every defect by the default tests, but for those of speed, which are no proof.
+    """A trial of every defect by the default tests that are known to reach it.
 
     collected: the folder or file, in `root`, whose tests may be run. grace: what a trial may take,
     in seconds, beyond five times what its tests took when they were measured.
 
     Cost: from a tenth of a second to as long as all tests that reach it take.
     """
-    reaching = [(defect, list(_reaching(root, defect, reached))) for defect in defects]
+    reaching = [(defect, reached.by(root, defect)) for defect in defects]
     trials = Trials(root, reaching, reached.seconds, processes, progress, grace)
     options = ["-o", "addopts=--strict-markers", "-m", "not deep", "-q", "-p", "no:cacheprovider"]
     options += ["--benchmark-disable", "--rootdir", str(root), "-p", "no:xdist"]
@@ -181,9 +181,3 @@ def run_trials(
     if code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED) or len(trials.found) != len(defects):
         raise RuntimeError(f"the trials ended with exit code {code}")
     return trials.found
-
-
-def _reaching(root: Path, defect: Defect, reached: Reached) -> Iterator[str]:
-    for name in reached.by(root, defect):
-        if "test_speed" not in name:
-            yield name
