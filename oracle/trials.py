@@ -113,7 +113,7 @@ class Trials:
             for stream in (0, 1, 2):
                 os.dup2(quiet, stream)
             resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-            with os.fdopen(writing, "w") as answer:
+            with os.fdopen(writing, "w", encoding="utf-8") as answer:
                 json.dump(self._run(defect, items), answer)
         finally:
             os._exit(0)
@@ -144,7 +144,7 @@ class Trials:
             os.close(pipe)
             answer = {"outcome": "timeout"}
         else:
-            with os.fdopen(pipe) as stream:
+            with os.fdopen(pipe, encoding="utf-8") as stream:
                 text = stream.read()
             answer = json.loads(text) if text else {"outcome": "died"}
         del running[child]

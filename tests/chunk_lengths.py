@@ -81,7 +81,9 @@ def trees():
     """The parsed modules of `fast` that work on chunks: all but the one that makes them."""
     paths = sorted(FAST.glob("*.py"))
     return {
-        f"fast.{path.stem}": ast.parse(path.read_text()) for path in paths if path.stem != "chunks"
+        f"fast.{path.stem}": ast.parse(path.read_text(encoding="utf-8"))
+        for path in paths
+        if path.stem != "chunks"
     }
 
 

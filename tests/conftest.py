@@ -2,9 +2,14 @@
 
 import os
 
-# Read when numpy is first imported. The matrices here are small: two BLAS threads on them only get
-# in each other's way, up to three times as slow on a busy machine.
+# Read when numpy and JAX are first imported. The matrices here are small: two threads on them only
+# get in each other's way, up to three times as slow on a busy machine. And what JAX compiles runs
+# for a moment only: half the time to compile it is worth more than its speed.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+)
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import pytest
 
@@ -16,12 +21,3 @@ import reference
 def impl(request):
     """Each implementation in turn: both export the same names."""
     return request.param
-
-
-#: Tests in which JAX computes. It starts threads, and then warns of every fork: the oracle's
-#: campaigns, which fork, come before.
-COMPUTE_WITH_JAX = ("test_autoencoder", "test_paper_figures")
-
-
-def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.stem in COMPUTE_WITH_JAX)

@@ -283,7 +283,7 @@ def write(name, model):
             for row in exact
         ]
     lines = ",\n".join("[\n" + ",\n".join(map(json.dumps, row)) + "\n]" for row in rows)
-    path_of(name, "truth").write_text(f"[\n{lines}\n]\n")
+    path_of(name, "truth").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 def read(name):
@@ -291,7 +291,7 @@ def read(name):
     with mp.workdps(2 * DIGITS):
         rows = [
             {(quantity, tuple(place)): (mpf(v), mpf(s)) for quantity, place, v, s in row}
-            for row in json.loads(path_of(name, "truth").read_text())
+            for row in json.loads(path_of(name, "truth").read_text(encoding="utf-8"))
         ]
     return Case.load(path_of(name, "case")), rows
 
@@ -317,7 +317,7 @@ def main():
         if not path_of(name, "truth").exists():
             write(name, model)
     table = {name: reached(name) for name in models}
-    (FOLDER / "reached.json").write_text(json.dumps(table, indent=1) + "\n")
+    (FOLDER / "reached.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

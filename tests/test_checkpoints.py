@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests_support import interrupts
 
 import fast
 from fast import LaplacePrior, LeakyReLU, Network
@@ -109,10 +110,8 @@ def test_a_folder_that_is_not_there(tmp_path):
         fit(2, checkpoint=tmp_path / "gone" / "fit.npz")
 
 
-# Started in the background, Python would ignore Ctrl-C.
 ENDLESS = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import sys
 sys.path.insert(0, sys.argv[2])
 from test_checkpoints import fit
 fit(10**6, checkpoint=sys.argv[1])
@@ -123,7 +122,9 @@ fit(10**6, checkpoint=sys.argv[1])
 def test_a_killed_fit_leaves_a_whole_file(tmp_path, end):
     """Killed at any moment, or interrupted, training goes on from what the file says."""
     path, here = tmp_path / "fit.npz", str(Path(__file__).parent)
-    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(path), here]) as run:
+    with interrupts("default"):
+        run = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path), here])
+    with run:
         try:
             deadline = time.monotonic() + 60
             while not path.exists() and time.monotonic() < deadline:

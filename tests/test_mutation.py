@@ -144,7 +144,12 @@ assert fast.gaussian.LOG_2PI != old and fast.distributions.LOG_2PI == fast.gauss
 def test_defects_are_in_force_everywhere():
     """In functions, in defaults, in constants and in modules that imported these."""
     run = subprocess.run(
-        [sys.executable, "-c", IN_FORCE], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", IN_FORCE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
     )
     assert run.returncode == 0, run.stderr
 
@@ -192,7 +197,12 @@ def test_trials_tell_what_happened():
     """A failing test is a catch; an endless loop, a place that no test reaches, and a change that
     no test sees are none."""
     run = subprocess.run(
-        [sys.executable, "-c", TRIALS], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", TRIALS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
     )
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads(run.stdout.split("FOUND")[1])

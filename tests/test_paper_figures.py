@@ -68,10 +68,10 @@ def short(recipe):
 
 
 def brief(experiment):
-    """An experiment with 100 data, three iterations and 200 updates."""
+    """An experiment with 100 data (50 images), three iterations and 200 updates."""
     return replace(
         experiment,
-        n=100,
+        n=50 if experiment.data == "digits" else 100,
         n_held_out=40,
         em_iterations=3,
         mle_iterations=4,
@@ -422,6 +422,8 @@ class TestFigures:
 
     def test_one_start_is_enough_to_draw(self, tmp_path, monkeypatch):
         reduce(monkeypatch)
+        for module, name in ((compute_4, "EXPERIMENTS"), (compute_11, "TRIALS")):
+            monkeypatch.setattr(module, name, getattr(module, name)[:1])
         assert run(4, 11, "--seeds", 1, "--out", tmp_path) == 0
 
 
@@ -655,11 +657,11 @@ class TestSources:
         assert not any("draw" in name or "style" in name for name in names)
 
     def test_computing_does_not_import_matplotlib(self):
-        for figure in FIGURES.values():
-            for path in sources.source_files(figure.compute_module):
-                assert "matplotlib" not in {
-                    name.split(".")[0] for name in _imported(ast.parse(path.read_bytes()))
-                }, path
+        modules = [figure.compute_module for figure in FIGURES.values()]
+        for path in {path for module in modules for path in sources.source_files(module)}:
+            assert "matplotlib" not in {
+                name.split(".")[0] for name in _imported(ast.parse(path.read_bytes()))
+            }, path
 
 
 def _imported(tree: ast.AST) -> set[str]:

@@ -15,7 +15,7 @@ from mpmath import mpf
 import reference
 
 NAMES = list(stored_truths.awkward_cases())
-REACHED = json.loads((stored_truths.FOLDER / "reached.json").read_text())
+REACHED = json.loads((stored_truths.FOLDER / "reached.json").read_text(encoding="utf-8"))
 #: Errors that other libraries of linear algebra may make where these made none: a hundred or so
 #: times the rounding of one operation, in three dimensions, where sums are longer, a thousand.
 FLOOR = {1: 1e-13, 2: 1e-13, 3: 1e-12}
