@@ -109,32 +109,38 @@ class _Search:
         left = pull - np.einsum("bij,bj->bi", normals, step)
         left = np.where(self._alive[rows], left, 0.0)
         largest = self._sizes(rows).max(axis=1, keepdims=True)
-        slides = np.any(np.abs(left) > _LEFT * largest, axis=1)
-        # How far along it is the optimum: nowhere, if the matrix is singular but for rounding.
+        # How far along it is the optimum: nowhere, if the matrix is singular but for rounding. It
+        # is followed to a kink only: beyond the last one it would be rounding that is followed.
         bend = np.einsum("bi,bij,bj->b", left, normals, left)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            length = np.where(slides, np.einsum("bi,bi->b", left, left) / bend, 1.0)
-            step = np.where(slides[:, None], left, step)
-            # How far to the first kink on the way.
-            crosses = free & (rates > 0) & (np.sign(step) == -signs)
-            at = np.where(crosses, -w / step, np.inf)
-            leaves = free & (step != 0) & np.isfinite(bounds)
-            at = np.where(leaves, (np.copysign(bounds, step) - w) / step, at)
-        first = at.argmin(axis=1)
-        nearest = at[np.arange(len(rows)), first]
-        share = np.minimum(nearest, length)
-        moved = w + np.where(np.isfinite(share), share, 0.0)[:, None] * step
-        met = np.isfinite(nearest) & (nearest <= length)
+        _, until, _ = self._first_kink(rows, free, left)
+        slides = np.any(np.abs(left) > _LEFT * largest, axis=1) & np.isfinite(until)
+        with np.errstate(over="ignore", invalid="ignore"):
+            slides &= until * bend <= np.einsum("bi,bi->b", left, left)
+        step = np.where(slides[:, None], left, step)
+        column, nearest, crosses = self._first_kink(rows, free, step)
+        met = slides | (nearest < 1)
+        share = np.where(met, nearest, 1.0)
+        moved = w + share[:, None] * step
         hit = np.flatnonzero(met)
-        column = first[hit]
-        moved[hit, column] = np.where(
-            crosses[hit, column], 0.0, np.copysign(bounds[column], step[hit, column])
-        )
+        at = column[hit]
+        moved[hit, at] = np.where(crosses[hit], 0.0, np.copysign(bounds[at], step[hit, at]))
         self._w[rows] = moved
         self._gradients[rows] = self._first[rows] - np.einsum(
             "bij,bj->bi", self._normals[rows], moved - start
         )
         return np.asarray(met)
+
+    def _first_kink(self, rows: Indices, free: Mask, step: Array) -> tuple[Indices, Array, Mask]:
+        """The first kink on a way: of which unknown, after how many steps, and whether it is 0."""
+        rates, bounds = self._kinks
+        w = self._w[rows]
+        crosses = free & (rates > 0) & (np.sign(step) == -np.sign(w))
+        leaves = free & (step != 0) & np.isfinite(bounds)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = np.where(crosses, -w / step, np.inf)
+            at = np.where(leaves, (np.copysign(bounds, step) - w) / step, at)
+        first, every = at.argmin(axis=1), np.arange(len(rows))
+        return first, at[every, first], crosses[every, first]
 
     def _sizes(self, rows: Indices) -> Array:
         """Of the terms of the gradients."""

@@ -147,7 +147,6 @@ def test_defects_are_in_force_everywhere():
         [sys.executable, "-c", IN_FORCE],
         cwd=ROOT,
         capture_output=True,
-        text=True,
         check=False,
         encoding="utf-8",
     )
@@ -200,7 +199,6 @@ def test_trials_tell_what_happened():
         [sys.executable, "-c", TRIALS],
         cwd=ROOT,
         capture_output=True,
-        text=True,
         check=False,
         encoding="utf-8",
     )
