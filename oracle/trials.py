@@ -60,7 +60,8 @@ class Trials:
         self._root, self._reaching, self._seconds = root, reaching, seconds
         self._processes, self._progress, self._grace = processes, progress, grace
         self.found: list[Trial] = []
-        self._failed = ""
+        self.false: list[str] = []
+        self._failed: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
@@ -81,12 +82,25 @@ class Trials:
             for child in list(running):
                 self._poll(child, running)
             time.sleep(0.02)
+        telling = {trial.test for trial in self.found if trial.outcome == "caught"}
+        self.false = self._failing([items[name] for name in self._ordered(sorted(telling))])
         return True
 
+    def _failing(self, items: list[Any]) -> list[str]:
+        """Of the tests that told defects, those that fail without one, in such a process as well:
+        they tell nothing."""
+        if not items:
+            return []
+        child, pipe = self._start(None, items)
+        with os.fdopen(pipe, encoding="utf-8") as stream:
+            text = stream.read()
+        os.waitpid(child, 0)
+        return list(json.loads(text)["failed"])
+
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Remember the first failure."""
-        if report.failed and not self._failed:
-            self._failed = report.nodeid
+        """Remember failures."""
+        if report.failed:
+            self._failed.append(report.nodeid)
 
     def _ordered(self, names: Sequence[str]) -> list[str]:
         """The cheapest tests of every file, then the others; file by file, so that what a file's
@@ -106,7 +120,7 @@ class Trials:
         """Seconds, as measured."""
         return self._seconds.get(name, 1.0)
 
-    def _start(self, defect: Defect, items: list[Any]) -> tuple[int, int]:
+    def _start(self, defect: Defect | None, items: list[Any]) -> tuple[int, int]:
         """Fork the process of a defect: its number, and where its answer can be read."""
         reading, writing = os.pipe()
         sys.stdout.flush()
@@ -127,18 +141,19 @@ class Trials:
         finally:
             os._exit(0)
 
-    def _run(self, defect: Defect, items: list[Any]) -> dict[str, str]:
+    def _run(self, defect: Defect | None, items: list[Any]) -> dict[str, Any]:
         try:
-            put_in_force(self._root, defect)
+            if defect is not None:
+                put_in_force(self._root, defect)
         except Exception as error:
             return {"outcome": "died", "test": f"not put in force: {error!r}"}
         # It writes to where pytest's own output goes.
         items[0].config.pluginmanager.unregister(name="terminalreporter")
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self._failed:
-                return {"outcome": "caught", "test": self._failed}
-        return {"outcome": "survived"}
+            if self._failed and defect is not None:
+                return {"outcome": "caught", "test": self._failed[0]}
+        return {"outcome": "survived"} if defect is not None else {"failed": self._failed}
 
     def _poll(self, child: int, running: dict[int, tuple[Defect, int, float, float, int]]) -> None:
         """Take the answer of a process that has ended; end one that takes too long."""
@@ -176,6 +191,8 @@ def run_trials(
 ) -> list[Trial]:
     """A trial of every defect by the default tests that are known to reach it.
 
+    Raises RuntimeError if a test that told a defect fails without one.
+
     collected: the folder or file, in `root`, whose tests may be run. grace: what a trial may take,
     in seconds, beyond five times what its tests took when they were measured.
 
@@ -189,4 +206,6 @@ def run_trials(
     code = pytest.main([*options, str(root / collected)], plugins=[trials])
     if code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED) or len(trials.found) != len(defects):
         raise RuntimeError(f"the trials ended with exit code {code}")
+    if trials.false:
+        raise RuntimeError(f"these tests fail without a defect: {', '.join(trials.false)}")
     return trials.found

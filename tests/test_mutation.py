@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -192,6 +193,11 @@ def test_for_trials():
     assert draws.min() < 0 < draws.max()
 
 
+def test_that_fails_in_trials():
+    """Fails where it is asked to, and nowhere else."""
+    assert "EXACTDGN_TRIAL_FAILS" not in os.environ
+
+
 def test_trials_tell_what_happened():
     """A failing test is a catch; an endless loop, a place that no test reaches, and a change that
     no test sees are none."""
@@ -210,6 +216,21 @@ def test_trials_tell_what_happened():
         "todo = todo[accepted | True]": ["timeout", ""],
         "images - y": ["unreached", ""],
     }
+
+
+def test_what_fails_without_a_defect_tells_none():
+    """A test that always fails catches everything: the trials end with an error."""
+    script = TRIALS.replace("test_for_trials", "test_that_fails_in_trials")
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "EXACTDGN_TRIAL_FAILS": "1"},
+        check=False,
+    )
+    assert run.returncode != 0
+    assert "these tests fail without a defect" in run.stderr
 
 
 def mutant(**changes):
