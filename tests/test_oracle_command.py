@@ -198,6 +198,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, capsys, monkeypatch):
 def test_defects(monkeypatch, capsys):
     """--mutants: a verdict each, and exit code 0 only if all are caught."""
     chosen = MUTANTS[:1]
+    monkeypatch.setattr(command.os, "access", lambda *_: False)  # it writes nothing
     for outcome, code in (("caught", 0), ("missed", 1)):
         verdicts = [Verdict(mutant, outcome) for mutant in chosen]
         monkeypatch.setattr(command, "run_mutants", lambda *_, verdicts=verdicts, **__: verdicts)
