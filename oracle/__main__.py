@@ -73,6 +73,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.architectures is None:
         arguments.architectures = _DEEP if arguments.deep else _ARCHITECTURES
+    if arguments.coverage:  # writes nothing there
+        return arguments
     existing = next(p for p in (arguments.out, *arguments.out.absolute().parents) if p.exists())
     if not existing.is_dir():
         parser.error(f"argument --out: {existing} is not a folder")
