@@ -30,6 +30,8 @@ def proofs():
     return symbolic.proofs()
 
 
+# `python -m oracle` proves them all in every run; what follows breaks each of them.
+@pytest.mark.deep
 class TestAll:
     def test_every_proof_passes(self, proofs):
         assert [f"{p.result}: {p.statement}" for p in proofs if not p.passed] == []

@@ -90,7 +90,8 @@ def reduce(monkeypatch):
     monkeypatch.setattr(compute_3, "_QUICK_GRID", 60)
     for module in (compute_4, compute_4b, compute_5, compute_6, compute_7):
         monkeypatch.setattr(module, "EXPERIMENTS", tuple(map(brief, module.EXPERIMENTS)))
-    monkeypatch.setattr(compute_4b, "EXPERIMENTS", compute_4b.EXPERIMENTS[:1])
+    for module in (compute_4b, compute_7):
+        monkeypatch.setattr(module, "EXPERIMENTS", module.EXPERIMENTS[:1])
     cases = [
         Case("sphere", (2, 3, 3), 40, 20, 2, 3),
         Case("roll", (2, 3, 3), 40, 20, 2, 3),
@@ -365,7 +366,7 @@ class TestFigures:
                 numbers[f"{experiment}|em.explained"][:] = compute_7._explained(ten)
                 numbers[f"{experiment}|em.fours"][:] = np.arange(10) < fours
             found = [c for c in FIGURES["7"].claims(numbers) if c.paper.startswith("EM fits")]
-            assert [claim.verdict for claim in found] == [verdict, verdict]
+            assert [claim.verdict for claim in found] == [verdict]
 
     def test_the_mean_image_explains_nothing(self):
         mean = digits.images("train_4").mean(axis=0)
@@ -488,7 +489,8 @@ class TestCache:
         assert run("--seeds", 2, "--out", everything) == 0
         assert {path.name: path.read_bytes() for path in everything.glob("*.*")} == before
 
-    def test_a_second_run_draws_the_same_to_the_last_byte(self, tmp_path):
+    def test_a_second_run_draws_the_same_to_the_last_byte(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(compute_3, "_QUICK_GRID", 12)
         run(3, "--out", tmp_path)
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         (tmp_path / "figure_3.png").unlink()
@@ -577,6 +579,7 @@ class TestWholeFiles:
             run(3, "--out", tmp_path)
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.usefixtures("undrawn")
     def test_a_failure_while_writing_leaves_only_whole_files(self, tmp_path, monkeypatch):
         replace = os.replace
 
@@ -585,11 +588,11 @@ class TestWholeFiles:
                 raise OSError("disk gone")
             replace(source, target)
 
-        monkeypatch.setattr(os, "replace", fail_on_json)
-        with pytest.raises(OSError, match="disk gone"):
-            run(3, "--out", tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", fail_on_json)
+            with pytest.raises(OSError, match="disk gone"):
+                run(3, "--out", tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["figure_3.npz"]
-        monkeypatch.undo()
         assert run(3, "--out", tmp_path) == 0
         assert len(list(tmp_path.iterdir())) == 6
 
