@@ -226,8 +226,8 @@ def test_ties_of_the_nearest_image(impl, latent):
 @pytest.mark.parametrize("latent", [1, 2, 3])
 def test_ties_between_peaks(impl, latent):
     """g rises to 1 + δ at z1 = -3 and to 1 at z1 = 1; of x = 2 the first is nearer if δ is 1e-10,
-    and they are as near if it is 1e-14: then the prior decides. Every affine piece comes as near as any
-    other beyond its region, so that nothing but the comparison itself tells."""
+    and they are as near if it is 1e-14: then the prior decides. Every affine piece comes as
+    near as any other beyond its region, so that nothing but the comparison itself tells."""
     for higher, place in ((1e-10, -3.0), (1e-14, 1.0)):
         fall = -0.5 * (1 + higher)
         first = np.zeros((5, latent))
@@ -350,3 +350,40 @@ def test_where_the_reference_vouches(latent):
     for distance in (5.5, 8.0):
         with pytest.raises(reference.OutsideValidity):
             reference.gaussian_on_polyhedron(normals, [-distance], zero, 1.0)
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_factors_that_can_be_inverted(impl, latent):
+    """Deviations that differ by 1e13 are a Gaussian's, by 1e17 they are not told from 0."""
+    half = np.eye(latent)[:1]
+    for ratio, accepted in ((1e-13, True), (1e-17, False)):
+        factor = np.diag([1.0, *np.full(latent - 1, ratio)])
+        call = impl.gaussian_on_polyhedron
+        if accepted:
+            found = call(half, [0.0], np.zeros((1, latent)), factor=factor)
+            assert found.log_mass[0] == pytest.approx(-np.log(2), abs=1e-12)
+        else:
+            with pytest.raises(ValueError, match="factor: expected an invertible"):
+                call(half, [0.0], np.zeros((1, latent)), factor=factor)
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_where_the_reference_declines_data(latent):
+    """g(z) = |z1|, x below: both regions hold a tail Φ(-h), h = x / √2. Its sums err by 1e-15: of
+    1e-5 that is within 1e-9, of 1e-8 not."""
+    network = Network([Dense(np.eye(latent)[:1], [0.0]), reference.Abs()])
+    near, far = -np.sqrt(2) * threshold(np.log(1e-5)), -np.sqrt(2) * threshold(np.log(1e-8))
+    dgn = reference.DGN(network, 1.0)
+    plain = -0.5 * np.log(4 * np.pi) - near * near / 4
+    assert dgn.logpdf([[near]])[0] == pytest.approx(plain + np.log(2e-5), abs=1e-9)
+    with pytest.raises(reference.OutsideValidity):
+        dgn.logpdf([[far]])
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_what_may_be_left_out_by_default(latent):
+    """A share of 2e-15 of p(x) may not be left out, one of 5e-16 may."""
+    for share, kept in ((2e-15, True), (5e-16, False)):
+        posterior = fast.DGN(steep(latent, threshold(np.log(share)), 0.0), 1.0).posterior([[0.25]])
+        assert np.all(posterior.log_e0 > -np.inf) == kept
+        assert (posterior.skipped[0] == 0) == kept
