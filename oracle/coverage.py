@@ -242,7 +242,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates",),
         ("Sec. 4.2, bias",),
-        ("tests/test_errata.py::TestBiasUpdate", "tests/test_m_step.py"),
+        ("tests/test_errata.py::TestBiasUpdate", "tests/test_structures.py"),
     ),
     Result(
         "Sec. 4.2, weights",
@@ -257,7 +257,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates",),
         ("Sec. 4.2, weights", "Sec. 4.2, weights with biases"),
-        ("tests/test_m_step.py",),
+        ("tests/test_structures.py",),
     ),
     Result(
         "Sec. 4.2, Σx",
@@ -267,7 +267,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates",),
         ("Sec. 4.2, Σx",),
-        ("tests/test_m_step.py",),
+        ("tests/test_structures.py",),
     ),
     Result(
         "Sec. 4.2, Σz",
@@ -277,7 +277,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates",),
         ("Sec. 4.2, Σz",),
-        ("tests/test_m_step.py",),
+        ("tests/test_structures.py",),
     ),
     Result(
         "Appendix H",
@@ -297,7 +297,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("gradient", "slopes"),
         ("Fisher's identity",),
-        ("tests/test_gradient.py",),
+        ("tests/test_gradient.py", "tests/test_structures.py"),
     ),
     Result(
         "Appendix A",

@@ -79,15 +79,24 @@ def goes_together(chosen: Mapping[str, Any]) -> bool:
 
 
 def meetings(row: tuple[Any, ...], strength: int) -> set[tuple[tuple[int, Any], ...]]:
-    """Every `strength` choices of a row, as (place of the factor, choice)."""
-    return set(combinations(enumerate(row), strength))
+    """Every `strength` or three choices of a row, as (place of the factor, choice)."""
+    return set(combinations(enumerate(row), strength)) | set(combinations(enumerate(row), 3))
+
+
+#: Of which every three meet in any table: sums and updates go different ways by all of them.
+CROSSED = [
+    *combinations(("latent", "end", "observed", "noise", "weight_prior"), 3),
+    ("images", "end", "noise"),
+]
 
 
 @cache
 def possible_meetings(strength: int) -> frozenset[tuple[tuple[int, Any], ...]]:
     """All that a table must hold."""
     found = set()
-    for places in combinations(range(len(FACTORS)), strength):
+    names = list(FACTORS)
+    crossed = [tuple(sorted(map(names.index, three))) for three in CROSSED]
+    for places in (*combinations(range(len(FACTORS)), strength), *crossed):
         for values in product(*(list(FACTORS.values())[place] for place in places)):
             chosen = dict(zip(places, values, strict=True))
             if goes_together({name: chosen[i] for i, name in enumerate(FACTORS) if i in chosen}):
@@ -320,7 +329,8 @@ def _covariance(structure: str, size: int, rng: np.random.Generator, scale: floa
 
 
 def _data(row: Row, specs: Any, cov_x: Any, cov_z: Any, rng: np.random.Generator) -> np.ndarray:
-    count = {"one": 1, "several": 2 if row.latent == 3 else 4, "duplicates": 3}.get(row.data, 2)
+    few = row.latent == 3
+    count = {"one": 1, "several": 2 if few else 3, "duplicates": 2 if few else 3}.get(row.data, 2)
     latents = rng.standard_normal((count, row.latent))
     if row.data == "on a kink":
         latents = _on_kinks(specs, latents)

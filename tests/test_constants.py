@@ -16,7 +16,7 @@ import pytest
 import scaled_constant
 
 TESTS = Path(__file__).parent
-TABLE = json.loads((TESTS / "data" / "constants.json").read_text())
+TABLE = json.loads((TESTS / "data" / "constants.json").read_text(encoding="utf-8"))
 CAUGHT = [
     (name, factor, told)
     for name, by_factor in TABLE.items()
@@ -36,7 +36,7 @@ def test_every_constant_is_decided():
 def test_named_tests_exist():
     for _, _, told in CAUGHT:
         file, _, name = told.partition("::")
-        assert f"def {name}(" in (TESTS / file).read_text(), told
+        assert f"def {name}(" in (TESTS / file).read_text(encoding="utf-8"), told
 
 
 def outcome(name, factor, test):

@@ -1,4 +1,5 @@
-"""The exact gradient against the oracle's finite differences at high precision."""
+"""The exact gradient against the oracle's finite differences at high precision; more structures are
+in tests/test_structures.py."""
 
 from functools import lru_cache
 
@@ -40,7 +41,7 @@ def finite_differences(seed):
     return gradient(layers_of(network), cov_x, cov_z, X)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 6, *deep(3, 4, 5, 7, 8)])
+@pytest.mark.parametrize("seed", [1, *deep(0, *range(2, 9))])
 def test_gradient_agrees_with_finite_differences(impl, seed):
     """Every entry of every parameter, to 1e-7 of the largest entry of its array.
 
@@ -67,37 +68,6 @@ def test_gradient_vanishes_for_a_unit_that_cannot_matter(impl):
     assert np.all(gradient_of["0.weight"][0] == 0.0)
     assert gradient_of["0.bias"][0] == 0.0
     assert np.abs(gradient_of["2.weight"][:, 0]).max() > 0
-
-
-@pytest.mark.parametrize("name", decoders())
-def test_gradient_with_layers_on_images(impl, name):
-    """Every entry against central differences of the exact log-likelihood.
-
-    With steps of 1e-5 they err by 1e-10 (curvature) and 1e-10 (rounding); measured: 2e-9 of the
-    largest entry of an array.
-    """
-    network = decoders()[name]
-    rng, dimension = np.random.default_rng(8), network.observed_dimension
-    factor = rng.standard_normal((dimension, dimension))
-    cov_x = [
-        np.array(0.2),
-        rng.uniform(0.1, 0.3, dimension),
-        0.1 * factor @ factor.T / dimension + 0.1 * np.eye(dimension),
-    ][list(decoders()).index(name) % 3]
-    X = network(rng.standard_normal((2, 1))) + 0.3 * rng.standard_normal((2, dimension))
-    dgn = impl.DGN(network, cov_x, 1.3)
-    got = dgn.gradient(X)
-    assert got.keys() == dgn.parameters().keys()
-    for key, value in network.parameters().items():
-        assert got[key].shape == value.shape
-        expected = np.empty(value.shape)
-        for at in np.ndindex(value.shape):
-            step = np.zeros(value.shape)
-            step[at] = 1e-5
-            up, down = (dgn.with_parameters({key: value + s * step}).logpdf(X) for s in (1, -1))
-            expected[at] = np.mean(up - down) / 2e-5
-        error = np.abs(got[key] - expected).max() / max(np.abs(expected).max(), 1e-3)
-        assert error <= 1e-7, (key, error)
 
 
 @pytest.mark.parametrize("name", decoders())

@@ -176,17 +176,17 @@ def check_densities(impl, dgn, case, verdict):
 
 
 def check_zero_noise(dgn, case, verdict):
-    """The nearest g(z), and of several z the one that the prior prefers: where both weights of the
-    prior that are tried, 1e-6 and 1e-8, leave the same z, it is the limit."""
+    """The nearest g(z), and of several z the one that the prior prefers, which is what stays as the
+    weight of the prior vanishes: here it is 1e-10, which says z to a hundredth."""
     truth = case.truth
     found = dgn.zero_noise_latent(case.inputs["X"])
-    gaps, likely = truth.zero_noise(1e-8)
+    gaps, likely = truth.zero_noise(1e-10)
     images = truth.images(found)
     for x, image, gap in zip(truth.X, images, gaps, strict=True):
         misfit = (x - image) @ np.linalg.solve(truth.noise, x - image)
         verdict.holds("zero-noise misfit", misfit <= gap + 1e-6 * (1 + gap))
     sizes = np.einsum("ns,st,nt->n", found, np.linalg.inv(truth.prior), found)
-    verdict.holds("zero-noise prior", np.all(sizes <= likely * (1 + 1e-3) + 1e-6))
+    verdict.holds("zero-noise prior", np.all(sizes <= likely * 1.01 + 1e-6))
 
 
 def check_polyhedra(impl, dgn, case, verdict):
@@ -260,21 +260,22 @@ def quadratic(case, index, parts):
 
 
 def check_updates(impl, dgn, case, verdict):
-    """Every single update of the M-step is the maximum, and where there are several the nearest to
-    the current parameters; and all in turn, damped."""
-    prior = PRIORS[case.row.weight_prior]
+    """Every single update of the M-step, with and without the row's prior, is the maximum, and
+    where there are several the nearest to the current parameters; and all in turn, damped."""
     statistics = dgn.statistics(case.inputs["X"])
     layers = sorted({index for index, _, _ in arrays(case)})
     blocks = [(i, (part,)) for i in layers for part in ("weight", "bias")]
     blocks += [(i, ("weight", "bias")) for i in layers]
-    for index, parts in blocks:
-        name = f"{index}.{parts[0]}" if len(parts) == 1 else str(index)
-        moved = impl.m_step(dgn, statistics, [name], weight_prior=prior).parameters()
-        values = np.concatenate([np.ravel(moved[f"{index}.{part}"]) for part in parts])
-        check_optimum(f"update of {name}", quadratic(case, index, parts), values, prior, verdict)
-        others = dgn.parameters()
-        kept = [n for n in others if n not in {f"{index}.{part}" for part in parts}]
-        verdict.holds(f"{name} alone moves", all(np.array_equal(moved[n], others[n]) for n in kept))
+    for prior in {None, PRIORS[case.row.weight_prior]}:
+        for index, parts in blocks:
+            name = f"{index}.{parts[0]}" if len(parts) == 1 else str(index)
+            moved = impl.m_step(dgn, statistics, [name], weight_prior=prior).parameters()
+            values = np.concatenate([np.ravel(moved[f"{index}.{part}"]) for part in parts])
+            of = quadratic(case, index, parts)
+            check_optimum(f"update of {name}, {prior}", of, values, prior, verdict)
+            kept = [n for n in moved if n not in {f"{index}.{part}" for part in parts}]
+            same = all(np.array_equal(moved[n], dgn.parameters()[n]) for n in kept)
+            verdict.holds(f"{name} alone moves", same)
     check_covariances(impl, dgn, case, statistics, verdict)
     check_all_in_turn(impl, dgn, case, statistics, verdict)
 
@@ -303,8 +304,11 @@ def check_optimum(name, of, values, prior, verdict):
     if prior is None or isinstance(prior, reference.GaussianPrior):
         precisions = np.where(weighs, 0.0 if prior is None else prior.scale**-2, 0.0)
         eigenvalues, vectors = np.linalg.eigh(of.curvature + np.diag(precisions))
-        idle = vectors[:, eigenvalues <= NOTHING * eigenvalues[-1]]
-        verdict.same(f"{name}: idle change", idle.T @ change, np.zeros(idle.shape[1]), 1e-7)
+        rest = eigenvalues / max(eigenvalues[-1], 1e-300)
+        idle = vectors[:, rest <= NOTHING]
+        # Eigenvectors are known to ε over the next eigenvalue.
+        allowed = 1e-7 + 1e-14 * np.linalg.norm(change) / np.min(rest[rest > NOTHING], initial=1.0)
+        verdict.same(f"{name}: idle change", idle.T @ change, np.zeros(idle.shape[1]), allowed)
 
 
 def check_covariances(impl, dgn, case, statistics, verdict):
@@ -401,7 +405,7 @@ def check_training(impl, dgn, case, verdict):
         step = impl.m_step(dgn, dgn.statistics(X), damping=damping, weight_prior=prior)
         for name, value in step.parameters().items():
             verdict.same(f"printed step, {name}", seen[1].parameters()[name], value, 0.0)
-    if impl is fast and row.latent < 3:
+    if impl is fast and row.latent == 1:
         check_likelihood(dgn, X, prior, verdict)
 
 
@@ -410,7 +414,7 @@ def affordable(impl, row, regions):
     guarded one with its up to 30 trials a layer, or one with many regions, that does not."""
     if impl is fast or row.latent == 1:
         return True
-    return row.training != "guarded" and regions <= 8
+    return row.training != "guarded" and regions <= 4
 
 
 def exact_loss(dgn, X, prior):
@@ -493,14 +497,13 @@ def test_layers_on_images(impl, name):
 
 @pytest.mark.parametrize("strength", [2, *deep(3)])
 def test_the_table_is_complete(strength):
-    """Every pair (deep: three) of choices that go together is in a row, and only three kinds of
-    pairs do not go together."""
+    """Every two (deep: three) choices that go together are in a row, and only two pairs do not."""
     found = set().union(*(meetings(row, strength) for row in rows(strength)))
     assert found >= possible_meetings(strength)
     if strength == 2:
         sizes = [len(values) for values in FACTORS.values()]
         every = sum(a * b for a, b in combinations(sizes, 2))
-        assert every - len(possible_meetings(2)) == 2
+        assert every - sum(len(meeting) == 2 for meeting in possible_meetings(2)) == 2
 
 
 #: Faults, each put into one implementation, and a check that sees it on some row.
@@ -562,3 +565,31 @@ def test_a_rise_is_no_convergence(impl, mode, monkeypatch):
     assert rise > 0.1 if mode == "paper" else rise == 0
     assert fit.converged == (mode == "guarded")
     assert fit.outcome == ("converged" if mode == "guarded" else "max_iter reached")
+
+
+def test_the_guard_halves(impl, monkeypatch):
+    """A hidden layer's closed form sent thirty times as far raises the loss: it is walked towards
+    until it does not."""
+    closed_form = impl.training.closed_form
+
+    def too_far(dgn, statistics, names, **options):
+        moved = closed_form(dgn, statistics, names, **options)
+        if "cov_x" in names:
+            return dgn  # so that the hidden layer alone changes the loss
+        old, new = dgn.parameters(), moved.parameters()
+        return dgn.with_parameters(
+            {n: old[n] + 30 * (new[n] - old[n]) for n in ("0.weight", "0.bias")}
+        )
+
+    monkeypatch.setattr(impl.training, "closed_form", too_far)
+    network = reference.Network.random([1, 2, 2], reference.LeakyReLU(0.1), 1)
+    X = impl.DGN(network, 0.1).rvs(20, 0) + 0.5
+    seen = []
+    fit = impl.fit_em(
+        network, X, cov_x=0.1, max_iter=2, tol=0.0, callback=lambda i, dgn, loss: seen.append(dgn)
+    )
+    assert np.all(np.diff(fit.history) < 0)
+    assert np.all(seen[0].parameters()["0.weight"] != network.parameters()["0.weight"])
+    start = impl.DGN(network, 0.1)
+    whole = too_far(start, start.statistics(X), ["0"])
+    assert -whole.logpdf(X).mean() > fit.history[0] + 1
