@@ -12,8 +12,10 @@ from reference.network import Array, GaussianPrior, UniformPrior, WeightPrior
 
 # Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
 RANK_TOLERANCE = 1e-11
-# Rounding of a gradient, over the size of its terms; and what a solution may leave of one.
-_ROUNDING, _LEFT = 1e-13, 1e-9
+# Rounding of a gradient, over the size of its terms.
+_ROUNDING = 1e-13
+# What a solution may leave of one.
+_LEFT = 1e-9
 _MOST_ROUNDS = 2_000
 
 

@@ -96,7 +96,7 @@ def constants():
     for package in PACKAGES:
         for path in (ROOT / package).glob("*.py"):
             scaling = _Scaling(f"{package}.{path.stem}")
-            scaling.visit(ast.parse(path.read_text()))
+            scaling.visit(ast.parse(path.read_text(encoding="utf-8")))
             found += scaling.found
     return sorted(set(found))
 
@@ -119,7 +119,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader
     def get_code(self, fullname):
         """Its code with the constant scaled."""
         scaling = _Scaling(self.module, self._chosen, self._factor)
-        tree = scaling.visit(ast.parse(Path(self.path).read_text()))
+        tree = scaling.visit(ast.parse(Path(self.path).read_text(encoding="utf-8")))
         assert self._chosen in scaling.found, self._chosen
         return compile(ast.fix_missing_locations(tree), self.path, "exec")
 
