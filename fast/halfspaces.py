@@ -179,8 +179,11 @@ def _rays(rows: Array, basis: Array) -> _Corners:
     left[:, :-1] = heights(rows, none, positions[:, None], small[:, None])
     small = -np.linalg.solve(square, left[..., None])[..., 0] @ basis
     rays = _with_doubt(rows, none, square, basis, positions, small)
-    both = (np.concatenate([v, -v]) for v in rays[:2])
-    return _Corners(*both, np.concatenate([rays.doubt, rays.doubt]))
+    return _Corners(
+        np.concatenate([rays.positions, -rays.positions]),
+        np.concatenate([rays.small, -rays.small]),
+        np.concatenate([rays.doubt, rays.doubt]),
+    )
 
 
 def _with_doubt(
