@@ -22,18 +22,26 @@ from paper_figures.seed_runs import SECONDS, runs_of
 
 INTERRUPTED = "paper_figures: interrupted; what was done is kept"
 
-#: `python -m paper_figures`, of short runs of one job alone: started, ended and run as that is.
+
+def stuck(job, seed):
+    """A run that is done for seed 0, and for no other in the time of a test."""
+    if seed:
+        time.sleep(600)
+    return run(job, seed)
+
+
+#: `python -m paper_figures`, of such runs or of short ones: started, ended and run as that is.
 SHORT = """
 import sys
 from pathlib import Path
 sys.path[:0] = [".", sys.argv[1]]
 from paper_figures import __main__, command
-from paper_figures.printed_run import run
 from paper_figures.seed_runs import runs_of
-from test_seed_runs import TRIAL
+import test_ended_runs as these
 
 def main():
-    runs_of(run, [TRIAL], range(int(sys.argv[2])), Path(sys.argv[3]))
+    function, count, folder = sys.argv[2:]
+    runs_of(getattr(these, function), [these.TRIAL], range(int(count)), Path(folder))
     return 0
 
 command.main = main
@@ -63,9 +71,10 @@ def started(disposition, *arguments):
         process.communicate()
 
 
-def short(disposition, count, folder):
-    """So many short runs."""
-    return started(disposition, "-c", SHORT, os.path.dirname(__file__), str(count), str(folder))
+def short(disposition, function, count, folder):
+    """So many runs of a function of this module."""
+    arguments = (os.path.dirname(__file__), function, str(count), str(folder))
+    return started(disposition, "-c", SHORT, *arguments)
 
 
 def wait_for(condition, process, seconds=240):
@@ -99,27 +108,24 @@ def whole_runs(folder):
     ],
 )
 def test_a_run_that_is_ended_leaves_whole_files_and_goes_on(how, send, says, tmp_path):
-    """Ended once the first run is there: every file is whole, nothing else is, no process goes on,
-    and what is done is not computed again."""
-    count = 500
-    with short("default", count, tmp_path) as process:
+    """Ended once the first run is there: every file is whole, nothing else is, no process goes on
+    with the second, and what is done is not computed again."""
+    with short("default", "stuck", 2, tmp_path) as process:
         wait_for(lambda: list(tmp_path.glob("runs/*.npz")), process)
         send(process.pid, how)
         output, errors = process.communicate(timeout=60)  # all processes have let go of the pipes
     assert output == ""
     assert process.returncode == (-how if says is None else 130)
     assert says is None or errors.strip() == says
-    kept = whole_runs(tmp_path)
-    assert 0 < len(kept) < count
-    before = {path: path.stat().st_mtime_ns for path in kept}
-    seeds = [int(path.stem.rpartition("_")[2]) for path in kept]
-    runs_of(run, [TRIAL], seeds, tmp_path)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    (kept,) = whole_runs(tmp_path)
+    before = kept.stat().st_mtime_ns
+    runs_of(stuck, [TRIAL], [0], tmp_path)
+    assert kept.stat().st_mtime_ns == before
 
 
 def test_where_interrupts_are_ignored_a_run_goes_on(tmp_path):
     """SIGINT to all its processes, again and again, while they start and while they compute."""
-    with short("ignored", 6, tmp_path) as process:
+    with short("ignored", "run", 6, tmp_path) as process:
         while process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(0.05)
