@@ -5,7 +5,7 @@ Cosmic Ray finds the places and makes the changes. Its own operators exchange ar
 comparisons, logic and constants; five more, written here with its classes, drop statements, named
 arguments, bounds of slices and transposes, and swap arguments. Exchanges that can only crash (a
 shift for a sum) are left out: they would flatter the score. So are places that compute nothing:
-annotations, docstrings, messages, imports, decorators.
+annotations, docstrings, messages, types, imports, decorators, the -1 of a reshape.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -165,14 +166,22 @@ def _not_counted(tree: ast.Module) -> list[tuple[Place, Place]]:
             found += [node.exc] if node.exc is not None else []
         elif isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom) or _is_message(node):
             found.append(node)
+        elif _is_unknown_length(node):
+            lengths = [part for argument in node.args for part in ast.walk(argument)]
+            found += [part for part in lengths if isinstance(part, ast.UnaryOp)]
     return [_span(node) for node in found]
 
 
 def _is_message(node: ast.AST) -> bool:
-    """A warning, or an assertion: `strict` of zip is one."""
+    """A warning, an assertion (`strict` of zip is one) or a type."""
     if isinstance(node, ast.Call):
         return ast.unparse(node.func) in ("warnings.warn", "cast")
-    return isinstance(node, ast.keyword) and node.arg == "strict"
+    return isinstance(node, ast.keyword) and node.arg in ("strict", "dtype")
+
+
+def _is_unknown_length(node: ast.AST) -> TypeGuard[ast.Call]:
+    """reshape(..., -1): numpy takes any negative number for the length that it finds out."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func).endswith("reshape")
 
 
 def _span(node: ast.AST) -> tuple[Place, Place]:
