@@ -21,6 +21,8 @@ from paper_figures.printed_run import run
 from paper_figures.seed_runs import SECONDS, runs_of
 
 INTERRUPTED = "paper_figures: interrupted; what was done is kept"
+#: Seconds after which a process hangs, on however busy a machine.
+LONG = 500
 
 
 def stuck(job, seed):
@@ -77,9 +79,9 @@ def short(disposition, function, count, folder):
     return started(disposition, "-c", SHORT, *arguments)
 
 
-def wait_for(condition, process, seconds=240):
+def wait_for(condition, process):
     """Until it holds, the process at work."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + LONG
     while not condition():
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
@@ -113,7 +115,7 @@ def test_a_run_that_is_ended_leaves_whole_files_and_goes_on(how, send, says, tmp
     with short("default", "stuck", 2, tmp_path) as process:
         wait_for(lambda: list(tmp_path.glob("runs/*.npz")), process)
         send(process.pid, how)
-        output, errors = process.communicate(timeout=60)  # all processes have let go of the pipes
+        output, errors = process.communicate(timeout=LONG)  # all processes have let go of the pipes
     assert output == ""
     assert process.returncode == (-how if says is None else 130)
     assert says is None or errors.strip() == says
@@ -132,11 +134,6 @@ def test_where_interrupts_are_ignored_a_run_goes_on(tmp_path):
         assert process.communicate() == ("", "")
     assert process.returncode == 0
     assert len(whole_runs(tmp_path)) == 6
-
-
-def command(folder):
-    """Figure 11 with two starts."""
-    return ["-m", "paper_figures", "11", "--seeds", "2", "--out", str(folder)]
 
 
 #: The command, interrupted while the garbage collector calls back.
@@ -163,8 +160,13 @@ sys.exit(__main__.run())
 def test_an_interrupt_that_falls_into_a_callback_is_not_lost():
     """Python drops exceptions of callbacks."""
     with started("default", "-c", IN_A_CALLBACK) as process:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=LONG)
     assert (process.returncode, output, errors.strip()) == (130, "", INTERRUPTED)
+
+
+def command(folder):
+    """Figure 11 with two starts."""
+    return ["-m", "paper_figures", "11", "--seeds", "2", "--out", str(folder)]
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +215,7 @@ def test_interrupted_at_any_moment(disposition, seed, figure, tmp_path, record_p
     with started(disposition, *command(folder)) as process:
         time.sleep(moment)
         (os.killpg, os.kill)[seed % 2](process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=240)
+        _, errors = process.communicate(timeout=LONG)
     record_property("ended", f"{disposition} {seed} at {moment:.2f} s: {process.returncode}")
     runs, files = whole_runs(folder), {path.name for path in folder.glob("*.*")}
     assert all(same_numbers(path, complete / "runs" / path.name) for path in runs)
