@@ -140,8 +140,7 @@ def _least(values: Array, starts: Indices) -> tuple[Array, Indices]:
     count = len(starts) - 1
     least, place = np.full(count, np.inf), np.zeros(count, dtype=np.intp)
     filled = np.flatnonzero(np.diff(starts))
-    if len(filled):
-        order = np.lexsort((values, np.repeat(np.arange(count), np.diff(starts))))
-        place[filled] = order[starts[filled]]
-        least[filled] = values[place[filled]]
+    order = np.lexsort((values, np.repeat(np.arange(count), np.diff(starts))))
+    place[filled] = order[starts[filled]]
+    least[filled] = values[place[filled]]
     return least, place

@@ -29,7 +29,7 @@ def faces_of_cells(complex_: Complex, points: Mask, order: Indices) -> tuple[Fac
 
 
 def faces_of_facets(on_facet: Mask, points: Mask, dimension: int) -> tuple[Faces, ...]:
-    """The faces of one polyhedron of the given dimension, from which corner is on which facet
+    """The faces of one polyhedron of the given dimension >= 1, from which corner is on which facet
     (F, C).
 
     The facets of a face are its largest intersections with facets that do not contain it.
@@ -46,12 +46,11 @@ def faces_of_facets(on_facet: Mask, points: Mask, dimension: int) -> tuple[Faces
             rows = sorted(index.setdefault(meet, len(index)) for meet in largest)
             boundaries[0].append(rows)
         levels.insert(0, list(index))
-    if dimension > 0:
-        # The lowest level lists the corners themselves, in their own order.
-        order = [next(iter(face)) for face in levels[0]]
-        levels[0] = [frozenset([i]) for i in range(len(points))]
-        if boundaries:
-            boundaries[0] = [sorted(order[i] for i in row) for row in boundaries[0]]
+    # The lowest level lists the corners themselves, in their own order.
+    order = [next(iter(face)) for face in levels[0]]
+    levels[0] = [frozenset([i]) for i in range(len(points))]
+    if boundaries:
+        boundaries[0] = [sorted(order[i] for i in row) for row in boundaries[0]]
     boundaries.insert(0, [[] for _ in levels[0]])
     result = []
     for level, boundary in zip(levels, boundaries, strict=True):

@@ -87,20 +87,31 @@ def gaussian_on_interval(
     normals: Array, offsets: Array, centres: Array, scale: float
 ) -> tuple[Array, Array, Array]:
     """Log mass, mean and variance (M,) of N(centres, scale²) where normals z + offsets > 0, all
-    (F,)."""
+    (F,). Raises ArithmeticError where a result is no double."""
     lower, upper = _interval(normals, offsets)
     count = len(centres)
+    if lower == upper and np.isinf(lower):
+        raise ArithmeticError("offsets: a half-space is farther away than the largest double")
     if not lower < upper:
         return np.full(count, -np.inf), np.full(count, np.nan), np.full(count, np.nan)
-    moments = interval_moments(
-        (lower - centres) / scale,
-        (upper - centres) / scale,
-        np.full(count, (upper - lower) / scale),
-    )
-    log_mass = moments.log_mass - 0.5 * moments.nearest**2 - 0.5 * LOG_2PI
-    # Start from the end itself where that is nearest: subtracting the mean to add it back rounds.
-    start = np.clip(centres, lower, upper)
-    return log_mass, start + scale * moments.shift, scale * scale * moments.variance
+    # What overflows shows in the result.
+    with np.errstate(all="ignore"):
+        moments = interval_moments(
+            (lower - centres) / scale,
+            (upper - centres) / scale,
+            np.full(count, (upper - lower) / scale),
+        )
+        log_mass = moments.log_mass - 0.5 * moments.nearest**2 - 0.5 * LOG_2PI
+        # Start from the end itself where that is nearest: subtracting the mean to add it back
+        # rounds.
+        mean = np.clip(centres, lower, upper) + scale * moments.shift
+        variance = scale * scale * moments.variance
+    finite = np.isfinite(log_mass) & np.isfinite(mean) & np.isfinite(variance)
+    if not np.all(finite):
+        raise ArithmeticError(
+            f"means: the moments for row {np.argmin(finite)} are beyond the range of doubles"
+        )
+    return log_mass, mean, variance
 
 
 def _interval(normals: Array, offsets: Array) -> tuple[float, float]:

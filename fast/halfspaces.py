@@ -47,7 +47,8 @@ def lattice_of_halfspaces(
     normals (F, S), offsets (F,), any of them redundant; zero normals say that all or nothing is
     inside. at_most: what the rank of the normals is known not to exceed. Corners solve their
     facets' equations in twice the working precision. Cost: one small system for every choice of as
-    many half-spaces as there are dimensions. Guarded by tests/test_lattice.py.
+    many half-spaces as there are dimensions. Raises ArithmeticError where one is farther away than
+    any double. Guarded by tests/test_lattice.py.
     """
     sizes = np.max(np.abs(normals), axis=1, initial=0.0)
     if np.any(offsets[sizes == 0] <= 0):
@@ -77,9 +78,15 @@ def lattice_of_halfspaces(
 
 
 def _scaled(normals: Array, offsets: Array) -> tuple[Array, Array]:
-    """The half-spaces with normals of a size near one; exactly, by powers of two."""
+    """The half-spaces with normals of a size near one; exactly, by powers of two. Without those
+    that hold wherever a double reaches."""
     _, exponents = np.frexp(np.max(np.abs(normals), axis=1, initial=0.0))
-    return np.ldexp(normals, -exponents[:, None]), np.ldexp(offsets, -exponents)
+    with np.errstate(over="ignore"):
+        distances = np.ldexp(offsets, -exponents)
+    if np.any(distances == -np.inf):
+        raise ArithmeticError("offsets: a half-space is farther away than the largest double")
+    near = distances < np.inf
+    return np.ldexp(normals, -exponents[:, None])[near], distances[near]
 
 
 def row_space(normals: Array, at_most: int | None = None) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast.complex import TooManyCells
-from fast.vertices import ROUNDING
+from fast.vertices import ROUNDING, OutOfRange
 from reference.network import Array, Codes, Layer, Network
 
 
@@ -50,8 +50,9 @@ class _Maps:
 def enumerate_intervals(network: Network, max_regions: int) -> Intervals:
     """Enumerate every region of a network with S = 1 [Lemma 3, Corollary 1, eq. 2].
 
-    Raises TooManyCells when there are more than `max_regions`, before their memory is spent. Cost:
-    O(R U). Units that vanish within rounding of the same point share one breakpoint.
+    Raises TooManyCells when there are more than `max_regions`, before their memory is spent, and
+    OutOfRange where the maps are no doubles. Cost: O(R U). Units that vanish within rounding of the
+    same point share one breakpoint.
     """
     line = np.ones((1, 1, 1)), np.zeros((1, 1))
     maps = _Maps(np.empty(0), *line, *line)
@@ -69,6 +70,9 @@ def enumerate_intervals(network: Network, max_regions: int) -> Intervals:
             *layer.propagate(layer_codes, maps.slopes, maps.offsets),
             *layer.bound(layer_codes, maps.slope_bounds, maps.offset_bounds),
         )
+        # The bounds are no smaller than the maps.
+        if not (np.all(np.isfinite(maps.slope_bounds)) and np.all(np.isfinite(maps.offset_bounds))):
+            raise OutOfRange
     return Intervals(codes, maps.slopes, maps.offsets, maps.breakpoints)
 
 

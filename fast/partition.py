@@ -116,12 +116,19 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
     callback: for S > 1, called after every unit's cut with the units done, the units there are and
     the regions so far. Raises TooManyRegionsError when there are more than `max_regions` (with
     max-pooling, cells before those of one code are joined), before their memory is spent, and
-    PartitionError when rounding leaves signs that contradict each other. Cost: proportional to R U.
+    PartitionError when rounding leaves signs that contradict each other, or values are no doubles.
+    Cost: proportional to R U.
     """
     try:
-        if network.latent_dimension == 1:
-            return Partition(*enumerate_intervals(network, max_regions))
-        regions = _enumerate_regions(network, max_regions, callback)
+        # What overflows shows in the maps, and is refused by name.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if network.latent_dimension == 1:
+                return Partition(*enumerate_intervals(network, max_regions))
+            regions = _enumerate_regions(network, max_regions, callback)
+    except OutOfRange:
+        raise PartitionError(
+            "partition: the values of the network's units leave the range of double precision"
+        ) from None
     except TooManyCells:
         raise TooManyRegionsError(
             f"max_regions: the network has more than {max_regions} regions; "
@@ -150,10 +157,6 @@ def _enumerate_regions(network: Network, max_regions: int, callback: Progress | 
             return regions_of_cells(network, cells)
         except InconsistentSigns:
             continue
-        except OutOfRange:
-            raise PartitionError(
-                "partition: the values of the network's units leave the range of double precision"
-            ) from None
     raise PartitionError(
         "partition: the regions could not be told apart in double precision; the network has units "
         "whose boundaries nearly coincide, but not within rounding"

@@ -46,19 +46,6 @@ class Whitened:
             centres = np.einsum("nij,ni->nj", across, centres)
         return Whitened(lattice, cells, maps, centres, means, inverses, free, log_scale)
 
-    def part(self, chosen: slice | Indices) -> Whitened:
-        """Some of the items."""
-        return Whitened(
-            self.lattice,
-            self.cells[chosen],
-            self.maps[chosen],
-            self.centres[chosen],
-            self.means[chosen],
-            self.inverses[chosen],
-            self.free[chosen],
-            self.log_scale[chosen],
-        )
-
 
 class Origin(NamedTuple):
     """One point of each item's polyhedron that others are measured from: u(z) - u(origin) =

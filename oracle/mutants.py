@@ -237,8 +237,8 @@ _EQUATIONS = (
         "slopes in single precision",
         "partition",
         "_codes_and_maps",
-        "np.array([slope for slope, _ in maps])",
-        "np.array([slope for slope, _ in maps]).astype(np.float32).astype(float)",
+        "-1), slopes, offsets",
+        "-1), slopes.astype(np.float32).astype(float), offsets",
         "A float32 array on the way.",
     ),
     _reference(
@@ -607,7 +607,7 @@ _PARTITIONS = (
     _reference(
         "a region lost, S > 1",
         "partition",
-        "partition",
+        "_partition_of_space",
         "sorted(walk(network, max_regions), key=lambda visit: tuple(visit.code))",
         "sorted(walk(network, max_regions), key=lambda visit: tuple(visit.code))[1:] or None",
         "The first region is dropped.",

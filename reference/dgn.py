@@ -147,12 +147,21 @@ class DGN(ReadOnly):
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
 
-        q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances.
+        q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances. Raises
+        ArithmeticError where q is so far away, or so narrow, that its ELBO is no double.
         """
         data = self._data(X)
         means, covs = self._gaussians(len(data), q_mean, q_cov)
-        rows = zip(data, means, covs, strict=True)
-        return np.array([e_step.elbo(x, mean, cov, *self._model) for x, mean, cov in rows])
+        bounds = np.empty(len(data))
+        for i, (x, mean, cov) in enumerate(zip(data, means, covs, strict=True)):
+            try:
+                with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                    bounds[i] = e_step.elbo(x, mean, cov, *self._model)
+            except (OverflowError, ZeroDivisionError):
+                bounds[i] = np.nan
+            if not np.isfinite(bounds[i]):
+                raise ArithmeticError(f"q_mean, q_cov: the ELBO of datum {i} is no double")
+        return bounds
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""

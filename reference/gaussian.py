@@ -77,13 +77,14 @@ def _one_sided_integrals(distance: float, length: float, unit: float) -> tuple[f
 def interval(normals: Array, offsets: Array) -> tuple[float, float]:
     """The interval {z : normals z + offsets > 0}, S = 1; lower >= upper where it is empty."""
     lower, upper = -np.inf, np.inf
-    for normal, offset in zip(normals[:, 0], offsets, strict=True):
-        if normal > 0:
-            lower = max(lower, -offset / normal)
-        elif normal < 0:
-            upper = min(upper, -offset / normal)
-        elif offset <= 0:
-            return np.inf, -np.inf
+    with np.errstate(over="ignore"):  # an end beyond the largest double is at infinity
+        for normal, offset in zip(normals[:, 0], offsets, strict=True):
+            if normal > 0:
+                lower = max(lower, -offset / normal)
+            elif normal < 0:
+                upper = min(upper, -offset / normal)
+            elif offset <= 0:
+                return np.inf, -np.inf
     return float(lower), float(upper)
 
 
@@ -109,6 +110,8 @@ def truncated_gaussian(
     Raises ArithmeticError where squares of distances are no doubles.
     """
     lower, upper = interval(normals, offsets)
+    if lower == upper and np.isinf(lower):
+        raise ArithmeticError("offsets: a half-space is farther away than the largest double")
     if not lower < upper:
         return None
     scale = float(np.sqrt(cov[0, 0]))

@@ -24,6 +24,8 @@ _SLACK_ERROR = 2 * np.finfo(np.float64).eps
 # The accuracy that a result which leaves this project has: relative for masses, in truncated
 # standard deviations for means, in truncated variances for covariances.
 ACCURACY = 1e-6
+# Half-spaces farther than this hold no more than one that is so far, whose square is a double.
+_FARTHEST = 1e150
 # A mass below this many times its error bound says no more than the bound.
 _LOST = 10.0
 
@@ -58,7 +60,7 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
     offsets = (cones.normals @ centre + cones.offsets) / lengths
     # A half-space alone holds Φ(b), an upper bound; second moments on it are below (2 + b²) Φ(b)
     # where b < 0.
-    worst = float(np.min(offsets[: cones.facets], initial=np.inf))
+    worst = max(float(np.min(offsets[: cones.facets], initial=np.inf)), -_FARTHEST)
     most = float(ndtr(worst))
     log_most = float(log_ndtr(worst) + np.log(latent + min(worst, 0.0) ** 2))
     rounding = _SUM_ERROR + _TERM_ERROR * sum(abs(sign) for sign, _ in cones.terms)

@@ -108,15 +108,23 @@ def _covariance(cov: ArrayLike | None, root: Array) -> Array:
 
 
 def _on_interval(normals: Array, offsets: Array, centres: Array, cov: Array) -> TruncatedMoments:
-    """S = 1: accurate in any tail."""
+    """S = 1: accurate in any tail. Raises ArithmeticError where a log mass is no double."""
     result = _nothing(len(centres), 1)
     log_mass, mean, covs = result
     for i, centre in enumerate(centres):
-        t = truncated_gaussian(normals, offsets, centre, cov)
-        if t is not None:
-            log_mass[i] = t.log_ratio + log_normal(t.nearest, centre, cov)
-            mean[i], covs[i] = t.mean, t.cov
-            result.log_mass_error[i] = _INTERVAL_ERROR * max(1.0, abs(log_mass[i]))
+        beyond = f"means: the moments for row {i} are beyond the range of doubles"
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the result
+                t = truncated_gaussian(normals, offsets, centre, cov)
+                if t is None:
+                    continue
+                log_mass[i] = t.log_ratio + log_normal(t.nearest, centre, cov)
+                mean[i], covs[i] = t.mean, t.cov
+        except ZeroDivisionError:
+            raise ArithmeticError(beyond) from None
+        if not np.isfinite(log_mass[i]):
+            raise ArithmeticError(beyond)
+        result.log_mass_error[i] = _INTERVAL_ERROR * max(1.0, abs(log_mass[i]))
     return result
 
 

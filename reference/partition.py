@@ -26,7 +26,7 @@ from reference.regions import (
     up_to_layer_map,
 )
 from reference.validity import OutsideValidity
-from reference.walk import check_limit, walk, walk_line
+from reference.walk import check_limit, check_range, walk, walk_line
 
 __all__ = [
     "Partition",
@@ -155,10 +155,17 @@ def partition(network: Network, max_regions: int) -> Partition:
     """Enumerate every region by walking over facets from z = 0 [Lemma 3, Appendix A].
 
     Raises TooManyRegionsError when there are more than `max_regions`, and PartitionError where
-    double precision cannot tell the regions apart.
+    double precision cannot tell the regions apart, or their maps are no doubles.
     """
-    if network.latent_dimension == 1:
-        return _partition_of_line(network, max_regions)
+    # What overflows shows in the half-spaces or the maps, and is refused by name.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if network.latent_dimension == 1:
+            return _partition_of_line(network, max_regions)
+        return _partition_of_space(network, max_regions)
+
+
+def _partition_of_space(network: Network, max_regions: int) -> Partition:
+    """The partition for S > 1."""
     visits = sorted(walk(network, max_regions), key=lambda visit: tuple(visit.code))
     facets = []
     for visit in visits:
@@ -187,11 +194,9 @@ def _partition_of_line(network: Network, max_regions: int) -> Partition:
 def _codes_and_maps(network: Network, codes: list[Codes]) -> tuple[Codes, Array, Array]:
     """Region codes (R, U) with A_ω (R, D, S) and b_ω (R, D) [eq. 2]."""
     maps = [region_map(network, code) for code in codes]
-    return (
-        np.array(codes, dtype=np.int8).reshape(len(codes), -1),
-        np.array([slope for slope, _ in maps]),
-        np.array([offset for _, offset in maps]),
-    )
+    slopes, offsets = (np.array(parts) for parts in zip(*maps, strict=True))
+    check_range(slopes, offsets)
+    return np.array(codes, dtype=np.int8).reshape(len(codes), -1), slopes, offsets
 
 
 def _is_facet(network: Network, z: float) -> bool:

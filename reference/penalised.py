@@ -111,7 +111,7 @@ def _on_support(normal: Array, right: Array, w: Array, rates: Array) -> Array | 
 
 def box(normal: Array, right: Array, current: Array, bounds: Array) -> Array:
     """Subject to |w| <= bounds: a bounded least squares in the roots of the normal matrix
-    (Stark and Parker 1995)."""
+    (Stark and Parker 1995). Raises NotSolvedError if that ends without."""
     values, vectors = np.linalg.eigh(normal)
     kept = values > RANK_TOLERANCE * values[-1]
     if not np.any(kept):
@@ -119,7 +119,12 @@ def box(normal: Array, right: Array, current: Array, bounds: Array) -> Array:
     root = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
     target = (vectors[:, kept] / np.sqrt(values[kept])).T @ (right - normal @ current)
     found = lsq_linear(
-        root, target, (-bounds - current, bounds - current), method="bvls", tol=1e-15
+        root,
+        target,
+        (-bounds - current, bounds - current),
+        method="bvls",
+        tol=1e-15,
+        max_iter=_MOST_SWEEPS,
     )
     if not found.success:
         raise NotSolvedError(f"box: {found.message}")

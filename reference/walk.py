@@ -154,6 +154,14 @@ def check_limit(n_regions: int, max_regions: int) -> None:
         )
 
 
+def check_range(*values: Array) -> None:
+    """Raise PartitionError when any of these is no double."""
+    if not all(np.all(np.isfinite(value)) for value in values):
+        raise PartitionError(
+            "partition: the values of the network's units leave the range of double precision"
+        )
+
+
 def region_ball(network: Network, code: Codes, near: Array) -> tuple[Array, float]:
     """Centre (S,) and radius of a ball in the region with this code, found from the point `near`.
 
@@ -201,9 +209,11 @@ class _HalfSpaces:
 
 
 def bounding_halfspaces(network: Network, code: Codes) -> _HalfSpaces:
-    """`code_halfspaces` without those whose normals are zero within rounding."""
+    """`code_halfspaces` without those whose normals are zero within rounding. Raises PartitionError
+    if any is no double."""
     normals, offsets = code_halfspaces(network, code)
     normal_bounds, offset_bounds = halfspace_bounds(network, code)
+    check_range(normal_bounds, offset_bounds)  # no smaller than the half-spaces
     real = np.any(np.abs(normals) > ROUNDING * normal_bounds, axis=1)
     return _HalfSpaces(normals, offsets, normal_bounds, offset_bounds)[real]
 

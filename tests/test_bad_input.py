@@ -144,3 +144,14 @@ def test_too_many_dimensions_are_refused_before_the_regions_are_enumerated(unope
     model = unopened.DGN(network(7), 0.5)
     with pytest.raises((ValueError, NotImplementedError), match="latent dimensions"):
         OF_DATA[method](model, [[0.0, 1.0]], np.ones((1, 7)))
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_a_q_whose_bound_is_no_double_is_named(impl, latent):
+    """By its datum; warnings are errors here."""
+    model, X = impl.DGN(network(latent), 0.5), np.zeros((3, 2))
+    means = np.zeros((3, latent))
+    assert np.all(np.isfinite(model.elbo(X, means, np.ones((3, latent)))))
+    means[1] = 1e200
+    with pytest.raises(ArithmeticError, match="q_mean, q_cov: the ELBO of datum 1 is no double"):
+        model.elbo(X, means, np.ones((3, latent)))

@@ -110,6 +110,13 @@ def test_a_folder_that_is_not_there(tmp_path):
         fit(2, checkpoint=tmp_path / "gone" / "fit.npz")
 
 
+def test_a_file_that_cannot_be_read(tmp_path):
+    """What the system says of it, not that it holds no state; and it stays as it is."""
+    with pytest.raises(IsADirectoryError):
+        fit(2, checkpoint=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 ENDLESS = """
 import sys
 sys.path.insert(0, sys.argv[2])

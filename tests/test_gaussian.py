@@ -325,3 +325,28 @@ def test_additivity(impl, distance):
     deviation = np.sqrt(whole[2][0, 0, 0])
     centred = np.array(means) - whole[1][0, 0]
     assert abs(shares @ centred) <= tolerance * deviation + 1e-15 * distance
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_half_spaces_beyond_doubles(impl, dimension):
+    """One whose distance is no double is refused by name, in a direction where nothing is, and
+    changes nothing in the other; warnings are errors here."""
+    normals, means = 1e-10 * np.eye(dimension)[:1], np.zeros((1, dimension))
+    with pytest.raises(ArithmeticError, match="offsets: a half-space is farther away than"):
+        impl.gaussian_on_polyhedron(normals, [-1e308], means, 1.0)
+    beside = np.vstack([normals, -np.ones((1, dimension))])
+    plain = impl.gaussian_on_polyhedron(beside[1:], [0.5], means, 1.0)
+    for value, expected in zip(
+        impl.gaussian_on_polyhedron(beside, [1e308, 0.5], means, 1.0), plain, strict=True
+    ):
+        np.testing.assert_allclose(value, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_means_beyond_doubles(impl, dimension):
+    """Where the square of the distance is no double, an error says which mean."""
+    half_space, means = (np.eye(dimension)[:1], [0.0]), np.zeros((3, dimension))
+    assert np.all(np.isfinite(impl.gaussian_on_polyhedron(*half_space, means, 1.0)[0]))
+    means[1, 0] = -1e200
+    with pytest.raises(ArithmeticError, match=r"means: .*row 1 "):
+        impl.gaussian_on_polyhedron(*half_space, means, 1.0)

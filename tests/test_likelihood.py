@@ -202,3 +202,20 @@ def test_a_vanishing_variance_gives_no_warning():
     result = fast.fit_mle(constant, [[0.0], [0.0]], cov_x=1.0, max_iter=50, tol=0.0)
     assert np.all(np.diff(result.history) <= 0)
     assert np.all(np.isfinite(result.history))
+
+
+def test_an_iteration_that_ends_worse_is_not_kept(monkeypatch):
+    """The optimiser's last look may be at a worse model than its best: history and model stay."""
+    dgn, X = line("scalar")
+
+    def wandering(loss, start, callback, **_):
+        seen = loss(start + 3.0)[0]
+        assert seen > loss(start)[0] + 0.1
+        loss(start + 3.0)
+        callback(None)
+
+    monkeypatch.setattr(fast.likelihood, "minimize", wandering)
+    result = fast.fit_mle(dgn, X, max_iter=1, tol=0.0)
+    assert result.history.tolist() == [result.history[0]] * 2
+    for name, value in dgn.parameters().items():
+        np.testing.assert_allclose(result.dgn.parameters()[name], value, rtol=1e-12)

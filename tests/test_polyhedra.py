@@ -428,3 +428,15 @@ def test_bad_input(impl, name, arguments):
 def test_more_dimensions_than_there_are_rules_for():
     with pytest.raises(ValueError, match="normals: expected from 1 to 6 columns"):
         fast.gaussian_on_polyhedron(np.eye(7), np.zeros(7), np.zeros((1, 7)), 1.0)
+
+
+def test_half_spaces_that_matter_far_out():
+    """A corner 1e13 away is left out where it cannot matter; but here the nearest point is more
+    than 1e6 deviations out, and what bounds nothing nearer than that, z_1 < 1e6 + 1, moves it."""
+    normals = np.array([[1.2, 0.4], [-1.0, 0.0], [0.0, -1.0]])
+    offsets = np.array([-(1.6e6 - 1), 1e6 + 1, 1e13])
+    log_mass, mean, _ = fast.gaussian_on_polyhedron(normals, offsets, np.zeros((1, 2)), 1.0)
+    nearest = np.array([1e6 + 1, 1e6 - 5.5])
+    np.testing.assert_allclose(mean[0], nearest, rtol=1e-9)
+    # Its neighbourhood adds the logarithm of its size, some -30 nats, to the density's -1e12.
+    np.testing.assert_allclose(log_mass, -0.5 * nearest @ nearest, rtol=1e-10)

@@ -328,6 +328,23 @@ def test_unresolved_regions_are_nan_and_their_shares_are_not():
         assert np.all(np.isfinite(moments))
 
 
+def test_a_strip_whose_corners_are_one_to_rounding():
+    """Two parallel lines 3e-14 apart: the strip between is a region, of no known mass. Whatever may
+    depend on it is refused by name, with what it may err by."""
+    first = Dense([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [-0.5, -0.5 - 3e-14, 0.2])
+    dgn = DGN(Network([first, ReLU(), Dense([[1.0, 0.5, -0.3], [0.2, 0.7, 1.0]], [0, 0])]), 0.5)
+    cones = dgn.partition().signed_cones
+    assert sorted(len(known.terms) for known in cones) == [0, 0, 1, 1, 1, 1]
+    for method in (dgn.mean, dgn.cov):
+        with pytest.raises(OutsideValidity, match=r"^cov_z: the regions' masses may err by"):
+            method()
+    X = np.array([[0.1, 0.2]])
+    with pytest.raises(OutsideValidity, match=r"^the ELBO of .* may err by"):
+        dgn.elbo(X, [[0.5, 0.1]], np.ones((1, 2)))
+    with pytest.raises(OutsideValidity, match=r"^X: row 0 .* error"):
+        dgn.logpdf(X)
+
+
 def test_q_outside_validity():
     """A variational Gaussian of no width at all fits no signed sum: it is refused by name, or its
     bound is right."""

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import nnls
 
 from reference.nearest import minimiser
+from reference.validity import OutsideValidity
 
 
 def random_program(dimension, seed):
@@ -70,3 +71,11 @@ def test_whole_space():
     matrix, target = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]), np.array([1.0, 2.0, 3.0])
     expected = np.linalg.lstsq(matrix, target, rcond=None)[0]
     np.testing.assert_allclose(minimiser(np.empty((0, 2)), np.empty(0), matrix, target), expected)
+
+
+@pytest.mark.parametrize("tie", [None, np.eye(2)], ids=["alone", "with ties"])
+def test_an_empty_polyhedron_has_no_nearest_point(tie):
+    """z_1 > 1 and z_1 < -1: an error, never a point outside."""
+    normals, offsets = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([-1.0, -1.0])
+    with pytest.raises(OutsideValidity, match="no face of the polyhedron holds its nearest point"):
+        minimiser(normals, offsets, np.eye(2), np.zeros(2), tie)

@@ -168,6 +168,13 @@ def test_corners_closer_than_rounding():
         triangulation(normals, np.array([1.0, -1.0 + 1e-16, 1.0, 1.0]))
 
 
+def test_a_flat_cube():
+    """Of no height: it has all its corners' names, but a simplex of it has no volume."""
+    cube = np.vstack([np.eye(3), -np.eye(3)])
+    with pytest.raises(OutsideValidity, match="a simplex of the polyhedron is flat"):
+        triangulation(cube, np.array([1.0, 1.0, 1.0, -1.0, 1.0, 1.0]))
+
+
 def test_a_wrong_sign_is_caught(monkeypatch):
     """Lemma 4 with (-1)^|J| for odd S fails here."""
 

@@ -9,7 +9,12 @@ from scipy.special import owens_t
 from tests_support import inside, points_inside
 
 import fast
+import fast.location
+import fast.polyhedra
 import reference
+import reference.partition
+from fast.complex import InconsistentSigns
+from fast.regions import _check_points_near
 from reference.network import (
     Abs,
     AvgPool,
@@ -358,6 +363,56 @@ def test_values_out_of_range_are_named(scale):
     moved = {name: value * scale for name, value in network.parameters().items()}
     with pytest.raises(fast.PartitionError, match="leave the range of double precision"):
         partition(fast, network.with_parameters(moved))
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+@pytest.mark.parametrize("hidden", [[], [3]], ids=str)
+def test_maps_out_of_range_are_named(impl, latent, hidden):
+    """Weights after the last choice count as well, and so do those of a network without any, and
+    of one latent dimension; warnings are errors here."""
+    *layers, last = Network.random([latent, *hidden, 2], ReLU(), 4).layers
+    huge = Dense(np.full((2, 2), 1e200), np.zeros(2))
+    steep = Network([*layers, Dense(1e200 * last.weight, last.bias), huge])
+    with pytest.raises(impl.PartitionError, match="leave the range of double precision"):
+        partition(impl, steep)
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_choices_out_of_range_are_named(impl, latent):
+    """Half-spaces that are no doubles, whatever the maps are."""
+    first = Dense(1e200 * np.eye(2)[:, :latent], [0.0, 1.0])
+    second = Dense([[1e200, 1e200]], [1.0])
+    steep = Network([first, ReLU(), second, ReLU(), Dense([[0.0]], [1.0])])
+    with pytest.raises(impl.PartitionError, match="leave the range of double precision"):
+        partition(impl, steep)
+
+
+def test_a_region_missing_near_0_is_seen():
+    """Where vertices are far away, points near 0 must have codes that were found."""
+    network = Network.random([2, 4, 2], ReLU(), 5)
+    codes = partition(fast, network).codes
+    _check_points_near(network, codes)
+    with pytest.raises(InconsistentSigns):
+        _check_points_near(network, codes[1:])
+
+
+#: Half-spaces that leave 0 out: at distances 3, 1 and 2, whatever the lengths of their normals.
+AROUND_0 = [([[-1.0, 0.0]], [-3.0]), ([[100.0, 0.0]], [-100.0]), ([[0.0, 1.0], [1, 0]], [-2.0, 1])]
+
+
+def test_a_point_in_no_region_goes_to_the_nearest(impl):
+    """As rounding may leave one: to the region it is least outside of, by distance."""
+    network = Network([Dense(np.eye(2), np.ones(2)), ReLU(), Dense(np.eye(2), np.zeros(2))])
+    codes = np.array([[-1, -1], [-1, 1], [1, -1]], dtype=np.int8)  # at 0 it is 1, 1
+    facets = tuple((np.array(n, float), np.array(b, float)) for n, b in AROUND_0)
+    if impl is reference:
+        maps = np.zeros((3, 2, 2)), np.zeros((3, 2))
+        found = reference.partition.Partition(codes, *maps, np.empty(0), facets).locate([[0.0, 0]])
+    else:
+        normals, offsets = (np.concatenate(parts) for parts in zip(*facets, strict=True))
+        shapes = fast.polyhedra.Polyhedra(np.array([0, 1, 2, 4]), normals, offsets, None, 2)
+        found = fast.location.locate(network, codes, shapes, np.zeros((1, 2)))
+    assert found.tolist() == [1]
 
 
 def test_a_new_covariance_keeps_the_regions():

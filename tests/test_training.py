@@ -247,6 +247,78 @@ def test_errors_on_the_way_are_outcomes(impl, error, m_step, monkeypatch):
     assert loss == pytest.approx(result.history[-1], rel=1e-12)
 
 
+def guarded_layer(impl, monkeypatch, failures):
+    """The first layer's guarded step when the E-step of the first trials fails: the state before
+    and after, and the closed form."""
+    kind = fast.training.State if impl is fast else reference.training._State
+    e_step, left = kind.of, [impl.PartitionError, impl.TooManyRegionsError, ArithmeticError]
+    state = e_step(impl.DGN(Network.random([1, 3, 2], LeakyReLU(0.1), 0), 0.3), circle(0, 20), None)
+    target = impl.m_step(state.dgn, state.statistics, ["0"])
+    calls = []
+
+    def failing(*args):
+        calls.append(0)
+        if len(calls) <= failures:
+            raise left[len(calls) % 3]("no likelihood here")
+        return e_step(*args)
+
+    monkeypatch.setattr(kind, "of", staticmethod(failing))
+    return state, impl.training._guarded_layer(state, circle(0, 20), 0), target
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_trials_without_a_likelihood_are_too_far(impl, failures, monkeypatch):
+    """The step is halved, as where the loss rises."""
+    before, after, target = guarded_layer(impl, monkeypatch, failures)
+    assert after.loss < before.loss
+    for name in ("0.weight", "0.bias"):
+        start, end = (dgn.parameters()[name] for dgn in (before.dgn, target))
+        share = 0.5**failures
+        np.testing.assert_allclose(
+            after.dgn.parameters()[name], start + share * (end - start), rtol=1e-13, atol=1e-13
+        )
+
+
+def test_no_trial_with_a_likelihood_is_no_step(impl, monkeypatch):
+    before, after, _ = guarded_layer(impl, monkeypatch, 1000)
+    assert after is before
+
+
+def test_no_step_found(impl, monkeypatch):
+    """Updates that lead downhill: the model stays, and why is said."""
+    update = impl.training.closed_form
+
+    def backwards(dgn, *args, **options):
+        before, after = dgn.parameters(), update(dgn, *args, **options).parameters()
+        turned = {name: 2 * value - after[name] for name, value in before.items()}
+        for name in ("cov_x", "cov_z"):
+            turned[name] = before[name] ** 2 / after[name]
+        return dgn.with_parameters(turned)
+
+    monkeypatch.setattr(impl.training, "closed_form", backwards)
+    monkeypatch.setattr(impl.training, "_HALVINGS", 3)
+    network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
+    result = impl.fit_em(network, circle(0, 20), cov_x=0.3, max_iter=5)
+    assert (result.outcome, result.converged, result.n_iter) == ("no step found", False, 1)
+    assert result.history[0] == result.history[1]
+    for name, value in network.parameters().items():
+        np.testing.assert_array_equal(result.dgn.network.parameters()[name], value)
+
+
+def test_interrupted_before_there_is_anything(impl, monkeypatch, tmp_path):
+    """Ctrl-C in the very first E-step: there is no model to end with, and no file is left."""
+    kind = fast.training.State if impl is fast else reference.training._State
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kind, "of", staticmethod(interrupted))
+    options = {"checkpoint": tmp_path / "fit.npz"} if impl is fast else {}
+    with pytest.raises(KeyboardInterrupt):
+        fit(0, [1, 3, 2], "guarded", impl=impl, n=10, **options)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("points", [1, 3])
 def test_unbounded_likelihoods_do_not_rise(impl, points):
     """Σx all but singular (as few data as that lie on a manifold): its closed form, exact but for

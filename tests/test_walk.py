@@ -11,7 +11,13 @@ from reference import DGN, Abs, Dense, LeakyReLU, Network, ReLU
 from reference.network import MaxPool
 from reference.partition import PartitionError, code_halfspaces, code_towards
 from reference.polyhedron import inner_ball, largest_ball, lines, rays, vertices
-from reference.walk import generic_direction, region_ball, region_facets, walk
+from reference.walk import (
+    _check_points_near,
+    generic_direction,
+    region_ball,
+    region_facets,
+    walk,
+)
 
 EPS = np.finfo(float).eps
 ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
@@ -502,6 +508,16 @@ def test_a_broken_walk_is_an_error(name, monkeypatch):
     monkeypatch.setattr(reference.walk, attribute, breakage(getattr(reference.walk, attribute)))
     with pytest.raises(PartitionError):
         walk(arrangement(*random_arrangement(2, 5, 16)), 1000)
+
+
+def test_a_region_that_was_not_reached_is_an_error():
+    """Where a hyperplane is far away, points near 0 must lie in regions that were found."""
+    network = arrangement([[1.0, 0.2], [0.3, 1.0], [1e-8, 0.0]], [0.1, -0.2, 1.0])
+    visits = walk(network, 1000)
+    _check_points_near(network, visits)
+    for missing in (0, 3):
+        with pytest.raises(PartitionError, match=r"the region at z = .* was not reached"):
+            _check_points_near(network, visits[:missing] + visits[missing + 1 :])
 
 
 def test_balls():

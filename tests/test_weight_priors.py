@@ -12,7 +12,9 @@ from scipy import stats
 from surrogate import Surrogate
 
 import fast
+import fast.penalised
 import reference
+import reference.penalised
 from fast.penalised import optima
 from reference import (
     Abs,
@@ -257,6 +259,42 @@ def test_unknowns_that_do_the_same():
             other = optima(normal[None], gradient[None], current[None], prior, is_weight)[0]
             np.testing.assert_allclose(one, expected, rtol=1e-12, atol=1e-12)
             np.testing.assert_allclose(other, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [606, 971])
+def test_bounds_that_take_many_turns(seed):
+    """More exchanges of what is at a bound than there are unknowns, which SciPy's own limit does
+    not allow: `reference` gave up."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(1, 25))
+    rank = int(rng.integers(1, size + 1)) if seed % 2 == 0 else size
+    root = rng.standard_normal((size, rank)) * 10.0 ** rng.uniform(-5, 0, rank)
+    normal, current = root @ root.T, rng.choice([-0.4, 0.4, 0.1], size)
+    is_weight = rng.random(size) < 0.8
+    right = root @ rng.standard_normal(rank) * 3
+    gradient, prior = right - normal @ current, UniformPrior(0.4)
+    one = solve_with_prior(normal, right, current, prior, is_weight)
+    other = optima(normal[None], gradient[None], current[None], prior, is_weight)[0]
+    values = [right @ w - 0.5 * w @ normal @ w for w in (one, other)]
+    assert values[0] == pytest.approx(values[1], abs=1e-11 * (np.abs(right) @ np.abs(one) + 1))
+
+
+@pytest.mark.parametrize("prior", [LaplacePrior(0.02), UniformPrior(0.4)], ids=["lasso", "box"])
+def test_what_does_not_settle_is_an_error(impl, prior, monkeypatch):
+    """Next to no turns allowed: never an update that is no optimum, and training ends with the
+    model it has and says why."""
+    monkeypatch.setattr(fast.penalised, "_MOST_ROUNDS", 0)
+    monkeypatch.setattr(reference.penalised, "_MOST_SWEEPS", 1)
+    network = clipped(Network.random([1, 4, 3], LeakyReLU(0.1), 0), 0.4)
+    dgn, X = impl.DGN(network, 0.2), fast.DGN(network, 0.2).rvs(20, 0)
+    said = r"^(weight_prior|lasso|box): .*(did not settle|maximum number of iterations)"
+    with pytest.raises(ArithmeticError, match=said):
+        impl.m_step(dgn, dgn.statistics(X), weight_prior=prior)
+    ended = impl.fit_em(network, X, cov_x=0.2, weight_prior=prior)
+    assert ended.outcome.startswith("NotSolvedError: ")
+    assert (ended.n_iter, ended.converged) == (0, False)
+    for name, value in network.parameters().items():
+        np.testing.assert_array_equal(ended.dgn.network.parameters()[name], value)
 
 
 def test_wrong_optima_are_seen():
