@@ -139,7 +139,7 @@ class MaxPool(ReadOnly):
         result = np.zeros((len(flat), math.prod(self.input_shape)))
         # One input may win several windows.
         np.add.at(result, (np.arange(len(flat))[:, None], chosen), flat)
-        return result.reshape(*rows.shape[:-1], -1)
+        return result.reshape(*rows.shape[:-1], result.shape[1])
 
     def parameters(self) -> dict[str, Array]:
         return {}
@@ -150,7 +150,6 @@ class MaxPool(ReadOnly):
 
 def _gather(chosen: Indices, slopes: Array, offsets: Array) -> tuple[Array, Array]:
     """The rows of affine maps that are chosen: (..., n), slopes (..., n_in, S) -> (..., n, S)."""
-    chosen = np.broadcast_to(chosen, (*offsets.shape[:-1], chosen.shape[-1]))
     return (
         np.take_along_axis(slopes, chosen[..., None], axis=-2),
         np.take_along_axis(offsets, chosen, axis=-1),
@@ -159,7 +158,7 @@ def _gather(chosen: Indices, slopes: Array, offsets: Array) -> tuple[Array, Arra
 
 def _filled_up(windows: Indices) -> Indices:
     """Windows (n_out, K) with candidates first, in order, and -1 replaced by the first of them."""
-    order = np.argsort(windows < 0, axis=1, kind="stable")
+    order = np.argsort(windows < 0, kind="stable")
     windows = np.take_along_axis(windows, order, axis=1)
     longest = int(np.max(np.sum(windows >= 0, axis=1)))
     if longest > _MOST_CANDIDATES:

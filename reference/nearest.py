@@ -49,7 +49,7 @@ def minimiser(
                 # Among the directions in which nothing changes, the best.
                 z = z - basis @ flat @ _least_squares(tie @ basis @ flat, tie @ z, 0.0)[0]
             # Rounding of z, and of each slack: a boundary far away blurs its own alone.
-            solved = np.linalg.norm(z) + np.max(np.abs(offsets[subset]), initial=0.0)
+            solved = np.linalg.norm(z) + np.linalg.norm(offsets[subset])
             blur = _SOLVED * (solved / independence + np.linalg.norm(z) + np.abs(offsets))
             feasible = np.all(np.delete(normals @ z + offsets + blur, subset) >= 0)
             if feasible and (best is None or _is_better(z, best, matrix, target, tie)):

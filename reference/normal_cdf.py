@@ -76,7 +76,7 @@ def bivariate(scales: Array, limits: Array, directions: Array) -> Array:
     """P(u_1 · Y <= t h_1, u_2 · Y <= t h_2) for every t > 0 in scales, by Owen's function T (1956).
 
     Φ_2 = ½ Φ(t h_1) + ½ Φ(t h_2) - T(t h_1, h_{2|1} / h_1) - T(t h_2, h_{1|2} / h_2) - β, β = 0 if
-    h_1, h_2 have one sign, and ½ otherwise.
+    h_1, h_2 have one sign, 0 counted as positive, and ½ otherwise.
     """
     if not np.any(limits):
         return np.full(len(scales), (np.pi - angle(*directions)) / (2 * np.pi))
@@ -89,7 +89,7 @@ def bivariate(scales: Array, limits: Array, directions: Array) -> Array:
         slope = ratio if here >= 0 else -ratio
         total += 0.5 * ndtr(scales * here) - owens_t(scales * np.abs(here), slope)
     low, high = np.sort(limits)
-    return total - (0.5 if low < 0 < high or (low < 0 and high == 0) else 0.0)
+    return total - (0.5 if low < 0 <= high else 0.0)
 
 
 def trivariate(limits: Array, directions: Array) -> float:
@@ -116,8 +116,8 @@ def trivariate(limits: Array, directions: Array) -> float:
 
 def _doubling_panels(end: float, rate: float) -> tuple[Array, Array]:
     """Gauss-Legendre nodes and weights on [0, end]: panels [0, t], [t, 2t], ... with t rate < 1."""
-    count = max(0, int(np.ceil(np.log2(max(end * rate, 1.0))))) + 1
-    edges = np.append(0.0, end * 0.5 ** np.arange(count - 1, -1, -1.0))
+    count = int(np.ceil(np.log2(max(end * rate, 1.0)))) + 1
+    edges = np.append(0.0, np.ldexp(end, np.arange(1 - count, 1)))
     half = 0.5 * np.diff(edges)
     nodes = edges[:-1, None] + half[:, None] * (_NODES + 1)
     return nodes.ravel(), (half[:, None] * _WEIGHTS).ravel()

@@ -56,7 +56,7 @@ def lasso(normal: Array, right: Array, current: Array, rates: Array) -> Array:
     solve a linear system. Raises NotSolvedError if that never comes to be."""
     w = current.copy()
     diagonal = np.diag(normal)
-    alive = diagonal > RANK_TOLERANCE * diagonal.max(initial=0.0)
+    alive = diagonal > RANK_TOLERANCE * diagonal.max()
     # An unknown that nothing depends on stays, unless its prior draws it to zero.
     w[~alive & (rates > 0)] = 0.0
     for _ in range(_MOST_SWEEPS):

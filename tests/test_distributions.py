@@ -9,6 +9,7 @@ from scipy import stats
 import fast
 import reference
 from reference import Abs, Dense, LeakyReLU, Network, ReLU
+from reference.distributions import gaussian_on_region
 
 ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
 STRUCTURES = ["scalar", "diagonal", "full"]
@@ -126,6 +127,17 @@ def test_region_weights_sum_to_one(impl, activation):
     assert abs(np.exp(logs).sum() - 1) <= 1e-13
     X = data(dgn, 10)
     np.testing.assert_allclose(dgn.posterior(X).e0.sum(axis=1), 1.0, rtol=1e-13)
+
+
+def test_an_interval_is_always_resolved():
+    """In one latent dimension nothing cancels: a region's Gaussian has no error to tell, however
+    far out it is."""
+    partition = model(reference).partition()
+    for mean in (0.0, 50.0):
+        for region in range(partition.n_regions):
+            found = gaussian_on_region(region, partition, np.array([mean]), np.array([[0.5]]))
+            assert found.resolved is True
+            assert (found.mass_error, found.log_error) == (0.0, -np.inf)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)

@@ -14,7 +14,14 @@ from scipy import stats
 import fast
 import reference
 from reference import DGN, Abs, Dense, LeakyReLU, MaxPool, Network, OutsideValidity, ReLU
-from reference.distributions import gaussian_on_region, posterior_mode, region_weight
+from reference.distributions import (
+    gaussian_on_region,
+    log_conditional,
+    log_prior,
+    posterior_mode,
+    region_weight,
+)
+from reference.e_step import log_joint_size, square_root
 
 # Absolute, of sums of some 20 masses: see reference.integration.
 TOLERANCE = 1e-11
@@ -359,6 +366,32 @@ def test_q_outside_validity():
     log_joint += stats.multivariate_normal(np.zeros(2), dgn.cov_z).logpdf(z[0])
     entropy = np.log(2 * np.pi * np.e * 1e-10)
     assert tiny[0] == pytest.approx(log_joint + entropy, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", ["leaky", "S = 3"])
+def test_size_of_the_joint_density_s_coefficients(name):
+    """log_joint_size bounds the ELBO's error: the absolute coefficients of log p(x, z), which is
+    a + l · w + wᵀ Q w on a region, z = mean + root w, read off from its values, added up."""
+    dgn, X = model(name, covariance(2, 4))
+    latent = len(dgn.cov_z)
+    mean, cov = np.linspace(0.5, -1.0, latent), 0.5 * covariance(latent, 6)
+    given = dgn.partition(), dgn.cov_x, dgn.cov_z
+    root, axes = square_root(cov), np.eye(latent)
+    np.testing.assert_allclose(root @ root.T, cov, atol=1e-13)
+    for region in range(2):
+
+        def value(w, region=region):
+            z = mean + root @ w
+            return log_conditional(X[0], z, region, *given[:2]) + log_prior(z, dgn.cov_z)
+
+        at_0 = value(np.zeros(latent))
+        linear = [0.5 * (value(e) - value(-e)) for e in axes]
+        # At e + f less at e - f: 2 l_f + 4 Q_ef.
+        steps = np.array([[value(e + f) - value(e - f) for f in axes] for e in axes])
+        quadratic = 0.25 * (steps - 2 * np.array(linear))
+        expected = abs(at_0) + np.abs(linear).sum() + np.abs(quadratic).sum()
+        size = log_joint_size(X[0], mean, cov, region, *given)
+        assert size == pytest.approx(expected, rel=1e-11)
 
 
 # Four dimensions

@@ -133,6 +133,39 @@ def test_bounds_without_the_slacks_are_caught(monkeypatch):
         test_bounds_hold_far_from_0(2)
 
 
+@pytest.mark.parametrize("which", range(3))
+def test_resolved_is_where_the_errors_allow_it(which):
+    """An error of one integral alone, of 1, w or w wᵀ, by hand: a mass 1/2, of mean 2 and variances
+    1/4 and 3, about 0. Mean and covariance are first / mass and second / mass - mean meanᵀ, so e of
+    1 changes them by 2e/mass and 12e/mass at most, e of w by e/mass and 4e/mass, e of w wᵀ the
+    latter by e/mass; allowed is ACCURACY of the variance 1/4. A hair less is resolved, and more is
+    not."""
+    mean, cov = np.array([2.0, 0.0]), np.diag([0.25, 3.0])
+    moments = 0.5, 0.5 * mean, 0.5 * (cov + np.outer(mean, mean))
+    limit = 0.5 * 0.25 * integration.ACCURACY / [12, 4, 1][which]
+    for share, resolved in [(0.999, True), (1.001, False)]:
+        errors = [0.0, 0.0, 0.0]
+        errors[which] = share * limit
+        found = integration._truncated(np.zeros(2), np.eye(2), moments, tuple(errors))
+        assert found.resolved is resolved
+        assert found.mass_error == errors[0]
+        assert np.exp(found.log_error) == pytest.approx(share * limit)
+        np.testing.assert_allclose(found.cov, cov, atol=1e-15)
+
+
+@pytest.mark.parametrize("limit", ["mass", "mean"])
+def test_resolved_asks_for_mass_and_mean(limit):
+    """Where variances are large the errors of the mass and of the mean decide: about 0 and of
+    variances 1e8 an error of 1 counts by itself, and of variances 1 one of w."""
+    variance = 1e8 if limit == "mass" else 1.0
+    moments = 0.5, np.zeros(2), 0.5 * variance * np.eye(2)
+    for share, resolved in [(0.999, True), (1.001, False)]:
+        error = 0.5 * share * integration.ACCURACY
+        errors = (error, 0.0, 0.0) if limit == "mass" else (0.0, error, 0.0)
+        found = integration._truncated(np.zeros(2), np.eye(2), moments, errors)
+        assert found.resolved is resolved
+
+
 @pytest.mark.parametrize("dimension", [2, 3])
 def test_lost_masses(dimension):
     """Far out the mass is 0, with a bound that is Φ(-d) of the farthest half-space, or rounding."""

@@ -54,6 +54,16 @@ def test_ties(dimension):
         np.testing.assert_allclose(z, near, atol=1e-6 * (1 + np.linalg.norm(z)))
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [1, 0, 3, 2]], ids=str)
+def test_a_constant_map_leaves_all_to_the_tie(order):
+    """Where the matrix is 0 everything is a minimiser, and the comparison of two is 0 with an error
+    of 0: the nearer of two opposite sides is taken, whichever of them is tried first."""
+    sides = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])[order]
+    levels = np.array([-1.0, 2.0, 1.0, 1.0])[order]
+    z = minimiser(sides, levels, np.zeros((3, 2)), np.ones(3), np.eye(2))
+    np.testing.assert_allclose(z, [1.0, 0.0], atol=1e-15)
+
+
 def test_degenerate_corners():
     """Six planes through one point, and one plane twice."""
     angles = np.arange(6) * np.pi / 3

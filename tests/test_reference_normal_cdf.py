@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mpf
+from scipy.special import ndtr
 
 from reference import normal_cdf as module
 from reference.normal_cdf import conditional, normal_cdf
@@ -139,6 +140,21 @@ def test_orthants():
         assert two == pytest.approx(0.25 + angles[0] / (2 * np.pi), abs=1e-15)
         three = normal_cdf(np.zeros(3), directions)
         assert three == pytest.approx(0.125 + angles.sum() / (4 * np.pi), abs=1e-15)
+
+
+@pytest.mark.parametrize("zeros", [[0], [1], [2], [0, 1], [0, 2], [1, 2]], ids=str)
+def test_three_variables_with_limits_of_zero(zeros):
+    """A facet through 0 has no part in the integral, and those after it do: independent variables,
+    whose probabilities multiply, and a dependent one, whose two sides add up."""
+    limits = np.array([0.7, -0.4, 1.3])
+    limits[zeros] = 0.0
+    turned = np.linalg.qr(np.random.default_rng(8).standard_normal((3, 3)))[0]
+    assert normal_cdf(limits, turned) == pytest.approx(np.prod(ndtr(limits)), abs=TOLERANCE)
+    skewed = unit(turned + np.array([[0.0, 0.0, 0.0], [0.5, 0.0, 0.2], [-0.3, 0.1, 0.0]]))
+    for flip in np.where(np.eye(3, dtype=bool), -1.0, 1.0):
+        parts = [normal_cdf(limits, skewed), normal_cdf(flip * limits, flip[:, None] * skewed)]
+        rest = flip > 0
+        assert sum(parts) == pytest.approx(normal_cdf(limits[rest], skewed[rest]), abs=TOLERANCE)
 
 
 def test_infinite_limits():

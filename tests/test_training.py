@@ -130,6 +130,36 @@ def test_with_a_prior_of_the_weights(impl, prior):
     assert result.history[-1] == pytest.approx(expected, rel=1e-13)
 
 
+#: Prior, slope of the mean log-likelihood, weight, and how steeply the objective rises, for 4 data.
+UPHILL = [
+    (None, 0.3, 1.0, 0.3),
+    (None, -0.3, 0.0, 0.3),
+    (GaussianPrior(0.5), 0.3, 1.0, 0.7),  # 0.3 - 1 / (0.25 * 4)
+    (GaussianPrior(0.5), 1.0, 1.0, 0.0),
+    (LaplacePrior(0.5), 0.2, 0.0, 0.0),  # the kink, 1 / (0.5 * 4) either way
+    (LaplacePrior(0.5), -0.7, 0.0, 0.2),
+    (LaplacePrior(0.5), 0.2, 1.0, 0.3),
+    (LaplacePrior(0.5), 0.2, -1.0, 0.7),
+    (UniformPrior(1.0), 0.3, 0.9, 0.3),
+    (UniformPrior(1.0), -0.3, -0.9, 0.3),
+    (UniformPrior(1.0), 0.3, 1.0, 0.0),  # up is out of bounds
+    (UniformPrior(1.0), -0.3, 1.0, 0.3),
+    (UniformPrior(1.0), -0.3, -1.0, 0.0),
+    (UniformPrior(1.0), 0.3, -1.0, 0.3),
+]
+
+
+@pytest.mark.parametrize(("prior", "slope", "weight", "expected"), UPHILL)
+def test_steepness_of_one_weight(impl, prior, slope, weight, expected):
+    """In the direction in which the objective rises, of those that the prior leaves."""
+    if impl is reference:
+        got = reference.training._uphill(slope, weight, prior, 4)
+    else:
+        at = np.array([slope]), np.array([weight])
+        got = fast.objective._uphill(*at, "0.weight", prior, 4)[0]
+    assert got == pytest.approx(expected, abs=1e-15)
+
+
 def test_implementations_agree_with_a_prior():
     for prior in PRIORS:
         network, X = Network.random([1, 3, 2], LeakyReLU(0.1), 3), circle(3, 20)
