@@ -210,10 +210,8 @@ class Complex:
             pairs = self._faces[m - 3].array
         pairs = pairs[:, pairs[1] < len(zero)]  # the others are of this cut's own making
         pairs = pairs[:, zero[pairs[1]]]
-        n = 1 + max(int(subfaces.max(initial=-1)), int(pairs[0].max(initial=-1)))
-        of_owner = csr_array(
-            (np.ones(len(owner)), (owner, subfaces)), shape=(int(owner.max(initial=-1)) + 1, n)
-        )
+        n = self.counts[m - 1]
+        of_owner = csr_array((np.ones(len(owner)), (owner, subfaces)), shape=(self.counts[m], n))
         of_subface = csr_array((np.ones(pairs.shape[1]), tuple(pairs)), shape=(n, len(zero)))
         return np.stack((of_owner @ of_subface).nonzero())
 

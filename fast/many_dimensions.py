@@ -14,6 +14,7 @@ from fast.partition import Partition
 from fast.posterior import Posterior
 from fast.simplex_sampling import sample_simplices
 from fast.simplices import simplex_moments
+from fast.splitting import split
 from fast.terms import Terms
 from reference.network import Array, Network
 
@@ -118,12 +119,14 @@ class PolyhedralPosterior(Posterior):
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
         pairs, which = np.unique(np.stack([datum, region]), axis=1, return_inverse=True)
         draws = np.empty((len(datum), self._mixture.slopes.shape[2]))
-        for mine, items, apex, parts in self._mixture.splits(self._y, *pairs):
+        for mine, items in self._mixture.items(self._y, *pairs):
             place = np.full(pairs.shape[1], -1)
             place[mine] = np.arange(len(mine))
             chosen = np.flatnonzero(place[which] >= 0)
             item = place[which[chosen]]
             if items.lattice.dimension:
+                apex = choose_apex(items)
+                parts = split(items, apex)
                 masses = (
                     parts.volume * simplex_moments(parts.slopes, parts.gram, parts.finite)[:, 0, 0]
                 )

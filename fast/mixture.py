@@ -15,14 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_ndtr
 
-from fast.apex import Apex, choose_apex
 from fast.chunks import chunks, uneven_chunks
 from fast.complex import Indices, Mask
 from fast.gaussian import LOG_2PI
 from fast.lattice import Lattice
 from fast.observation import Coordinates, Noise
 from fast.partition import Partition
-from fast.splitting import Simplices, split
 from fast.terms import Pairs, Terms
 from fast.truncated import truncate_with_error
 from fast.whitened import Whitened, dots
@@ -107,7 +105,7 @@ class Mixture:
 
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
-        width = self.slopes.shape[2] * max(len(self.walls), len(self.slopes), 1)
+        width = self.slopes.shape[2] * max(len(self.walls), len(self.slopes))
         return chunks(n, _CHUNK, max(width, self.slopes.shape[1]))
 
     def residual(self, y: Array, regions: Indices, Z: Array) -> Array:
@@ -271,14 +269,6 @@ class Mixture:
             found.entropy,
         )
 
-    def splits(
-        self, y: Array, datum: Indices, region: Indices
-    ) -> Iterator[tuple[Indices, Whitened, Apex, Simplices]]:
-        """The simplices of the pairs' regions, in batches."""
-        for mine, items in self.items(y, datum, region):
-            apex = choose_apex(items)
-            yield mine, items, apex, split(items, apex)
-
     def gaussians(
         self, means: Array, covs: Array
     ) -> Iterator[tuple[Indices, Indices, Array, Array, Array]]:
@@ -288,7 +278,7 @@ class Mixture:
         maps = np.linalg.inv(roots)
         log_scales = np.linalg.slogdet(roots)[1]
         shapes, latent = self.partition.polyhedra, means.shape[1]
-        width = latent * max(1, len(shapes.normals), len(self.slopes))
+        width = latent * max(len(shapes.normals), len(self.slopes))
         for some in chunks(len(means), _CHUNK, width):
             outside = np.zeros((len(means[some]), len(self.slopes)))
             if len(shapes.normals):
@@ -326,6 +316,8 @@ def _triangular(matrices: Array) -> tuple[Array, Array]:
 
 def batches(lattice: Lattice, cells: Indices) -> Iterator[slice]:
     """Slices of items on these polyhedra whose simplices fit in memory."""
-    width = max(1, lattice.dimension) ** 2
-    counts = lattice.chains[0].counts[cells] if lattice.dimension else np.ones(len(cells))
-    return uneven_chunks(np.maximum(counts, 1) * width, _BATCH)
+    if lattice.dimension:
+        widths = lattice.chains[0].counts[cells] * lattice.dimension**2
+    else:
+        widths = np.ones(len(cells), dtype=np.intp)
+    return uneven_chunks(widths, _BATCH)

@@ -101,7 +101,7 @@ def _larger(items: Whitened, origin: Origin, m: int, below: Level) -> Level:
     finite = lattice.faces[m].finite[faces]
     boundary = lattice.faces[m].boundary
     entries, parent = boundary.entries(faces)
-    keys_count = 1 + len(lattice.faces[m - 1].finite)
+    keys_count = len(lattice.faces[m - 1].finite)
     own, own_owner, _ = expanded(items, m - 1)
     keys = own_owner * keys_count + own
     place = np.searchsorted(keys, owner[parent] * keys_count + boundary.values[entries])

@@ -105,13 +105,12 @@ class Posterior(ABC):
         """Exact independent draws from p(z | x), (N, size, S): a region, then z within it."""
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
-        count, n_regions = self.log_e0.shape
+        count = len(self.log_e0)
         cumulative = np.cumsum(self.e0, axis=1)
         cumulative /= cumulative[:, -1:]
         uniforms = rng.random((count, size))
         regions = np.stack(
             [np.searchsorted(c, u, side="right") for c, u in zip(cumulative, uniforms, strict=True)]
         )
-        regions = np.minimum(regions, n_regions - 1)
         datum = np.repeat(np.arange(count), size)
         return self._draw(datum, regions.ravel(), rng).reshape(count, size, -1)

@@ -66,7 +66,7 @@ def simplex_moments(slopes: Array, gram: Array, finite: Mask, rule: Rule | None 
     for limit, tier in (*tiers, (np.inf, rule)):
         mine = np.flatnonzero(todo & (growth <= limit))
         todo[mine] = False
-        nodes = tier.inner * max(1, tier.outer) ** (k - 1)
+        nodes = tier.inner * tier.outer ** (k - 1)
         for some in chunks(len(mine), _BATCH, nodes):
             part = mine[some]
             result[part] = _sorted_moments(slopes[part], gram[part], finite[part], tier)

@@ -39,19 +39,8 @@ class Simplices(NamedTuple):
 
 
 def split(items: Whitened, apex: Apex) -> Simplices:
-    """Split every item's polyhedron at its apex [eq. 9]."""
+    """Split every item's polyhedron, which is not all of space, at its apex [eq. 9]."""
     lattice = items.lattice
-    if not lattice.dimension:
-        nothing = np.empty((0, 0, 0))
-        return Simplices(
-            np.empty(0, dtype=np.intp),
-            nothing,
-            np.empty((0, 0), dtype=bool),
-            np.empty(0),
-            np.zeros(len(items.cells)),
-            np.empty((0, 0)),
-            nothing,
-        )
     levels = nearest_points(items, apex.origin)
     chains, links = lattice.chains
     entries, item = chains.entries(items.cells)
@@ -87,7 +76,7 @@ def _in_units(
     reach = np.where(finite, np.max(np.abs(corners), axis=2), 0.0).max(axis=1)
     np.maximum.at(sizes, item, reach)
     np.minimum.at(fewest, item, finite.sum(axis=1))
-    unit = np.where((sizes > 0) & (sizes < _TINY), np.frexp(sizes)[1], 0)
+    unit = np.where(sizes < _TINY, np.frexp(sizes)[1], 0)
     shift = np.where(finite, -unit[item, None], 0)
     return np.ldexp(corners, shift[:, :, None]), unit, fewest
 

@@ -176,7 +176,7 @@ def test_chunks_do_not_change_the_law_of_draws(latent, rows):
     if latent == 1:
         np.testing.assert_array_equal(draws, together)
         return
-    place = Place("fast.many_dimensions", "PolyhedralPosterior._draw", "splits")
+    place = Place("fast.many_dimensions", "PolyhedralPosterior._draw", "items")
     assert place in reached.second
     assert place in reached.ragged or rows < 3  # the pairs are even in number
     locate = posterior._partition.locate

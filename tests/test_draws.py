@@ -23,6 +23,8 @@ from tests_support import deep
 
 import fast
 import reference
+from fast.apex import choose_apex
+from fast.splitting import split
 from fast.starts import initial_network, random_like
 from oracle.mutant_check import applied
 from oracle.mutants import Mutant
@@ -379,8 +381,8 @@ def test_no_simplex_is_obtuse_at_its_apex(size):
         dgn = fast.DGN(Network.random([size, 5, 4, 2], LeakyReLU(0.1), seed), 0.05)
         posterior = dgn.posterior(np.concatenate([dgn.rvs(3, 0), [[20.0, -30.0]]]))
         pairs = np.nonzero(posterior.e0 > 1e-9)
-        for _, _, _, parts in posterior._mixture.splits(posterior._y, *pairs):
-            assert parts.gram.min() > -1e-12
+        for _, items in posterior._mixture.items(posterior._y, *pairs):
+            assert split(items, choose_apex(items)).gram.min() > -1e-12
 
 
 @pytest.mark.parametrize("units", [(2, 1), (1, 0, 1)], ids=str)

@@ -1,0 +1,161 @@
+"""When training ends, and how steep it says the objective is there: both by their definitions."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import fast
+import reference
+from fast import Dense, GaussianPrior, LaplacePrior, Network, ReLU, UniformPrior
+
+PRIORS = [None, GaussianPrior(0.4), LaplacePrior(0.1), UniformPrior(1.5)]
+
+
+def affine(weight, bias, cov_x=0.7, cov_z=None):
+    """x = weight z + bias + noise, all numbers."""
+    return fast.DGN(Network([Dense([[weight]], [bias])]), cov_x, cov_z)
+
+
+def data(scale):
+    """Ten numbers about 0."""
+    return scale * np.random.default_rng(0).standard_normal((10, 1))
+
+
+def uphill(slope, value, prior, count):
+    """The larger of the rates at which the objective rises up and down from a weight: the prior's
+    own part by a difference, which its kinks and bounds have on either side."""
+    step, rates = 1e-7, []
+    for side in (1.0, -1.0):
+        ends = [np.array([value + h]) for h in (side * step, 0.0)]
+        risen = 0.0 if prior is None else np.subtract(*map(prior.log_density, ends)) / step
+        rates.append(side * slope + risen / count)
+    return max(*rates, 0.0)
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=lambda p: type(p).__name__)
+def test_steepness_is_of_the_steepest_parameter(impl, prior):
+    """At weights at 0, at a bound and beyond 1, large and small biases; every parameter is the
+    steepest in some of the models. A difference quotient of the prior is off by 1e-6 of it."""
+    told, X = set(), data(1.0)
+    for weight in (0.0, 0.3, -0.3, 1.3, 1.5, -1.5):
+        for bias in (0.0, -3.0):
+            for cov_x in (0.02, 40.0):
+                dgn = affine(weight, bias, cov_x, 3.0)
+                slopes, values = dgn.gradient(X), dgn.parameters()
+                rates = {
+                    name: abs(slopes[name].item() * values[name].item())
+                    for name in ("cov_x", "cov_z")
+                }
+                for name, own in (("0.weight", prior), ("0.bias", None)):
+                    value = values[name].item()
+                    rate = uphill(slopes[name].item(), value, own, len(X))
+                    rates[name] = rate * max(1.0, abs(value))
+                found = impl.fit_em(
+                    dgn.network, X, cov_x=cov_x, cov_z=3.0, weight_prior=prior, max_iter=0
+                )
+                assert found.steepness == pytest.approx(max(rates.values()), rel=1e-5, abs=1e-9)
+                told.add(max(rates, key=rates.get))
+    assert told >= {"0.weight", "0.bias", "cov_x"}
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=lambda p: type(p).__name__)
+def test_uphill_is_the_larger_of_both_ways(prior):
+    """Of every weight by itself; at a bound and at 0 the prior is steeper on one of its sides."""
+    pairs = [(s, v) for s in (-2.0, -0.3, 0.0, 0.3, 2.0) for v in (-1.5, -0.4, 0.0, 0.4, 1.5)]
+    slopes, values = np.array(pairs).T
+    expected = [uphill(slope, value, prior, 10) for slope, value in pairs]
+    found = fast.objective._uphill(slopes, values, "0.weight", prior, 10)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    one_by_one = [reference.training._uphill(*pair, prior, 10) for pair in pairs]
+    np.testing.assert_allclose(one_by_one, expected, rtol=1e-5, atol=1e-5)
+
+
+def one_iteration(impl, fit, scale, tol, gtol):
+    """What one iteration ends with, warned of or not."""
+    dgn = affine(0.3, 0.0, scale**2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", impl.ConvergenceWarning)
+        return fit(dgn.network, data(scale), cov_x=dgn.cov_x, max_iter=1, tol=tol, gtol=gtol)
+
+
+FITS = {
+    "EM": (fast, fast.fit_em),
+    "reference's EM": (reference, reference.fit_em),
+    "likelihood": (fast, fast.fit_mle),
+}
+each_fit = pytest.mark.parametrize(("impl", "fit"), FITS.values(), ids=FITS.keys())
+
+
+@each_fit
+@pytest.mark.parametrize("scale", [0.2, 0.3, 5.0])
+def test_convergence_is_told_at_the_tolerances(impl, fit, scale):
+    """One iteration converges where neither its gain nor the steepness exceed their tolerances,
+    which are relative to the loss where that is larger than 1, and to no less."""
+    free = one_iteration(impl, fit, scale, 1e-300, 0.0)
+    loss, gain = free.history[-1], free.history[0] - free.history[1]
+    assert (abs(loss) < 1) == (scale < 1)
+    assert gain > 0
+    size = max(1.0, abs(loss))
+    above, below = 1 + 1e-9, 1 - 1e-9
+    tol, gtol = gain / size, free.steepness / size
+    for tols, outcome in (
+        ((above * tol, above * gtol), "converged"),
+        ((below * tol, above * gtol), "max_iter reached"),
+        ((above * tol, below * gtol), "max_iter reached"),
+    ):
+        found = one_iteration(impl, fit, scale, *tols)
+        assert (found.outcome, found.n_iter) == (outcome, 1)
+
+
+@each_fit
+def test_a_single_iteration_is_warned_of(impl, fit):
+    """One is a limit that was reached; none was asked for nothing, and at a tolerance of 0 all
+    iterations are wanted."""
+    dgn = affine(0.3, 0.0)
+    with pytest.warns(impl.ConvergenceWarning, match="max_iter = 1 "):
+        fit(dgn.network, data(1.0), cov_x=0.7, max_iter=1, gtol=1e-9)
+    for silent in ({"max_iter": 0}, {"max_iter": 1, "tol": 0.0}):
+        assert fit(dgn.network, data(1.0), cov_x=0.7, **silent).outcome == "max_iter reached"
+
+
+def optimum():
+    """A model with a hidden layer that is the likeliest of ±1 to the last digit: every closed form
+    returns it."""
+    network = Network([Dense([[0.0]], [1.0]), ReLU(), Dense([[0.0]], [0.0])])
+    return network, np.array([[1.0], [-1.0]])
+
+
+def counted(impl, monkeypatch, failing_after=np.inf):
+    """A list that gets longer by one for every E-step; those after some fail."""
+    calls, statistics = [], impl.DGN.statistics
+
+    def counting(self, X):
+        calls.append(0)
+        if len(calls) > failing_after:
+            raise ArithmeticError("too far")
+        return statistics(self, X)
+
+    monkeypatch.setattr(impl.DGN, "statistics", counting)
+    return calls
+
+
+def test_an_iteration_at_an_optimum_changes_nothing(impl, monkeypatch):
+    """Its gain is exactly 0, which is convergence at any tolerance; and of no step is a half tried:
+    one E-step for the start, one for the output layer, one for the hidden one."""
+    calls = counted(impl, monkeypatch)
+    network, X = optimum()
+    found = impl.fit_em(network, X, cov_x=1.0, max_iter=5, tol=0.0)
+    assert (found.outcome, found.n_iter) == ("converged", 1)
+    assert found.steepness < 1e-14
+    assert np.array_equal(found.history, found.history[[0, 0]])
+    assert len(calls) == 3
+
+
+def test_steps_are_halved_thirty_times(impl, monkeypatch):
+    """Down to 2^-30, where no model on the way has a likelihood: the layer then stays."""
+    calls = counted(impl, monkeypatch, failing_after=2)
+    network, X = optimum()
+    found = impl.fit_em(network, X, cov_x=1.0, max_iter=1, tol=0.0)
+    assert found.n_iter == 1
+    assert len(calls) == 2 + 31
