@@ -112,7 +112,6 @@ def _on_interval(normals: Array, offsets: Array, centres: Array, cov: Array) -> 
     result = _nothing(len(centres), 1)
     log_mass, mean, covs = result
     for i, centre in enumerate(centres):
-        beyond = f"means: the moments for row {i} are beyond the range of doubles"
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the result
                 t = truncated_gaussian(normals, offsets, centre, cov)
@@ -120,10 +119,10 @@ def _on_interval(normals: Array, offsets: Array, centres: Array, cov: Array) -> 
                     continue
                 log_mass[i] = t.log_ratio + log_normal(t.nearest, centre, cov)
                 mean[i], covs[i] = t.mean, t.cov
-        except ZeroDivisionError:
-            raise ArithmeticError(beyond) from None
+        except ZeroDivisionError:  # the square of the distance is no double: no mass is left
+            log_mass[i] = np.nan
         if not np.isfinite(log_mass[i]):
-            raise ArithmeticError(beyond)
+            raise ArithmeticError(f"means: the moments for row {i} are beyond the range of doubles")
         result.log_mass_error[i] = _INTERVAL_ERROR * max(1.0, abs(log_mass[i]))
     return result
 
