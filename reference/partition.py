@@ -148,7 +148,8 @@ def _entered(normals: Array, lengths: Array) -> NDArray[np.bool_]:
     """Which half-spaces one enters from their boundary along (1, δ, δ², ...), δ -> 0: those whose
     first entry that is not zero is positive."""
     entries = np.where(np.abs(normals) > ROUNDING * lengths[:, None], normals, 0.0)
-    return np.array([row[np.nonzero(row)[0][0]] > 0 for row in entries], dtype=np.bool_)
+    first = np.argmax(entries != 0, axis=1)
+    return np.asarray(entries[np.arange(len(entries)), first] > 0)
 
 
 def partition(network: Network, max_regions: int) -> Partition:

@@ -10,6 +10,7 @@ from scipy.spatial import ConvexHull
 from reference import OutsideValidity
 from reference import inclusion_exclusion as lemma_4
 from reference.inclusion_exclusion import inclusion_exclusion, signed_cones
+from reference.polyhedron import vertices
 from reference.triangulation import triangulation
 
 KINDS = ["generic", "with lines", "cube", "integer", "unbounded", "prism", "cross-polytope"]
@@ -159,6 +160,22 @@ def test_known_shapes():
     assert 5 <= len(triangulation(cube, np.ones(6))) <= 6
     octahedron = np.array(list(itertools.product([1.0, -1.0], repeat=3)))
     assert len(triangulation(octahedron, np.ones(8))) == 4
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3])
+def test_an_apex_at_0(dimension):
+    """As of a network without biases: the apex has no rounding at all, and still lies on its
+    facets, once, however many they are."""
+    orthant = np.eye(dimension)
+    (only,) = triangulation(orthant, np.zeros(dimension))
+    np.testing.assert_array_equal(only.points, np.zeros((1, dimension)))
+    assert len(only.rays) == dimension
+    assert sorted(only.names) == [f"+facet {i}" for i in range(dimension)]
+    if dimension == 3:  # four facets, in two simplices
+        pyramid = np.array([[1.0, 0, 1], [-1, 0, 1], [0, 1, 1], [0, -1, 1]])
+        assert len(vertices(pyramid, np.zeros(4))) == 1
+        simplices = triangulation(pyramid, np.zeros(4))
+        assert [len(s.rays) for s in simplices] == [3, 3]
 
 
 def test_corners_closer_than_rounding():

@@ -1,6 +1,7 @@
 """The latent partition for any S by the walk over facets: `reference`, S = 2 and 3 above all."""
 
 import itertools
+from dataclasses import replace
 from math import comb
 
 import numpy as np
@@ -518,6 +519,31 @@ def test_a_region_that_was_not_reached_is_an_error():
     for missing in (0, 3):
         with pytest.raises(PartitionError, match=r"the region at z = .* was not reached"):
             _check_points_near(network, visits[:missing] + visits[missing + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("normal", "offset", "looks"),
+    [
+        pytest.param([3e-7, 4e-7], 1.0, True, id="far, of small numbers"),
+        pytest.param([3.0, 4.0], -1e7, True, id="far, of large numbers"),
+        pytest.param([3e7, 4e7], 1.0, False, id="near, of large numbers"),
+        pytest.param([3.0, 4.0], 4e6, False, id="not so far"),
+        pytest.param([3.0, 4.0], 5e6, True, id="just as far"),
+    ],
+)
+def test_points_near_0_are_looked_for_where_facets_are_far(normal, offset, looks):
+    """Facets at a distance, |offset| over the normal's length, of 1e6 or more: then a region near 0
+    that was not found is an error."""
+    network = Network([Dense([[1.0, 0.0]], [0.0]), ReLU(), Dense([[1.0]], [0.0])])
+    visits = walk(network, 2)
+    facet = reference.walk.Facet(np.array(normal), offset, np.zeros(2))
+    one = replace(visits[0], facets=[*visits[0].facets, facet])
+    if looks:
+        with pytest.raises(PartitionError, match="was not reached"):
+            reference.walk._check_points_near(network, [one])
+    else:
+        reference.walk._check_points_near(network, [one])
+    reference.walk._check_points_near(network, [one, visits[1]])
 
 
 def test_balls():
