@@ -340,3 +340,19 @@ def test_what_is_no_prior_is_refused(impl):
     statistics = dgn.statistics([[0.5]])
     with pytest.raises(ValueError, match="weight_prior: expected GaussianPrior"):
         impl.m_step(dgn, statistics, weight_prior="ridge")
+
+
+def test_a_slide_that_bends_before_a_kink_is_none():
+    """Two weights of small scale that do nearly the same: singular to 1e-11 of the largest entry,
+    but the penalised objective has its top long before one of them is 0."""
+    scale, apart, far, pull = 2e-11, 9e-12, 1e9, 1e-3
+    normal = np.array([[1.0, 0, 0], [0, scale, scale - apart], [0, scale - apart, scale]])
+    rates, w = np.full(3, 1e-6), np.array([1.0, far, far])
+    right = normal @ w + rates + np.array([0.0, pull, -pull])
+    np.testing.assert_array_equal(reference.penalised._slid(normal, right, w, rates), w)
+    # With their difference free there is no top, and one of them becomes 0.
+    normal[1, 2] = normal[2, 1] = scale
+    right[1:] = scale * 2 * far + rates[1:] + [pull, -pull]
+    np.testing.assert_allclose(
+        reference.penalised._slid(normal, right, w, rates), [1, 2 * far, 0], rtol=1e-6
+    )
