@@ -37,6 +37,4 @@ def _legendre(n: int, x: Decimal) -> tuple[Decimal, Decimal]:
     before, value = Decimal(1), x
     for k in range(2, n + 1):
         before, value = value, ((2 * k - 1) * x * value - (k - 1) * before) / k
-    if n == 1:
-        return value, Decimal(1)
     return value, n * (before - x * value) / (1 - x * x)
