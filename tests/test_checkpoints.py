@@ -110,6 +110,15 @@ def test_a_folder_that_is_not_there(tmp_path):
         fit(2, checkpoint=tmp_path / "gone" / "fit.npz")
 
 
+def test_a_limit_raised_by_one(tmp_path):
+    """The least by which a fit that reached its limit can go on."""
+    path = tmp_path / "fit.npz"
+    fit(2, checkpoint=path)
+    found = fit(3, checkpoint=path)
+    assert found.n_iter == 3
+    same(found, fit(3))
+
+
 ENDLESS = """
 import sys
 sys.path.insert(0, sys.argv[2])
