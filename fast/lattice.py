@@ -140,13 +140,13 @@ class Lattice:
 
     def spanning(self, m: int) -> Indices:
         """For faces of dimension m >= 1, m + 1 affinely independent corners each (n, m + 1), a
-        point first; -1 for faces at infinity of dimension 2 or more."""
+        point first; of no meaning for faces at infinity of dimension 2 or more."""
         faces = self.faces[m]
         if m == 1:
             pairs = faces.corners.values.reshape(-1, 2)
             swap = ~self.points[pairs[:, 0]] & self.points[pairs[:, 1]]
             return np.where(swap[:, None], pairs[:, ::-1], pairs)
-        result = np.full((len(faces.finite), m + 1), -1)
+        result = np.zeros((len(faces.finite), m + 1), dtype=np.intp)
         for i in np.flatnonzero(faces.finite):
             corners = faces.corners.values[faces.corners.starts[i] : faces.corners.starts[i + 1]]
             result[i] = self._independent(corners, m + 1)

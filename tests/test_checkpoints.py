@@ -117,6 +117,15 @@ def test_a_file_that_cannot_be_read(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_limit_raised_by_one(tmp_path):
+    """The least by which a fit that reached its limit can go on."""
+    path = tmp_path / "fit.npz"
+    fit(2, checkpoint=path)
+    found = fit(3, checkpoint=path)
+    assert found.n_iter == 3
+    same(found, fit(3))
+
+
 ENDLESS = """
 import sys
 sys.path.insert(0, sys.argv[2])

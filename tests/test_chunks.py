@@ -1,6 +1,7 @@
 """Nothing depends on how many rows are worked on at once, nor on which rows are beside which."""
 
 import ast
+import sys
 from functools import cache
 from itertools import product
 
@@ -334,6 +335,31 @@ def test_chunks_are_as_long_as_fits(count, width):
     rows = max(1, budget // max(1, width))
     assert ends == [*range(rows, count, rows), *([count] if count else [])]
     assert [part.start for part in chunks(count, budget, width)] == [0, *ends][: len(ends)]
+
+
+def test_budgets():
+    """How much each loop holds at once: no result tells, but memory and time do. A change is a
+    decision, to be measured."""
+    names = {"_BATCH", "_CHUNK", "_PAIRS_PER_CHUNK"}
+    modules = [sys.modules[name] for name in sorted(sys.modules) if name.startswith("fast.")]
+    found = {
+        f"{module.__name__.removeprefix('fast.')}.{name}": np.log2(getattr(module, name))
+        for module in modules
+        for name in names & vars(module).keys()
+    }
+    assert found == {
+        "distributions._PAIRS_PER_CHUNK": 15,
+        "gradient._BATCH": 22,
+        "halfspaces._BATCH": 14,
+        "integration._BATCH": 18,
+        "kernels._BATCH": 23,
+        "location._BATCH": 20,
+        "mixture._BATCH": 18,
+        "mixture._CHUNK": 20,
+        "regions._BATCH": 20,
+        "simplices._BATCH": 19,
+        "zero_noise._CHUNK": 20,
+    }
 
 
 def test_uneven_chunks_are_as_long_as_fits():

@@ -11,6 +11,7 @@ import pytest
 import fast
 from fast.compensated import heights
 from fast.halfspaces import lattice_of_halfspaces
+from fast.lattice import joined
 from fast.truncated import truncate_with_error
 from fast.whitened import Whitened
 from reference.network import Network
@@ -198,6 +199,43 @@ def test_every_chain_is_a_chain():
         assert corner in corners.values[corners.starts[edge] : corners.starts[edge + 1]]
     assert len({tuple(link) for link in lattice.chains[1]}) == 48
     assert len(list(combinations(range(6), 2))) - 3 == len(lattice.faces[1].finite)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_lattices_joined_are_those_they_are_made_of(dimension):
+    """Every polyhedron has its own faces and chains, and its moments to the last digit."""
+    orthant = [part[:-1] for part in simplex(dimension)]
+    shapes = cube(dimension), simplex(dimension), cross_polytope(dimension), orthant
+    parts = [lattice_of_halfspaces(*shape) for shape in shapes]
+    whole, first = joined(parts), np.zeros(1, dtype=int)
+    maps, centre = np.eye(dimension)[None] + 0.1, np.full((1, dimension), 0.2)
+    for i, part in enumerate(parts):
+        cell = np.array([i])
+        for together, alone in zip(whole.faces, part.faces, strict=True):
+            count = len(alone.finite)
+            assert len(together.of_cells.entries(cell)[0]) == count
+        chains = whole.chains[1][whole.chains[0].entries(cell)[0]]
+        assert np.array_equal(chains, part.chains[1])
+        one, _ = truncate_with_error(Whitened.of(whole, cell, maps, centre, centre))
+        other, _ = truncate_with_error(Whitened.of(part, first, maps, centre, centre))
+        for mine, own in zip(one, other, strict=True):
+            np.testing.assert_array_equal(mine, own)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_corners_have_no_height_over_their_facets(dimension):
+    """Exactly none, for all that lie on one and no others: not what rounding left, which would be
+    cut off where it is negative. Ten boxes, so that the last corner of all shows it too."""
+    rng = np.random.default_rng(dimension)
+    normals, offsets = cube(dimension)
+    for _ in range(10):
+        mixed = normals @ rng.standard_normal((dimension, dimension))
+        lattice = joined([lattice_of_halfspaces(mixed, offsets)] * 2)
+        over = lattice.heights[1].reshape(-1, 2**dimension)
+        assert len(over) == 2 * 2 * dimension
+        for own in over:
+            assert np.count_nonzero(own == 0) == 2 ** (dimension - 1)
+            assert np.all(own[own != 0] > 0.1)
 
 
 def sheared_box(rng, size):

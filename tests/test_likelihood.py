@@ -76,6 +76,33 @@ def test_gradient_of_the_vector(structure):
 
 
 @pytest.mark.parametrize("prior", PRIORS, ids=lambda p: type(p).__name__)
+def test_the_slope_of_what_is_descended(prior):
+    """By central differences, in every unknown; of a weight in two parts both are positive here,
+    and what is descended is the loss with their sum for |w|."""
+    network = Network.random([1, 3, 2], LeakyReLU(0.1), 1)
+    values = {n: np.clip(v, -0.5, 0.5) for n, v in network.parameters().items()}
+    dgn, X = fast.DGN(network.with_parameters(values), [0.2, 0.3]), circle(1, 7)
+    packing = Packing(dgn.parameters(), sorted(dgn.parameters()))
+    search = fast.likelihood._Search(dgn, X, prior, packing, (0.0, 0.0), None)
+    vector = search._start()
+    assert search._loss(vector)[0] == pytest.approx(search._best[1][0], rel=1e-12)
+    weights = np.concatenate([search._weights, np.ones(len(vector) - packing.size, dtype=bool)])
+    if isinstance(prior, LaplacePrior):
+        vector = np.where(weights, vector + 0.05, vector)
+        sums = vector[: packing.size][search._weights] + vector[packing.size :]
+        model = dgn.with_parameters(packing.unpacked(search._joined(vector)))
+        # log p of a weight is -|w| / scale - log(2 scale).
+        log_prior = -np.sum(sums / prior.scale + np.log(2 * prior.scale))
+        expected = -(model.logpdf(X).sum() + log_prior) / len(X)
+        assert search._loss(vector)[0] == pytest.approx(expected, rel=1e-12)
+    slope = search._loss(vector)[1]
+    for i in range(len(vector)):
+        step = 1e-6 * (np.arange(len(vector)) == i)
+        ends = [search._loss(vector + side * step)[0] for side in (1, -1)]
+        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(slope[i], rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=lambda p: type(p).__name__)
 def test_ends_at_an_optimum(prior):
     """Steepness, which knows of every prior's kinks, falls below the tolerance; no random step, or
     step along an axis, finds better by more than the tolerance allows."""

@@ -8,6 +8,8 @@ from surrogate import Surrogate
 
 import fast
 import reference
+from fast.layer_maps import Maps
+from fast.m_step import _moved
 from reference import Abs, Conv2d, Dense, LeakyReLU, Network, ReLU
 
 
@@ -122,6 +124,28 @@ def test_dead_units_do_not_move(impl):
     # To rounding: what is singular is told from what is not by eigenvectors.
     np.testing.assert_allclose(updated["2.weight"][:, 2], [2.0, 3.0], rtol=4e-16)
     assert np.abs(updated["0.weight"][:2] - [[1.0], [-1.0]]).max() > 1e-3
+
+
+@pytest.mark.parametrize("cov_x", [0.1, np.array([0.1, 0.2])], ids=["scalar", "diagonal"])
+def test_outputs_that_are_never_seen_do_not_move(impl, cov_x):
+    """A last activation that is flat at one output in every region: 0/0 is no update."""
+    network = Network([Dense([[0.0], [0.0]], [1.0, -1.0]), ReLU()])
+    dgn = impl.DGN(network, cov_x)
+    updated = impl.m_step(dgn, dgn.statistics([[1.5, 0.2], [0.7, 0.3]]), ["0"]).parameters()
+    np.testing.assert_allclose(updated["0.bias"], [1.1, -1.0], rtol=1e-14)
+    np.testing.assert_allclose(updated["0.weight"], np.zeros((2, 1)), atol=1e-15)
+
+
+def test_the_scatter_stays_symmetric():
+    """Exactly, whatever moves: what rounding leaves of a covariance much smaller than the move
+    would else be refused as no symmetric matrix."""
+    rng = np.random.default_rng(0)
+    dgn = fast.DGN(Network.random([1, 3, 4], LeakyReLU(0.1), 0), np.eye(4))
+    statistics = dgn.statistics(dgn.rvs(9, 0))
+    shape = statistics.residual1.shape
+    change = Maps(rng.standard_normal(shape), rng.standard_normal(shape[:2]))
+    scatter = _moved(statistics, change).scatter
+    assert np.array_equal(scatter, scatter.T)
 
 
 @pytest.mark.parametrize("seed", range(18))

@@ -214,3 +214,45 @@ BREAKAGES = {
 def test_breakage_is_caught(monkeypatch, name):
     BREAKAGES[name](monkeypatch)
     assert caught() is not None
+
+
+@pytest.mark.parametrize("check", ["near", "between"])
+def test_a_missing_region_is_seen_by_sampled_points(check):
+    """The two checks by points raise without the region at 0, and do not with it."""
+    network = Network.random([2, 5, 2], ReLU(), 3)
+    partition = fast.DGN(network, 1.0).partition()
+    middle = int(partition.locate(np.zeros((1, 2)))[0])
+    for left_out in (None, middle):
+        kept = np.arange(partition.n_regions) != left_out
+        places = np.array([partition.vertices(r).mean(axis=0) for r in np.flatnonzero(kept)])
+        more = [places] if check == "between" else []
+        call = getattr(fast.regions, f"_check_points_{check}")
+        if left_out is None:
+            call(network, partition.codes[kept], *more)
+        else:
+            with pytest.raises(fast.complex.InconsistentSigns):
+                call(network, partition.codes[kept], *more)
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "error", "right"),
+    [
+        ([1.0, 2.0], 1, 0.0, True),
+        ([1.0, 2.0], 0, 0.0, False),
+        ([1.0, 2.0], 0, 0.4, False),
+        ([1.0, 2.0], 0, 0.6, True),  # each of the two may be off
+        ([1.0, 1.0], 0, 0.0, True),
+        ([1.0, 1.0], 1, 0.0, False),
+        ([1.0, 1.0], 1, 0.6, False),
+    ],
+)
+def test_codes_of_windows_are_checked(values, code, error, right):
+    """The winner is no less than the others but for errors; of equal ones the first wins, which
+    errors do not excuse."""
+    layer = Network([Dense(np.ones((2, 1)), np.zeros(2)), MaxPool(channels=2)]).layers[1]
+    given = layer, np.array([[code]], dtype=np.int8), np.array([values]), np.full((1, 2), error)
+    if right:
+        fast.regions._check_codes(*given)
+    else:
+        with pytest.raises(fast.complex.InconsistentSigns):
+            fast.regions._check_codes(*given)

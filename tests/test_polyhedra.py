@@ -9,7 +9,7 @@ from mpmath import mpf
 from scipy.special import log_ndtr, logsumexp, ndtr
 
 import fast
-from fast.emptiness import proven_empty
+from fast.emptiness import needed_within, proven_empty
 from fast.halfspaces import lattice_of_halfspaces
 from oracle.polygon import polygon_moments
 from oracle.polyhedron import polyhedron_moments
@@ -307,6 +307,19 @@ def test_emptiness_without_boundaries():
     nothing = np.zeros((1, 2))
     assert proven_empty(nothing, np.zeros(1))
     assert not proven_empty(nothing, np.ones(1))
+
+
+def test_half_spaces_that_bound_nothing_are_left_out():
+    """z_1 > -1 beside z_1 > -2, and z_2 < 50, which is met within 100 but not within 10; whatever
+    the lengths of the normals."""
+    normals = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [-1.0, 1.0]])
+    offsets = np.array([1.0, 2.0, 50.0, 3.0])
+    for lengths in (np.ones(4), np.array([1.0, 1e3, 1e-3, 5.0]), np.array([1e-3, 1.0, 7.0, 0.1])):
+        scaled = normals * lengths[:, None], offsets * lengths
+        assert needed_within(*scaled, 100.0).tolist() == [0, 2, 3]
+        assert needed_within(*scaled, 10.0).tolist() == [0, 3]
+    assert needed_within(normals[:1], offsets[:1], 10.0).tolist() == [0]
+    assert needed_within(normals[:1], offsets[:1], 0.5).tolist() == []
 
 
 def test_what_lies_too_far_for_doubles_is_refused():

@@ -170,6 +170,29 @@ def test_mode_is_the_highest_point(impl, case):
 # Calibration
 
 
+class Zeros(np.random.Generator):
+    """Of all uniform numbers the least."""
+
+    def random(self, size=None):
+        return np.zeros(size)
+
+
+def test_regions_without_mass_are_never_drawn(monkeypatch):
+    """Not even by a uniform number that is 0, where the first regions have no mass."""
+    network = Network.random([1, 5, 4, 2], LeakyReLU(0.1), 0)
+    posterior = fast.DGN(network, 1e-6).posterior(network(np.array([[3.0]])))
+    assert posterior.e0[0, 0] == 0.0
+    drawn = []
+
+    def taken_down(datum, region, rng):
+        drawn.extend(region)
+        return np.zeros((len(region), 1))
+
+    monkeypatch.setattr(posterior, "_draw", taken_down)
+    posterior.rvs(3, Zeros(np.random.PCG64(0)))
+    assert drawn == [np.flatnonzero(posterior.e0[0])[0]] * 3
+
+
 @pytest.mark.parametrize("cov_x", [0.05, 1.0])
 def test_simulation_based_calibration(cov_x):
     """With z ~ p(z) and x ~ p(x | z), the rank of z among posterior draws is uniform.
