@@ -118,7 +118,12 @@ def _values(normals: Array, offsets: Array, positions: Array, small: Array) -> t
     rounding."""
     offsets = np.broadcast_to(offsets, (len(positions), len(normals)))
     values = heights(normals[None], offsets, positions[:, None], small[:, None])
-    return values, _ON_IT * (np.abs(positions) @ np.abs(normals).T + np.abs(offsets))
+    sizes = np.abs(normals).T
+    tolerances = _ON_IT * (np.abs(positions) @ sizes + np.abs(offsets))
+    # A coordinate that is zero has terms of size zero, and is known to rounding of twice the
+    # working precision of the others.
+    reach = np.max(np.abs(positions), axis=1, initial=0.0)
+    return values, tolerances + _ON_IT**2 * reach[:, None] * sizes.sum(axis=0)
 
 
 def _largest(masks: Mask) -> list[int]:
