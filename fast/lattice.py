@@ -139,9 +139,11 @@ class Lattice:
         return starts, np.where(keys[place] == mine, 0.0, np.maximum(values, 0.0))
 
     def spanning(self, m: int) -> Indices:
-        """For faces of dimension m >= 1, m + 1 affinely independent corners each (n, m + 1), a
-        point first; of no meaning for faces at infinity of dimension 2 or more."""
+        """For faces of dimension m, m + 1 affinely independent corners each (n, m + 1), a point
+        first; of no meaning for faces at infinity of dimension 2 or more."""
         faces = self.faces[m]
+        if m == 0:
+            return faces.corners.values[:, None]
         if m == 1:
             pairs = faces.corners.values.reshape(-1, 2)
             swap = ~self.points[pairs[:, 0]] & self.points[pairs[:, 1]]

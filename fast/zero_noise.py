@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.apex import choose_apex, free_directions
+from fast.apex import Apex, choose_apex, free_directions
 from fast.chunks import chunks
 from fast.complex import Indices
 from fast.mixture import batches
@@ -115,7 +115,7 @@ class _Search:
                     items = Whitened.of(lattice, cells, self._roots[r], centres, means)
                     apex = choose_apex(items, exact=True)
                     free = free_directions(items, apex)
-                    start = apex.place
+                    start = _onto_face(items, apex, free)
                 else:
                     free = np.broadcast_to(np.eye(latent), (len(chosen), latent, latent))
                     start = means
@@ -146,6 +146,22 @@ class _Search:
         inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
         back = np.einsum("pku,pk,psk,ps->pu", right, inverse, left, z @ self._prior_root.T)
         return np.asarray(z - np.einsum("pst,pt->ps", flat, back))
+
+
+def _onto_face(items: Whitened, apex: Apex, free: Array) -> Array:
+    """The apexes moved onto the faces they lie in, from which the coordinates of a faint prior left
+    them a millionth of a millionth: a point outside its region may be nearer than any inside."""
+    lattice, place = items.lattice, apex.place.copy()
+    for m in range(lattice.dimension):
+        mine = np.flatnonzero(apex.level == m)
+        span = lattice.spanning(m)[apex.face[mine]]
+        corners = lattice.positions[span] + lattice.small[span]
+        away = corners - place[mine, None]
+        far = np.where(lattice.points[span], dots(away, away), np.inf)
+        off = away[np.arange(len(mine)), far.argmin(axis=1)]
+        within = np.einsum("pst,ps->pt", free[mine], off)
+        place[mine] += off - np.einsum("pst,pt->ps", free[mine], within)
+    return place
 
 
 def _excess(y: Array, datum: Indices, found: _Candidates, top: Indices) -> tuple[Array, Array]:

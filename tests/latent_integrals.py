@@ -17,6 +17,7 @@ REACH = 8.0
 WIDTH, NODES = 2.0, 10
 #: Where along a face, in standard deviations from its nearest point, panels end if it is steep.
 _ALONG = np.arange(-6.0, 7.0, 2.0)
+_NEAR = np.outer([-1.0, 1.0], 2.0 ** np.arange(-5, 1)).ravel()
 _INNER = np.polynomial.legendre.leggauss(40)
 
 
@@ -100,6 +101,9 @@ def _panels(on, points, size, width):
     known = on.heights + points @ on.sides[:, size:].T  # (M, F)
     low, high = on.peak[size - 1] - REACH, on.peak[size - 1] + REACH
     even = np.linspace(low, high, int(np.ceil(2 * REACH / width)) + 1)
+    # Where the peak is at a boundary the density falls off it as fast as it is far from the mean.
+    steep = on.peak @ on.peak > REACH**2
+    even = np.concatenate([even, on.peak[size - 1] + _NEAR]) if steep else even
     breaks = [np.broadcast_to(even, (len(points), len(even)))]
     for number in range(1, size + 1):
         for chosen in map(list, combinations(range(len(on.sides)), number)):
@@ -133,7 +137,9 @@ def _along_lines(sides, heights, points, weights, least):
     meets &= outer + np.where(meets, middle, 0.0) ** 2 < least + REACH**2
     points, weights, low, high = points[meets], weights[meets], low[meets], high[meets]
     middle, outer = middle[meets], outer[meets]
-    low, high = np.maximum(low, middle - REACH), np.minimum(high, middle + REACH)
+    # From an end that is far from the mean the density falls as exp(-distance × how far).
+    reach = np.minimum(REACH, 45.0 / np.maximum(np.abs(middle), 1e-3))
+    low, high = np.maximum(low, middle - reach), np.minimum(high, middle + reach)
     nodes, shares = _INNER
     place = 0.5 * (low + high)[:, None] + 0.5 * (high - low)[:, None] * nodes
     density = np.exp(0.5 * (least - outer[:, None] - place**2))

@@ -262,7 +262,7 @@ def _dense(rng: np.random.Generator, n_out: int, n_in: int) -> Description:
 def _activation(name: str) -> Description:
     if name == "maxout":
         return "MaxPool", {"channels": 2}
-    return name, {"slope": 0.2} if name == "LeakyReLU" else {}
+    return name, {"slope": 0.25} if name == "LeakyReLU" else {}
 
 
 def _images(row: Row, width: int, rng: np.random.Generator) -> list[Description]:

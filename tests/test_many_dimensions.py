@@ -269,6 +269,24 @@ def test_zero_noise_limit(impl, seed):
     assert np.all(best <= distance(mode) + 1e-12)
 
 
+def test_zero_noise_beside_a_flat_region(impl):
+    """0 lies in a region of constant g, whose image is the nearest; in the next one only the facet
+    between them has it, and a point beyond that, off by rounding, was taken for nearer."""
+    first = [[-0.9499902, 0.5411192, 1.3417333], [-1.5333347, -0.2278639, 0.3058562]]
+    network = Network(
+        [
+            Dense(first, [-0.9720214, 0.9494989]),
+            ReLU(),
+            Dense([[-1.0, -1.0], [-2.0, -2.0]], [0.6250151, 1.1130469]),
+            ReLU(),
+        ]
+    )
+    X = np.random.default_rng(0).uniform(-0.5, -0.01, (20, 2))
+    found = impl.DGN(network, [0.2987756, 0.1534281]).zero_noise_latent(X)
+    assert np.all(network(np.zeros((1, 3))) == 0)
+    np.testing.assert_allclose(found, np.zeros((20, 3)), rtol=0, atol=1e-12)
+
+
 def test_zero_noise_where_all_is_flat(impl):
     """g is constant where no unit is on: of all those z the prior's most likely is taken."""
     weight = np.eye(2)

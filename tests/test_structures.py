@@ -185,6 +185,8 @@ def check_zero_noise(dgn, case, verdict):
     for x, image, gap in zip(truth.X, images, gaps, strict=True):
         misfit = (x - image) @ np.linalg.solve(truth.noise, x - image)
         verdict.holds("zero-noise misfit", misfit <= gap + 1e-6 * (1 + gap))
+    if case.row.data == "on a kink" and case.row.form == "float32":
+        return  # no z reaches these x, by rounding alone: which are the nearest it decides
     sizes = np.einsum("ns,st,nt->n", found, np.linalg.inv(truth.prior), found)
     verdict.holds("zero-noise prior", np.all(sizes <= likely * 1.01 + 1e-6))
 
