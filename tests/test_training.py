@@ -1,11 +1,15 @@
 """EM never raises the loss when guarded, and does when it follows the printed M-step."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from decoders import decoders
 
 import fast
+import fast.training
 import reference
+import reference.training
 from fast import Dense, GaussianPrior, LaplacePrior, LeakyReLU, Network, UniformPrior
 
 
@@ -369,3 +373,23 @@ def test_singular_covariance_is_an_outcome(impl):
     assert result.outcome in ("singular covariance", "max_iter reached")
     assert np.all(np.isfinite(result.history))
     assert np.all(np.isfinite(result.dgn.logpdf(X)))
+
+
+@pytest.mark.parametrize("slack", [0.0, 1e-12, 1e-3])
+def test_a_step_that_raises_the_loss_by_a_little_is_halved(impl, monkeypatch, slack):
+    """However little it raises it; one that leaves it as it is is taken."""
+    network, X = Network.random([1, 3, 2], LeakyReLU(0.1), 3), circle(3, 20)
+    module = fast.training if impl is fast else reference.training
+    state_type = fast.training.State if impl is fast else reference.training._State
+    start = state_type.of(impl.DGN(network, 0.3), X, None)
+    tried = []
+
+    def trial(dgn, *_):
+        loss = start.loss + (slack if len(tried) < 3 else 0.0)
+        tried.append(dgn)
+        return SimpleNamespace(dgn=dgn, loss=loss)
+
+    monkeypatch.setattr(state_type, "of", trial)
+    moved = module._guarded_layer(start, X, 0)
+    assert moved.dgn is tried[-1]
+    assert len(tried) == (1 if slack == 0 else 4)
