@@ -26,8 +26,9 @@ from oracle.reached import Reached
 #: A timeout is no catch: a run that hangs shows nothing. A crash of the interpreter is none either.
 Outcome = Literal["caught", "survived", "timeout", "unreached", "died"]
 # A defect's process may take so many times what its tests took when they were measured, and so many
-# seconds more.
-_PATIENCE, _GRACE = 5.0, 120.0
+# seconds more: of processor time, so that what else runs does not matter, and of the clock so many
+# times that, for one that waits.
+_PATIENCE, _GRACE, _WAITING = 5.0, 120.0, 20.0
 # So many of each file's tests run before the others.
 _TASTE = 3
 _MEMORY = 10 << 30
@@ -158,9 +159,10 @@ class Trials:
     def _poll(self, child: int, running: dict[int, tuple[Defect, int, float, float, int]]) -> None:
         """Take the answer of a process that has ended; end one that takes too long."""
         defect, pipe, start, allowed, count = running[child]
-        seconds = time.monotonic() - start
+        waited = time.monotonic() - start
+        seconds = _processor_seconds(child) or waited
         done, _ = os.waitpid(child, os.WNOHANG)
-        if not done and seconds < allowed:
+        if not done and seconds < allowed and waited < _WAITING * allowed:
             return
         if not done:
             os.killpg(child, signal.SIGKILL)
@@ -179,6 +181,16 @@ class Trials:
         self._progress(trial)
 
 
+def _processor_seconds(process: int) -> float:
+    """What a process of ours has used; 0 where the system does not say."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8") as stream:
+            fields = stream.read().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def run_trials(
     root: Path,
     defects: Sequence[Defect],
@@ -194,7 +206,7 @@ def run_trials(
     Raises RuntimeError if a test that told a defect fails without one.
 
     collected: the folder or file, in `root`, whose tests may be run. grace: what a trial may take,
-    in seconds, beyond five times what its tests took when they were measured.
+    in seconds of processor time, beyond five times what its tests took when they were measured.
 
     Cost: from a tenth of a second to as long as all tests that reach it take.
     """

@@ -205,7 +205,7 @@ def test_conditionals_from_correlations_would_not_do(monkeypatch):
 
 
 def test_what_is_left_of_a_direction_is_orthogonal():
-    """Also where two directions are the same but for their last place, and what is left is rounding:
+    """Also where two directions differ in their last place alone, and what is left is rounding:
     1.4e-16 where it is made orthogonal twice, 2e-14 where once."""
     rng = np.random.default_rng(0)
     for _ in range(500):
