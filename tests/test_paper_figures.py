@@ -90,8 +90,7 @@ def reduce(monkeypatch):
     monkeypatch.setattr(compute_3, "_QUICK_GRID", 60)
     for module in (compute_4, compute_4b, compute_5, compute_6, compute_7):
         monkeypatch.setattr(module, "EXPERIMENTS", tuple(map(brief, module.EXPERIMENTS)))
-    for module in (compute_4b, compute_7):
-        monkeypatch.setattr(module, "EXPERIMENTS", module.EXPERIMENTS[:1])
+    monkeypatch.setattr(compute_4b, "EXPERIMENTS", compute_4b.EXPERIMENTS[:1])
     cases = [
         Case("sphere", (2, 3, 3), 40, 20, 2, 3),
         Case("roll", (2, 3, 3), 40, 20, 2, 3),
@@ -366,7 +365,7 @@ class TestFigures:
                 numbers[f"{experiment}|em.explained"][:] = compute_7._explained(ten)
                 numbers[f"{experiment}|em.fours"][:] = np.arange(10) < fours
             found = [c for c in FIGURES["7"].claims(numbers) if c.paper.startswith("EM fits")]
-            assert [claim.verdict for claim in found] == [verdict]
+            assert [claim.verdict for claim in found] == [verdict, verdict]
 
     def test_the_mean_image_explains_nothing(self):
         mean = digits.images("train_4").mean(axis=0)
