@@ -28,6 +28,8 @@ _FLAT = 1e-12
 _BOUND = 1e-12
 # Rounding of an image A z + b, and of inner products, over the size of their terms.
 _EQUAL = 256 * np.finfo(np.float64).eps
+# Minimisers farther from a face's corners than this are not moved onto it.
+_FAR_FROM_CORNERS = 1e6
 # Numbers held at once.
 _CHUNK = 1 << 20
 
@@ -160,7 +162,10 @@ def _onto_face(items: Whitened, apex: Apex, free: Array) -> Array:
         far = np.where(lattice.points[span], dots(away, away), np.inf)
         off = away[np.arange(len(mine)), far.argmin(axis=1)]
         within = np.einsum("pst,ps->pt", free[mine], off)
-        place[mine] += off - np.einsum("pst,pt->ps", free[mine], within)
+        shift = off - np.einsum("pst,pt->ps", free[mine], within)
+        # So far from all corners that the shift would be rounding, they stay.
+        near = dots(off, off) < _FAR_FROM_CORNERS**2
+        place[mine[near]] += shift[near]
     return place
 
 
