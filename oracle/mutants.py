@@ -1048,9 +1048,9 @@ _LEARNING = (
     _reference(
         "the lasso without its shrinkage",
         "penalised",
-        "_on_support",
-        "right[free] - rates[free] * signs",
-        "right[free]",
+        "_common_optimum",
+        "right - normal @ w - rates * np.sign(w), 0.0",
+        "right - normal @ w, 0.0",
         "The right zeros, but least squares on the rest.",
     ),
     _fast(

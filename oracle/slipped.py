@@ -288,6 +288,18 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
             "out = total <= 1e6 * self.negligible",
         ),
         _fast(
+            "the less accurate of two differences in the far tail",
+            "line:relative_peaks",
+            "_outwards(np.abs(steps), ahead, 1.0)",
+            "_outwards(np.abs(steps), 1.0, ahead)",
+        ),
+        _reference(
+            "an inverse written out where it is ill-conditioned",
+            "penalised:_smallest_solution",
+            "np.linalg.lstsq(matrix, right, rcond=RANK_TOLERANCE)[0]",
+            "np.linalg.pinv(matrix, rcond=RANK_TOLERANCE) @ right",
+        ),
+        _fast(
             "what was left out told too small",
             "mixture:Mixture._selected",
             "skipped = np.max(np.where(out, total, 0.0), axis=1)",

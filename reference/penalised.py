@@ -27,8 +27,13 @@ class NotSolvedError(ArithmeticError):
 
 def solve_nearest(matrix: Array, right: Array, current: Array) -> Array:
     """The solution of a symmetric positive semi-definite system that is nearest to `current`."""
-    inverse = np.linalg.pinv(matrix, rcond=RANK_TOLERANCE, hermitian=True)
-    return current + inverse @ (right - matrix @ current)
+    return current + _smallest_solution(matrix, right - matrix @ current)
+
+
+def _smallest_solution(matrix: Array, right: Array) -> Array:
+    """The least-norm solution. Not by the inverse written out: its entries are as large as the
+    smallest eigenvalue is small, and their rounding would enter every other direction."""
+    return np.asarray(np.linalg.lstsq(matrix, right, rcond=RANK_TOLERANCE)[0])
 
 
 def solve_with_prior(
@@ -52,8 +57,8 @@ def ridge(normal: Array, right: Array, current: Array, precisions: Array) -> Arr
 
 def lasso(normal: Array, right: Array, current: Array, rates: Array) -> Array:
     """Minus Σ rates |w|: each unknown in turn to its own optimum given the others, which is a soft
-    threshold (Friedman, Hastie, Tibshirani 2010), until it is clear which are zero; then the others
-    solve a linear system. Raises NotSolvedError if that never comes to be."""
+    threshold (Friedman, Hastie, Tibshirani 2010) and says which are zero; then the others to their
+    common optimum. The objective rises in both, so that this ends. Raises NotSolvedError if not."""
     w = current.copy()
     diagonal = np.diag(normal)
     alive = diagonal > RANK_TOLERANCE * diagonal.max()
@@ -63,50 +68,58 @@ def lasso(normal: Array, right: Array, current: Array, rates: Array) -> Array:
         for i in np.flatnonzero(alive):
             pull = right[i] - normal[i] @ w + diagonal[i] * w[i]
             w[i] = np.sign(pull) * max(abs(pull) - rates[i], 0.0) / diagonal[i]
-        w = _slid(normal, right, w, rates)
-        found = _on_support(normal, right, w, rates)
-        if found is not None:
-            return found
+        w = _common_optimum(normal, right, w, rates)
+        if _is_optimum(normal, right, w, rates):
+            return w
     raise NotSolvedError("lasso: the unknowns that are zero did not settle")
 
 
-def _slid(normal: Array, right: Array, w: Array, rates: Array) -> Array:
-    """w moved along the direction in which the matrix of the unknowns that are not zero is singular
-    but the penalty pulls (as when two unknowns do the same), until one of them is zero; w itself if
-    there is none. The sweeps alone would take as many steps as the penalty is small."""
-    free = (w != 0) | (rates == 0)
-    pull = np.where(free, right - normal @ w - rates * np.sign(w), 0.0)
-    among = np.where(np.outer(free, free), normal, 0.0)
-    left = pull - among @ np.linalg.pinv(among, rcond=RANK_TOLERANCE, hermitian=True) @ pull
-    size = np.max(np.abs(normal) @ np.abs(w) + np.abs(right) + rates)
-    left[np.diag(normal) <= RANK_TOLERANCE * np.max(np.diag(normal))] = 0.0
-    towards_zero = (rates > 0) & (w * left < 0)
-    if np.max(np.abs(left)) <= _LEFT * size or not np.any(towards_zero):
-        return w
+def _common_optimum(normal: Array, right: Array, w: Array, rates: Array) -> Array:
+    """w with the unknowns that are not zero moved to their optimum. One that would change its sign
+    on the way stays at zero, and the others go on. Where the matrix is singular but the penalty
+    pulls (as when two unknowns do the same), w slides that way until one of them is zero."""
+    while True:
+        free = (w != 0) | (rates == 0)
+        pull = np.where(free, right - normal @ w - rates * np.sign(w), 0.0)
+        among = np.where(np.outer(free, free), normal, 0.0)
+        step = np.where(free, _smallest_solution(among, pull), 0.0)
+        left = pull - among @ step
+        left[np.diag(normal) <= RANK_TOLERANCE * np.max(np.diag(normal))] = 0.0
+        first, share = _first_zero(w, left, rates)
+        # It bends before it is there if the matrix is not singular that way after all.
+        if np.max(np.abs(left)) > _LEFT * _size(normal, right, w, rates) and (
+            share * (left @ normal @ left) <= left @ left
+        ):
+            step = left
+        else:
+            first, share = _first_zero(w, step, rates)
+            if share >= 1:
+                return np.asarray(w + step)
+        w = np.asarray(w + share * step)
+        w[first] = 0.0
+
+
+def _first_zero(w: Array, step: Array, rates: Array) -> tuple[int, float]:
+    """Which penalised unknown is zero first on the way from w, and after how many steps."""
     shares = np.full(len(w), np.inf)
-    shares[towards_zero] = -w[towards_zero] / left[towards_zero]
+    crosses = (rates > 0) & (w * step < 0)
+    shares[crosses] = -w[crosses] / step[crosses]
     first = int(np.argmin(shares))
-    if shares[first] * (left @ normal @ left) > left @ left:
-        return w  # it bends before: not singular after all
-    moved = np.asarray(w + shares[first] * left)
-    moved[first] = 0.0
-    return moved
+    return first, float(shares[first])
 
 
-def _on_support(normal: Array, right: Array, w: Array, rates: Array) -> Array | None:
-    """The optimum if the zeros and signs of w are the optimum's, else None."""
-    free = (w != 0) | (rates == 0)
-    signs = np.sign(w[free])
-    result = w.copy()
-    target = right[free] - rates[free] * signs
-    result[free] = solve_nearest(normal[np.ix_(free, free)], target, w[free])
-    kept = (np.sign(result[free]) == signs) | (rates[free] == 0)
-    left = target - normal[np.ix_(free, free)] @ result[free]
-    size = np.max(np.abs(normal) @ np.abs(result) + np.abs(right) + rates)
-    kept &= np.abs(left) <= _LEFT * size
-    slack = np.abs(right - normal @ result) - rates
-    rounding = _ROUNDING * (np.abs(normal) @ np.abs(result) + np.abs(right) + rates)
-    return result if np.all(kept) and np.all(slack[~free] <= rounding[~free]) else None
+def _is_optimum(normal: Array, right: Array, w: Array, rates: Array) -> bool:
+    """Whether nothing pulls an unknown off zero, and the others nowhere."""
+    pull = right - normal @ w
+    size = _size(normal, right, w, rates)
+    off_zero = np.abs(pull) - rates <= _ROUNDING * size
+    nowhere = np.abs(pull - rates * np.sign(w)) <= _LEFT * size
+    return bool(np.all(np.where((w != 0) | (rates == 0), nowhere, off_zero)))
+
+
+def _size(normal: Array, right: Array, w: Array, rates: Array) -> float:
+    """The largest sum of the sizes of a gradient's terms."""
+    return float(np.max(np.abs(normal) @ np.abs(w) + np.abs(right) + rates))
 
 
 def box(normal: Array, right: Array, current: Array, bounds: Array) -> Array:

@@ -6,9 +6,11 @@ import numpy as np
 
 from reference.nearest import minimiser
 from reference.validation import Array
+from reference.validity import OutsideValidity
 
-# Proposals made at once.
+# Proposals made at once, and how often: ten million, a few seconds.
 _PROPOSALS = 256
+_MOST_ROUNDS = 40_000
 
 
 def draw_on_interval(
@@ -36,16 +38,18 @@ def draw_on_polyhedron(
 
     In whitened coordinates w the proposal is N(w°, I) about the nearest point w° of the polyhedron.
     The target is smaller by exp(-w° · (w - w°)), at most 1 on the polyhedron, as w° is nearest.
-    The time is in inverse proportion to the mass of the proposal on it: slow for slivers.
+    The time is in inverse proportion to the mass of the proposal on it: slow for slivers. Raises
+    OutsideValidity where no proposal of ten million is on it.
     """
     factor = np.linalg.cholesky(cov)
     white, slacks = normals @ factor, normals @ mean + offsets
     size = len(mean)
     nearest = minimiser(white, slacks, np.eye(size), np.zeros(size))
-    while True:
+    for _ in range(_MOST_ROUNDS):
         steps = rng.standard_normal((_PROPOSALS, size))
         logs = np.log(rng.random(_PROPOSALS))
         inside = np.all((nearest + steps) @ white.T + slacks > 0, axis=1)
         accepted = np.nonzero(inside & (logs < -steps @ nearest))[0]
         if accepted.size:
             return np.asarray(mean + factor @ (nearest + steps[accepted[0]]))
+    raise OutsideValidity("draws: no proposal of ten million fell on the polyhedron; use fast")

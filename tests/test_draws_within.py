@@ -36,6 +36,7 @@ from oracle.mutant_check import applied
 from oracle.mutants import Mutant
 from reference import sampling
 from reference.sampling import draw_on_interval, draw_on_polyhedron
+from reference.validity import OutsideValidity
 
 INF = np.inf
 
@@ -532,6 +533,15 @@ def test_reference_accepts_on_polyhedra(name):
         assert threshold(lambda v, i=i: accepted(i, v)) == pytest.approx(ratio, rel=1e-7, abs=1e-16)
     for i in np.flatnonzero(~inside)[:50]:
         assert not accepted(i, 1e-300)
+
+
+def test_reference_gives_up_where_nothing_lands(monkeypatch):
+    """Between planes 1e-30 apart: named, and not for ever."""
+    monkeypatch.setattr(sampling, "_MOST_ROUNDS", 20)
+    rng = np.random.default_rng(3)
+    planes, apart = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([0.0, 1e-30])
+    with pytest.raises(OutsideValidity, match="no proposal of ten million fell on the polyhedron"):
+        draw_on_polyhedron(planes, apart, np.zeros(2), np.eye(2), rng)
 
 
 def check_reference_polyhedron(name, n):

@@ -1,5 +1,8 @@
 """Shares of regions far from the manifold: small differences of large numbers."""
 
+from fractions import Fraction
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ import fast
 import fast.distributions
 import reference
 import reference.distributions
+from fast.line import relative_peaks
 from oracle.exact_layers import layers_of
 from oracle.one_dimension import exact_values
 from reference import Dense, LeakyReLU, Network, ReLU
@@ -105,3 +109,47 @@ def test_plain_differences_would_not(monkeypatch, impl, cases):
             ),
         )
     assert worst_share(impl, cases) > 2e-12
+
+
+def line_of_peaks(rng, constant):
+    """A row of eight regions: the arguments of relative_peaks, the exact heights of the peaks less
+    the largest, and the smaller of two ways there: what is travelled along the line, and how far
+    both are below a height `constant` above the largest."""
+    regions = 8
+    lower = rng.uniform(-60, 40, regions)
+    upper = lower + rng.uniform(0.1, 30, regions)
+    widths = upper - lower
+    lower[0], upper[-1] = -np.inf, np.inf
+    at_ends = [Fraction(0)]
+    for low, high in zip(lower[1:-1], upper[1:-1], strict=True):
+        at_ends.append(at_ends[-1] + (Fraction(low) ** 2 - Fraction(high) ** 2) / 2)
+    anchor, rise = np.zeros(regions, dtype=int), []
+    for region, ends in enumerate(zip(lower, upper, strict=True)):
+        second = int(abs(ends[1]) < abs(ends[0]))
+        anchor[region] = region - 1 + second
+        inside = ends[0] < 0 < ends[1]
+        rise.append(Fraction(ends[second]) ** 2 / 2 if inside else Fraction(0))
+    heights = [at_ends[a] + r for a, r in zip(anchor, rise, strict=True)]
+    top = max(heights)
+    best = heights.index(top)
+    climbs = [abs(b - a) for a, b in pairwise(at_ends)]
+    travelled = [
+        float(sum(climbs[min(a, anchor[best]) : max(a, anchor[best])]) + r + rise[best])
+        for a, r in zip(anchor, rise, strict=True)
+    ]
+    fall = np.array([float(top + Fraction(constant) - h) for h in heights])
+    exact = np.array([float(h - top) for h in heights])
+    rises = np.array([float(r) for r in rise])
+    row = [value[None] for value in (lower, upper)]
+    row += [widths, *(value[None] for value in (anchor, rises, fall))]
+    return row, exact, np.minimum(travelled, fall + constant)
+
+
+@pytest.mark.parametrize("constant", [0.1, 30.0, 1e3, 1e9])
+def test_the_more_accurate_way_is_taken(constant):
+    """Along the line from the highest peak, or as a difference of what is left of both."""
+    rng = np.random.default_rng(31)
+    for _ in range(300):
+        row, exact, size = line_of_peaks(rng, constant)
+        found = relative_peaks(*row)[0]
+        assert np.all(np.abs(found - exact) <= 8 * np.finfo(float).eps * (size + np.abs(exact)))

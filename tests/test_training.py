@@ -370,7 +370,9 @@ def test_singular_covariance_is_an_outcome(impl):
     X = np.array([[0.5, 0.5]])
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
     result = impl.fit_em(network, X, cov_x=np.eye(2), max_iter=500, tol=0.0)
-    assert result.outcome in ("singular covariance", "max_iter reached")
+    # Σx is the square of rounding errors, which decide at which end it arrives first.
+    assert result.outcome in ("singular covariance", "max_iter reached", "no step found")
+    assert not result.converged
     assert np.all(np.isfinite(result.history))
     assert np.all(np.isfinite(result.dgn.logpdf(X)))
 
