@@ -1,15 +1,15 @@
 """The implementation to use: the same names as `reference`, vectorised over data and regions."""
 
+from fast.closed_form.m_step import SingularCovarianceError, m_step
 from fast.dgn import DGN
-from fast.e_step import Statistics
-from fast.integration import TruncatedMoments, gaussian_on_polyhedron
-from fast.likelihood import fit_mle
-from fast.m_step import SingularCovarianceError, m_step
-from fast.partition import Partition, PartitionError, TooManyRegionsError
-from fast.posterior import Posterior
-from fast.starts import initial_network
-from fast.training import ConvergenceWarning, FitResult, fit_em
-from reference.network import (
+from fast.distributions.posterior import Posterior
+from fast.integration.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
+from fast.one_dimension.e_step import Statistics
+from fast.partition.partition import Partition, PartitionError, TooManyRegionsError
+from fast.training.em import ConvergenceWarning, FitResult, fit_em
+from fast.training.initial_networks import initial_network
+from fast.training.maximum_likelihood import fit_mle
+from reference.model.network import (
     Abs,
     AvgPool,
     Conv2d,

@@ -5,19 +5,19 @@ try:
 except ImportError as error:
     raise ImportError("the oracle needs mpmath: pip install 'exactdgn[oracle]'") from error
 
-from oracle.architectures import random_case, random_network
-from oracle.cases import Case
-from oracle.exact_layers import layers_of
-from oracle.exact_partition import exact_partition
-from oracle.exact_regions import certify, exact_regions
-from oracle.finite_differences import gradient
-from oracle.latent_space import LatentSpace
-from oracle.one_dimension import exact_values
-from oracle.polygon import polygon_moments
-from oracle.polyhedron import polyhedron_moments
-from oracle.products import random_product
-from oracle.quadrature import OracleDisagreement
-from oracle.two_dimensions import nested_values
+from oracle.exact.layers import layers_of
+from oracle.exact.line import exact_partition
+from oracle.exact.regions import certify, exact_regions
+from oracle.learning.finite_differences import gradient
+from oracle.models.architectures import random_case, random_network
+from oracle.models.case import Case
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.quadrature.polygon import polygon_moments
+from oracle.quadrature.polyhedron import polyhedron_moments
+from oracle.quadrature.product_polyhedra import random_product
+from oracle.truths.nested_plane import nested_values
+from oracle.truths.one_dimension import exact_values
+from oracle.truths.regionwise import LatentSpace
 
 __all__ = [
     "Case",

@@ -17,16 +17,16 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from oracle.architectures import random_case, random_network
-from oracle.campaign import Findings, campaign, count, latent_dimension_of
-from oracle.cases import Case
-from oracle.crosscheck import crosscheck, network_from
-from oracle.mutant_check import run_mutants
-from oracle.mutant_check import table as table_of_verdicts
-from oracle.mutants import MUTANTS
-from oracle.report import Run, commit_of, page, worst_seeds
-from oracle.shrink import shrink
-from oracle.summary import headline, markdown, text
+from oracle.campaign.page import Run, commit_of, page, worst_seeds
+from oracle.campaign.run import Findings, campaign, count, latent_dimension_of
+from oracle.campaign.summary import headline, markdown, text
+from oracle.checks.random_models import crosscheck, network_from
+from oracle.models.architectures import random_case, random_network
+from oracle.models.case import Case
+from oracle.models.shrink import shrink
+from oracle.mutants.all_mutants import MUTANTS
+from oracle.mutants.trial import run_mutants
+from oracle.mutants.trial import table as table_of_verdicts
 
 #: What stands around the README's tables.
 BEGIN, END = "<!-- verification: begin -->", "<!-- verification: end -->"
@@ -140,7 +140,7 @@ def _repeated(arguments: argparse.Namespace) -> list[str]:
 def _coverage() -> int:
     """Coverage of both implementations by the default tests; 0 if it suffices."""
     try:
-        from oracle import line_coverage, reached
+        from oracle.mutation import line_coverage, reached
     except ImportError as error:
         print(f"python -m oracle: {error}; pip install -e '.[test]'", file=sys.stderr)
         return 2
@@ -153,9 +153,9 @@ def _coverage() -> int:
 def _mutants(arguments: argparse.Namespace) -> int:
     """Break the implementations, one defect at a time: those written by hand, judged by the oracle
     or by the tests, and a sample of systematic ones, judged by the tests. 0 if all of the former
-    are caught, and of the latter what oracle.mutation_score asks."""
+    are caught, and of the latter what oracle.mutation.score asks."""
     try:
-        from oracle import mutation_score
+        from oracle.mutation import score as mutation_score
     except ImportError as error:
         print(f"python -m oracle: {error}; pip install -e '.[test]'", file=sys.stderr)
         return 2

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.network import Array
+from reference.model.network import Array
 
 
 class Verdict(Enum):

@@ -8,10 +8,10 @@ from fast import DGN
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.polygons import cut_off
 from reference import LeakyReLU, Network
-from reference.network import Array
-from reference.polyhedron import lines, rays
-from reference.regions import code_halfspaces
-from reference.walk import Visit, walk
+from reference.model.network import Array
+from reference.partition.region import code_halfspaces
+from reference.partition.walk import Visit, walk
+from reference.polyhedra.polyhedron import lines, rays
 
 _WIDTHS = [2, 6, 6, 2]
 _SLOPE = 0.1

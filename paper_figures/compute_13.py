@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from fast import DGN, LeakyReLU, Network
-from oracle.exact_layers import layers_of
-from oracle.one_dimension import OneDimension
-from oracle.quadrature import FINER, PRECISE
+from oracle.exact.layers import layers_of
+from oracle.quadrature.interval import FINER, PRECISE
+from oracle.truths.one_dimension import OneDimension
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.published_density import BOX, FLOOR, log_density
-from reference.network import Array
+from reference.model.network import Array
 
 _WIDTHS = (1, 8, 8, 2)
 _SLOPE = 0.1

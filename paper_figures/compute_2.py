@@ -8,11 +8,11 @@ import numpy as np
 from fast import gaussian_on_polyhedron
 from paper_figures.options import Numbers, Options, Record
 from reference import DGN, LeakyReLU, Network
-from reference.inclusion_exclusion import inclusion_exclusion
-from reference.network import Array
-from reference.normal_cdf import normal_cdf
-from reference.partition import Partition
-from reference.triangulation import triangulation
+from reference.integration.normal_cdf import normal_cdf
+from reference.model.network import Array
+from reference.partition.partition import Partition
+from reference.polyhedra.inclusion_exclusion import inclusion_exclusion
+from reference.polyhedra.triangulation import triangulation
 
 _WIDTHS = [2, 6, 6, 2]
 _SLOPE = 0.1

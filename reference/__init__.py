@@ -1,9 +1,12 @@
 """Every equation of the paper as readable code: one function an equation, loops and plain numpy."""
 
 from reference.dgn import DGN
-from reference.e_step import Statistics
-from reference.m_step import SingularCovarianceError, m_step
-from reference.network import (
+from reference.distributions.e_step import Statistics
+from reference.distributions.posterior import Posterior
+from reference.integration.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
+from reference.learning.em import ConvergenceWarning, FitResult, fit_em
+from reference.learning.m_step import SingularCovarianceError, m_step
+from reference.model.network import (
     Abs,
     AvgPool,
     Conv2d,
@@ -19,12 +22,9 @@ from reference.network import (
     UniformPrior,
     Upsample,
 )
-from reference.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
-from reference.partition import Partition
-from reference.polyhedron import PartitionError, TooManyRegionsError
-from reference.posterior import Posterior
-from reference.training import ConvergenceWarning, FitResult, fit_em
-from reference.validity import OutsideValidity
+from reference.partition.partition import Partition
+from reference.polyhedra.polyhedron import PartitionError, TooManyRegionsError
+from reference.polyhedra.validity import OutsideValidity
 
 __all__ = [
     "DGN",

@@ -8,15 +8,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference import e_step, noise
-from reference import partition as partitioning
-from reference.distributions import log_marginal, marginal_cov, marginal_mean, terms_of_data
-from reference.gradient import gradient
-from reference.network import Network
-from reference.partition import Partition
-from reference.posterior import Posterior
-from reference.read_only import ReadOnly, freeze
-from reference.validation import (
+from reference.distributions import e_step, noise
+from reference.distributions.gradient import gradient
+from reference.distributions.marginal import (
+    log_marginal,
+    marginal_cov,
+    marginal_mean,
+    terms_of_data,
+)
+from reference.distributions.posterior import Posterior
+from reference.distributions.zero_noise import zero_noise_latent
+from reference.model.network import Network
+from reference.model.read_only import ReadOnly, freeze
+from reference.model.validation import (
     Array,
     RandomState,
     check_array,
@@ -27,7 +31,8 @@ from reference.validation import (
     check_points,
     check_random_state,
 )
-from reference.zero_noise import zero_noise_latent
+from reference.partition import partition as partitioning
+from reference.partition.partition import Partition
 
 
 class DGN(ReadOnly):
@@ -53,7 +58,9 @@ class DGN(ReadOnly):
         max_regions: int = 1_000_000,
     ) -> None:
         if not isinstance(network, Network):
-            raise ValueError(f"network: expected a reference.network.Network, got {network!r}")
+            raise ValueError(
+                f"network: expected a reference.Network, got {network!r}"
+            )
         self.network = network
         self.cov_x: Array = check_covariance(cov_x, "cov_x", network.observed_dimension)
         latent = network.latent_dimension

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-import fast.chunks
+import fast.polyhedra.chunks
 
 FAST = Path(fast.__file__).parent
 
@@ -55,7 +55,11 @@ def rows_per_chunk(rows):
     Memory that nothing was written to holds no numbers: by chance it often holds the right ones.
     """
     reached = Reached()
-    successive, at_once, empty = fast.chunks._successive, fast.chunks.rows_at_once, np.empty
+    successive, at_once, empty = (
+        fast.polyhedra.chunks._successive,
+        fast.polyhedra.chunks.rows_at_once,
+        np.empty,
+    )
 
     def poisoned(*shape_and_type, **options):
         array = empty(*shape_and_type, **options)
@@ -67,22 +71,23 @@ def rows_per_chunk(rows):
         places = _places_on_the_stack(sys._getframe(1))
         return reached.watch(successive(count, fitting), count, places)
 
-    fast.chunks._successive, np.empty = watched, poisoned
+    fast.polyhedra.chunks._successive, np.empty = watched, poisoned
     if rows is not None:
-        fast.chunks.rows_at_once = lambda fitting: rows
+        fast.polyhedra.chunks.rows_at_once = lambda fitting: rows
     try:
         yield reached
     finally:
-        fast.chunks._successive, fast.chunks.rows_at_once = successive, at_once
+        fast.polyhedra.chunks._successive, fast.polyhedra.chunks.rows_at_once = successive, at_once
         np.empty = empty
 
 
 def trees():
     """The parsed modules of `fast` that work on chunks: all but the one that makes them."""
-    paths = sorted(FAST.glob("*.py"))
     return {
-        f"fast.{path.stem}": ast.parse(path.read_text(encoding="utf-8"))
-        for path in paths
+        ".".join(("fast", *path.relative_to(FAST).with_suffix("").parts)): ast.parse(
+            path.read_text(encoding="utf-8")
+        )
+        for path in sorted(FAST.rglob("*.py"))
         if path.stem != "chunks"
     }
 

@@ -2,7 +2,7 @@
 by quadrature, and maps evaluated with the codes held.
 
 Shares no code with `reference` or `fast`: regions and maps are oracle.exact_regions', weights those
-of described layers (oracle.described). Guarded by tests/test_definitions.py.
+of described layers (oracle.models.descriptions). Guarded by tests/test_definitions.py.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from latent_integrals import Moments, moments, whitened
 
-from oracle.described import specs_of
-from oracle.exact_regions import exact_regions
+from oracle.exact.regions import exact_regions
+from oracle.models.descriptions import specs_of
 
 #: Regions that hold less than exp(-this) of what the heaviest holds are left out.
 NEGLIGIBLE = 30.0
@@ -93,8 +93,8 @@ class Quadratic(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Definitions:
-    """A model with data X (N, D) and a Gaussian q for each: layers of oracle.described, cov_x and
-    cov_z in any structure."""
+    """A model with data X (N, D) and a Gaussian q for each: layers of oracle.models.descriptions,
+    cov_x and cov_z in any structure."""
 
     layers: tuple
     cov_x: np.ndarray

@@ -94,8 +94,8 @@ def constants():
     """The names of all constants, sorted."""
     found = []
     for package in PACKAGES:
-        for path in (ROOT / package).glob("*.py"):
-            scaling = _Scaling(f"{package}.{path.stem}")
+        for path in (ROOT / package).rglob("*.py"):
+            scaling = _Scaling(".".join(path.relative_to(ROOT).with_suffix("").parts))
             scaling.visit(ast.parse(path.read_text(encoding="utf-8")))
             found += scaling.found
     return sorted(set(found))
@@ -105,8 +105,12 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.machinery.SourceFileLoader
     """Imports one module with a constant scaled."""
 
     def __init__(self, chosen, factor):
-        self.module = ".".join(chosen.split(":")[0].split(".")[:2])
-        path = ROOT / (self.module.replace(".", "/") + ".py")
+        parts, path = chosen.split(":")[0].split("."), ROOT
+        while path.suffix != ".py":
+            path /= parts.pop(0)
+            if path.with_suffix(".py").exists():
+                path = path.with_suffix(".py")
+        self.module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         super().__init__(self.module, str(path))
         self._chosen, self._factor = chosen, factor
 

@@ -14,12 +14,12 @@ from mpmath import mp, mpf
 
 import fast
 import reference
-from oracle.cases import Case
-from oracle.crosscheck import network_of, values_told
-from oracle.joint import log_joint
-from oracle.small_truths import full_covariance, reals, sums
-from oracle.surrogate import surrogate
-from oracle.truth import truth
+from oracle.checks.random_models import network_of, values_told
+from oracle.learning.m_step_surrogate import surrogate
+from oracle.learning.sums_over_data import full_covariance, reals, sums
+from oracle.models.case import Case
+from oracle.truths.agreed import truth
+from oracle.truths.joint import log_joint
 
 FOLDER = Path(__file__).parent / "data" / "truths"
 #: Digits kept of each value.
@@ -244,7 +244,8 @@ def _told_of_data(dgn, model):
 #: Regions of next to no weight are left out by the oracle, and by implementations: what they say
 #: within one has then no counterpart.
 WITHIN_REGION = ("log e0", "e1", "e2", "region mean", "region covariance")
-#: What the reference's sums of signed masses are not accurate in, for S > 1 (reference.validity).
+#: What the reference's sums of signed masses are not accurate in, for S > 1
+#: (reference.polyhedra.validity).
 UNPROMISED = ("log e0", "region mean", "region covariance")
 
 

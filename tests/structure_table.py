@@ -13,8 +13,8 @@ import numpy as np
 from decoders import decoders
 from definitions import Definitions, forward
 
-from oracle.described import Description, specs_of
-from oracle.exact_regions import exact_regions
+from oracle.exact.regions import exact_regions
+from oracle.models.descriptions import Description, specs_of
 
 #: Every choice there is. "observed" is D, or what the last Dense layer puts out, beside the width
 #: of the last hidden layer (S, if there is none); "images" the layers that are no Dense, and where.

@@ -1,7 +1,8 @@
 """Both implementations against the oracle on random architectures: every quantity, every region.
 
-The tolerances and the condition-number rule are oracle.crosscheck's. The default run takes a few
-dozen architectures; `pytest -m deep` takes 500, as `python -m oracle --architectures 500` does.
+The tolerances and the condition-number rule are oracle.checks.random_models's. The default run
+takes a few dozen architectures; `pytest -m deep` takes 500, as `python -m oracle --architectures
+500` does.
 """
 
 from pathlib import Path
@@ -11,10 +12,10 @@ from tests_support import deep
 
 import fast
 import reference
-from oracle.architectures import random_case
-from oracle.campaign import latent_dimension_of
-from oracle.cases import Case
-from oracle.crosscheck import TOLERANCES, crosscheck
+from oracle.campaign.run import latent_dimension_of
+from oracle.checks.random_models import TOLERANCES, crosscheck
+from oracle.models.architectures import random_case
+from oracle.models.case import Case
 
 REGRESSIONS = sorted((Path(__file__).parent / "data" / "regressions").glob("*.json"))
 

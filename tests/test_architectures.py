@@ -5,7 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from oracle.architectures import (
+from oracle.checks.random_models import network_from, network_of
+from oracle.exact.layers import layers_of
+from oracle.exact.regions import code_at, exact_regions
+from oracle.models.architectures import (
     MOST_REGIONS,
     NOISES,
     ODDITIES,
@@ -17,14 +20,11 @@ from oracle.architectures import (
     random_case,
     random_network,
 )
-from oracle.cases import Case
-from oracle.choices import Seeded
-from oracle.crosscheck import network_from, network_of
-from oracle.described import specs_of
-from oracle.exact_layers import layers_of
-from oracle.exact_regions import code_at, exact_regions
-from oracle.one_dimension import OneDimension
-from oracle.quadrature import PRECISE
+from oracle.models.case import Case
+from oracle.models.descriptions import specs_of
+from oracle.models.random_choices import Seeded
+from oracle.quadrature.interval import PRECISE
+from oracle.truths.one_dimension import OneDimension
 
 
 def parts_of(label):

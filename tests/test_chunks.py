@@ -21,10 +21,11 @@ from scipy.stats import truncnorm
 
 import fast
 import reference
-from fast.chunks import chunks, uneven_chunks
-from oracle.mutant_check import applied
-from oracle.mutants import Mutant
-from reference import Network, ReLU, sampling
+from fast.polyhedra.chunks import chunks, uneven_chunks
+from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.trial import applied
+from reference import Network, ReLU
+from reference.integration import draws as sampling
 
 
 @cache
@@ -42,22 +43,22 @@ def in_chunks(latent, kind, rows):
 #: Loops over data: in every case they come to a ragged chunk.
 OVER_DATA = {
     1: {
-        ("one_dimension", "OneDimension.logpdf", "chunks"),
-        ("one_dimension", "OneDimension.posterior", "chunks"),
-        ("e_step", "statistics", "chunks"),
-        ("e_step", "expected_complete_loglik", "chunks"),
-        ("e_step", "elbo", "chunks"),
-        ("zero_noise", "zero_noise_latent", "chunks"),
+        ("one_dimension.model", "OneDimension.logpdf", "chunks"),
+        ("one_dimension.model", "OneDimension.posterior", "chunks"),
+        ("one_dimension.e_step", "statistics", "chunks"),
+        ("one_dimension.e_step", "expected_complete_loglik", "chunks"),
+        ("one_dimension.e_step", "elbo", "chunks"),
+        ("distributions.zero_noise", "zero_noise_latent", "chunks"),
     },
     2: {
-        ("many_dimensions", "ManyDimensions.logpdf", "chunks"),
-        ("many_dimensions", "ManyDimensions.posterior", "chunks"),
-        ("many_dimensions", "PolyhedralPosterior.mode", "chunks"),
-        ("mixture_e_step", "statistics", "chunks"),
-        ("mixture_e_step", "expected_complete_loglik", "chunks"),
-        ("mixture", "Mixture.gaussians", "chunks"),
-        ("zero_noise", "zero_noise_latent", "chunks"),
-        ("location", "locate", "chunks"),
+        ("many_dimensions.model", "ManyDimensions.logpdf", "chunks"),
+        ("many_dimensions.model", "ManyDimensions.posterior", "chunks"),
+        ("many_dimensions.model", "PolyhedralPosterior.mode", "chunks"),
+        ("many_dimensions.e_step", "statistics", "chunks"),
+        ("many_dimensions.e_step", "expected_complete_loglik", "chunks"),
+        ("many_dimensions.geometry", "Mixture.gaussians", "chunks"),
+        ("distributions.zero_noise", "zero_noise_latent", "chunks"),
+        ("partition.location", "locate", "chunks"),
     },
 }
 
@@ -116,7 +117,7 @@ def on_polyhedron(latent, rows):
 def test_chunks_of_means_change_nothing(latent, rows):
     """`gaussian_on_polyhedron` in chunks of means, and of corners tried."""
     values, reached = on_polyhedron(latent, rows)
-    place = Place("fast.integration", "gaussian_on_polyhedron", "chunks")
+    place = Place("fast.integration.on_polyhedron", "gaussian_on_polyhedron", "chunks")
     assert place in reached.second
     if rows > 1:
         assert place in reached.ragged
@@ -145,7 +146,9 @@ def test_chunks_do_not_change_where_regions_compete(rows):
     got it: in some of the later ones."""
     expected, _ = modes(None)
     values, reached = modes(rows)
-    assert Place("fast.many_dimensions", "PolyhedralPosterior._peaks", "items") in reached.second
+    assert (
+        Place("fast.many_dimensions.model", "PolyhedralPosterior._peaks", "items") in reached.second
+    )
     assert differences(values, expected) == []
     dgn, _, posterior = among_many_regions()
     _, bounds = posterior._mixture.bounds(posterior._y, posterior._rest)
@@ -177,7 +180,7 @@ def test_chunks_do_not_change_the_law_of_draws(latent, rows):
     if latent == 1:
         np.testing.assert_array_equal(draws, together)
         return
-    place = Place("fast.many_dimensions", "PolyhedralPosterior._draw", "items")
+    place = Place("fast.many_dimensions.model", "PolyhedralPosterior._draw", "items")
     assert place in reached.second
     assert place in reached.ragged or rows < 3  # the pairs are even in number
     locate = posterior._partition.locate
@@ -211,17 +214,19 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
 
 #: Loops that go on until something has happened, and have no chunks.
 UNTIL = {
-    "fast.likelihood: while outcome == 'max_iter reached' and len(self._best[1]) <= max_iter",
-    "fast.observation: while not isinstance(network.layers[start], Dense) and "
+    "fast.training.maximum_likelihood: while outcome == 'max_iter reached' and "
+    "len(self._best[1]) <= max_iter",
+    "fast.distributions.observation: while not isinstance(network.layers[start], Dense) and "
     "_is_affine(network, start)",
-    "fast.penalised: while len(moving)",
-    "fast.sampling: while todo.size",
-    "fast.simplex_sampling: while todo.size",
+    "fast.closed_form.regularised_least_squares: while len(moving)",
+    "fast.integration.draws: while todo.size",
+    "fast.integration.simplex_draws: while todo.size",
 }
 
 
 def loops_of_its_own(module, tree):
-    """What in a module may loop over chunks that are not taken from fast.chunks, in words."""
+    """What in a module may loop over chunks that are not taken from fast.polyhedra.chunks, in
+    words."""
     taken = list(calls_of_sources(tree))
     given = [call.args[1] for call in taken if "chunks" in name_called(call) and call.args[1:]]
     budgets = {ast.unparse(budget) for budget in given}
@@ -239,7 +244,7 @@ def loops_of_its_own(module, tree):
 
 def test_no_module_makes_chunks_of_its_own():
     """In the source of `fast` no loop goes in steps, and a number of rows or numbers held at once
-    is given to `fast.chunks` and to nothing else."""
+    is given to `fast.polyhedra.chunks` and to nothing else."""
     found = {line for module, tree in trees().items() for line in loops_of_its_own(module, tree)}
     assert found == UNTIL
     for bad in (
@@ -348,17 +353,17 @@ def test_budgets():
         for name in names & vars(module).keys()
     }
     assert found == {
-        "distributions._PAIRS_PER_CHUNK": 15,
-        "gradient._BATCH": 22,
-        "halfspaces._BATCH": 14,
-        "integration._BATCH": 18,
-        "kernels._BATCH": 23,
-        "location._BATCH": 20,
-        "mixture._BATCH": 18,
-        "mixture._CHUNK": 20,
-        "regions._BATCH": 20,
-        "simplices._BATCH": 19,
-        "zero_noise._CHUNK": 20,
+        "one_dimension.pairs._PAIRS_PER_CHUNK": 15,
+        "distributions.gradient._BATCH": 22,
+        "polyhedra.from_halfspaces._BATCH": 14,
+        "integration.on_polyhedron._BATCH": 18,
+        "closed_form.convolution_update._BATCH": 23,
+        "partition.location._BATCH": 20,
+        "many_dimensions.geometry._BATCH": 18,
+        "many_dimensions.geometry._CHUNK": 20,
+        "partition.regions._BATCH": 20,
+        "integration.simplex_moments._BATCH": 19,
+        "distributions.zero_noise._CHUNK": 20,
     }
 
 
@@ -406,59 +411,89 @@ FIRST, MODE = "[: part.stop - part.start]", "PolyhedralPosterior.mode"
 DEFECTS = {
     "log p written to the first rows": (
         data_on_line,
-        defect("one_dimension", "OneDimension.logpdf", "result[part] =", "result[: len(y)] ="),
+        defect(
+            "one_dimension.model", "OneDimension.logpdf", "result[part] =", "result[: len(y)] ="
+        ),
     ),
     "ELBO of the first q": (
         data_on_line,
-        defect("e_step", "elbo", "q_mean[part]", "q_mean[: len(y)]"),
+        defect("one_dimension.e_step", "elbo", "q_mean[part]", "q_mean[: len(y)]"),
     ),
     "expected log-likelihood of the first rows": (
         data_on_line,
-        defect("e_step", "expected_complete_loglik", "points(X[part])", f"points(X{FIRST})"),
+        defect(
+            "one_dimension.e_step",
+            "expected_complete_loglik",
+            "points(X[part])",
+            f"points(X{FIRST})",
+        ),
     ),
     "zero noise for the first rows": (
         data_on_line,
-        defect("zero_noise", "zero_noise_latent", "(y[part])", f"(y{FIRST})"),
+        defect("distributions.zero_noise", "zero_noise_latent", "(y[part])", f"(y{FIRST})"),
     ),
     "the last row left out": (
         data_on_line,
-        defect("chunks", "_successive", "while start < count", "while start + 1 < count"),
+        defect("polyhedra.chunks", "_successive", "while start < count", "while start + 1 < count"),
     ),
     "log p of the first rows, S = 2": (
         data_in_plane,
-        defect("many_dimensions", "ManyDimensions.logpdf", "points(X[part])", f"points(X{FIRST})"),
+        defect(
+            "many_dimensions.model", "ManyDimensions.logpdf", "points(X[part])", f"points(X{FIRST})"
+        ),
     ),
     "posterior of the first rows": (
         data_in_plane,
-        defect("many_dimensions", "ManyDimensions.posterior", "terms(y[part]", f"terms(y{FIRST}"),
+        defect(
+            "many_dimensions.model", "ManyDimensions.posterior", "terms(y[part]", f"terms(y{FIRST}"
+        ),
     ),
     "the first point's region": (
         data_in_plane,
-        defect("location", "locate", "result[some] = index", "result[:] = index[0]"),
+        defect("partition.location", "locate", "result[some] = index", "result[:] = index[0]"),
     ),
     "the datum's number within its chunk": (
         data_in_plane,
-        defect("mixture", "Mixture.gaussians", "datum += some.start", "datum += 0"),
+        defect(
+            "many_dimensions.geometry", "Mixture.gaussians", "datum += some.start", "datum += 0"
+        ),
     ),
     "deviations of the first q": (
         data_in_plane,
-        defect("mixture", "Mixture.gaussians", "@ roots[some]", "@ roots[: len(means[some])]"),
+        defect(
+            "many_dimensions.geometry",
+            "Mixture.gaussians",
+            "@ roots[some]",
+            "@ roots[: len(means[some])]",
+        ),
     ),
     "pairs of the first batch": (
         data_in_plane,
-        defect("mixture", "Mixture.evaluate", "region[mine], items", "region[: len(mine)], items"),
+        defect(
+            "many_dimensions.geometry",
+            "Mixture.evaluate",
+            "region[mine], items",
+            "region[: len(mine)], items",
+        ),
     ),
     "the first simplices": (
         data_in_plane,
-        defect("simplices", "simplex_moments", "gram[part]", "gram[mine[: len(part)]]"),
+        defect(
+            "integration.simplex_moments",
+            "simplex_moments",
+            "gram[part]",
+            "gram[mine[: len(part)]]",
+        ),
     ),
     "modes of the first rows": (
         modes,
-        defect("many_dimensions", MODE, "_peaks(datum, ", "_peaks(0 * datum, "),
+        defect("many_dimensions.model", MODE, "_peaks(datum, ", "_peaks(0 * datum, "),
     ),
     "better modes written to the first rows": (
         modes,
-        defect("many_dimensions", MODE, "result[datum[row[better]]] =", "result[row[better]] ="),
+        defect(
+            "many_dimensions.model", MODE, "result[datum[row[better]]] =", "result[row[better]] ="
+        ),
     ),
 }
 

@@ -53,12 +53,13 @@ def outcome(name, factor, test):
 
 def test_a_constant_is_scaled_in_its_importers():
     """The plugin reaches the module that defines a constant, and all that import it."""
-    code = "import scaled_constant, fast.intervals, fast.vertices; " + (
-        "print(fast.vertices.ROUNDING * 2**52, fast.intervals.ROUNDING * 2**52)"
+    code = "import scaled_constant, fast.partition.cut_line, fast.partition.cut_vertices; " + (
+        "print(fast.partition.cut_vertices.ROUNDING * 2**52);"
+        "print(fast.partition.cut_line.ROUNDING * 2**52)"
     )
     environment = {
         **os.environ,
-        "SCALED_CONSTANT": "fast.vertices.ROUNDING 1e3",
+        "SCALED_CONSTANT": "fast.partition.cut_vertices.ROUNDING 1e3",
         "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
     }
     found = subprocess.run(

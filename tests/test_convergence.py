@@ -65,9 +65,9 @@ def test_uphill_is_the_larger_of_both_ways(prior):
     pairs = [(s, v) for s in (-2.0, -0.3, 0.0, 0.3, 2.0) for v in (-1.5, -0.4, 0.0, 0.4, 1.5)]
     slopes, values = np.array(pairs).T
     expected = [uphill(slope, value, prior, 10) for slope, value in pairs]
-    found = fast.objective._uphill(slopes, values, "0.weight", prior, 10)
+    found = fast.training.objective._uphill(slopes, values, "0.weight", prior, 10)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-    one_by_one = [reference.training._uphill(*pair, prior, 10) for pair in pairs]
+    one_by_one = [reference.learning.em._uphill(*pair, prior, 10) for pair in pairs]
     np.testing.assert_allclose(one_by_one, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from oracle.coverage import RESULTS
-from oracle.crosscheck import TOLERANCES
-from oracle.small_checks import CHECKS
+from oracle.campaign.coverage import RESULTS
+from oracle.checks.random_models import TOLERANCES
+from oracle.fixed_checks.checks import CHECKS
 
 ROOT = Path(__file__).parent.parent
 #: What the paper numbers, and what its sections derive without a number.

@@ -10,7 +10,7 @@ from structure_table import model, rows
 from test_structures import arrays, true_gradient
 from tests_support import deep
 
-from oracle.small_truths import log_evidence, shares
+from oracle.learning.sums_over_data import log_evidence, shares
 
 ONE, TWO, THREE = ([row for row in rows(2) if row.latent == latent] for latent in (1, 2, 3))
 #: Rows of every latent dimension, with few regions where the oracle is slow.

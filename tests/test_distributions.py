@@ -9,7 +9,7 @@ from scipy import stats
 import fast
 import reference
 from reference import Abs, Dense, LeakyReLU, Network, ReLU
-from reference.distributions import gaussian_on_region
+from reference.distributions.marginal import gaussian_on_region
 
 ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
 STRUCTURES = ["scalar", "diagonal", "full"]
@@ -522,11 +522,13 @@ def test_summand_of_equation_5_as_printed(seed):
         for region in range(partition.n_regions):
             slope, offset = partition.slopes[region], partition.offsets[region]
             model = slope, offset, dgn.cov_x, dgn.cov_z
-            mean = reference.distributions.posterior_mean(x, *model)
-            cov = reference.distributions.posterior_cov(slope, dgn.cov_x, dgn.cov_z)
+            mean = reference.distributions.marginal.posterior_mean(x, *model)
+            cov = reference.distributions.marginal.posterior_cov(slope, dgn.cov_x, dgn.cov_z)
             log_phi, _, _ = reference.gaussian_on_polyhedron(
                 *partition.halfspaces(region), mean[None], cov
             )
-            printed = reference.distributions.log_region_marginal(x, *model) + log_phi[0]
-            term = reference.distributions.region_term(x, region, partition, dgn.cov_x, dgn.cov_z)
+            printed = reference.distributions.marginal.log_region_marginal(x, *model) + log_phi[0]
+            term = reference.distributions.marginal.region_term(
+                x, region, partition, dgn.cov_x, dgn.cov_z
+            )
             assert term.log_mass == pytest.approx(printed, rel=1e-10)

@@ -23,11 +23,11 @@ from tests_support import deep
 
 import fast
 import reference
-from fast.apex import choose_apex
-from fast.splitting import split
-from fast.starts import initial_network, random_like
-from oracle.mutant_check import applied
-from oracle.mutants import Mutant
+from fast.integration.apex import choose_apex
+from fast.integration.split import split
+from fast.training.initial_networks import initial_network, random_like
+from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.trial import applied
 from reference import Abs, Conv2d, Dense, LeakyReLU, Network, ReLU, Reshape
 
 COV_Z = {
@@ -539,7 +539,8 @@ def test_random_networks(activation):
 
 
 def test_random_starts():
-    """fast.starts.random_like: weights N(0, 2 / n_in) whatever the layer's kind, biases N(0, 1)."""
+    """fast.training.initial_networks.random_like: weights N(0, 2 / n_in) whatever the layer's kind,
+    biases N(0, 1)."""
     like = Network(
         [
             Dense(np.zeros((1600, 80)), np.zeros(1600)),
@@ -613,45 +614,45 @@ def noise(impl):
 
 #: (package, module, function, what, by what, the check that must fail).
 DEFECTS = [
-    ("fast", "posterior", "Posterior.rvs", "rng.random((count, size))",
+    ("fast", "distributions.posterior", "Posterior.rvs", "rng.random((count, size))",
      "np.repeat(rng.random((1, size)), count, axis=0)", ordinary),
-    ("fast", "posterior", "Posterior.rvs", "rng.random((count, size))",
+    ("fast", "distributions.posterior", "Posterior.rvs", "rng.random((count, size))",
      "np.repeat(rng.random((count, size // 2)), 2, axis=1)", line),
-    ("fast", "posterior", "Posterior.rvs", "np.repeat(np.arange(count), size)",
+    ("fast", "distributions.posterior", "Posterior.rvs", "np.repeat(np.arange(count), size)",
      "np.tile(np.arange(count), size)", line),
-    ("fast", "posterior", "Posterior.rvs", "reshape(count, size, -1)",
+    ("fast", "distributions.posterior", "Posterior.rvs", "reshape(count, size, -1)",
      "reshape(size, count, -1).swapaxes(0, 1)", line),
-    ("fast", "posterior", "Posterior.rvs", "self.e0, axis=1", "np.sqrt(self.e0), axis=1", product),
-    ("fast", "one_dimension", "IntervalPosterior._draw", "np.abs(slope) * scale", "np.abs(slope)",
+    ("fast", "distributions.posterior", "Posterior.rvs", "self.e0, axis=1", "np.sqrt(self.e0), axis=1", product),
+    ("fast", "one_dimension.model", "IntervalPosterior._draw", "np.abs(slope) * scale", "np.abs(slope)",
      end),
-    ("fast", "one_dimension", "IntervalPosterior._draw", "(peak >= upper)", "(peak > upper)", end),
-    ("fast", "one_dimension", "IntervalPosterior._draw", "slope -= geometry.prior_precision * peak",
+    ("fast", "one_dimension.model", "IntervalPosterior._draw", "(peak >= upper)", "(peak > upper)", end),
+    ("fast", "one_dimension.model", "IntervalPosterior._draw", "slope -= geometry.prior_precision * peak",
      "pass", lambda: check_regions(fast, "ordinary", 20_000)),
-    ("fast", "many_dimensions", "PolyhedralPosterior._draw",
+    ("fast", "many_dimensions.model", "PolyhedralPosterior._draw",
      "masses /= np.bincount(parts.item, masses, len(mine))[parts.item]", "pass", polygons),
-    ("fast", "many_dimensions", "PolyhedralPosterior._draw", "parts.volume * simplex_moments",
+    ("fast", "many_dimensions.model", "PolyhedralPosterior._draw", "parts.volume * simplex_moments",
      "simplex_moments", product),
-    ("fast", "many_dimensions", "PolyhedralPosterior._draw", "items.inverses[item]",
+    ("fast", "many_dimensions.model", "PolyhedralPosterior._draw", "items.inverses[item]",
      "items.inverses[item[::-1]]", product),
-    ("fast", "many_dimensions", "PolyhedralPosterior._draw", "items.free[item]",
+    ("fast", "many_dimensions.model", "PolyhedralPosterior._draw", "items.free[item]",
      "0.9 * items.free[item]", lambda: check_product((1, 0, 0), 20_000)),
     ("fast", "dgn", "DGN.rvs", "np.linalg.cholesky(self.cov_z).T",
      "np.linalg.cholesky(self.cov_z)", correlated(fast)),
     ("reference", "dgn", "DGN.rvs", "np.linalg.cholesky(self.cov_z).T",
      "np.linalg.cholesky(self.cov_z)", correlated(reference)),
-    ("fast", "observation", "Noise.unwhiten", "self.root.T if", "self.root if", noise(fast)),
-    ("reference", "noise", "draw", "np.linalg.cholesky(cov_x).T if", "np.linalg.cholesky(cov_x) if",
+    ("fast", "distributions.observation", "Noise.unwhiten", "self.root.T if", "self.root if", noise(fast)),
+    ("reference", "distributions.noise", "draw", "np.linalg.cholesky(cov_x).T if", "np.linalg.cholesky(cov_x) if",
      noise(reference)),
-    ("reference", "noise", "draw", "standard * np.sqrt(cov_x)", "standard * cov_x",
+    ("reference", "distributions.noise", "draw", "standard * np.sqrt(cov_x)", "standard * cov_x",
      lambda: test_noise(reference, "diagonal")),
-    ("reference", "posterior", "Posterior._draw", "np.sqrt(cov[0, 0])", "cov[0, 0]",
+    ("reference", "distributions.posterior", "Posterior._draw", "np.sqrt(cov[0, 0])", "cov[0, 0]",
      lambda: check_regions(reference, "ordinary", 150)),
-    ("reference", "posterior", "Posterior.rvs", "self.e0[n] / self.e0[n].sum()",
+    ("reference", "distributions.posterior", "Posterior.rvs", "self.e0[n] / self.e0[n].sum()",
      "(self.e0[n] > 0) / (self.e0[n] > 0).sum()", lambda: check_line(reference, "ordinary", 300)),
-    ("reference", "network", "Network.random", "1.0 + between.slope**2", "1.0 + between.slope",
+    ("reference", "model.network", "Network.random", "1.0 + between.slope**2", "1.0 + between.slope",
      lambda: test_random_networks(LeakyReLU(0.2))),
-    ("fast", "starts", "initial_network", "@ root.T", "@ root", test_starts_on_the_prior),
-    ("fast", "starts", "random_like", "value[0].size", "value.shape[1]", test_random_starts),
+    ("fast", "training.initial_networks", "initial_network", "@ root.T", "@ root", test_starts_on_the_prior),
+    ("fast", "training.initial_networks", "random_like", "value[0].size", "value.shape[1]", test_random_starts),
 ]  # fmt: skip
 
 

@@ -28,15 +28,15 @@ from laws import (
 )
 from scipy.optimize import nnls
 
-from fast.many_dimensions import _chosen
-from fast.sampling import _one_sided, _truncated_exponential, sample_interval
-from fast.simplex_sampling import _independent, sample_simplices
-from fast.simplices import simplex_moments
-from oracle.mutant_check import applied
-from oracle.mutants import Mutant
-from reference import sampling
-from reference.sampling import draw_on_interval, draw_on_polyhedron
-from reference.validity import OutsideValidity
+from fast.integration.draws import _one_sided, _truncated_exponential, sample_interval
+from fast.integration.simplex_draws import _independent, sample_simplices
+from fast.integration.simplex_moments import simplex_moments
+from fast.many_dimensions.model import _chosen
+from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.trial import applied
+from reference.integration import draws as sampling
+from reference.integration.draws import draw_on_interval, draw_on_polyhedron
+from reference.polyhedra.validity import OutsideValidity
 
 INF = np.inf
 
@@ -580,15 +580,19 @@ def test_reference_polyhedra_long(name):
 
 
 def _sampling(function, replaced, by):
-    return Mutant(f"{replaced} -> {by}", "fast", "sampling", function, replaced, by, "")
+    return Mutant(f"{replaced} -> {by}", "fast", "integration.draws", function, replaced, by, "")
 
 
 def _simplex(function, replaced, by):
-    return Mutant(f"{replaced} -> {by}", "fast", "simplex_sampling", function, replaced, by, "")
+    return Mutant(
+        f"{replaced} -> {by}", "fast", "integration.simplex_draws", function, replaced, by, ""
+    )
 
 
 def _reference(function, replaced, by):
-    return Mutant(f"{replaced} -> {by}", "reference", "sampling", function, replaced, by, "")
+    return Mutant(
+        f"{replaced} -> {by}", "reference", "integration.draws", function, replaced, by, ""
+    )
 
 
 def only(*wanted):
@@ -661,6 +665,6 @@ def test_defects_are_seen(kind, function, replaced, by, check):
 
 @pytest.mark.parametrize("by", ["starts - 1, ends - 2", "starts, ends"])
 def test_a_simplex_beside_the_chosen_one_is_seen(by):
-    defect = Mutant(by, "fast", "many_dimensions", "_chosen", "starts, ends - 1", by, "")
+    defect = Mutant(by, "fast", "many_dimensions.model", "_chosen", "starts, ends - 1", by, "")
     with uncounted(), applied(defect), pytest.raises((AssertionError, IndexError)):
         test_chosen(1)

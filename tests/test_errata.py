@@ -8,10 +8,10 @@ import pytest
 
 import fast
 import reference
-from oracle.exact_layers import layers_of
-from oracle.one_dimension import exact_values
+from oracle.exact.layers import layers_of
+from oracle.truths.one_dimension import exact_values
 from reference import Dense, LeakyReLU, Network, ReLU
-from reference.partition import code_halfspaces
+from reference.partition.partition import code_halfspaces
 
 
 def model(seed=0, noise=0.2):
@@ -169,7 +169,7 @@ class TestProposition1:
         dgn, _ = model()
         total = 0.0
         for r, weight, _ in self.parts():
-            got = reference.distributions.region_weight(r, dgn.partition(), dgn.cov_z)
+            got = reference.distributions.marginal.region_weight(r, dgn.partition(), dgn.cov_z)
             assert got == pytest.approx(weight, rel=1e-10)
             total += got
         assert abs(total - 1) < 1e-13
@@ -178,7 +178,7 @@ class TestProposition1:
         """E[z | t = r] is within ω_r, and not 0 for all."""
         dgn, _ = model()
         for r, _, mean in self.parts():
-            prior = reference.distributions.prior_on_regions(dgn.partition(), dgn.cov_z)[r]
+            prior = reference.distributions.marginal.prior_on_regions(dgn.partition(), dgn.cov_z)[r]
             assert prior.mean[0] == pytest.approx(mean, abs=1e-10)
             assert prior.cov[0, 0] < 2.5
             assert dgn.partition().locate(prior.mean[None])[0] == r
@@ -193,7 +193,7 @@ class TestProposition1:
             for r, weight, _ in self.parts():
                 slope, offset = partition.slopes[r], partition.offsets[r]
                 printed += weight * np.exp(
-                    reference.distributions.log_region_marginal(
+                    reference.distributions.marginal.log_region_marginal(
                         x, slope, offset, dgn.cov_x, dgn.cov_z
                     )
                 )

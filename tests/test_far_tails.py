@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import fast
-import fast.distributions
+import fast.one_dimension.pairs
 import reference
-import reference.distributions
-from fast.line import relative_peaks
-from oracle.exact_layers import layers_of
-from oracle.one_dimension import exact_values
+import reference.distributions.marginal
+from fast.one_dimension.far_tail import relative_peaks
+from oracle.exact.layers import layers_of
+from oracle.truths.one_dimension import exact_values
 from reference import Dense, LeakyReLU, Network, ReLU
 
 # Wide enough for peaks hundreds of units along an arm.
@@ -99,10 +99,10 @@ def test_shares_hold_in_the_far_tail(impl, cases):
 def test_plain_differences_would_not(monkeypatch, impl, cases):
     """The same from differences of log p(x, z), each rounded by ε |log p|."""
     if impl is fast:
-        monkeypatch.setattr(fast.distributions, "_FAR", np.inf)
+        monkeypatch.setattr(fast.one_dimension.pairs, "_FAR", np.inf)
     else:
         monkeypatch.setattr(
-            reference.distributions,
+            reference.distributions.marginal,
             "log_relative_peaks",
             lambda x, terms, *model: (
                 np.array([t.log_peak for t in terms]) - max(t.log_peak for t in terms)

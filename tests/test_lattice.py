@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import fast
-from fast.compensated import heights
-from fast.halfspaces import lattice_of_halfspaces
-from fast.lattice import joined
-from fast.truncated import truncate_with_error
-from fast.whitened import Whitened
-from reference.network import Network
+from fast.integration.truncated import truncate_with_error
+from fast.integration.whitened import Whitened
+from fast.polyhedra.compensated_sums import heights
+from fast.polyhedra.face_lattice import joined
+from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
+from reference.model.network import Network
 
 
 def counts(lattice):

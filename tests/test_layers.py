@@ -644,8 +644,8 @@ def test_work_on_the_coordinates_of_the_narrowest_layer():
         "Flatten at the end": 3,
     }
     for name, network in decoders().items():
-        noise = fast.observation.Noise.of(np.array(0.3), network.observed_dimension)
-        coordinates = fast.observation.Coordinates.of(network, noise)
+        noise = fast.distributions.observation.Noise.of(np.array(0.3), network.observed_dimension)
+        coordinates = fast.distributions.observation.Coordinates.of(network, noise)
         width = None if coordinates.basis is None else coordinates.basis.shape[1]
         assert width == widths[name], name
         images = network(np.linspace(-9, 9, 50)[:, None])

@@ -13,7 +13,7 @@ from fast import (
     ReLU,
     UniformPrior,
 )
-from fast.packing import Packing
+from fast.training.parameter_vector import Packing
 
 PRIORS = [None, GaussianPrior(0.5), LaplacePrior(0.2), UniformPrior(0.6)]
 
@@ -83,7 +83,7 @@ def test_the_slope_of_what_is_descended(prior):
     values = {n: np.clip(v, -0.5, 0.5) for n, v in network.parameters().items()}
     dgn, X = fast.DGN(network.with_parameters(values), [0.2, 0.3]), circle(1, 7)
     packing = Packing(dgn.parameters(), sorted(dgn.parameters()))
-    search = fast.likelihood._Search(dgn, X, prior, packing, (0.0, 0.0), None)
+    search = fast.training.maximum_likelihood._Search(dgn, X, prior, packing, (0.0, 0.0), None)
     vector = search._start()
     assert search._loss(vector)[0] == pytest.approx(search._best[1][0], rel=1e-12)
     weights = np.concatenate([search._weights, np.ones(len(vector) - packing.size, dtype=bool)])
@@ -241,7 +241,7 @@ def test_an_iteration_that_ends_worse_is_not_kept(monkeypatch):
         loss(start + 3.0)
         callback(None)
 
-    monkeypatch.setattr(fast.likelihood, "minimize", wandering)
+    monkeypatch.setattr(fast.training.maximum_likelihood, "minimize", wandering)
     result = fast.fit_mle(dgn, X, max_iter=1, tol=0.0)
     assert result.history.tolist() == [result.history[0]] * 2
     for name, value in dgn.parameters().items():

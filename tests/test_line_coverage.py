@@ -6,8 +6,8 @@ import sys
 import pytest
 
 import oracle.__main__ as command
-from oracle import line_coverage, reached
-from oracle.line_coverage import covered, page
+from oracle.mutation import line_coverage, reached
+from oracle.mutation.line_coverage import covered, page
 
 SOURCE = """def f(x):
     if x > 0:

@@ -8,8 +8,8 @@ from surrogate import Surrogate
 
 import fast
 import reference
-from fast.layer_maps import Maps
-from fast.m_step import _moved
+from fast.closed_form.m_step import _moved
+from fast.partition.layer_maps import Maps
 from reference import Abs, Conv2d, Dense, LeakyReLU, Network, ReLU
 
 

@@ -6,9 +6,9 @@ from scipy import stats
 
 import fast
 import reference
-from oracle.architectures import random_network
-from oracle.crosscheck import network_from
-from reference.network import Dense, LeakyReLU, Network, ReLU
+from oracle.checks.random_models import network_from
+from oracle.models.architectures import random_network
+from reference.model.network import Dense, LeakyReLU, Network, ReLU
 
 COVARIANCES = {
     "scalar": 0.3,

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from cosmic_ray.mutating import mutate_code
 
-from oracle.in_force import NotInForce, broken_text
-from oracle.mutants import Mutant
-from oracle.mutation_score import Score, arguments, page, suffices
-from oracle.operators import operators
-from oracle.reached import Reached
-from oracle.slipped import SLIPPED
-from oracle.systematic import PACKAGES, SystematicMutant, sample, sites
-from oracle.trials import Trial
+from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.slipped import SLIPPED
+from oracle.mutation.in_force import NotInForce, broken_text
+from oracle.mutation.operators import operators
+from oracle.mutation.reached import Reached
+from oracle.mutation.score import Score, arguments, page, suffices
+from oracle.mutation.systematic import PACKAGES, SystematicMutant, sample, sites
+from oracle.mutation.trials import Trial
 
 ROOT = Path(__file__).parent.parent
 WRITTEN = [mutant for kind in SLIPPED.values() for mutant in kind]
@@ -107,10 +107,10 @@ IN_FORCE = """
 import sys
 from pathlib import Path
 import numpy as np
-import fast, fast.dgn, fast.gaussian, fast.distributions
-from oracle.in_force import put_in_force
-from oracle.mutants import Mutant
-from oracle.systematic import mutant_at, sites_of_file
+import fast, fast.dgn, fast.integration.interval, fast.one_dimension.pairs
+from oracle.mutation.in_force import put_in_force
+from oracle.mutants.all_mutants import Mutant
+from oracle.mutation.systematic import mutant_at, sites_of_file
 
 root = Path.cwd()
 def first(package, module, **wanted):
@@ -126,9 +126,9 @@ put_in_force(root, Mutant("", "fast", "dgn", "DGN.kl", "self.logpdf(X) - self", 
 assert dgn.kl([[0.5]], [[0.0]], [[1.0]]) != right, "a function"
 
 constant = first("fast", "distributions", function="", operator="NumberReplacer")
-before = fast.distributions._FAR
+before = fast.one_dimension.pairs._FAR
 put_in_force(root, constant)
-assert fast.distributions._FAR != before, "a constant"
+assert fast.one_dimension.pairs._FAR != before, "a constant"
 
 default = first("fast", "dgn", function="DGN.rvs", operator="NumberReplacer")
 assert "size: int = 2" in default.after
@@ -136,9 +136,10 @@ put_in_force(root, default)
 assert dgn.rvs().shape == (2, 1), "a default"
 
 shared = first("fast", "gaussian", function="", operator="NumberReplacer")
-old = fast.gaussian.LOG_2PI
+old = fast.integration.interval.LOG_2PI
 put_in_force(root, shared)
-assert fast.gaussian.LOG_2PI != old and fast.distributions.LOG_2PI == fast.gaussian.LOG_2PI
+assert fast.integration.interval.LOG_2PI != old and fast.one_dimension.pairs.LOG_2PI ==
+fast.integration.interval.LOG_2PI
 """
 
 
@@ -157,9 +158,9 @@ def test_defects_are_in_force_everywhere():
 TRIALS = """
 import json
 from pathlib import Path
-from oracle.mutants import Mutant
-from oracle.reached import Reached
-from oracle.trials import run_trials
+from oracle.mutants.all_mutants import Mutant
+from oracle.mutation.reached import Reached
+from oracle.mutation.trials import run_trials
 
 def fast(function, replaced, by):
     return Mutant(by, "fast", "sampling", function, replaced, by, "")
@@ -186,7 +187,7 @@ def test_for_trials():
     """What the trials below are judged by: draws on both sides of their peak."""
     import numpy as np
 
-    from fast.sampling import sample_interval
+    from fast.integration.draws import sample_interval
 
     one = np.ones(100)
     draws = sample_interval(0 * one, one, one, np.random.default_rng(0))

@@ -11,17 +11,17 @@ import pytest
 from scipy import special, stats
 
 import fast
-import fast.distributions
-import fast.e_step
-import fast.one_dimension
-import fast.partition
-import fast.posterior
+import fast.distributions.posterior
+import fast.one_dimension.e_step
+import fast.one_dimension.model
+import fast.one_dimension.pairs
+import fast.partition.partition
 import reference
-import reference.distributions
-import reference.e_step
-import reference.gaussian
-import reference.partition
-import reference.posterior
+import reference.distributions.e_step
+import reference.distributions.marginal
+import reference.distributions.posterior
+import reference.integration.interval
+import reference.partition.partition
 from reference import Dense, LeakyReLU, Network
 
 COV_X, COV_Z = np.array([0.05, 0.2]), 2.5
@@ -261,9 +261,9 @@ def scaled_mass(size):
 
     def breakage(monkeypatch, impl):
         if impl is reference:
-            patch(monkeypatch, reference_term, (reference.distributions, "region_term"))
+            patch(monkeypatch, reference_term, (reference.distributions.marginal, "region_term"))
         else:
-            patch(monkeypatch, fast_shares, (fast.distributions, "normalised"))
+            patch(monkeypatch, fast_shares, (fast.one_dimension.pairs, "normalised"))
 
     return breakage
 
@@ -273,10 +273,10 @@ def change_terms(reference_change, fast_change):
 
     def breakage(monkeypatch, impl):
         if impl is reference:
-            place = (reference.distributions, "region_term")
+            place = (reference.distributions.marginal, "region_term")
             patch(monkeypatch, after(reference_change), place)
         else:
-            places = [(fast.one_dimension, "pairs"), (fast.e_step, "pairs")]
+            places = [(fast.one_dimension.model, "pairs"), (fast.one_dimension.e_step, "pairs")]
             patch(monkeypatch, after(fast_change), *places)
 
     return breakage
@@ -332,7 +332,7 @@ def subtracted_cdfs(monkeypatch, impl):
 
             return broken
 
-        patch(monkeypatch, wrap, (reference.gaussian, "truncated_normal"))
+        patch(monkeypatch, wrap, (reference.integration.interval, "truncated_normal"))
         return
 
     def wrap(function):
@@ -345,7 +345,7 @@ def subtracted_cdfs(monkeypatch, impl):
 
         return broken
 
-    patch(monkeypatch, wrap, (fast.distributions, "interval_moments"))
+    patch(monkeypatch, wrap, (fast.one_dimension.pairs, "interval_moments"))
 
 
 def narrower_bound(monkeypatch, impl):
@@ -439,7 +439,7 @@ def test_forgotten_determinant_is_caught(monkeypatch, truth):
 
         return broken
 
-    patch(monkeypatch, wrap, (reference.distributions, "truncated_gaussian"))
+    patch(monkeypatch, wrap, (reference.distributions.marginal, "truncated_gaussian"))
     assert errors(reference, truth)["logpdf"] > 1e-3
 
 

@@ -7,17 +7,21 @@ import sys
 import numpy as np
 import pytest
 
-import fast.partition
+import fast.partition.partition
 import oracle.__main__ as command
 import reference
-from oracle import Case, campaign, crosscheck, mutation_score, partition_check
-from oracle.crosscheck import TOLERANCES
-from oracle.mutant_check import Verdict
-from oracle.mutants import MUTANTS
-from oracle.mutation_score import Score
-from oracle.slipped import SLIPPED
-from oracle.trials import Trial
-from reference.network import Network
+from oracle import Case
+from oracle.campaign import run as campaign
+from oracle.checks import partitions as partition_check
+from oracle.checks import random_models as crosscheck
+from oracle.checks.random_models import TOLERANCES
+from oracle.mutants.all_mutants import MUTANTS
+from oracle.mutants.slipped import SLIPPED
+from oracle.mutants.trial import Verdict
+from oracle.mutation import score as mutation_score
+from oracle.mutation.score import Score
+from oracle.mutation.trials import Trial
+from reference.model.network import Network
 
 
 def test_clean_run(capsys, tmp_path):
@@ -107,10 +111,10 @@ def test_a_wrong_partition_is_a_breach(capsys, tmp_path, monkeypatch):
             found, codes=found.codes[keep], slopes=found.slopes[keep], offsets=found.offsets[keep]
         )
 
-    partition = fast.partition.partition
+    partition = fast.partition.partition.partition
     tally = partition_check.check_partition(20)["fast"]
     assert (tally.networks, tally.breaches) == (1, [])
-    monkeypatch.setattr(fast.partition, "partition", without_the_first)
+    monkeypatch.setattr(fast.partition.partition, "partition", without_the_first)
     monkeypatch.setattr(campaign, "crosscheck", lambda case: crosscheck.Comparison(1))
     assert (
         command.main([*HERE, "--architectures", "1", "--seed", "20", "--out", str(tmp_path)]) == 1

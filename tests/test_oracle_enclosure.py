@@ -9,12 +9,13 @@ from flint import ctx
 from mpmath import mp, mpf
 
 import fast
-from oracle import enclosure, enclosure_check
-from oracle.architectures import random_case
-from oracle.enclosure import NARROW, TooWide, enclose
-from oracle.enclosure_check import EnclosureTally, check_enclosure
-from oracle.exact_partition import exact_partition
-from oracle.one_dimension import exact_values
+from oracle.checks import enclosures as enclosure_check
+from oracle.checks.enclosures import EnclosureTally, check_enclosure
+from oracle.exact.line import exact_partition
+from oracle.models.architectures import random_case
+from oracle.truths import enclosure
+from oracle.truths.enclosure import NARROW, TooWide, enclose
+from oracle.truths.one_dimension import exact_values
 
 LINEAR = (("dense", [[1.5], [-0.5]], [0.25, 1.0]),)
 HINGE = (("dense", [[1.0]], [0.0]), ("slope", 0.0), ("dense", [[2.0]], [0.5]))

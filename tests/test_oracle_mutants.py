@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 import fast
-from oracle.mutant_check import (
+from oracle.mutants.all_mutants import MUTANTS, Mutant
+from oracle.mutants.trial import (
     STAGES,
     DoesNotApply,
     Verdict,
@@ -19,7 +20,6 @@ from oracle.mutant_check import (
     table,
     unbroken,
 )
-from oracle.mutants import MUTANTS, Mutant
 
 BY_LABEL = {mutant.label: mutant for mutant in MUTANTS}
 #: One of every kind, and the comparison it is shown to: the truths of all take a minute.
@@ -39,7 +39,7 @@ HARMLESS = (
     Mutant(
         "a variable renamed",
         "reference",
-        "zero_noise",
+        "distributions.zero_noise",
         "zero_noise_latent",
         "offset = noise.whiten(cov_x, partition.offsets[region])\n"
         "        z = minimiser(*partition.halfspaces(region), matrix, target - offset, root)",
@@ -50,7 +50,7 @@ HARMLESS = (
     Mutant(
         "a docstring changed",
         "fast",
-        "zero_noise",
+        "distributions.zero_noise",
         "zero_noise_latent",
         "The minimiser for each row",
         "The minimum of each row",
@@ -113,7 +113,9 @@ def test_a_place_that_is_gone_fails_loudly(change):
 
 def test_a_method_that_needs_its_class_fails_loudly():
     """`super()` is compiled within a class only."""
-    mutant = Mutant("", "fast", "one_dimension", "IntervalPosterior.__init__", "nothing,\n", "", "")
+    mutant = Mutant(
+        "", "fast", "one_dimension.model", "IntervalPosterior.__init__", "nothing,\n", "", ""
+    )
     mutant = replace(mutant, replaced="terms.entropy,", by="-terms.entropy,")
     with pytest.raises(DoesNotApply):
         broken_code(mutant, function_of(mutant))
@@ -145,7 +147,7 @@ def test_a_crash_is_not_caught():
     mutant = Mutant(
         "a name that is not there",
         "reference",
-        "zero_noise",
+        "distributions.zero_noise",
         "zero_noise_latent",
         "found = []",
         "found = nothing",
@@ -161,7 +163,7 @@ def test_trouble_that_the_code_notices_is_caught():
     mutant = Mutant(
         "always outside",
         "reference",
-        "nearest",
+        "polyhedra.quadratic_programs",
         "minimiser",
         "if best is None:",
         "if True:",

@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from oracle import one_dimension
-from oracle.exact_partition import ExactPartition, exact_partition
-from oracle.finite_differences import gradient
-from oracle.joint import log_joint
-from oracle.one_dimension import exact_values
-from oracle.quadrature import FINER, PRECISE, OracleDisagreement, Quadratic, Rule, integrate
+from oracle.exact.line import ExactPartition, exact_partition
+from oracle.learning.finite_differences import gradient
+from oracle.quadrature.interval import (
+    FINER,
+    PRECISE,
+    OracleDisagreement,
+    Quadratic,
+    Rule,
+    integrate,
+)
+from oracle.truths import one_dimension
+from oracle.truths.joint import log_joint
+from oracle.truths.one_dimension import exact_values
 
 LINEAR = (("dense", [[1.5], [-0.5]], [0.25, 1.0]),)
 HINGE = (("dense", [[1.0]], [0.0]), ("slope", 0.0), ("dense", [[2.0]], [0.5]))

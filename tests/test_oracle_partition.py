@@ -8,11 +8,11 @@ from math import comb
 import numpy as np
 import pytest
 
-from oracle.architectures import random_case, random_network
-from oracle.crosscheck import network_from
-from oracle.exact_layers import layers_of
-from oracle.exact_partition import exact_partition
-from oracle.exact_regions import certify, code_at, exact_regions
+from oracle.checks.random_models import network_from
+from oracle.exact.layers import layers_of
+from oracle.exact.line import exact_partition
+from oracle.exact.regions import certify, code_at, exact_regions
+from oracle.models.architectures import random_case, random_network
 from reference import (
     Abs,
     AvgPool,

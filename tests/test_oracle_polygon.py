@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from oracle import polygon, radial
-from oracle.polygon import polygon_moments
-from oracle.quadrature import OracleDisagreement
+from oracle.quadrature import line_integrals as radial
+from oracle.quadrature import polygon
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.quadrature.polygon import polygon_moments
 
 ZERO, IDENTITY = np.zeros(2), np.eye(2)
 DIGITS = mpf(10) ** -24

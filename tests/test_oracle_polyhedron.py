@@ -5,11 +5,12 @@ import pytest
 from mpmath import mp, mpf
 from test_oracle_polygon import added, close, dyadic, exact, interval
 
-from oracle import polyhedron, radial
-from oracle.polygon import polygon_moments
-from oracle.polyhedron import polyhedron_moments
-from oracle.products import random_product
-from oracle.quadrature import OracleDisagreement
+from oracle.quadrature import line_integrals as radial
+from oracle.quadrature import polyhedron
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.quadrature.polygon import polygon_moments
+from oracle.quadrature.polyhedron import polyhedron_moments
+from oracle.quadrature.product_polyhedra import random_product
 
 ZERO, IDENTITY = np.zeros(3), np.eye(3)
 

@@ -9,17 +9,18 @@ from scipy import stats
 
 import fast
 import reference
-from oracle.architectures import random_case
-from oracle.calibration import (
+from oracle.checks.samples import SamplingTally, check_sampling, softened
+from oracle.exact.regions import code_at, exact_regions
+from oracle.models.architectures import random_case
+from oracle.models.case import Case
+from oracle.samples.calibration import (
     DRAWS,
     detectable_shift,
     p_value_of_ranks,
     p_value_of_signs,
     ranks_of,
 )
-from oracle.cases import Case
-from oracle.exact_regions import code_at, exact_regions
-from oracle.monte_carlo import (
+from oracle.samples.monte_carlo import (
     Weighted,
     joint_draws,
     member,
@@ -30,7 +31,6 @@ from oracle.monte_carlo import (
     traced,
     verdict_on,
 )
-from oracle.sampling_check import SamplingTally, check_sampling, softened
 
 RATE = 1e-12
 DATA = Path(__file__).parent / "data" / "regressions"

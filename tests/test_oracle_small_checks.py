@@ -1,4 +1,5 @@
-"""What only oracle.small_truths says, against other ways to say it, and that small checks fail."""
+"""What only oracle.learning.sums_over_data says, against other ways to say it, and that small
+checks fail."""
 
 import numpy as np
 import pytest
@@ -7,11 +8,7 @@ from scipy import optimize, stats
 
 import fast
 from oracle import gradient
-from oracle.joint import log_joint
-from oracle.latent_space import LatentSpace
-from oracle.one_dimension import OneDimension
-from oracle.quadrature import PRECISE
-from oracle.small_checks import (
+from oracle.fixed_checks.checks import (
     CURVE,
     FOLD,
     HUMP,
@@ -25,7 +22,8 @@ from oracle.small_checks import (
     specs,
     sums_over_data,
 )
-from oracle.small_truths import (
+from oracle.learning.m_step_surrogate import Surrogate, maximum, surrogate, through, uphill
+from oracle.learning.sums_over_data import (
     covariance_update,
     log_evidence,
     log_peak,
@@ -35,11 +33,14 @@ from oracle.small_truths import (
     zero_noise_of_fold,
     zero_noise_on_line,
 )
-from oracle.surrogate import Surrogate, maximum, surrogate, through, uphill
+from oracle.quadrature.interval import PRECISE
+from oracle.truths.joint import log_joint
+from oracle.truths.one_dimension import OneDimension
+from oracle.truths.regionwise import LatentSpace
 
 
 def model_of(model):
-    """A model as oracle.small_truths takes it."""
+    """A model as oracle.learning.sums_over_data takes it."""
     return specs(model), model.cov_x, model.cov_z
 
 

@@ -6,20 +6,16 @@ from functools import partial
 import pytest
 import sympy as sp
 
-from oracle import symbolic
-from oracle import symbolic_covariances as covariances
-from oracle import symbolic_e_step as e_step
-from oracle import symbolic_fisher as fisher
-from oracle import symbolic_gaussian as gaussian
-from oracle import symbolic_layers as layers
-from oracle import symbolic_m_step as m_step
-from oracle import symbolic_mixture as mixture
-from oracle import symbolic_simplices as simplices
-from oracle import symbolic_truncated as truncated
-from oracle import symbolic_weights as weights
-from oracle.coverage import RESULTS
-from oracle.exponential_sums import sums_to_zero
-from oracle.proof import Counterexample, Proof, inverse, prove, vanish
+from oracle.campaign.coverage import RESULTS
+from oracle.proofs import all_proofs as symbolic
+from oracle.proofs import e_step, fisher, layers, mixture, simplices
+from oracle.proofs import gaussian_product as gaussian
+from oracle.proofs import m_step_bias as m_step
+from oracle.proofs import m_step_covariances as covariances
+from oracle.proofs import m_step_weights as weights
+from oracle.proofs import truncated_moments as truncated
+from oracle.proofs.proof import Counterexample, Proof, inverse, prove, vanish
+from oracle.proofs.zero_test import sums_to_zero
 
 ERRATA = {"Corollary 1", "Lemma 2", "Proposition 1", "Sec. 3.2", "Sec. 4.1", "Sec. 4.2, bias"}
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from oracle import three_dimensions
-from oracle.architectures import random_case
-from oracle.latent_space import LatentSpace
-from oracle.quadrature import OracleDisagreement
-from oracle.three_dimensions import ThreeDimensions, monte_carlo
+from oracle.models.architectures import random_case
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.truths import slices as three_dimensions
+from oracle.truths.regionwise import LatentSpace
+from oracle.truths.slices import ThreeDimensions, monte_carlo
 
 FACTOR = np.array([[1.0, 0.0, 0.0], [0.5, 1.0, 0.0], [-0.25, 0.5, 0.75]])
 COV_Z = FACTOR @ FACTOR.T

@@ -7,17 +7,20 @@ import pytest
 from mpmath import mp, mpf
 
 import reference
-from oracle import crosscheck, sweep, truth, two_dimensions
-from oracle.architectures import forward, random_case
-from oracle.conditioning import Conditioning
-from oracle.crosscheck import TOLERANCES
-from oracle.exact_regions import code_at, exact_regions
-from oracle.latent_space import LatentSpace
-from oracle.one_dimension import Value
-from oracle.quadrature import OracleDisagreement
-from oracle.sweep import Strip, strips
-from oracle.trapezoid import PlaneQuadratic, Rule, Trapezoid, trapezoid_integral
-from oracle.two_dimensions import COARSE, FINE, TwoDimensions, nested_values
+from oracle.checks import random_models as crosscheck
+from oracle.checks.random_models import TOLERANCES
+from oracle.exact.regions import code_at, exact_regions
+from oracle.models.architectures import forward, random_case
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.quadrature.trapezoid import PlaneQuadratic, Rule, Trapezoid, trapezoid_integral
+from oracle.truths import agreed as truth
+from oracle.truths import nested_plane as two_dimensions
+from oracle.truths import plane_sweep as sweep
+from oracle.truths.conditioning import Conditioning
+from oracle.truths.nested_plane import COARSE, FINE, TwoDimensions, nested_values
+from oracle.truths.one_dimension import Value
+from oracle.truths.plane_sweep import Strip, strips
+from oracle.truths.regionwise import LatentSpace
 
 LINEAR = (("dense", [[1.5, -0.5], [0.25, 1.0], [0.5, 2.0]], [0.25, 1.0, -0.5]),)
 CORNER = (("dense", [[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]), ("slope", 0.0))

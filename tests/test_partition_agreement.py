@@ -16,9 +16,9 @@ from tests_support import deep
 import fast
 import reference
 from oracle import certify, exact_regions, layers_of, random_network
-from oracle.crosscheck import network_from
-from oracle.partition_check import compare
-from reference.network import (
+from oracle.checks.partitions import compare
+from oracle.checks.random_models import network_from
+from reference.model.network import (
     Abs,
     Conv2d,
     Dense,

@@ -11,16 +11,16 @@ import pytest
 from tests_support import wrong_at_random_points
 
 import fast
-import fast.complex
-import fast.enumeration
-import fast.intervals
-import fast.location
-import fast.partition
-import fast.polyhedra
-import fast.regions
-import fast.vertices
+import fast.partition.cell_complex
+import fast.partition.cut_line
+import fast.partition.cut_space
+import fast.partition.cut_vertices
+import fast.partition.location
+import fast.partition.partition
+import fast.partition.region_polyhedra
+import fast.partition.regions
 from oracle import exact_regions, layers_of
-from reference.network import Dense, Flatten, LeakyReLU, MaxPool, Network, ReLU, Reshape
+from reference.model.network import Dense, Flatten, LeakyReLU, MaxPool, Network, ReLU, Reshape
 
 
 def twins(weight, bias):
@@ -168,45 +168,52 @@ def swapped_points(function):
 
 
 BREAKAGES = {
-    "a region is lost": wrapped(fast.partition, "regions_of_cells", after(lost)),
+    "a region is lost": wrapped(fast.partition.partition, "regions_of_cells", after(lost)),
     "slopes of the next region": wrapped(
-        fast.regions, "_maps", maps(slopes=lambda a: np.roll(a, 1, axis=0))
+        fast.partition.regions, "_maps", maps(slopes=lambda a: np.roll(a, 1, axis=0))
     ),
-    "an offset wrong by 1e-9": wrapped(fast.regions, "_maps", maps(offsets=nudged)),
+    "an offset wrong by 1e-9": wrapped(fast.partition.regions, "_maps", maps(offsets=nudged)),
     "single-precision slopes": wrapped(
-        fast.regions, "_maps", maps(slopes=lambda a: a.astype(np.float32).astype(float))
+        fast.partition.regions, "_maps", maps(slopes=lambda a: a.astype(np.float32).astype(float))
     ),
-    "facets turned round": wrapped(fast.regions, "_maps", maps(normals=np.negative)),
+    "facets turned round": wrapped(fast.partition.regions, "_maps", maps(normals=np.negative)),
     "facets of the next region": wrapped(
-        fast.regions, "_maps", maps(normals=lambda a: np.roll(a, 1, axis=0))
+        fast.partition.regions, "_maps", maps(normals=lambda a: np.roll(a, 1, axis=0))
     ),
-    "vertices in the middle of edges": wrapped(fast.vertices.Vertices, "add", misplaced),
-    "directions taken for points": wrapped(fast.vertices.Vertices, "__init__", swapped_points),
-    "new cells keep the old sign": wrapped(fast.complex.Complex, "cut", untold),
-    "every second cut does nothing": wrapped(fast.complex.Complex, "cut", deaf),
+    "vertices in the middle of edges": wrapped(
+        fast.partition.cut_vertices.Vertices, "add", misplaced
+    ),
+    "directions taken for points": wrapped(
+        fast.partition.cut_vertices.Vertices, "__init__", swapped_points
+    ),
+    "new cells keep the old sign": wrapped(fast.partition.cell_complex.Complex, "cut", untold),
+    "every second cut does nothing": wrapped(fast.partition.cell_complex.Complex, "cut", deaf),
     "no rounding allowed for": lambda monkeypatch: [
-        monkeypatch.setattr(module, "ROUNDING", 0.0) for module in (fast.enumeration, fast.vertices)
+        monkeypatch.setattr(module, "ROUNDING", 0.0)
+        for module in (fast.partition.cut_space, fast.partition.cut_vertices)
     ],
     "errors forgotten with every layer": wrapped(
-        fast.vertices.Vertices,
+        fast.partition.cut_vertices.Vertices,
         "set_values",
         lambda f: lambda vertices, values, errors: f(vertices, values, 0.0 * errors),
     ),
     "windows not reduced to their largest": wrapped(
-        fast.vertices.Vertices,
+        fast.partition.cut_vertices.Vertices,
         "pass_windows",
         lambda f: lambda vertices, windows: f(vertices, windows[:, :1]),
     ),
     "half-spaces of a facet that is another's": wrapped(
-        fast.regions, "_first_difference", after(lambda e: np.maximum(e - 1, 0))
+        fast.partition.regions, "_first_difference", after(lambda e: np.maximum(e - 1, 0))
     ),
     "intervals of one dimension not cut": wrapped(
-        fast.intervals, "_merge", after(lambda roots: roots[1:])
+        fast.partition.cut_line, "_merge", after(lambda roots: roots[1:])
     ),
     "tied candidates go to the last": wrapped(
-        fast.enumeration._Cutting, "_challenge", after(np.zeros_like)
+        fast.partition.cut_space._Cutting, "_challenge", after(np.zeros_like)
     ),
-    "points located one region on": wrapped(fast.partition, "locate", after(lambda r: r - 1)),
+    "points located one region on": wrapped(
+        fast.partition.partition, "locate", after(lambda r: r - 1)
+    ),
 }
 
 
@@ -226,11 +233,11 @@ def test_a_missing_region_is_seen_by_sampled_points(check):
         kept = np.arange(partition.n_regions) != left_out
         places = np.array([partition.vertices(r).mean(axis=0) for r in np.flatnonzero(kept)])
         more = [places] if check == "between" else []
-        call = getattr(fast.regions, f"_check_points_{check}")
+        call = getattr(fast.partition.regions, f"_check_points_{check}")
         if left_out is None:
             call(network, partition.codes[kept], *more)
         else:
-            with pytest.raises(fast.complex.InconsistentSigns):
+            with pytest.raises(fast.partition.cell_complex.InconsistentSigns):
                 call(network, partition.codes[kept], *more)
 
 
@@ -252,7 +259,7 @@ def test_codes_of_windows_are_checked(values, code, error, right):
     layer = Network([Dense(np.ones((2, 1)), np.zeros(2)), MaxPool(channels=2)]).layers[1]
     given = layer, np.array([[code]], dtype=np.int8), np.array([values]), np.full((1, 2), error)
     if right:
-        fast.regions._check_codes(*given)
+        fast.partition.regions._check_codes(*given)
     else:
-        with pytest.raises(fast.complex.InconsistentSigns):
-            fast.regions._check_codes(*given)
+        with pytest.raises(fast.partition.cell_complex.InconsistentSigns):
+            fast.partition.regions._check_codes(*given)

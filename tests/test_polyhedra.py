@@ -9,11 +9,11 @@ from mpmath import mpf
 from scipy.special import log_ndtr, logsumexp, ndtr
 
 import fast
-from fast.emptiness import needed_within, proven_empty
-from fast.halfspaces import lattice_of_halfspaces
-from oracle.polygon import polygon_moments
-from oracle.polyhedron import polyhedron_moments
-from oracle.products import random_product
+from fast.polyhedra.emptiness import needed_within, proven_empty
+from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
+from oracle.quadrature.polygon import polygon_moments
+from oracle.quadrature.polyhedron import polyhedron_moments
+from oracle.quadrature.product_polyhedra import random_product
 
 #: Log mass in max(1, |log mass|), moments in truncated standard deviations [the contract].
 LOG_MASS = {2: 1e-12, 3: 1e-10}

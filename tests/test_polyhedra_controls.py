@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 import fast
-import fast.many_dimensions
-import fast.mixture
-import fast.mixture_e_step
-import fast.simplices
-import fast.truncated
+import fast.integration.simplex_moments
+import fast.integration.truncated
+import fast.many_dimensions.e_step
+import fast.many_dimensions.geometry
+import fast.many_dimensions.model
 import reference
-import reference.cone_moments
-import reference.distributions
-import reference.inclusion_exclusion
-import reference.integration
-import reference.normal_cdf
-from reference.network import LeakyReLU, Network
+import reference.distributions.marginal
+import reference.integration.cone_moments
+import reference.integration.normal_cdf
+import reference.integration.signed_sum
+import reference.polyhedra.inclusion_exclusion
+from reference.model.network import LeakyReLU, Network
 
 #: Both implementations agree to 2e-11 in every quantity here: a defect shows from 1e-9 on.
 SEEN = 1e-9
@@ -133,54 +133,58 @@ def crossed(moments):
 
 
 FAST = {
-    "a simplex left out": (fast.truncated, "split", keywords(volume=without_first)),
-    "a volume off by 1e-6": (fast.truncated, "simplex_moments", result(nudged_first)),
+    "a simplex left out": (fast.integration.truncated, "split", keywords(volume=without_first)),
+    "a volume off by 1e-6": (fast.integration.truncated, "simplex_moments", result(nudged_first)),
     "half the nodes": (
-        fast.truncated,
+        fast.integration.truncated,
         "simplex_moments",
-        lambda f: lambda *a: f(*a, fast.simplices.Rule(6, 6, 36.0)),
+        lambda f: lambda *a: f(*a, fast.integration.simplex_moments.Rule(6, 6, 36.0)),
     ),
     "cut off at exp(-8)": (
-        fast.truncated,
+        fast.integration.truncated,
         "simplex_moments",
-        lambda f: lambda *a: f(*a, fast.simplices.Rule(22, 26, 8.0)),
+        lambda f: lambda *a: f(*a, fast.integration.simplex_moments.Rule(22, 26, 8.0)),
     ),
-    "rays taken for points": (fast.truncated, "split", keywords(finite=np.ones_like)),
-    "slopes without the apex": (fast.truncated, "split", keywords(slopes=np.zeros_like)),
-    "moments in another order": (fast.truncated, "simplex_moments", result(crossed)),
+    "rays taken for points": (fast.integration.truncated, "split", keywords(finite=np.ones_like)),
+    "slopes without the apex": (
+        fast.integration.truncated,
+        "split",
+        keywords(slopes=np.zeros_like),
+    ),
+    "moments in another order": (fast.integration.truncated, "simplex_moments", result(crossed)),
     "moments in single precision": (
-        fast.truncated,
+        fast.integration.truncated,
         "simplex_moments",
         result(lambda m: m.astype(np.float32).astype(np.float64)),
     ),
     "no spread between simplices": (
-        fast.truncated,
+        fast.integration.truncated,
         "assemble",
         keywords(cov=lambda cov: cov * (1 - 1e-6)),
     ),
     "the peak taken for the mean": (
-        fast.truncated,
+        fast.integration.truncated,
         "assemble",
         lambda f: lambda *a: (lambda t: t._replace(mean=t.peak))(f(*a)),
     ),
-    "sign of the entropy": (fast.truncated, "assemble", keywords(entropy=np.negative)),
+    "sign of the entropy": (fast.integration.truncated, "assemble", keywords(entropy=np.negative)),
     "heights off by 1e-6": (
-        fast.truncated,
+        fast.integration.truncated,
         "choose_apex",
         keywords(heights=lambda h: h * (1 + 1e-6)),
     ),
     "log of the density at the apex doubled": (
-        fast.mixture,
+        fast.many_dimensions.geometry,
         "dots",
         lambda f: lambda a, b: f(a, b) * (1 + 1e-6),
     ),
     "regions left out": (
-        fast.mixture.Mixture,
+        fast.many_dimensions.geometry.Mixture,
         "_selected",
         lambda f: lambda *a: (np.zeros_like(f(*a)[0]), f(*a)[1]),
     ),
     "bounds too low": (
-        fast.mixture.Mixture,
+        fast.many_dimensions.geometry.Mixture,
         "bounds",
         result(lambda b: (b[0] - 40 * (np.arange(b[0].shape[1]) % 2), b[1])),
     ),
@@ -189,49 +193,61 @@ FAST = {
         "ManyDimensions",
         argument(3, np.linalg.inv),
     ),
-    "q's variance halved": (fast.mixture_e_step, "elbo", argument(3, lambda c: 0.5 * c)),
+    "q's variance halved": (fast.many_dimensions.e_step, "elbo", argument(3, lambda c: 0.5 * c)),
     "mode at the mean": (
-        fast.many_dimensions,
+        fast.many_dimensions.model,
         "choose_apex",
         lambda f: lambda items, **k: (lambda a: a._replace(place=items.means))(f(items, **k)),
     ),
-    "the limit off by 1e-6": (fast.zero_noise._Search, "_polished", result(lambda z: z + 1e-6)),
+    "the limit off by 1e-6": (
+        fast.distributions.zero_noise._Search,
+        "_polished",
+        result(lambda z: z + 1e-6),
+    ),
 }
 REFERENCE = {
     "a sign of Lemma 4": (
-        reference.inclusion_exclusion,
+        reference.polyhedra.inclusion_exclusion,
         "inclusion_exclusion",
         result(lambda terms: [(-terms[0][0], terms[0][1]), *terms[1:]]),
     ),
     "a simplex left out": (
-        reference.inclusion_exclusion,
+        reference.polyhedra.inclusion_exclusion,
         "triangulation",
         result(lambda simplices: simplices[1:] or simplices),
     ),
     "bivariate probabilities off by 1e-6": (
-        reference.normal_cdf,
+        reference.integration.normal_cdf,
         "bivariate",
         result(lambda p: p * (1 + 1e-6)),
     ),
-    "masses off by 1e-6": (reference.cone_moments, "mass", result(lambda m: m * (1 + 1e-6))),
+    "masses off by 1e-6": (
+        reference.integration.cone_moments,
+        "mass",
+        result(lambda m: m * (1 + 1e-6)),
+    ),
     "first moments with their sign turned": (
-        reference.cone_moments,
+        reference.integration.cone_moments,
         "first_moment",
         result(np.negative),
     ),
     "second moments for variances": (
-        reference.cone_moments,
+        reference.integration.cone_moments,
         "second_moment",
         result(lambda m: m * (1 + 1e-6)),
     ),
-    "facet density off": (reference.cone_moments, "height", result(lambda h: h * (1 + 1e-6))),
+    "facet density off": (
+        reference.integration.cone_moments,
+        "height",
+        result(lambda h: h * (1 + 1e-6)),
+    ),
     "a mean off by 1e-6": (
-        reference.distributions,
+        reference.distributions.marginal,
         "posterior_mean",
         result(lambda m: m * (1 + 1e-6)),
     ),
     "covariance off by 1e-6": (
-        reference.distributions,
+        reference.distributions.marginal,
         "posterior_factor",
         result(lambda c: c * (1 + 1e-6)),
     ),

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mpmath import mpf
 
-from reference import cone_moments
-from reference.cone_moments import first_moment, mass, second_moment
+from reference.integration import cone_moments
+from reference.integration.cone_moments import first_moment, mass, second_moment
 
 # Absolute, for offsets of a few standard deviations; measured: 3e-16.
 TOLERANCE = 1e-14

@@ -14,16 +14,16 @@ from scipy import stats
 import fast
 import reference
 from reference import DGN, Abs, Dense, LeakyReLU, MaxPool, Network, OutsideValidity, ReLU
-from reference.distributions import (
+from reference.distributions.e_step import log_joint_size, square_root
+from reference.distributions.marginal import (
     gaussian_on_region,
     log_conditional,
     log_prior,
     posterior_mode,
     region_weight,
 )
-from reference.e_step import log_joint_size, square_root
 
-# Absolute, of sums of some 20 masses: see reference.integration.
+# Absolute, of sums of some 20 masses: see reference.integration.signed_sum.
 TOLERANCE = 1e-11
 
 
@@ -415,7 +415,7 @@ def test_a_mode_on_no_region_is_caught(monkeypatch):
     def unconstrained(normals, offsets, matrix, target):
         return np.linalg.lstsq(matrix, target, rcond=None)[0]
 
-    monkeypatch.setattr(reference.distributions, "minimiser", unconstrained)
+    monkeypatch.setattr(reference.distributions.marginal, "minimiser", unconstrained)
     partition = dgn.partition()
     moved = [posterior_mode(x, partition, dgn.cov_x, dgn.cov_z) for x in X]
     assert np.abs(np.array(moved) - truth).max() > 1e-3

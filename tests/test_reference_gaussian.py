@@ -7,7 +7,7 @@ from simplex_quadrature import standard_moments
 
 import reference
 from reference import OutsideValidity, gaussian_on_polyhedron
-from reference.feasibility import is_empty
+from reference.polyhedra.feasibility import is_empty
 
 # What is promised wherever nothing is raised: relative, in truncated deviations, in variances.
 PROMISED = 1e-6
@@ -136,9 +136,9 @@ def test_the_row_at_fault_is_named():
 
 def test_a_promise_that_is_not_kept_is_caught(monkeypatch):
     """With bounds a million times too small rubbish is returned, and seen."""
-    monkeypatch.setattr(reference.integration, "_TERM_ERROR", 1e-22)
-    monkeypatch.setattr(reference.integration, "_SUM_ERROR", 1e-22)
-    monkeypatch.setattr(reference.integration, "_SLACK_ERROR", 1e-22)
+    monkeypatch.setattr(reference.integration.signed_sum, "_TERM_ERROR", 1e-22)
+    monkeypatch.setattr(reference.integration.signed_sum, "_SUM_ERROR", 1e-22)
+    monkeypatch.setattr(reference.integration.signed_sum, "_SLACK_ERROR", 1e-22)
     with pytest.raises(AssertionError):
         test_validity_range("thin slab", 2)
 

@@ -7,9 +7,9 @@ import pytest
 from scipy.special import ndtr
 from simplex_quadrature import standard_moments
 
-from reference import integration
-from reference.inclusion_exclusion import signed_cones
-from reference.integration import integrate
+from reference.integration import signed_sum as integration
+from reference.integration.signed_sum import integrate
+from reference.polyhedra.inclusion_exclusion import signed_cones
 
 KINDS = ["generic", "slab", "nearly parallel", "box", "needle"]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from reference.nearest import minimiser
-from reference.validity import OutsideValidity
+from reference.polyhedra.quadratic_programs import minimiser
+from reference.polyhedra.validity import OutsideValidity
 
 
 def random_program(dimension, seed):

@@ -8,8 +8,8 @@ import pytest
 from mpmath import mpf
 from scipy.special import ndtr
 
-from reference import normal_cdf as module
-from reference.normal_cdf import conditional, normal_cdf
+from reference.integration import normal_cdf as module
+from reference.integration.normal_cdf import conditional, normal_cdf
 
 # The documented accuracy; measured here: 2e-16 (two variables), 3e-16 (three).
 TOLERANCE = 1e-14

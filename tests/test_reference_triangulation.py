@@ -8,10 +8,10 @@ import pytest
 from scipy.spatial import ConvexHull
 
 from reference import OutsideValidity
-from reference import inclusion_exclusion as lemma_4
-from reference.inclusion_exclusion import inclusion_exclusion, signed_cones
-from reference.polyhedron import vertices
-from reference.triangulation import triangulation
+from reference.polyhedra import inclusion_exclusion as lemma_4
+from reference.polyhedra.inclusion_exclusion import inclusion_exclusion, signed_cones
+from reference.polyhedra.polyhedron import vertices
+from reference.polyhedra.triangulation import triangulation
 
 KINDS = ["generic", "with lines", "cube", "integer", "unbounded", "prism", "cross-polytope"]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from reference import DGN, Abs, Dense, LeakyReLU, Network, ReLU
-from reference.distributions import posterior_mode
+from reference.distributions.marginal import posterior_mode
 
 NETWORKS = [
     ([1, 5, 3], LeakyReLU(0.1)),

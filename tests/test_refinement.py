@@ -6,12 +6,12 @@ from scipy.sparse import csr_array
 
 import fast
 import reference
-from fast.refinement import refined
-from oracle.architectures import random_case
-from oracle.crosscheck import crosscheck
-from oracle.exact_layers import layers_of
-from oracle.latent_space import LatentSpace
-from reference.network import Dense, LeakyReLU, Network, ReLU
+from fast.partition.refined_vertices import refined
+from oracle.checks.random_models import crosscheck
+from oracle.exact.layers import layers_of
+from oracle.models.architectures import random_case
+from oracle.truths.regionwise import LatentSpace
+from reference.model.network import Dense, LeakyReLU, Network, ReLU
 
 
 def learned():

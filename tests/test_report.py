@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from oracle.campaign import Findings, Proved, examine
-from oracle.coverage import RESULTS
-from oracle.crosscheck import TOLERANCES, Comparison, Tally
-from oracle.fixed_check import FixedTally, check_fixed
-from oracle.report import Run, commit_of, page, worst_seeds
-from oracle.summary import markdown, text
+from oracle.campaign.coverage import RESULTS
+from oracle.campaign.page import Run, commit_of, page, worst_seeds
+from oracle.campaign.run import Findings, Proved, examine
+from oracle.campaign.summary import markdown, text
+from oracle.checks.random_models import TOLERANCES, Comparison, Tally
+from oracle.fixed_checks.all_checks import FixedTally, check_fixed
 
 RUN = Run(range(3), 1, "python -m oracle --architectures 3", "0123456789ab", 12.3)
 

@@ -10,8 +10,10 @@ import test_argument_limits
 import test_settings
 
 import fast
-from fast import checkpoint, training
-from reference import AvgPool, LeakyReLU, MaxPool, network, read_only, validation
+from fast.training import checkpoint
+from fast.training import em as training
+from reference import AvgPool, LeakyReLU, MaxPool
+from reference.model import network, read_only, validation
 
 
 def forgets(name):

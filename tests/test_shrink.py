@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import fast
-from oracle.architectures import random_case
-from oracle.crosscheck import crosscheck, network_of
-from oracle.shrink import shrink
-from oracle.strategies import cases
+from oracle.checks.random_models import crosscheck, network_of
+from oracle.models.architectures import random_case
+from oracle.models.hypothesis_choices import cases
+from oracle.models.shrink import shrink
 
 
 def units(case):

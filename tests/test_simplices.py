@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from fast.quadrature import legendre_rule
-from fast.simplices import Rule, simplex_moments
+from fast.integration.gauss_legendre import legendre_rule
+from fast.integration.simplex_moments import Rule, simplex_moments
 
 #: Two ranges of Gauss-Legendre nodes: 9e-15 was the worst of 2,000 simplices when this was written.
 TOLERANCE = 2e-14

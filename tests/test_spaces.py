@@ -9,13 +9,13 @@ from scipy.special import owens_t
 from tests_support import inside, points_inside
 
 import fast
-import fast.location
-import fast.polyhedra
+import fast.partition.location
+import fast.partition.region_polyhedra
 import reference
-import reference.partition
-from fast.complex import InconsistentSigns
-from fast.regions import _check_points_near
-from reference.network import (
+import reference.partition.partition
+from fast.partition.cell_complex import InconsistentSigns
+from fast.partition.regions import _check_points_near
+from reference.model.network import (
     Abs,
     AvgPool,
     Conv2d,
@@ -407,11 +407,15 @@ def test_a_point_in_no_region_goes_to_the_nearest(impl):
     facets = tuple((np.array(n, float), np.array(b, float)) for n, b in AROUND_0)
     if impl is reference:
         maps = np.zeros((3, 2, 2)), np.zeros((3, 2))
-        found = reference.partition.Partition(codes, *maps, np.empty(0), facets).locate([[0.0, 0]])
+        found = reference.partition.partition.Partition(codes, *maps, np.empty(0), facets).locate(
+            [[0.0, 0]]
+        )
     else:
         normals, offsets = (np.concatenate(parts) for parts in zip(*facets, strict=True))
-        shapes = fast.polyhedra.Polyhedra(np.array([0, 1, 2, 4]), normals, offsets, None, 2)
-        found = fast.location.locate(network, codes, shapes, np.zeros((1, 2)))
+        shapes = fast.partition.region_polyhedra.Polyhedra(
+            np.array([0, 1, 2, 4]), normals, offsets, None, 2
+        )
+        found = fast.partition.location.locate(network, codes, shapes, np.zeros((1, 2)))
     assert found.tolist() == [1]
 
 

@@ -15,10 +15,10 @@ from scipy.special import log_ndtr
 import fast
 import reference
 from fast import LeakyReLU, Network, ReLU
-from reference.distributions import posterior_cov, posterior_mean
-from reference.inclusion_exclusion import signed_cones
-from reference.integration import integrate
-from reference.walk import region_ball, region_facets
+from reference.distributions.marginal import posterior_cov, posterior_mean
+from reference.integration.signed_sum import integrate
+from reference.partition.walk import region_ball, region_facets
+from reference.polyhedra.inclusion_exclusion import signed_cones
 
 
 @pytest.fixture(scope="module")

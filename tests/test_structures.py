@@ -28,8 +28,8 @@ from tests_support import deep
 
 import fast
 import reference
-from oracle.crosscheck import network_from
-from oracle.described import specs_of
+from oracle.checks.random_models import network_from
+from oracle.models.descriptions import specs_of
 
 #: Allowed errors by implementation and S, in units of max(1, |truth|): twenty times what was
 #: measured on the table, but for `reference` with S > 1, which promises 1e-9 of p(x) and sums with
@@ -550,13 +550,13 @@ def test_faults_are_seen(impl, fault, monkeypatch):
 def test_a_rise_is_no_convergence(impl, mode, monkeypatch):
     """Made to rise by an M-step that trebles Σx: the printed mode shows it and goes on, the guarded
     one stays where it is, and neither calls it convergence, whatever the tolerances."""
-    closed_form = impl.training.closed_form
+    closed_form = em_module(impl).closed_form
 
     def worse(dgn, statistics, *names, **options):
         moved = closed_form(dgn, statistics, *names, **options)
         return moved.with_parameters({**dgn.parameters(), "cov_x": 3 * moved.cov_x})
 
-    monkeypatch.setattr(impl.training, "closed_form", worse)
+    monkeypatch.setattr(em_module(impl), "closed_form", worse)
     network = reference.Network.random([1, 2, 2], reference.LeakyReLU(0.1), 1)
     start = impl.DGN(network, 0.1)
     X = start.rvs(20, 0)
@@ -572,7 +572,7 @@ def test_a_rise_is_no_convergence(impl, mode, monkeypatch):
 def test_the_guard_halves(impl, monkeypatch):
     """A hidden layer's closed form sent thirty times as far raises the loss: it is walked towards
     until it does not."""
-    closed_form = impl.training.closed_form
+    closed_form = em_module(impl).closed_form
 
     def too_far(dgn, statistics, names, **options):
         moved = closed_form(dgn, statistics, names, **options)
@@ -583,7 +583,7 @@ def test_the_guard_halves(impl, monkeypatch):
             {n: old[n] + 30 * (new[n] - old[n]) for n in ("0.weight", "0.bias")}
         )
 
-    monkeypatch.setattr(impl.training, "closed_form", too_far)
+    monkeypatch.setattr(em_module(impl), "closed_form", too_far)
     network = reference.Network.random([1, 2, 2], reference.LeakyReLU(0.1), 1)
     X = impl.DGN(network, 0.1).rvs(20, 0) + 0.5
     seen = []

@@ -195,7 +195,7 @@ def test_lines_through_a_corner(limit):
     normals = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     for ulps, corners in ((0.0, 1), (-4.0, 1), (4.0, 1), (4096.0, 2)):
         offsets = np.array([-limit, -limit, -2 * limit * (1 + ulps * ULP)])
-        lattice = fast.halfspaces.lattice_of_halfspaces(normals, offsets)
+        lattice = fast.polyhedra.from_halfspaces.lattice_of_halfspaces(normals, offsets)
         assert np.count_nonzero(lattice.points) == corners
 
 

@@ -7,9 +7,9 @@ import pytest
 from decoders import decoders
 
 import fast
-import fast.training
+import fast.training.em
 import reference
-import reference.training
+import reference.learning.em
 from fast import Dense, GaussianPrior, LaplacePrior, LeakyReLU, Network, UniformPrior
 
 
@@ -157,10 +157,10 @@ UPHILL = [
 def test_steepness_of_one_weight(impl, prior, slope, weight, expected):
     """In the direction in which the objective rises, of those that the prior leaves."""
     if impl is reference:
-        got = reference.training._uphill(slope, weight, prior, 4)
+        got = reference.learning.em._uphill(slope, weight, prior, 4)
     else:
         at = np.array([slope]), np.array([weight])
-        got = fast.objective._uphill(*at, "0.weight", prior, 4)[0]
+        got = fast.training.objective._uphill(*at, "0.weight", prior, 4)[0]
     assert got == pytest.approx(expected, abs=1e-15)
 
 
@@ -263,7 +263,7 @@ def test_models_with_too_many_regions(seed):
 def test_errors_on_the_way_are_outcomes(impl, error, m_step, monkeypatch):
     """What an update leads to may have no likelihood: the model before it is kept."""
     kind = getattr(impl, error) if isinstance(error, str) else error
-    calls, update = [], impl.training.closed_form
+    calls, update = [], em_module(impl).closed_form
 
     def failing(*args, **kwargs):
         calls.append(0)
@@ -271,7 +271,7 @@ def test_errors_on_the_way_are_outcomes(impl, error, m_step, monkeypatch):
             raise kind("too far")
         return update(*args, **kwargs)
 
-    monkeypatch.setattr(impl.training, "closed_form", failing)
+    monkeypatch.setattr(em_module(impl), "closed_form", failing)
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
     result = impl.fit_em(network, circle(0, 20), cov_x=0.1, m_step=m_step, max_iter=9)
     assert result.outcome == f"{kind.__name__}: too far"
@@ -284,7 +284,7 @@ def test_errors_on_the_way_are_outcomes(impl, error, m_step, monkeypatch):
 def guarded_layer(impl, monkeypatch, failures):
     """The first layer's guarded step when the E-step of the first trials fails: the state before
     and after, and the closed form."""
-    kind = fast.training.State if impl is fast else reference.training._State
+    kind = fast.training.em.State if impl is fast else reference.learning.em._State
     e_step, left = kind.of, [impl.PartitionError, impl.TooManyRegionsError, ArithmeticError]
     state = e_step(impl.DGN(Network.random([1, 3, 2], LeakyReLU(0.1), 0), 0.3), circle(0, 20), None)
     target = impl.m_step(state.dgn, state.statistics, ["0"])
@@ -297,7 +297,7 @@ def guarded_layer(impl, monkeypatch, failures):
         return e_step(*args)
 
     monkeypatch.setattr(kind, "of", staticmethod(failing))
-    return state, impl.training._guarded_layer(state, circle(0, 20), 0), target
+    return state, em_module(impl)._guarded_layer(state, circle(0, 20), 0), target
 
 
 @pytest.mark.parametrize("failures", [1, 3])
@@ -320,7 +320,7 @@ def test_no_trial_with_a_likelihood_is_no_step(impl, monkeypatch):
 
 def test_no_step_found(impl, monkeypatch):
     """Updates that lead downhill: the model stays, and why is said."""
-    update = impl.training.closed_form
+    update = em_module(impl).closed_form
 
     def backwards(dgn, *args, **options):
         before, after = dgn.parameters(), update(dgn, *args, **options).parameters()
@@ -329,8 +329,8 @@ def test_no_step_found(impl, monkeypatch):
             turned[name] = before[name] ** 2 / after[name]
         return dgn.with_parameters(turned)
 
-    monkeypatch.setattr(impl.training, "closed_form", backwards)
-    monkeypatch.setattr(impl.training, "_HALVINGS", 3)
+    monkeypatch.setattr(em_module(impl), "closed_form", backwards)
+    monkeypatch.setattr(em_module(impl), "_HALVINGS", 3)
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
     result = impl.fit_em(network, circle(0, 20), cov_x=0.3, max_iter=5)
     assert (result.outcome, result.converged, result.n_iter) == ("no step found", False, 1)
@@ -341,7 +341,7 @@ def test_no_step_found(impl, monkeypatch):
 
 def test_interrupted_before_there_is_anything(impl, monkeypatch, tmp_path):
     """Ctrl-C in the very first E-step: there is no model to end with, and no file is left."""
-    kind = fast.training.State if impl is fast else reference.training._State
+    kind = fast.training.em.State if impl is fast else reference.learning.em._State
 
     def interrupted(*args):
         raise KeyboardInterrupt
@@ -381,8 +381,8 @@ def test_singular_covariance_is_an_outcome(impl):
 def test_a_step_that_raises_the_loss_by_a_little_is_halved(impl, monkeypatch, slack):
     """However little it raises it; one that leaves it as it is is taken."""
     network, X = Network.random([1, 3, 2], LeakyReLU(0.1), 3), circle(3, 20)
-    module = fast.training if impl is fast else reference.training
-    state_type = fast.training.State if impl is fast else reference.training._State
+    module = fast.training.em if impl is fast else reference.learning.em
+    state_type = fast.training.em.State if impl is fast else reference.learning.em._State
     start = state_type.of(impl.DGN(network, 0.3), X, None)
     tried = []
 

@@ -7,18 +7,18 @@ from math import comb
 import numpy as np
 import pytest
 
-import reference.walk
+import reference.partition.walk
 from reference import DGN, Abs, Dense, LeakyReLU, Network, ReLU
-from reference.network import MaxPool
-from reference.partition import PartitionError, code_halfspaces, code_towards
-from reference.polyhedron import inner_ball, largest_ball, lines, rays, vertices
-from reference.walk import (
+from reference.model.network import MaxPool
+from reference.partition.partition import PartitionError, code_halfspaces, code_towards
+from reference.partition.walk import (
     _check_points_near,
     generic_direction,
     region_ball,
     region_facets,
     walk,
 )
+from reference.polyhedra.polyhedron import inner_ball, largest_ball, lines, rays, vertices
 
 EPS = np.finfo(float).eps
 ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
@@ -469,7 +469,7 @@ def test_a_program_that_fails_is_an_error(monkeypatch):
     def fail(*args, **options):
         return type("Result", (), {"status": 4, "message": "numerical difficulties"})()
 
-    monkeypatch.setattr("reference.polyhedron.linprog", fail)
+    monkeypatch.setattr("reference.polyhedra.polyhedron.linprog", fail)
     with pytest.raises(PartitionError, match="not solved: numerical difficulties"):
         partition(arrangement(*TRIANGLE))
 
@@ -506,7 +506,9 @@ BREAKAGES = {
 def test_a_broken_walk_is_an_error(name, monkeypatch):
     """The walk checks itself: nothing wrong passes in silence."""
     attribute, breakage = BREAKAGES[name]
-    monkeypatch.setattr(reference.walk, attribute, breakage(getattr(reference.walk, attribute)))
+    monkeypatch.setattr(
+        reference.partition.walk, attribute, breakage(getattr(reference.partition.walk, attribute))
+    )
     with pytest.raises(PartitionError):
         walk(arrangement(*random_arrangement(2, 5, 16)), 1000)
 
@@ -536,14 +538,14 @@ def test_points_near_0_are_looked_for_where_facets_are_far(normal, offset, looks
     that was not found is an error."""
     network = Network([Dense([[1.0, 0.0]], [0.0]), ReLU(), Dense([[1.0]], [0.0])])
     visits = walk(network, 2)
-    facet = reference.walk.Facet(np.array(normal), offset, np.zeros(2))
+    facet = reference.partition.walk.Facet(np.array(normal), offset, np.zeros(2))
     one = replace(visits[0], facets=[*visits[0].facets, facet])
     if looks:
         with pytest.raises(PartitionError, match="was not reached"):
-            reference.walk._check_points_near(network, [one])
+            reference.partition.walk._check_points_near(network, [one])
     else:
-        reference.walk._check_points_near(network, [one])
-    reference.walk._check_points_near(network, [one, visits[1]])
+        reference.partition.walk._check_points_near(network, [one])
+    reference.partition.walk._check_points_near(network, [one, visits[1]])
 
 
 def test_balls():

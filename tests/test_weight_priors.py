@@ -12,10 +12,10 @@ from scipy import stats
 from surrogate import Surrogate
 
 import fast
-import fast.penalised
+import fast.closed_form.regularised_least_squares
 import reference
-import reference.penalised
-from fast.penalised import optima
+import reference.learning.regularised_least_squares
+from fast.closed_form.regularised_least_squares import optima
 from reference import (
     Abs,
     Conv2d,
@@ -27,8 +27,8 @@ from reference import (
     ReLU,
     UniformPrior,
 )
-from reference.network import log_weight_prior
-from reference.penalised import solve_with_prior
+from reference.learning.regularised_least_squares import solve_with_prior
+from reference.model.network import log_weight_prior
 
 PRIORS = {
     "none": None,
@@ -283,10 +283,10 @@ def test_bounds_that_take_many_turns(seed):
 def test_what_does_not_settle_is_an_error(impl, prior, monkeypatch):
     """Next to no turns allowed: never an update that is no optimum, and training ends with the
     model it has and says why."""
-    monkeypatch.setattr(fast.penalised, "_MOST_ROUNDS", 0)
+    monkeypatch.setattr(fast.closed_form.regularised_least_squares, "_MOST_ROUNDS", 0)
     # SciPy allows no bound of 0 on its turns.
     turns = 0 if isinstance(prior, LaplacePrior) else 1
-    monkeypatch.setattr(reference.penalised, "_MOST_SWEEPS", turns)
+    monkeypatch.setattr(reference.learning.regularised_least_squares, "_MOST_SWEEPS", turns)
     network = clipped(Network.random([1, 4, 3], LeakyReLU(0.1), 0), 0.4)
     dgn, X = impl.DGN(network, 0.2), fast.DGN(network, 0.2).rvs(20, 0)
     said = r"^(weight_prior|lasso|box): .*(did not settle|maximum number of iterations)"
@@ -351,7 +351,7 @@ def test_a_slide_that_bends_before_a_kink_is_none():
     normal = np.array([[1.0, 0, 0], [0, scale, scale - apart], [0, scale - apart, scale]])
     rates, w = np.full(3, 1e-6), np.array([1.0, far, far])
     right = normal @ w + rates + np.array([0.0, pull, -pull])
-    settled = reference.penalised._common_optimum
+    settled = reference.learning.regularised_least_squares._common_optimum
     np.testing.assert_allclose(settled(normal, right, w, rates), w, rtol=1e-12)
     # With their difference free there is no top, and one of them becomes 0.
     normal[1, 2] = normal[2, 1] = scale
@@ -386,6 +386,6 @@ def test_small_eigenvalues_do_not_spoil_the_others():
     vectors = np.linalg.qr(rng.standard_normal((8, 8)))[0]
     matrix = (vectors * np.geomspace(1.0, 1e-10, 8)) @ vectors.T
     right = matrix @ rng.standard_normal(8)
-    found = reference.penalised.solve_nearest(matrix, right, np.zeros(8))
+    found = reference.learning.regularised_least_squares.solve_nearest(matrix, right, np.zeros(8))
     # A backward stable solution leaves some ε times matrix and solution.
     np.testing.assert_allclose(matrix @ found, right, rtol=0, atol=1e-14)

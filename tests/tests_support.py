@@ -1,10 +1,16 @@
 """What several tests share: marks, processes of a known signal state, checks of a partition."""
 
 import signal
+import sys
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+
+
+def em_module(impl):
+    """Where an implementation has its EM."""
+    return sys.modules[impl.fit_em.__module__]
 
 
 def deep(*values):

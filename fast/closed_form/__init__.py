@@ -1,0 +1,1 @@
+"""The M-step's maxima."""

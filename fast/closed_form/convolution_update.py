@@ -1,0 +1,58 @@
+"""The closed-form update of a convolution's kernels and biases [Appendix G].
+
+Every unknown reaches x from all windows at once: their normal matrix is that of the maps that they
+add to (A_ω, b_ω).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fast.distributions.observation import Noise
+from fast.partition.layer_maps import Maps, pulled_back
+from fast.polyhedra.chunks import chunks
+from reference.model.network import Array, Codes, Conv2d, Network
+
+# Numbers held at once for the maps that the unknowns of a batch of regions add.
+_BATCH = 1 << 23
+
+
+def kernel_system(
+    network: Network,
+    codes: Codes,
+    index: int,
+    maps: Maps,
+    noise: Noise,
+    second: Array,
+    residual: Array,
+) -> tuple[Array, Array]:
+    """Normal matrix (P, P) and gradient (P,) of the surrogate by the kernels' entries and then the
+    biases of a Conv2d.
+
+    maps: z to the layer's input. second (R, S+1, S+1): Σ_x E[(z, 1)(z, 1)ᵀ 1]; residual (R, D,
+    S+1): Σ_x E[(x - g)(z, 1)ᵀ 1].
+    """
+    layer = network.layers[index]
+    assert isinstance(layer, Conv2d)
+    dimension, width = network.observed_dimension, second.shape[1]
+    kernels, windows = len(layer.bias), layer.windows
+    unknowns = kernels * (windows.shape[1] + 1)
+    normal, gradient = np.zeros((unknowns, unknowns)), np.zeros(unknowns)
+    white_residual = np.swapaxes(noise.whiten(np.swapaxes(residual, 1, 2)), 1, 2)
+    numbers = dimension * max(unknowns * width, network.sizes[index + 1])
+    for some in chunks(len(codes), _BATCH, numbers):
+        count = len(codes[some])
+        eye = np.broadcast_to(np.eye(dimension), (count, dimension, dimension))
+        back = pulled_back(network, codes[some], index, eye)  # (r, D, n_out)
+        white = noise.whiten(np.swapaxes(back, 1, 2)).reshape(count, kernels, len(windows), -1)
+        # The inputs' maps (r, n_in + 1, S + 1), the last a zero that stands for the padding, -1.
+        inputs = np.concatenate([maps.slopes[some], maps.offsets[some][:, :, None]], axis=2)
+        seen = np.pad(inputs, ((0, 0), (0, 1), (0, 0)))[:, windows]
+        added = np.zeros((count, unknowns, dimension, width))
+        entries = np.einsum("rcpd,rpjs->rcjds", white, seen, optimize=True)
+        added[:, : -len(layer.bias)] = entries.reshape(count, -1, dimension, width)
+        added[:, -len(layer.bias) :, :, -1] = white.sum(axis=2)
+        weighted = added @ second[some, None]
+        normal += np.tensordot(weighted, added, axes=((0, 2, 3), (0, 2, 3)))
+        gradient += np.einsum("rpds,rds->p", added, white_residual[some])
+    return normal, gradient

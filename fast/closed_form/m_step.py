@@ -1,0 +1,291 @@
+"""Closed-form updates of every parameter, from sufficient statistics [Sec. 4.2, Appendices G, H].
+
+The surrogate the M-step maximises holds the regions and the slopes D_ω fixed. It is written in the
+increments Δ of the parameters: with the residuals x - g(z) in the statistics, the right-hand side
+is the exact gradient, and a singular system (dead units, scale symmetries) moves by the smallest Δ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.closed_form.convolution_update import kernel_system
+from fast.closed_form.regularised_least_squares import optima, smallest_solution
+from fast.dgn import DGN
+from fast.distributions.observation import Noise
+from fast.one_dimension.e_step import Statistics
+from fast.partition.cell_complex import Mask
+from fast.partition.layer_maps import Maps, input_maps, output_diagonal, output_rows
+from reference.model.network import (
+    Array,
+    Codes,
+    Conv2d,
+    Dense,
+    Network,
+    WeightPrior,
+    blend,
+    check_covariance,
+    check_names,
+    check_number,
+    check_weight_prior,
+)
+
+
+class SingularCovarianceError(ValueError):
+    """An updated covariance is not positive definite: the data lie on the model's manifold."""
+
+
+def learnable_layers(network: Network) -> list[int]:
+    """The layers with weights."""
+    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
+
+
+def default_order(dgn: DGN) -> tuple[str, ...]:
+    """The M-step's order: biases and weights of the layers from the last to the first, then Σx,
+    Σz."""
+    layers = learnable_layers(dgn.network)
+    names = [f"{i}.{part}" for i in reversed(layers) for part in ("bias", "weight")]
+    return (*names, "cov_x", "cov_z")
+
+
+def _check_statistics(dgn: DGN, statistics: Statistics) -> None:
+    """Raise ValueError unless the statistics are of a model like `dgn`."""
+    if not isinstance(dgn, DGN):
+        raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
+    if not isinstance(statistics, Statistics):
+        raise ValueError(f"statistics: expected dgn.statistics(X), got {statistics!r}")
+    shapes = statistics.residual1.shape, statistics.scatter.shape
+    if shapes != (dgn.partition().slopes.shape, dgn.cov_x.shape):
+        raise ValueError("statistics: expected those of this model, got another partition's")
+
+
+def m_step(
+    dgn: DGN,
+    statistics: Statistics,
+    parameters: Sequence[str] | None = None,
+    *,
+    damping: float = 1.0,
+    weight_prior: WeightPrior | None = None,
+) -> DGN:
+    """The model after the closed-form update of the named parameters, one after another [Sec. 4.2,
+    Appendix H].
+
+    statistics: of the data under `dgn`. parameters: names as in `dgn.parameters()` ("2.bias",
+    "cov_x", ...), or "2" for weight and bias of layer 2 jointly; each update uses the ones before
+    it, under the posterior, regions and slopes D_ω of `dgn`. By default all, one by one. damping in
+    (0, 1]: the share of each update that is taken. weight_prior: of every weight and kernel entry.
+    Raises ValueError on an unknown name, and SingularCovarianceError (a ValueError) when a
+    covariance comes out singular. Guarded by tests/test_structures.py, tests/test_weight_priors.py.
+    """
+    check_number(damping, "damping", np.finfo(float).tiny, 1.0)
+    check_weight_prior(weight_prior)
+    _check_statistics(dgn, statistics)
+    names = default_order(dgn) if parameters is None else check_names(parameters, "parameters")
+    codes = dgn.partition().codes
+    maps = input_maps(dgn.network, codes)
+    for name in names:
+        if name in ("cov_x", "cov_z"):
+            dgn = dgn.with_parameters({name: _covariance(dgn, statistics, name, damping)})
+            continue
+        before = maps[-1]
+        index, parts = _layer_parts(dgn, name)
+        update = _kernels if isinstance(dgn.network.layers[index], Conv2d) else _dense
+        new = update(dgn, codes, maps[index], statistics, index, parts, weight_prior)
+        old = dgn.network.parameters()
+        dgn = dgn.with_parameters(
+            {key: blend(old[key], value, damping, key, weight_prior) for key, value in new.items()}
+        )
+        maps = input_maps(dgn.network, codes)
+        moved = Maps(maps[-1].slopes - before.slopes, maps[-1].offsets - before.offsets)
+        statistics = _moved(statistics, moved)
+    return dgn
+
+
+def _layer_parts(dgn: DGN, name: str) -> tuple[int, tuple[str, ...]]:
+    """The layer a name stands for, and which of its arrays."""
+    index, dot, part = name.partition(".")
+    parts = (part,) if dot else ("weight", "bias")
+    known = dgn.network.parameters()
+    if any(f"{index}.{p}" not in known for p in parts):
+        raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
+    return int(index), parts
+
+
+def _covariance(dgn: DGN, statistics: Statistics, name: str, damping: float) -> Array:
+    """Σx = mean of E[(x - g)(x - g)ᵀ | x] in its structure; Σz = mean of E[z zᵀ | x]."""
+    if name == "cov_z":
+        new, old = statistics.e2.sum(axis=0) / statistics.n, dgn.cov_z
+    else:
+        new, old = statistics.scatter / statistics.n, dgn.cov_x
+        if new.ndim == 0:
+            new = new / dgn.network.observed_dimension
+    updated = np.asarray(old + damping * (new - old))
+    try:
+        return check_covariance(updated, name, len(old) if old.ndim else 1)
+    except ValueError as error:
+        raise SingularCovarianceError(f"{error} from its update") from error
+
+
+def _dense(
+    dgn: DGN,
+    codes: Codes,
+    maps: Maps,
+    statistics: Statistics,
+    index: int,
+    parts: tuple[str, ...],
+    prior: WeightPrior | None,
+) -> dict[str, Array]:
+    """New weight and / or bias of a Dense layer: least squares in vec(Δ) with matrix Σ_ω U_ω ⊗
+    V_ω."""
+    known = dgn.network.parameters()
+    gram, cross = _input_moments(maps, statistics)
+    n_in = maps.offsets.shape[1]
+    columns = np.r_[0 if "weight" in parts else n_in : n_in + ("bias" in parts)]
+    gram, cross = gram[:, columns[:, None], columns], cross[:, :, columns]
+    current = np.column_stack([known[f"{index}.weight"], known[f"{index}.bias"]])[:, columns]
+    penalty = _Penalty(prior, current, columns < n_in)
+    noise = Noise.of(dgn.cov_x, dgn.network.observed_dimension)
+    rows = output_rows(dgn.network, codes, index)
+    if rows is None:
+        diagonal = output_diagonal(dgn.network, codes, index)
+        if noise.cov.ndim == 2 and (not np.all(diagonal == 1.0) or penalty.prior is not None):
+            rows = diagonal[:, :, None] * np.eye(noise.dimension)
+    if rows is None:
+        new = _row_by_row(noise, diagonal, gram, cross, penalty)
+    else:
+        new = _all_rows(noise, rows, gram, cross, penalty)
+    values = {"weight": new[:, :n_in], "bias": new[:, -1]}
+    return {f"{index}.{part}": values[part] for part in parts}
+
+
+def _kernels(
+    dgn: DGN,
+    codes: Codes,
+    maps: Maps,
+    statistics: Statistics,
+    index: int,
+    parts: tuple[str, ...],
+    prior: WeightPrior | None,
+) -> dict[str, Array]:
+    """New kernels and / or biases of a Conv2d."""
+    known = dgn.network.parameters()
+    noise = Noise.of(dgn.cov_x, dgn.network.observed_dimension)
+    normal, gradient = kernel_system(
+        dgn.network, codes, index, maps, noise, _second_moments(statistics), _residuals(statistics)
+    )
+    weight, bias = known[f"{index}.weight"], known[f"{index}.bias"]
+    is_weight = np.arange(len(gradient)) < weight.size
+    chosen = np.where(is_weight, "weight" in parts, "bias" in parts)
+    current = np.append(weight, bias)[None, chosen]
+    new = np.zeros(len(gradient))
+    normal, gradient = normal[chosen][:, chosen], gradient[chosen]
+    new[chosen] = optima(normal[None], gradient[None], current, prior, is_weight[chosen])[0]
+    values = {"weight": new[: weight.size].reshape(weight.shape), "bias": new[weight.size :]}
+    return {f"{index}.{part}": values[part] for part in parts}
+
+
+class _Penalty(NamedTuple):
+    """A prior; the parameters (n_out, n_col) it is about; which of their columns are weights."""
+
+    prior: WeightPrior | None
+    current: Array
+    is_weight: Mask
+
+
+def _second_moments(statistics: Statistics) -> Array:
+    """Σ_x E[(z, 1)(z, 1)ᵀ 1{z in ω} | x], (R, S+1, S+1)."""
+    count, latent = statistics.e1.shape
+    second = np.empty((count, latent + 1, latent + 1))
+    second[:, :latent, :latent], second[:, latent, latent] = statistics.e2, statistics.e0
+    second[:, :latent, latent] = second[:, latent, :latent] = statistics.e1
+    return second
+
+
+def _residuals(statistics: Statistics) -> Array:
+    """Σ_x E[(x - g(z))(z, 1)ᵀ 1{z in ω} | x], (R, D, S+1)."""
+    return np.concatenate([statistics.residual1, statistics.residual0[:, :, None]], axis=2)
+
+
+def _input_moments(maps: Maps, statistics: Statistics) -> tuple[Array, Array]:
+    """V_ω = Σ_x E[h hᵀ 1], (R, n+1, n+1), and Σ_x E[(x - g) hᵀ 1], (R, D, n+1); h ends in a 1."""
+    count, size, latent = maps.slopes.shape
+    lift = np.zeros((count, size + 1, latent + 1))
+    lift[:, :size, :latent], lift[:, :size, latent], lift[:, size, latent] = *maps, 1.0
+    lifted = np.swapaxes(lift, 1, 2)
+    return lift @ _second_moments(statistics) @ lifted, _residuals(statistics) @ lifted
+
+
+def _all_rows(noise: Noise, rows: Array, gram: Array, cross: Array, penalty: _Penalty) -> Array:
+    """The current parameters plus Δ with Σ_ω U_ω Δ V_ω = Σ_ω (B D^l)ᵀ Σx^-1 cross_ω, where U_ω = (B
+    D^l)ᵀ Σx^-1 (B D^l); with a prior, its optimum instead."""
+    white = noise.whiten(np.swapaxes(rows, 1, 2))  # (R, n_out, D)
+    outer = white @ np.swapaxes(white, 1, 2)
+    right = white @ np.swapaxes(noise.whiten(np.swapaxes(cross, 1, 2)), 1, 2)
+    n_out, n_col = outer.shape[1], gram.shape[1]
+    count = len(outer)
+    # Σ_ω U_ω ⊗ V_ω as one product of (n_out², R) and (R, n_col²).
+    normal = outer.reshape(count, -1).T @ gram.reshape(count, -1)
+    normal = normal.reshape(n_out, n_out, n_col, n_col).transpose(0, 2, 1, 3)
+    size = n_out * n_col
+    new = optima(
+        normal.reshape(1, size, size),
+        right.sum(axis=0).reshape(1, size),
+        penalty.current.reshape(1, size),
+        penalty.prior,
+        np.tile(penalty.is_weight, n_out),
+    )
+    return new.reshape(n_out, n_col)
+
+
+def _row_by_row(
+    noise: Noise, diagonal: Array, gram: Array, cross: Array, penalty: _Penalty
+) -> Array:
+    """The same where the layer's outputs reach x one by one: every output is its own regression,
+    in which Σx cancels if there is no prior. diagonal (R, D)."""
+    right = np.einsum("rd,rdc->dc", diagonal, cross)
+    common = diagonal[0] ** 2 if np.all(diagonal == diagonal[:1]) else None
+    if common is not None and penalty.prior is None:
+        right = np.divide(
+            right, common[:, None], out=np.zeros_like(right), where=common[:, None] > 0
+        )
+        return penalty.current + smallest_solution(gram.sum(axis=0, keepdims=True), right)
+    if common is not None:
+        normals = common[:, None, None] * gram.sum(axis=0)
+    else:
+        normals = np.einsum("rd,rab->dab", diagonal**2, gram)
+    variances = np.broadcast_to(noise.cov if noise.cov.ndim < 2 else 1.0, (len(normals),))
+    normals, right = normals / variances[:, None, None], right / variances[:, None]
+    return optima(normals, right, penalty.current, penalty.prior, penalty.is_weight)
+
+
+def _moved(statistics: Statistics, change: Maps) -> Statistics:
+    """The same posterior sums with residuals from the moved maps, A + ΔA and b + Δb."""
+    slopes, offsets = change
+    residual0 = statistics.residual0 - np.einsum("rds,rs->rd", slopes, statistics.e1)
+    residual0 -= offsets * statistics.e0[:, None]
+    residual1 = statistics.residual1 - slopes @ statistics.e2
+    residual1 -= offsets[:, :, None] * statistics.e1[:, None, :]
+    # E[(r - δ)(r - δ)ᵀ] = E[r rᵀ] - E[δ r'ᵀ] - E[r δᵀ], where r' = r - δ is the new residual.
+    if statistics.scatter.ndim == 2:
+        new = np.einsum("rds,res->de", slopes, residual1) + offsets.T @ residual0
+        old = (
+            np.einsum("rds,res->de", statistics.residual1, slopes)
+            + statistics.residual0.T @ offsets
+        )
+        change_of_scatter = new + old
+        change_of_scatter = 0.5 * (change_of_scatter + change_of_scatter.T)
+    else:
+        change_of_scatter = np.einsum("rds,rds->d", slopes, residual1 + statistics.residual1)
+        change_of_scatter += (offsets * (residual0 + statistics.residual0)).sum(axis=0)
+        if statistics.scatter.ndim == 0:
+            change_of_scatter = change_of_scatter.sum()
+    return replace(
+        statistics,
+        residual0=residual0,
+        residual1=residual1,
+        scatter=np.asarray(statistics.scatter - change_of_scatter),
+    )

@@ -1,0 +1,1 @@
+"""What every S shares, and the protocol that both models keep."""

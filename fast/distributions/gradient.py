@@ -1,0 +1,77 @@
+"""The exact gradient of the log-likelihood, by Fisher's identity.
+
+∇ log p(x; θ) = E[∇ log p(x, z; θ) | x]: g is continuous, so moving boundaries contribute nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fast.distributions.observation import Noise
+from fast.one_dimension.e_step import Statistics
+from fast.partition.layer_maps import Maps, input_maps, pulled_back
+from fast.partition.partition import Partition
+from fast.polyhedra.chunks import chunks
+from reference.model.network import Array, Conv2d, Dense, Network
+
+# Numbers held at once while the inputs under the windows of a convolution are laid out.
+_BATCH = 1 << 22
+
+
+def gradient(
+    network: Network, partition: Partition, cov_x: Array, cov_z: Array, statistics: Statistics
+) -> dict[str, Array]:
+    """Gradient of the mean log-likelihood by every parameter, shaped as the parameters are.
+
+    Guarded by tests/test_gradient.py against finite differences of the oracle, to 1e-7, and by
+    tests/test_structures.py.
+    """
+    noise = Noise.of(cov_x, network.observed_dimension)
+    codes, n = partition.codes, statistics.n
+    maps = input_maps(network, codes)
+    # d/dx of the expected complete log-likelihood on each region, times 1 and times z.
+    along_z = np.swapaxes(statistics.residual1, 1, 2)
+    rows = noise.solve(np.concatenate([statistics.residual0[:, None, :], along_z], axis=1)) / n
+    result: dict[str, Array] = {}
+    for index, layer in enumerate(network.layers):
+        if isinstance(layer, Dense):
+            back = pulled_back(network, codes, index, rows)  # (R, 1 + S, n_out)
+            slopes, offsets = maps[index]
+            result[f"{index}.weight"] = np.einsum("rso,ris->oi", back[:, 1:], slopes) + np.einsum(
+                "ro,ri->oi", back[:, 0], offsets
+            )
+            result[f"{index}.bias"] = back[:, 0].sum(axis=0)
+        elif isinstance(layer, Conv2d):
+            back = pulled_back(network, codes, index, rows)
+            result[f"{index}.weight"] = _by_kernels(layer, back, maps[index])
+            result[f"{index}.bias"] = layer.on_bias(back[:, 0].sum(axis=0))
+    result["cov_x"] = _by_noise(noise, statistics.scatter / n)
+    inverse = np.linalg.inv(cov_z)
+    result["cov_z"] = 0.5 * (inverse @ (statistics.e2.sum(axis=0) / n) @ inverse - inverse)
+    return result
+
+
+def _by_kernels(layer: Conv2d, back: Array, maps: Maps) -> Array:
+    """The gradient by the kernels: every window's inputs times the gradient by its outputs.
+
+    back (R, 1 + S, n_out): the gradients by the outputs, times 1 and times z.
+    """
+    count, windows = len(layer.bias), layer.windows
+    total = np.zeros((count, windows.shape[1]))
+    for some in chunks(len(back), _BATCH, windows.size * back.shape[1]):
+        slopes, offsets = maps.slopes[some], maps.offsets[some]
+        # (r, 1 + S, n_in + 1): the inputs' maps, and a zero that stands for the padding, -1.
+        inputs = np.concatenate([offsets[:, None], np.swapaxes(slopes, 1, 2)], axis=1)
+        seen = np.pad(inputs, ((0, 0), (0, 0), (0, 1)))[:, :, windows]
+        by_window = back[some].reshape(*seen.shape[:2], count, len(windows))
+        total += np.tensordot(by_window, seen, axes=((0, 1, 3), (0, 1, 2)))
+    return total.reshape(layer.weight.shape)
+
+
+def _by_noise(noise: Noise, scatter: Array) -> Array:
+    """½ (Σx^-1 C Σx^-1 - Σx^-1) for the mean scatter C, in the structure of Σx."""
+    if noise.cov.ndim == 2:
+        inverse = noise.solve(np.eye(noise.dimension))
+        return 0.5 * (noise.solve(noise.solve(scatter).T) - inverse)
+    count = noise.dimension if noise.cov.ndim == 0 else 1
+    return np.asarray(0.5 * (scatter / noise.cov - count) / noise.cov)

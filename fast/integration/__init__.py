@@ -1,0 +1,1 @@
+"""Truncated Gaussians, however far out."""

@@ -1,0 +1,146 @@
+"""The point of a polyhedron at which it is split: where a Gaussian is largest on it, or nearly so.
+
+It is the point nearest the mean or, where a face of lower dimension is nearly as near, that face's:
+then everything about thin shapes is a product of small numbers known accurately.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.integration.nearest_points import nearest_points
+from fast.integration.whitened import Origin, Whitened, apply, dots, expanded
+from fast.partition.cell_complex import Indices
+from fast.polyhedra.face_lattice import places
+from reference.model.network import Array
+
+# -log of the density may grow by so much from the nearest point to an apex on a lower face.
+_SNAP = 0.05
+
+
+class Apex(NamedTuple):
+    """The chosen point of every item: its origin, where it is (I, S), u there (I, k), and how high
+    it is over each of the item's facets, in units of their normals (item after item). level, face
+    (I,): the face that it lies inside, by dimension and number; k and -1 in the interior."""
+
+    origin: Origin
+    place: Array
+    whitened: Array
+    heights: Array
+    level: Indices
+    face: Indices
+
+
+def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
+    """The apex of each item; exact: the point nearest 0 itself."""
+    lattice, count = items.lattice, len(items.cells)
+    nowhere = np.zeros_like(items.means)
+    start = Origin(nowhere, nowhere, items.centres)
+    if not lattice.dimension:
+        none = np.full(count, -1)
+        return Apex(start, items.means, items.centres, np.empty(0), none + 1, none)
+    levels = nearest_points(items, start)
+    entries, owner = lattice.facets.entries(items.cells)
+    at_mean = dots(lattice.normals[entries], items.means[owner]) + lattice.offsets[entries]
+    inside = np.bincount(owner, weights=at_mean < 0, minlength=count) == 0
+    found = [
+        _least(np.where(f.finite, dots(f.vectors, f.vectors), np.inf), f.starts) for f in levels
+    ]
+    nearest = np.where(inside, 0.0, np.min([square for square, _ in found], axis=0))
+    allowed = nearest if exact else nearest + 2 * _SNAP
+
+    apex = Apex(
+        Origin(start.base.copy(), start.small.copy(), start.step.copy()),
+        items.means.copy(),
+        np.zeros_like(items.centres),
+        np.maximum(at_mean, 0.0),
+        np.full(count, lattice.dimension),
+        np.full(count, -1),
+    )
+    open_items = np.ones(count, dtype=bool)
+    for m, (level, (square, place)) in enumerate(zip(levels, found, strict=True)):
+        chosen = np.flatnonzero(open_items & (square <= allowed))
+        open_items[chosen] = False
+        apex.level[chosen], apex.face[chosen] = m, expanded(items, m)[0][place[chosen]]
+        apex.whitened[chosen] = level.vectors[place[chosen]]
+        between = level.corner[place[chosen]] >= 0
+        between &= ~level.far[place[chosen]]
+        _put_inside(items, apex, chosen[~between], entries, owner)
+        chosen = chosen[between]
+        at = place[chosen]
+        _put_between(items, apex, chosen, level.corner[at], level.other[at], level.share[at])
+    return apex
+
+
+def free_directions(items: Whitened, apex: Apex) -> Array:
+    """Directions (I, S, S), a column each and zeros, that do not leave the face of the apex."""
+    lattice = items.lattice
+    latent = items.maps.shape[2]
+    result = np.zeros((len(items.cells), latent, latent))
+    result[:, :, lattice.dimension :] = np.swapaxes(lattice.lines[items.cells], 1, 2)
+    for m in range(1, lattice.dimension + 1):
+        mine = np.flatnonzero(apex.level == m)
+        if m == lattice.dimension:
+            across = np.swapaxes(items.inverses[mine], 1, 2)
+        else:
+            span = lattice.spanning(m)[apex.face[mine]]
+            first = lattice.positions[span[:, :1]] * lattice.points[span[:, 1:], None]
+            across = lattice.positions[span[:, 1:]] - first
+        result[mine, :, :m] = np.linalg.qr(np.swapaxes(across, 1, 2))[0]
+    return result
+
+
+def _put_inside(
+    items: Whitened, apex: Apex, chosen: Indices, entries: Indices, owner: Indices
+) -> None:
+    """Place apexes that are known by u alone."""
+    lattice = items.lattice
+    apex.origin.step[chosen] = items.centres[chosen] + apex.whitened[chosen]
+    apex.place[chosen] += apply(items.inverses[chosen], apex.whitened[chosen])
+    mine = np.isin(owner, chosen)
+    levels = dots(lattice.normals[entries[mine]], apex.place[owner[mine]])
+    apex.heights[mine] = np.maximum(levels + lattice.offsets[entries[mine]], 0.0)
+
+
+def _put_between(
+    items: Whitened, apex: Apex, chosen: Indices, corner: Indices, other: Indices, share: Array
+) -> None:
+    """Place apexes at corners, or between two."""
+    lattice, cells = items.lattice, items.cells[chosen]
+    bounded = lattice.points[other][:, None]
+    span = lattice.positions[other] - np.where(bounded, lattice.positions[corner], 0.0)
+    span += lattice.small[other] - np.where(bounded, lattice.small[corner], 0.0)
+    move = share[:, None] * span
+    apex.origin.base[chosen] = lattice.positions[corner]
+    apex.origin.small[chosen] = lattice.small[corner]
+    apex.origin.step[chosen] = apply(items.maps[chosen], move)
+    apex.place[chosen] = lattice.positions[corner] + (lattice.small[corner] + move)
+    if items.free.shape[2]:
+        # Along the lines, where the Gaussian is largest.
+        back = apply(items.inverses[chosen], apex.whitened[chosen])
+        apex.place[chosen] = items.means[chosen] + back
+
+    starts, table = lattice.heights
+    counts = lattice.facets.counts[cells]
+    row = np.repeat(np.arange(len(chosen)), counts)
+    facet = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    first = starts[cells][row] + facet * lattice.corners.counts[cells][row]
+    near = table[first + places(lattice.corners, cells, corner)[row]]
+    far = table[first + places(lattice.corners, cells, other)[row]]
+    kept = np.where(bounded[:, 0], 1.0 - share, 1.0)[row]
+    ends = np.cumsum(lattice.facets.counts[items.cells])
+    target = np.repeat(ends[chosen] - counts, counts) + facet
+    apex.heights[target] = kept * near + share[row] * far
+
+
+def _least(values: Array, starts: Indices) -> tuple[Array, Indices]:
+    """The least value of each item's faces, and where it is; inf and 0 where it has none."""
+    count = len(starts) - 1
+    least, place = np.full(count, np.inf), np.zeros(count, dtype=np.intp)
+    filled = np.flatnonzero(np.diff(starts))
+    order = np.lexsort((values, np.repeat(np.arange(count), np.diff(starts))))
+    place[filled] = order[starts[filled]]
+    least[filled] = values[place[filled]]
+    return least, place

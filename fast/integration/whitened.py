@@ -1,0 +1,83 @@
+"""Gaussians on polyhedra in coordinates in which they are standard, and where things lie there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.partition.cell_complex import Indices
+from fast.polyhedra.face_lattice import Lattice
+from reference.model.network import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Whitened:
+    """Gaussians on polyhedra of a lattice, one an item.
+
+    cells (I,): the polyhedron. maps (I, k, S) = M, centres (I, k) = m. means (I, S): the Gaussian's
+    mean. inverses (I, S, k), free (I, S, S-k): z = mean + inverses u + free v, v standard normal
+    along the lines. log_scale (I,): log of the volume of z for one of (u, v).
+    """
+
+    lattice: Lattice
+    cells: Indices
+    maps: Array
+    centres: Array
+    means: Array
+    inverses: Array
+    free: Array
+    log_scale: Array
+
+    @staticmethod
+    def of(lattice: Lattice, cells: Indices, maps: Array, centres: Array, means: Array) -> Whitened:
+        """From maps (I, S, S), centres (I, S) of all of z: its lines are turned to the end."""
+        inverses = np.linalg.inv(maps).astype(np.float64)
+        log_scale = np.asarray(-np.linalg.slogdet(maps)[1], dtype=np.float64)
+        k, latent = lattice.dimension, maps.shape[-1]
+        free = np.empty((len(cells), latent, 0))
+        if k < latent:
+            along = maps @ np.swapaxes(lattice.lines[cells], 1, 2)
+            turned, _ = np.linalg.qr(along, mode="complete")
+            across, along = turned[:, :, latent - k :], turned[:, :, : latent - k]
+            free = inverses @ along
+            maps, inverses = np.swapaxes(across, 1, 2) @ maps, inverses @ across
+            centres = np.einsum("nij,ni->nj", across, centres)
+        return Whitened(lattice, cells, maps, centres, means, inverses, free, log_scale)
+
+
+class Origin(NamedTuple):
+    """One point of each item's polyhedron that others are measured from: u(z) - u(origin) =
+    M (z - base - small) - step. base, small (I, S): a corner and what rounding left off it, or 0;
+    step (I, k)."""
+
+    base: Array
+    small: Array
+    step: Array
+
+
+def dots(a: Array, b: Array) -> Array:
+    """Inner products of rows."""
+    return np.asarray(np.einsum("...i,...i->...", a, b))
+
+
+def apply(maps: Array, vectors: Array) -> Array:
+    return np.asarray(np.einsum("...ij,...j->...i", maps, vectors))
+
+
+def expanded(items: Whitened, m: int) -> tuple[Indices, Indices, Indices]:
+    """Every item's faces of dimension m: which, of which item, and where each item's begin."""
+    of_cells = items.lattice.faces[m].of_cells
+    entries, owner = of_cells.entries(items.cells)
+    starts = np.concatenate([[0], np.cumsum(of_cells.counts[items.cells])])
+    return of_cells.values[entries], owner, starts
+
+
+def relative(items: Whitened, origin: Origin, corners: Indices, owner: Indices) -> Array:
+    """Corners of items measured from their origin; directions as they are."""
+    lattice = items.lattice
+    points = lattice.points[corners][:, None]
+    away = lattice.positions[corners] - np.where(points, origin.base[owner], 0.0)
+    away += lattice.small[corners] - np.where(points, origin.small[owner], 0.0)
+    return apply(items.maps[owner], away) - np.where(points, origin.step[owner], 0.0)

@@ -1,0 +1,1 @@
+"""S = 1: regions are intervals of the latent line."""

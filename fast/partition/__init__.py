@@ -1,0 +1,1 @@
+"""All regions of a network, cut at once."""

@@ -1,0 +1,163 @@
+"""The latent partition Ω and the affine map of every region, all regions at once [eq. 1, 2, 8]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fast.partition.cell_complex import InconsistentSigns, TooManyCells
+from fast.partition.cut_line import enumerate_intervals
+from fast.partition.cut_space import Progress, enumerate_cells, starting_functions
+from fast.partition.cut_vertices import OutOfRange
+from fast.partition.location import locate
+from fast.partition.region_polyhedra import Polyhedra, polyhedra_of_intervals
+from fast.partition.regions import Regions, regions_of_cells, single_region
+from reference.model.network import (
+    Array,
+    Codes,
+    Network,
+    ReadOnly,
+    check_array,
+    check_count,
+    freeze,
+)
+
+# Factors on the rounding error that counts as zero, tried in turn: a bound on rounding errors that
+# was too small shows as signs that contradict each other.
+_CAUTION = (1.0, 16.0, 256.0, 4096.0)
+
+# In up to so many dimensions the first regions fit in memory, whatever is allowed.
+_HIGH_RANK = 12
+
+
+class TooManyRegionsError(ValueError):
+    """There are more regions than max_regions."""
+
+
+class PartitionError(RuntimeError):
+    """The regions could not be told apart in double precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class Partition(ReadOnly):
+    """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
+
+    codes (R, U): on the region, the sign of every unit's pre-activation, 0 where it vanishes on all
+    of it; for max-pooling the winner's position in its window. slopes (R, D, S) = A_ω, offsets
+    (R, D) = b_ω [eq. 2]. breakpoints (R-1,): for S = 1 the ends of the intervals, in latent units;
+    empty for S > 1. shapes, network: for S > 1, the regions as polyhedra and where they come from.
+    Accuracy: a facet is off by
+    rounding only; regions thinner than rounding are absent. Guarded by tests/test_partition.py,
+    tests/test_arrangements.py, tests/test_partition_agreement.py and `python -m oracle`.
+    """
+
+    codes: Codes
+    slopes: Array
+    offsets: Array
+    breakpoints: Array
+    shapes: Polyhedra | None = None
+    network: Network | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self.codes, self.slopes, self.offsets, self.breakpoints)
+
+    def __repr__(self) -> str:
+        return f"Partition({self.n_regions} regions, S = {self.slopes.shape[2]})"
+
+    @property
+    def n_regions(self) -> int:
+        """R = Card(Ω)."""
+        return len(self.codes)
+
+    @cached_property
+    def polyhedra(self) -> Polyhedra:
+        """Facets, vertices and rays of all regions in flat arrays."""
+        return polyhedra_of_intervals(self.breakpoints) if self.shapes is None else self.shapes
+
+    def halfspaces(self, region: int) -> tuple[Array, Array]:
+        """The facets of a region [Corollary 1]: normals (F, S), offsets (F,), the region being
+        {z : normals z + offsets > 0}; none redundant."""
+        return self.polyhedra.halfspaces(self._checked(region))
+
+    def vertices(self, region: int) -> Array:
+        """The vertices of a region, (V, S). The region is conv(vertices) + cone(rays) +
+        span(lines); if it has lines it has no vertex in the strict sense, and these are the points
+        of its smallest faces that are orthogonal to them."""
+        return self.polyhedra.vertices(self._checked(region))
+
+    def rays(self, region: int) -> Array:
+        """The extreme directions of a region, (W, S), of length 1; none if it is bounded."""
+        return self.polyhedra.rays(self._checked(region))
+
+    def lines(self, region: int) -> Array:
+        """An orthonormal basis (n, S) of the directions a region contains both ways."""
+        return self.polyhedra.lines(self._checked(region))
+
+    def locate(self, Z: ArrayLike) -> NDArray[np.intp]:
+        """Index of the region of each point: Z (M, S) -> (M,). A point on a facet, within rounding,
+        goes to the region entered by increasing z_1 (or, along it, z_2, ...)."""
+        points = check_array(Z, "Z", (None, self.slopes.shape[2]))
+        if self.shapes is None or self.network is None:
+            return np.searchsorted(self.breakpoints, points[:, 0], side="right")
+        return locate(self.network, self.codes, self.shapes, points)
+
+    def _checked(self, region: int) -> int:
+        if check_count(region, "region", 0) >= self.n_regions:
+            raise ValueError(f"region: expected an index below {self.n_regions}, got {region}")
+        return region
+
+
+def partition(network: Network, max_regions: int, callback: Progress | None = None) -> Partition:
+    """Enumerate every region of the network [Lemma 3, Corollary 1, eq. 2].
+
+    callback: for S > 1, called after every unit's cut with the units done, the units there are and
+    the regions so far. Raises TooManyRegionsError when there are more than `max_regions` (with
+    max-pooling, cells before those of one code are joined), before their memory is spent, and
+    PartitionError when rounding leaves signs that contradict each other, or values are no doubles.
+    Cost: proportional to R U.
+    """
+    try:
+        # What overflows shows in the maps, and is refused by name.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if network.latent_dimension == 1:
+                return Partition(*enumerate_intervals(network, max_regions))
+            regions = _enumerate_regions(network, max_regions, callback)
+    except OutOfRange:
+        raise PartitionError(
+            "partition: the values of the network's units leave the range of double precision"
+        ) from None
+    except TooManyCells:
+        raise TooManyRegionsError(
+            f"max_regions: the network has more than {max_regions} regions; "
+            "pass a larger max_regions to DGN"
+        ) from None
+    breakpoints = np.empty(0)
+    return Partition(
+        regions.codes, regions.slopes, regions.offsets, breakpoints, regions.polyhedra, network
+    )
+
+
+def _enumerate_regions(network: Network, max_regions: int, callback: Progress | None) -> Regions:
+    start = starting_functions(network)
+    rank = len(start.normals)
+    if not rank:
+        return single_region(network)
+    if rank > _HIGH_RANK and 3**rank > max_regions:
+        raise TooManyRegionsError(
+            f"max_regions: the first {rank} units, in {rank} independent dimensions, make "
+            f"2^{rank} regions with 3^{rank} faces, too many for {max_regions}; pass a larger "
+            "max_regions to DGN"
+        )
+    for caution in _CAUTION:
+        try:
+            cells = enumerate_cells(network, start, max_regions, callback, caution)
+            return regions_of_cells(network, cells)
+        except InconsistentSigns:
+            continue
+    raise PartitionError(
+        "partition: the regions could not be told apart in double precision; the network has units "
+        "whose boundaries nearly coincide, but not within rounding"
+    )

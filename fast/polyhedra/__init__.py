@@ -1,0 +1,1 @@
+"""Faces of polyhedra from half-spaces."""

@@ -1,0 +1,1 @@
+"""The cross-check as a whole, and its report."""

@@ -1,0 +1,1 @@
+"""The implementations on random models."""

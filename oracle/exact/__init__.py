@@ -1,0 +1,1 @@
+"""Integer geometry: every region of a network without rounding."""

@@ -1,0 +1,273 @@
+"""The partition of a network in any latent dimension, in exact arithmetic [Lemma 3, Corollary 1].
+
+Weights are doubles, so every pre-activation is an integer vector in (z, t) over a power of two, and
+every question is decided exactly. Found by recursion: a cell is cut by one unit, then its parts by
+the next. Certified by another argument altogether: see `certify`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.exact.cone import Cone, Vector, whole_space
+from oracle.exact.layers import LayerSpec
+
+Code = tuple[int, ...]
+Integers = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class ExactRegion:
+    """A region: its code, its polyhedron, and the map (n, S + 1) to the output: rows (slope,
+    offset) / 2^exponent."""
+
+    code: Code
+    cone: Cone
+    rows: Integers
+    exponent: int
+
+    def map_at(self, z: Iterable[Fraction]) -> list[Fraction]:
+        """The image of a point under the region's map."""
+        point = [*z, Fraction(1)]
+        scale = Fraction(1, 1 << self.exponent)
+        return [
+            scale * sum((int(a) * x for a, x in zip(row, point, strict=True)), Fraction(0))
+            for row in self.rows
+        ]
+
+
+def exact_regions(layers: tuple[LayerSpec, ...]) -> list[ExactRegion]:
+    """Every region of a network, sorted by code; layers as in oracle.exact.layers.
+
+    A code holds each unit's sign, 0 where it vanishes on the region, and each window's winner: the
+    first of those that are largest on all of the region. Guarded by tests/test_oracle_partition.py.
+    """
+    regions = [_identity(layers)]
+    for kind, *values in layers:
+        if kind == "dense":
+            regions = [_after_dense(region, *values) for region in regions]
+        elif kind == "slope":
+            regions = [part for region in regions for part in _after_units(region, *values)]
+        elif kind == "max":
+            regions = [part for region in regions for part in _after_windows(region, *values)]
+        else:
+            raise ValueError(f"layers: unknown kind {kind!r}")
+    return sorted(regions, key=lambda region: region.code)
+
+
+def _identity(layers: tuple[LayerSpec, ...]) -> ExactRegion:
+    """All of R^S with the map z -> z, before any layer."""
+    dimension = np.shape(layers[0][1])[1]
+    rows = np.zeros((dimension, dimension + 1), dtype=object)
+    rows[range(dimension), range(dimension)] = 1
+    return ExactRegion((), whole_space(dimension), rows, 0)
+
+
+def dyadic(values: Any) -> tuple[Integers, int]:
+    """Integers n and one exponent k with values = n / 2^k exactly."""
+    array = np.asarray(values, dtype=np.float64)
+    ratios = [float(v).as_integer_ratio() for v in array.ravel()]
+    exponent = max((den.bit_length() - 1 for _, den in ratios), default=0)
+    numbers = np.empty(len(ratios), dtype=object)
+    numbers[:] = [num << (exponent - den.bit_length() + 1) for num, den in ratios]
+    return numbers.reshape(array.shape), exponent
+
+
+def _after_dense(region: ExactRegion, weight: Any, bias: Any) -> ExactRegion:
+    numbers, weight_exponent = dyadic(weight)
+    constants, bias_exponent = dyadic(bias)
+    exponent = max(region.exponent + weight_exponent, bias_exponent)
+    rows = numbers.dot(region.rows) * (1 << (exponent - region.exponent - weight_exponent))
+    rows[:, -1] = rows[:, -1] + constants * (1 << (exponent - bias_exponent))
+    return ExactRegion(region.code, region.cone, rows, exponent)
+
+
+def _signed_parts(cone: Cone, function: Vector) -> Iterator[tuple[int, Cone]]:
+    """The parts of a cone on which a function has one sign, 0 only where it vanishes throughout."""
+    sign = cone.sign(function)
+    if sign is not None:
+        yield sign, cone
+    else:
+        yield 1, cone.part(function)
+        yield -1, cone.part(tuple(-x for x in function))
+
+
+def _after_units(region: ExactRegion, eta: float) -> list[ExactRegion]:
+    """Cut by every unit's input, then scale each unit by 1 or η."""
+    numerator, denominator = float(eta).as_integer_ratio()
+    found: list[tuple[Code, Cone]] = [((), region.cone)]
+    for row in region.rows:
+        found = [
+            ((*code, sign), part)
+            for code, cone in found
+            for sign, part in _signed_parts(cone, tuple(map(int, row)))
+        ]
+    exponent = region.exponent + denominator.bit_length() - 1
+    return [
+        ExactRegion((*region.code, *code), cone, region.rows * factors[:, None], exponent)
+        for code, cone in found
+        for factors in [np.array([denominator if s > 0 else numerator for s in code], object)]
+    ]
+
+
+def _after_windows(region: ExactRegion, windows: list[list[int]]) -> list[ExactRegion]:
+    """For every window, the parts on which each candidate wins; then only the winners."""
+    found: list[tuple[Code, Cone]] = [((), region.cone)]
+    for window in windows:
+        found = [
+            ((*code, position), part)
+            for code, cone in found
+            for position in range(len(window))
+            if (part := _where_it_wins(region, cone, window, position)) is not None
+        ]
+    return [
+        ExactRegion(
+            (*region.code, *code),
+            cone,
+            region.rows[[w[p] for w, p in zip(windows, code, strict=True)]],
+            region.exponent,
+        )
+        for code, cone in found
+    ]
+
+
+def _where_it_wins(
+    region: ExactRegion, cone: Cone, window: list[int], position: int
+) -> Cone | None:
+    """The part on which one candidate beats the earlier ones and no later one beats it."""
+    for other in range(len(window)):
+        if window[other] == window[position]:
+            continue
+        lead = region.rows[window[position]] - region.rows[window[other]]
+        function = tuple(map(int, lead))
+        sign = cone.sign(function)
+        if sign == -1 or (sign == 0 and other < position):
+            return None
+        cone = cone.part(function) if sign is None else cone
+    return cone
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is wrong with a set of codes: nothing, if every list is empty.
+
+    repeated: codes given more than once. empty: codes of no region. missing: codes of regions that
+    lie beside one of the given, and are not among them.
+    """
+
+    repeated: list[Code]
+    empty: list[Code]
+    missing: list[Code]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the codes are those of all regions, each once."""
+        return not (self.repeated or self.empty or self.missing)
+
+
+def certify(layers: tuple[LayerSpec, ...], codes: Iterable[Iterable[int]]) -> Certificate:
+    """Decide exactly whether these are the codes of all regions.
+
+    Each code's polyhedron is built from the code's own half-spaces: it must have an interior, and
+    the network itself, evaluated at a rational point there, that code. And across each facet of
+    each, at a rational point inside the facet, the network must have a code that is given too. The
+    regions leave out only faces of dimension S - 2 and less, which cannot separate R^S: so a set
+    that no facet leads out of is complete. Shares only the cones with `exact_regions`.
+    """
+    given = [tuple(map(int, code)) for code in codes]
+    known = set(given)
+    repeated = sorted(code for code, times in Counter(given).items() if times > 1)
+    empty: list[Code] = []
+    missing: set[Code] = set()
+    for code in sorted(known):
+        cone = _polyhedron(layers, code)
+        if cone is None or code_at(layers, cone.inner_point(), None) != code:
+            empty.append(code)
+            continue
+        for bound, inside in cone.facets():
+            point = [Fraction(x, inside[-1]) for x in inside[:-1]]
+            beyond = code_at(layers, point, [Fraction(-x) for x in bound[:-1]])
+            if beyond not in known:
+                missing.add(beyond)
+    return Certificate(repeated, empty, sorted(missing))
+
+
+def _polyhedron(layers: tuple[LayerSpec, ...], code: Code) -> Cone | None:
+    """The closure of the region with a code, from its half-spaces; None if it has no interior."""
+    region, rest = _identity(layers), list(code)
+    cone: Cone | None = region.cone
+    for kind, *values in layers:
+        if kind == "dense":
+            region = _after_dense(region, *values)
+            continue
+        count = len(region.rows) if kind == "slope" else len(values[0])
+        part, rest = rest[:count], rest[count:]
+        if len(part) < count or cone is None:
+            return None
+        if kind == "slope":
+            numerator, denominator = float(values[0]).as_integer_ratio()
+            for sign, row in zip(part, region.rows, strict=True):
+                cone = _narrowed(cone, sign, tuple(map(int, row)))
+            factors = np.array([denominator if s > 0 else numerator for s in part], object)
+            rows = region.rows * factors[:, None]
+            exponent = region.exponent + denominator.bit_length() - 1
+        else:
+            for position, window in zip(part, values[0], strict=True):
+                if not 0 <= position < len(window):
+                    return None
+                cone = None if cone is None else _where_it_wins(region, cone, window, position)
+            rows = region.rows[[w[p] for w, p in zip(values[0], part, strict=True)]]
+            exponent = region.exponent
+        region = ExactRegion((), region.cone, rows, exponent)
+    return None if rest else cone
+
+
+def _narrowed(cone: Cone | None, sign: int, function: Vector) -> Cone | None:
+    """The part of a cone on which a function has this sign; None if that has no interior."""
+    if cone is None:
+        return None
+    return dict(_signed_parts(cone, function)).get(sign)
+
+
+def code_at(
+    layers: tuple[LayerSpec, ...], z: Iterable[Fraction], direction: Iterable[Fraction] | None
+) -> Code:
+    """The network's code just beyond z along a direction, by evaluating it; or at z, if None."""
+    values = list(z)
+    slopes = [Fraction(0)] * len(values) if direction is None else list(direction)
+    code: list[int] = []
+    for kind, *parts in layers:
+        if kind == "dense":
+            weight = [[Fraction(float(w)) for w in row] for row in parts[0]]
+            values = [
+                sum((w * v for w, v in zip(row, values, strict=True)), Fraction(float(b)))
+                for row, b in zip(weight, parts[1], strict=True)
+            ]
+            pairs = [zip(row, slopes, strict=True) for row in weight]
+            slopes = [sum((w * s for w, s in pair), Fraction(0)) for pair in pairs]
+        elif kind == "slope":
+            signs = [_sign(v) or _sign(s) for v, s in zip(values, slopes, strict=True)]
+            eta = Fraction(float(parts[0]))
+            code += signs
+            values = [v if s > 0 else eta * v for v, s in zip(values, signs, strict=True)]
+            slopes = [d if s > 0 else eta * d for d, s in zip(slopes, signs, strict=True)]
+        else:
+            winners = [
+                max(range(len(w)), key=lambda p, w=w: (values[w[p]], slopes[w[p]], -p))  # type: ignore[misc]
+                for w in parts[0]
+            ]
+            code += winners
+            chosen = [w[p] for w, p in zip(parts[0], winners, strict=True)]
+            values, slopes = [values[c] for c in chosen], [slopes[c] for c in chosen]
+    return tuple(code)
+
+
+def _sign(value: Fraction) -> int:
+    return int(value > 0) - int(value < 0)

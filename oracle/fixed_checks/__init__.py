@@ -1,0 +1,1 @@
+"""The implementations on a few fixed models."""

@@ -1,0 +1,1 @@
+"""Sums over data, gradients and updates by definition."""

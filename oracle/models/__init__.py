@@ -1,0 +1,1 @@
+"""Random models, and what names their values."""

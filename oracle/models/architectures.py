@@ -1,0 +1,336 @@
+"""Random models, ordinary and ugly, each reproduced by its seed: the one generator of the project.
+
+`random_network(seed)` draws layers, `random_case(seed)` a model with points that the oracle can
+afford; `draw_network` and `draw_case` do so from any source of choices
+(oracle.models.random_choices).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.exact.layers import LayerSpec
+from oracle.exact.regions import exact_regions
+from oracle.models.case import Case
+from oracle.models.descriptions import Description, specs_of
+from oracle.models.random_choices import Choices, Seeded
+
+Array = NDArray[np.float64]
+
+#: What can be odd about the weights; "ordinary" is drawn half of the time.
+ODDITIES = (
+    "zero biases",
+    "shared bias",
+    "duplicated neurons",
+    "parallel neurons",
+    "opposite neurons",
+    "dead neurons",
+    "width 1",
+    "tiny weights",
+    "huge weights",
+    "low rank",
+    "integers",
+    "zero first layer",
+)
+#: How the layers are put together; "deep" with one latent dimension only.
+PLANS = ("dense", "maxout", "images")
+#: Structures of Σx.
+NOISES = ("scalar", "diagonal", "full", "near-singular")
+#: Where points are put, in turn.
+PLACES = ("manifold", "sample", "far", "boundary")
+#: The most regions of a case, by latent dimension: of more the oracle takes minutes.
+MOST_REGIONS = {1: 400, 2: 120, 3: 16, 4: 12}
+
+
+class RandomNetwork(NamedTuple):
+    """seed, what it is, S, and its layers."""
+
+    seed: int
+    label: str
+    latent_dimension: int
+    layers: tuple[Description, ...]
+
+
+def random_network(seed: int, latent: int | None = None) -> RandomNetwork:
+    """The network of a seed, with up to some hundred regions; S = 1, 2, 3 in turn if not given."""
+    size = 1 + seed % 3 if latent is None else latent
+    label, layers = draw_network(Seeded(713, seed), size)
+    return RandomNetwork(seed, f"S = {size}, {label}", size, layers)
+
+
+def random_case(seed: int, latent: int = 1, points: int = 3) -> Case:
+    """The case of a seed and a latent dimension of 1 to 4: the first drawn that has no more regions
+    than MOST_REGIONS.
+
+    Points: on the manifold, drawn from the model, up to 1600 σ away (log p to about -1e6), a few
+    ulp from the boundary between two regions, in turn from a place that depends on the seed: so
+    that all four kinds are drawn over the seeds, however few the points of a case.
+    """
+    attempt = 0
+    while True:
+        case = draw_case(Seeded(711, seed, latent, attempt), seed, latent, points)
+        if len(exact_regions(case.specs)) <= MOST_REGIONS[latent]:
+            return case
+        attempt += 1
+
+
+def draw_network(choices: Choices, latent: int) -> tuple[str, tuple[Description, ...]]:
+    """What a network is, and its layers."""
+    plan = choices.pick(PLANS, (0.5, 0.25, 0.25))
+    odd = choices.pick(ODDITIES) if choices.chance(0.5) else "ordinary"
+    builders: dict[str, Callable[[Choices, int, str], list[Description]]] = {
+        "dense": _dense_stack,
+        "maxout": _maxout_stack,
+        "images": _image_stack,
+    }
+    return f"{plan}, {odd}", tuple(builders[plan](choices, latent, odd))
+
+
+def draw_case(choices: Choices, seed: int, latent: int, points: int) -> Case:
+    """A network with covariances and points; see random_case."""
+    if latent == 1 and choices.chance(0.6):
+        odd = choices.pick(ODDITIES) if choices.chance(0.5) else "ordinary"
+        label, layers = f"deep, {odd}", tuple(_deep_stack(choices, odd))
+    else:
+        label, layers = draw_network(choices, latent)
+    specs = specs_of(layers)
+    factor_z = _factor(choices, latent) if choices.chance(0.5) else np.eye(latent)
+    images = forward(specs, np.zeros(latent))
+    structure, cov_x, factor_x = _noise(choices, len(images), latent)
+    X, latents = np.empty((points, len(images))), np.empty((points, latent))
+    for n in range(points):
+        place = PLACES[(seed + n) % len(PLACES)]
+        latents[n], X[n] = _point(choices, place, specs, factor_x, factor_z)
+    q_mean = latents + 10 ** choices.real(-2, 0.5) * choices.normals((points, latent))
+    q_roots = [_factor(choices, latent) * 10 ** choices.real(-2, 0.5) for _ in range(points)]
+    return Case(
+        seed,
+        f"S = {latent}, {label}, {structure} cov_x",
+        layers,
+        cov_x,
+        _symmetric(factor_z),
+        X,
+        q_mean,
+        q_cov=np.array([_symmetric(root) for root in q_roots]).reshape(points, latent, latent),
+    )
+
+
+def forward(layers: tuple[LayerSpec, ...], z: Array) -> Array:
+    """g(z) in doubles: only where a point is put, never a value that is compared."""
+    return _traced(layers, z)[0]
+
+
+def _traced(layers: tuple[LayerSpec, ...], z: Array) -> tuple[Array, tuple[int, ...]]:
+    """g(z) in doubles, and on which side of every boundary it was."""
+    hidden, code = np.asarray(z, dtype=float), []
+    for kind, *values in layers:
+        if kind == "dense":
+            hidden = np.asarray(values[0]) @ hidden + np.asarray(values[1])
+        elif kind == "slope":
+            code += [int(h > 0) for h in hidden]
+            hidden = np.where(hidden > 0, hidden, values[0] * hidden)
+        else:
+            winners = [max(window, key=lambda c: hidden[c]) for window in values[0]]
+            code += winners
+            hidden = hidden[winners]
+    return hidden, tuple(code)
+
+
+# Layers
+
+
+def _affine(choices: Choices, odd: str, shape: tuple[int, ...], first: bool) -> tuple[Any, Any]:
+    """Weights (n_out, ...) and biases with one oddity put in."""
+    fan = int(np.prod(shape[1:]))
+    weight = choices.normals((shape[0], fan)) * np.sqrt(2 / fan)
+    bias, half = choices.normals(shape[0]), shape[0] // 2
+    scale = {
+        "duplicated neurons": 1.0,
+        "parallel neurons": choices.pick([2.0, 0.5, 0.1, 3.3]),
+        "opposite neurons": -1.0,
+    }.get(odd)
+    if scale is not None and half:
+        weight[:half], bias[:half] = scale * weight[-half:], scale * bias[-half:]
+    elif odd == "zero biases":
+        bias[:] = 0.0
+    elif odd == "shared bias":
+        bias[:] = bias[0]
+    elif odd == "dead neurons":
+        weight[:half], bias[:half] = 0.0, (2 * choices.wholes(0, 3, half) + 1) % 3 - 1
+    elif odd in ("tiny weights", "huge weights"):
+        power = choices.real(-3, 0) if odd == "tiny weights" else choices.real(0, 3)
+        if power < -1.5 and half:
+            # Neurons that are all but dead, beside others: their boundaries lie very far away.
+            weight[:half] *= 10.0 ** (4 * power)
+        else:
+            weight, bias = weight * 10.0**power, bias * 10.0**power
+    elif odd == "low rank":
+        weight = np.outer(weight[:, 0], weight[0])
+    elif odd == "integers":
+        weight = choices.wholes(-2, 3, weight.shape)
+        bias = choices.wholes(-2, 3, bias.shape)
+    elif odd == "zero first layer" and first:
+        weight[:] = 0.0
+    return weight.reshape(shape), bias
+
+
+def _dense(choices: Choices, odd: str, n_in: int, n_out: int, first: bool) -> Description:
+    weight, bias = _affine(choices, odd, (n_out, n_in), first)
+    return "Dense", {"weight": weight, "bias": bias}
+
+
+def _activation(choices: Choices) -> Description:
+    kind = choices.pick(["ReLU", "LeakyReLU", "Abs"])
+    return kind, {"slope": choices.pick([0.01, 0.1, 0.5])} if kind == "LeakyReLU" else {}
+
+
+def _dense_stack(choices: Choices, latent: int, odd: str) -> list[Description]:
+    """One to three hidden layers, now and then an activation on the output."""
+    depth, most = choices.whole(1, 4), {1: 9, 2: 6, 3: 4}.get(latent, 3)
+    hidden = [int(n) for n in choices.wholes(1, most + 1, depth)]
+    widths = [latent, *hidden, choices.whole(1, 4)]
+    if odd == "width 1":
+        widths[choices.whole(1, depth + 1)] = 1
+    layers: list[Description] = []
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        if i:
+            layers.append(_activation(choices))
+        layers.append(_dense(choices, odd, n_in, n_out, i == 0))
+    return [*layers, _activation(choices)] if choices.chance(0.2) else layers
+
+
+def _deep_stack(choices: Choices, odd: str) -> list[Description]:
+    """One latent dimension, up to four hidden layers of up to 32 units, D up to 20; now and then
+    two Dense layers in a row."""
+    depth, largest = choices.whole(1, 5), choices.pick([4, 8, 16, 32])
+    hidden = [int(n) for n in choices.wholes(1, largest + 1, depth)]
+    widths = [1, *hidden, choices.whole(1, 21)]
+    if odd == "width 1":
+        widths[choices.whole(1, depth + 1)] = 1
+    layers: list[Description] = []
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        if i and not choices.chance(0.05):
+            layers.append(_activation(choices))
+        layers.append(_dense(choices, odd, n_in, n_out, i == 0))
+    return [*layers, _activation(choices)] if choices.chance(0.1) else layers
+
+
+def _maxout_stack(choices: Choices, latent: int, odd: str) -> list[Description]:
+    """Groups of neurons of which the largest counts, alone or after an activation."""
+    group, groups = choices.whole(2, 4), choices.whole(1, 3)
+    layers = [_dense(choices, odd, latent, group * groups, True)]
+    if choices.chance(0.4):
+        layers.append(_activation(choices))
+    layers += [
+        ("MaxPool", {"channels": group}),
+        _dense(choices, odd, groups, 3, False),
+        _activation(choices) if choices.chance(0.5) else ("MaxPool", {"channels": 3}),
+    ]
+    return layers
+
+
+def _image_stack(choices: Choices, latent: int, odd: str) -> list[Description]:
+    """A small image, convolved, pooled, made larger or flattened."""
+    channels, height, width = (int(n) for n in choices.wholes(1, 3, 3))
+    kernel = tuple(int(n) for n in choices.wholes(1, 3, 2))
+    weight, bias = _affine(choices, odd, (choices.whole(1, 3), channels, *kernel), False)
+    padding = choices.whole(0, 2)
+    if height + 2 * padding < kernel[0] or width + 2 * padding < kernel[1]:
+        padding = 1
+    stride = choices.whole(1, 3)
+    rows, columns = (
+        (n + 2 * padding - k) // stride + 1 for n, k in zip((height, width), kernel, strict=True)
+    )
+    layers: list[Description] = [
+        _dense(choices, odd, latent, channels * height * width, True),
+        ("Reshape", {"shape": (channels, height, width)}),
+        *([_activation(choices)] if choices.chance(0.5) else []),
+        ("Conv2d", {"weight": weight, "bias": bias, "stride": stride, "padding": padding}),
+    ]
+    pool = (min(2, rows), min(2, columns))
+    step = choices.whole(0, 4)
+    if step == 0:
+        layers += [_activation(choices), ("AvgPool", {"kernel_size": pool, "stride": 1})]
+    elif step == 1:
+        layers += [("MaxPool", {"kernel_size": pool})]
+    elif step == 2:
+        layers += [("Upsample", {"factor": (1, 2)}), ("MaxPool", {"kernel_size": 2, "padding": 1})]
+    elif len(weight) == 2:
+        layers += [_activation(choices), ("MaxPool", {"channels": 2})]
+    return [*layers, ("Flatten", {})]
+
+
+# Covariances and points
+
+
+def _noise(choices: Choices, dimension: int, latent: int) -> tuple[str, Array, Array]:
+    """A structure, Σx, and a root of it: variances of 1e-6 to 1e2 (with S > 1 about 1e-4 to 1), a
+    full one of condition up to 1e4, or 1e6 to 1e10 if it is to be nearly singular."""
+    size = 10.0 ** (choices.real(-6, 2) if latent == 1 else choices.real(-4, 0))
+    structure = choices.pick(NOISES, (0.35, 0.3, 0.25, 0.1))
+    if structure == "scalar":
+        return structure, np.array(size), np.sqrt(size) * np.eye(dimension)
+    spread = 10.0 ** choices.real(6, 10) if structure == "near-singular" else 1e4
+    places = np.array([choices.real(-0.5, 0.5) for _ in range(dimension)])
+    if structure == "near-singular" and dimension > 1:
+        places[:2] = -0.5, 0.5
+    variances = np.clip(size * spread**places, 1e-6 * size, 1e6 * size)
+    if structure == "diagonal":
+        return structure, variances, np.diag(np.sqrt(variances))
+    basis, _ = np.linalg.qr(choices.normals((dimension, dimension)))
+    full = (basis * variances) @ basis.T
+    full = 0.5 * (full + full.T)
+    return structure, full, np.linalg.cholesky(full)
+
+
+def _point(
+    choices: Choices, place: str, layers: tuple[LayerSpec, ...], factor_x: Array, factor_z: Array
+) -> tuple[Array, Array]:
+    """A latent point and an x, of one of the kinds that random_case has."""
+    size = len(factor_z)
+    z = factor_z @ choices.normals(size)
+    if place == "boundary":
+        z = at_boundary(layers, z, factor_z @ choices.normals(size) * 3)
+        z = z * (1 + 2.0**-52 * choices.wholes(-3, 4, size))
+    image = forward(layers, z)
+    if place == "manifold" or (place == "boundary" and choices.chance(0.5)):
+        return z, image
+    direction = choices.normals(len(image))
+    if place == "far":
+        reach = 3.2 if size == 1 else 2.5
+        length = max(float(np.sqrt(direction @ direction)), 1e-3)
+        direction *= 10 ** choices.real(0, reach) / length
+    return z, image + factor_x @ direction
+
+
+def at_boundary(layers: tuple[LayerSpec, ...], start: Array, stop: Array) -> Array:
+    """A point between two where the code changes, to the last bit; the first if it nowhere does."""
+    low, high = start, stop
+    code = _traced(layers, low)[1]
+    if _traced(layers, high)[1] == code:
+        return start
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        if _traced(layers, middle)[1] == code:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _factor(choices: Choices, size: int) -> Array:
+    """A lower triangular factor of a covariance, now and then of condition up to 1e6."""
+    factor = np.tril(0.5 * choices.normals((size, size)), -1)
+    spread = 1.5 if choices.chance(0.1) else 0.5
+    return np.asarray(factor + np.diag([10 ** choices.real(-spread, spread) for _ in range(size)]))
+
+
+def _symmetric(factor: Array) -> Array:
+    """Factor times its transpose, symmetric to the last bit."""
+    product = factor @ factor.T
+    return np.asarray(0.5 * (product + product.T))

@@ -1,0 +1,100 @@
+"""A model with points to compare at, and the small file that keeps it bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.exact.layers import LayerSpec
+from oracle.models.descriptions import Description, specs_of
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, points to evaluate it at, and a Gaussian q for each point.
+
+    seed and label: what it came from, and what it is. layers: descriptions as in
+    oracle.models.descriptions. cov_x (), (D,) or (D, D); cov_z (S, S); X (N, D); q_mean (N, S);
+    q_cov (N, S, S).
+    """
+
+    seed: int
+    label: str
+    layers: tuple[Description, ...]
+    cov_x: Array
+    cov_z: Array
+    X: Array
+    q_mean: Array
+    q_cov: Array
+
+    @property
+    def latent_dimension(self) -> int:
+        """S."""
+        return len(self.cov_z)
+
+    @cached_property
+    def specs(self) -> tuple[LayerSpec, ...]:
+        """The layers as oracle.exact.layers has them."""
+        return specs_of(self.layers)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the case as JSON, bit for bit (Python prints doubles exactly); whole or not at
+        all."""
+        content = {
+            "seed": self.seed,
+            "label": self.label,
+            "layers": [[kind, _plain(settings)] for kind, settings in self.layers],
+            **{name: getattr(self, name).tolist() for name in _ARRAYS},
+        }
+        target = Path(path)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(content, stream, indent=1)
+            os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Case:
+        """Read a case written by `save`. Raises ValueError if the file holds none."""
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            layers = tuple((str(kind), _settings(values)) for kind, values in content["layers"])
+            arrays = {name: np.array(content[name], dtype=float) for name in _ARRAYS}
+            return Case(int(content["seed"]), str(content["label"]), layers, **arrays)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"path: {os.fspath(path)!r} holds no case ({error})") from error
+
+
+_ARRAYS = ("cov_x", "cov_z", "X", "q_mean", "q_cov")
+_WEIGHTS = ("weight", "bias")
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as JSON knows them."""
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in settings.items()}
+
+
+def _settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings as layers take them: weights are arrays, what else is a list is a tuple."""
+    return {
+        name: np.array(value, dtype=float)
+        if name in _WEIGHTS
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+        for name, value in values.items()
+    }

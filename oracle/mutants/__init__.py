@@ -1,0 +1,1 @@
+"""Deliberate defects written by hand, and who catches them."""

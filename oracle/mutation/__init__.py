@@ -1,0 +1,1 @@
+"""Systematic defects: the mutation score of the tests, and their coverage."""

@@ -1,0 +1,1 @@
+"""The paper's identities, proved with symbols."""

@@ -1,0 +1,1 @@
+"""Integrals to any precision."""

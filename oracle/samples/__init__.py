@@ -1,0 +1,1 @@
+"""Tests with a known rate of false alarms."""

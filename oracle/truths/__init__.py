@@ -1,0 +1,1 @@
+"""Every quantity of a model, from weights, covariances and points alone."""

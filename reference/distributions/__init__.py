@@ -1,0 +1,1 @@
+"""Equations (3) to (7) and the E-step."""

@@ -1,0 +1,347 @@
+"""Conditional, marginal and posterior of one datum [eq. 4-7, Lemma 1, Theorem 1, Propositions 1,
+2].
+
+Every function takes one x (D,) or z (S,), and the partition where it needs the regions. All in the
+log domain, nats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference.distributions import noise
+from reference.integration.interval import LOG_2PI, log_normal, truncated_gaussian
+from reference.integration.signed_sum import Integral, integrate
+from reference.model.validation import Array
+from reference.partition.partition import Partition
+from reference.polyhedra.quadratic_programs import minimiser
+from reference.polyhedra.validity import TOLERANCE, OutsideValidity
+
+
+def log_prior(z: Array, cov_z: Array) -> float:
+    """log p(z) = log φ(z; 0, Σz) [eq. 4]."""
+    return log_normal(z, np.zeros_like(z), cov_z)
+
+
+def log_conditional(x: Array, z: Array, region: int, partition: Partition, cov_x: Array) -> float:
+    """log p(x | z) = log φ(x; A_ω z + b_ω, Σx) for z in region ω [Lemma 1]."""
+    residual = x - partition.slopes[region] @ z - partition.offsets[region]
+    quadratic = noise.quadratic(cov_x, residual)
+    return float(-0.5 * (len(x) * LOG_2PI + noise.log_det(cov_x, len(x)) + quadratic))
+
+
+def gaussian_on_region(region: int, partition: Partition, mean: Array, cov: Array) -> Integral:
+    """Mass and moments of N(mean (S,), cov (S, S)) on a region ω [Lemma 4, Appendix B].
+
+    S = 1: at full accuracy in any tail. S = 2, 3: a mass accurate in absolute terms, with bounds.
+    """
+    if len(mean) > 1:
+        return integrate(partition.signed_cones[region], mean, np.asarray(np.linalg.cholesky(cov)))
+    t = truncated_gaussian(*partition.halfspaces(region), mean, cov)
+    assert t is not None  # a region has an interior
+    mass = float(np.exp(t.log_ratio + log_normal(t.nearest, mean, cov)))
+    return Integral(mass, 0.0, -np.inf, t.mean, np.sqrt(t.cov), t.entropy, True)
+
+
+def region_weight(region: int, partition: Partition, cov_z: Array) -> float:
+    """p(t = r) = Φ_ω(0, Σz), the prior mass of a region [Proposition 1].
+
+    The weights of all regions sum to 1. But given t = r, z is N(0, Σz) truncated to ω_r, not N(0,
+    Σz) as in an MPPCA: t and z are dependent (tests/test_errata.py). Accuracy: relative 3e-14 for S
+    = 1; for S = 2, 3 absolute, about 1e-14, and 0 for a weight below.
+    """
+    return gaussian_on_region(region, partition, np.zeros(len(cov_z)), cov_z).mass
+
+
+def posterior_factor(slope: Array, cov_x: Array, cov_z: Array) -> Array:
+    """A matrix C (S, S) with C Cᵀ = Σ_ω [eq. 7].
+
+    Σ_ω^-1 = Σz^-1 + A_ωᵀ Σx^-1 A_ω = MᵀM for M = (Σx^{-1/2} A_ω; Σz^{-1/2}), so with M = Q R it is
+    C = R^-1: without forming MᵀM, which has the square of M's condition number.
+    """
+    stacked = _stacked(slope, cov_x, cov_z)
+    return np.asarray(np.linalg.inv(np.linalg.qr(stacked[_by_size(stacked)])[1]))
+
+
+def _stacked(slope: Array, cov_x: Array, cov_z: Array) -> Array:
+    """(Σx^{-1/2} A_ω; Σz^{-1/2}), (D + S, S)."""
+    return np.vstack([noise.whiten(cov_x, slope), np.linalg.inv(np.linalg.cholesky(cov_z))])
+
+
+def _by_size(matrix: Array) -> NDArray[np.intp]:
+    """The rows in order, the largest first: in that order elimination leaves in a small row errors
+    as small as the row, in any other as large as in the largest [Cox and Higham 1998]. Rows of
+    Σx^{-1/2} A_ω differ by 1e8 where Σx is nearly singular."""
+    return np.argsort(-np.abs(matrix).max(axis=1), kind="stable")
+
+
+def posterior_cov(slope: Array, cov_x: Array, cov_z: Array) -> Array:
+    """Σ_ω = (Σz^-1 + A_ωᵀ Σx^-1 A_ω)^-1 [eq. 7]."""
+    factor = posterior_factor(slope, cov_x, cov_z)
+    return factor @ factor.T
+
+
+def posterior_mean(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: Array) -> Array:
+    """μ_ω(x) = Σ_ω A_ωᵀ Σx^-1 (x - b_ω) [eq. 7]: the least squares solution of M μ = (Σx^{-1/2} (x
+    - b_ω); 0), M as in `posterior_factor`."""
+    target = np.append(noise.whiten(cov_x, x - offset), np.zeros(len(cov_z)))
+    stacked = _stacked(slope, cov_x, cov_z)
+    order = _by_size(stacked)
+    q, r = np.linalg.qr(stacked[order])
+    return np.asarray(np.linalg.solve(r, q.T @ target[order]))
+
+
+def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: Array) -> float:
+    """log φ(x; b_ω, Σx + A_ω Σz A_ωᵀ), the Gaussian factor of [eq. 5].
+
+    With r = x - b - A μ the quadratic form is rᵀ Σx^-1 r + μᵀ Σz^-1 μ, and the determinant is |Σx|
+    |Σz| / |Σ_ω|: no D x D matrix, and none of the cancellation of (x-b)ᵀΣx^-1(x-b) - μᵀΣ_ω^-1 μ.
+    """
+    mean = posterior_mean(x, slope, offset, cov_x, cov_z)
+    residual = x - offset - slope @ mean
+    quadratic = noise.quadratic(cov_x, residual) + mean @ np.linalg.solve(cov_z, mean)
+    log_det = noise.log_det(cov_x, len(x)) + np.linalg.slogdet(cov_z)[1]
+    log_det -= 2 * np.linalg.slogdet(posterior_factor(slope, cov_x, cov_z))[1]
+    return float(-0.5 * (len(x) * LOG_2PI + log_det + quadratic))
+
+
+class RegionTerm(NamedTuple):
+    """One region's part of [eq. 5, 6] for one x. peak (S,): the point z° of the region where p(x,
+    z) is largest; log_peak: log p(x, z°); log_ratio: log of the summand φ(x; ...) Φ_ω(μ_ω(x), Σ_ω)
+    over p(x, z°); mean (S,), a root (S, S) of the covariance, and entropy of z given x and z in ω.
+
+    For S > 1: μ_ω(x), log φ(x; ...) and log Φ_ω, -inf if that is lost to cancellation; log_error:
+    log of a bound on the absolute error of the summand and of its moments in units of Σ_ω;
+    resolved: whether mean, cov and entropy have the accuracy of `integration.ACCURACY`. If not,
+    only their products with the summand are accurate, within log_error."""
+
+    peak: Array
+    log_peak: float
+    log_ratio: float
+    mean: Array
+    root: Array
+    entropy: float
+    log_error: float = -np.inf
+    resolved: bool = True
+
+    @property
+    def cov(self) -> Array:
+        """The covariance (S, S): root rootᵀ. Where it is far narrower in one direction than in
+        others its entries cannot say so, and the root can."""
+        return self.root @ self.root.T
+
+    @property
+    def log_mass(self) -> float:
+        """log of the summand, log p(x, z in ω)."""
+        return self.log_peak + self.log_ratio
+
+
+def region_term(
+    x: Array, region: int, partition: Partition, cov_x: Array, cov_z: Array
+) -> RegionTerm:
+    """The summand of [eq. 5] and the truncated Gaussian of [Proposition 2] on one region.
+
+    log φ(x; b, Σx + A Σz Aᵀ) Φ_ω(μ, Σ_ω), as printed, is `log_region_marginal` plus a log mass; far
+    out these are large numbers that cancel. For S = 1 therefore: on ω p(x, z) = φ(x; b, ...) φ(z;
+    μ, Σ_ω), so at the point z° of ω nearest μ the summand is p(x, z°) times the ratio of the
+    region's mass to φ(z°; μ, Σ_ω). tests/test_distributions.py shows that both are equal.
+    """
+    slope, offset = partition.slopes[region], partition.offsets[region]
+    centre = posterior_mean(x, slope, offset, cov_x, cov_z)
+    if len(centre) > 1:
+        factor = posterior_factor(slope, cov_x, cov_z)
+        found = integrate(partition.signed_cones[region], centre, factor)
+        log_factor = log_region_marginal(x, slope, offset, cov_x, cov_z)
+        log_mass = float(np.log(found.mass)) if found.mass > 0 else -np.inf
+        moments = found.mean, found.root, found.entropy
+        return RegionTerm(
+            centre, log_factor, log_mass, *moments, log_factor + found.log_error, found.resolved
+        )
+    cov = posterior_cov(slope, cov_x, cov_z)
+    t = truncated_gaussian(*partition.halfspaces(region), centre, cov)
+    assert t is not None  # a region has an interior
+    joint = log_conditional(x, t.nearest, region, partition, cov_x) + log_prior(t.nearest, cov_z)
+    return RegionTerm(t.nearest, joint, t.log_ratio, t.mean, np.sqrt(t.cov), t.entropy)
+
+
+def region_terms(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> list[RegionTerm]:
+    """The terms of all regions for one x."""
+    return [region_term(x, r, partition, cov_x, cov_z) for r in range(partition.n_regions)]
+
+
+def terms_of_data(
+    X: Array, partition: Partition, cov_x: Array, cov_z: Array
+) -> Iterator[list[RegionTerm]]:
+    """The terms of all regions, for each x of X (N, D) in turn.
+
+    Raises OutsideValidity naming the first x whose terms err by more than 1e-9 of p(x) in total.
+    """
+    for n, x in enumerate(X):
+        terms = region_terms(x, partition, cov_x, cov_z)
+        log_errors = np.array([term.log_error for term in terms])
+        largest = max(log_errors.max(), max(term.log_mass for term in terms))
+        error = float(np.sum(np.exp(log_errors - largest)))
+        evidence = float(np.sum(np.exp([term.log_mass - largest for term in terms])))
+        if not error <= TOLERANCE * evidence:
+            raise OutsideValidity(
+                f"X: row {n} has p(x) = exp({largest:.6g}) times {evidence:.3g}, with an error of "
+                f"up to {error:.3g} in that"
+            )
+        yield terms
+
+
+def log_marginal(terms: list[RegionTerm]) -> float:
+    """log p(x) = log Σ_ω φ(x; b_ω, Σx + A_ω Σz A_ωᵀ) Φ_ω(μ_ω(x), Σ_ω) [eq. 5]."""
+    logs = np.array([term.log_mass for term in terms])
+    return float(logs.max() + np.log(np.sum(np.exp(logs - logs.max()))))
+
+
+def log_joint_step(
+    x: Array,
+    start: Array,
+    end: Array,
+    region: int,
+    partition: Partition,
+    cov_x: Array,
+    cov_z: Array,
+) -> float:
+    """log p(x, end) - log p(x, start) for two points z (S,) of one region [eq. 4].
+
+    A difference of two quadratics, so exactly the gradient half-way times the step: no large
+    numbers are subtracted, however small p(x, z) is.
+    """
+    slope, step, middle = partition.slopes[region], end - start, 0.5 * (start + end)
+    residual = x - slope @ middle - partition.offsets[region]
+    along_x = noise.whiten(cov_x, slope @ step) @ noise.whiten(cov_x, residual)
+    return float(along_x - step @ np.linalg.solve(cov_z, middle))
+
+
+def log_relative_peaks(
+    x: Array, terms: list[RegionTerm], partition: Partition, cov_x: Array, cov_z: Array
+) -> Array:
+    """log p(x, z°_ω) of every region minus the largest of them, (R,), for S = 1.
+
+    Far from the manifold these are small differences of large numbers. Computed instead at once
+    they round by ε times the size of the terms of the difference; in steps along the line, from
+    breakpoint to breakpoint, by ε times what was climbed and descended on the way. Whichever is
+    smaller decides how each is computed.
+    """
+    logs = np.array([term.log_peak for term in terms])
+    best = int(np.argmax(logs))
+    result = np.zeros(len(terms))
+    for direction in (1, -1):
+        z, region, height, travel = terms[best].peak, best, 0.0, 0.0
+        while 0 <= region + direction < len(terms):
+            end = partition.breakpoints[max(region, region + direction) - 1 :][:1]
+            step = log_joint_step(x, z, end, region, partition, cov_x, cov_z)
+            z, region, height, travel = end, region + direction, height + step, travel + abs(step)
+            last = log_joint_step(x, z, terms[region].peak, region, partition, cov_x, cov_z)
+            at_once, size = log_joint_difference(
+                x, terms[best].peak, best, terms[region].peak, region, partition, cov_x, cov_z
+            )
+            result[region] = height + last if travel + abs(last) < size else at_once
+    return result
+
+
+def log_joint_difference(
+    x: Array,
+    start: Array,
+    start_region: int,
+    end: Array,
+    end_region: int,
+    partition: Partition,
+    cov_x: Array,
+    cov_z: Array,
+) -> tuple[float, float]:
+    """log p(x, end) - log p(x, start) for two points z (S,), each of its region [eq. 4], and the
+    size of its terms: |a|² - |b|² = (a - b) · (a + b), with a - b exact however far x is."""
+    images = [
+        partition.slopes[r] @ z + partition.offsets[r]
+        for z, r in ((start, start_region), (end, end_region))
+    ]
+    change = noise.whiten(cov_x, images[1] - images[0])
+    middle = noise.whiten(cov_x, x - 0.5 * (images[0] + images[1]))
+    prior = float((end - start) @ np.linalg.solve(cov_z, 0.5 * (start + end)))
+    return float(change @ middle) - prior, float(np.abs(change) @ np.abs(middle)) + abs(prior)
+
+
+def log_responsibilities(
+    x: Array, terms: list[RegionTerm], partition: Partition, cov_x: Array, cov_z: Array
+) -> Array:
+    """log e0_ω = log P(z in ω | x), (R,), each region's share of [eq. 5]."""
+    if len(cov_z) > 1:
+        return np.array([term.log_mass for term in terms]) - log_marginal(terms)
+    relative = log_relative_peaks(x, terms, partition, cov_x, cov_z)
+    relative += [term.log_ratio for term in terms]
+    relative -= relative.max()
+    return np.asarray(relative - np.log(np.sum(np.exp(relative))))
+
+
+def log_posterior(
+    z: Array, x: Array, log_evidence: float, partition: Partition, cov_x: Array, cov_z: Array
+) -> float:
+    """log p(z | x) [eq. 6], by Bayes' rule from [Lemma 1]; log_evidence = log p(x)."""
+    region = int(partition.locate(z[None, :])[0])
+    joint = log_conditional(x, z, region, partition, cov_x) + log_prior(z, cov_z)
+    return joint - log_evidence
+
+
+def posterior_mode(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> Array:
+    """The global maximiser of p(z | x): the best over regions of the maximiser on each."""
+    best, best_value = np.zeros(len(cov_z)), -np.inf
+    for region in range(partition.n_regions):
+        z = region_mode(x, region, partition, cov_x, cov_z)
+        value = log_conditional(x, z, region, partition, cov_x) + log_prior(z, cov_z)
+        if value > best_value:
+            best, best_value = z, value
+    return best
+
+
+def region_mode(x: Array, region: int, partition: Partition, cov_x: Array, cov_z: Array) -> Array:
+    """The maximiser of p(x, z) on one region: for S = 1 μ_ω(x) clipped to it, else the minimiser of
+    ‖Σx^{-1/2} (x - A z - b)‖² + ‖Σz^{-1/2} z‖² by convex quadratic programming."""
+    slope, offset = partition.slopes[region], partition.offsets[region]
+    if len(cov_z) == 1:
+        lower = partition.breakpoints[region - 1] if region > 0 else -np.inf
+        upper = partition.breakpoints[region] if region < partition.n_regions - 1 else np.inf
+        return np.clip(posterior_mean(x, slope, offset, cov_x, cov_z), lower, upper)
+    matrix = _stacked(slope, cov_x, cov_z)
+    target = np.append(noise.whiten(cov_x, x - offset), np.zeros(len(cov_z)))
+    return minimiser(*partition.halfspaces(region), matrix, target)
+
+
+def prior_on_regions(partition: Partition, cov_z: Array) -> list[Integral]:
+    """z ~ N(0, Σz) on each region: its mass [Proposition 1], mean and covariance.
+
+    Raises OutsideValidity if the masses and moments err by more than 1e-9 in total.
+    """
+    zero = np.zeros(len(cov_z))
+    found = [gaussian_on_region(r, partition, zero, cov_z) for r in range(partition.n_regions)]
+    error = float(np.sum(np.exp([part.log_error for part in found])))
+    if error > TOLERANCE:
+        raise OutsideValidity(f"cov_z: the regions' masses may err by {error:.3g} in total")
+    return found
+
+
+def marginal_mean(partition: Partition, cov_x: Array, cov_z: Array) -> Array:
+    """E[x] = Σ_ω Φ_ω (A_ω m_ω + b_ω), m_ω the prior mean of z on ω, (D,)."""
+    total = np.zeros(partition.offsets.shape[1])
+    for region, prior in enumerate(prior_on_regions(partition, cov_z)):
+        image = partition.slopes[region] @ prior.mean + partition.offsets[region]
+        total += prior.mass * image
+    return total
+
+
+def marginal_cov(partition: Partition, cov_x: Array, cov_z: Array) -> Array:
+    """Cov[x] = Σx + Cov[g(z)], within regions plus between them, (D, D)."""
+    total = noise.matrix(cov_x, partition.offsets.shape[1]).copy()
+    centre = marginal_mean(partition, cov_x, cov_z)
+    for region, prior in enumerate(prior_on_regions(partition, cov_z)):
+        slope = partition.slopes[region]
+        away = slope @ prior.mean + partition.offsets[region] - centre
+        total += prior.mass * (slope @ prior.cov @ slope.T + np.outer(away, away))
+    return total

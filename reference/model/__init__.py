@@ -1,0 +1,1 @@
+"""The model, defined once: networks, layers, priors of weights; no probability of data."""

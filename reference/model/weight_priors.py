@@ -1,0 +1,90 @@
+"""Prior distributions of the weights [Appendix H]: independent ones for every entry of every weight
+of a Dense or Conv2d layer. Biases and covariances have none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from reference.model.validation import Array, check_number
+
+_TINY = float(np.finfo(np.float64).tiny)
+
+
+@dataclass(frozen=True)
+class GaussianPrior:
+    """Every weight N(0, scale²): ridge regression. Raises ValueError unless scale > 0."""
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", check_number(self.scale, "scale", _TINY, np.inf))
+
+    def log_density(self, weights: Array) -> float:
+        """Σ log N(w; 0, scale²), nats."""
+        constant = 0.5 * np.log(2 * np.pi) + np.log(self.scale)
+        return float(-0.5 * np.sum(np.square(weights / self.scale)) - weights.size * constant)
+
+
+@dataclass(frozen=True)
+class LaplacePrior:
+    """Every weight with density exp(-|w| / scale) / (2 scale): the lasso, which leaves some weights
+    exactly zero. Raises ValueError unless scale > 0."""
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", check_number(self.scale, "scale", _TINY, np.inf))
+
+    def log_density(self, weights: Array) -> float:
+        """-Σ |w| / scale - n log(2 scale), nats."""
+        return float(-np.sum(np.abs(weights)) / self.scale - weights.size * np.log(2 * self.scale))
+
+
+@dataclass(frozen=True)
+class UniformPrior:
+    """Every weight uniform on [-bound, bound]: weight clipping, but optimal. Raises ValueError
+    unless bound > 0."""
+
+    bound: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bound", check_number(self.bound, "bound", _TINY, np.inf))
+
+    def log_density(self, weights: Array) -> float:
+        """-n log(2 bound) nats within the bounds, -inf outside."""
+        if np.any(np.abs(weights) > self.bound):
+            return -np.inf
+        return float(-weights.size * np.log(2 * self.bound))
+
+
+WeightPrior = GaussianPrior | LaplacePrior | UniformPrior
+
+
+def log_weight_prior(prior: WeightPrior | None, parameters: Iterable[tuple[str, Array]]) -> float:
+    """log p(W) of the named arrays that are weights ("0.weight", ...), nats; 0 without a prior."""
+    if prior is None:
+        return 0.0
+    return sum(prior.log_density(value) for name, value in parameters if name.endswith(".weight"))
+
+
+def blend(old: Array, new: Array, share: float, name: str, prior: WeightPrior | None) -> Array:
+    """old + share (new - old), share in (0, 1], of the named array: exactly `new` for 1, and within
+    a uniform prior's bound if both are."""
+    if share == 1.0:
+        return new
+    between = np.asarray(old + share * (new - old))
+    if isinstance(prior, UniformPrior) and name.endswith(".weight"):
+        return np.clip(between, -prior.bound, prior.bound)
+    return between
+
+
+def check_weight_prior(value: object) -> None:
+    """ValueError unless a prior or None."""
+    if value is not None and not isinstance(value, GaussianPrior | LaplacePrior | UniformPrior):
+        raise ValueError(
+            "weight_prior: expected GaussianPrior(scale), LaplacePrior(scale), UniformPrior(bound) "
+            f"or None, got {value!r}"
+        )

@@ -1,0 +1,1 @@
+"""The walk over facets that finds every region."""

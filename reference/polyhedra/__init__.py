@@ -1,0 +1,1 @@
+"""Polyhedra by small programs, cut into signed cones."""
