@@ -1,18 +1,19 @@
 """The implementation to use: the same names as `reference`, vectorised over data and regions."""
 
-from fast.closed_form.m_step import SingularCovarianceError, m_step
+from fast.closed_form.m_step import m_step
 from fast.dgn import DGN
 from fast.distributions.posterior import Posterior
+from fast.distributions.statistics import Statistics
 from fast.integration.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
-from fast.one_dimension.e_step import Statistics
-from fast.partition.partition import Partition, PartitionError, TooManyRegionsError
-from fast.training.em import ConvergenceWarning, FitResult, fit_em
+from fast.partition.partition import Partition
+from fast.training.em import FitResult, fit_em
 from fast.training.initial_networks import initial_network
 from fast.training.maximum_likelihood import fit_mle
-from reference.model.network import (
+from reference.model import (
     Abs,
     AvgPool,
     Conv2d,
+    ConvergenceWarning,
     Dense,
     Flatten,
     GaussianPrior,
@@ -20,8 +21,11 @@ from reference.model.network import (
     LeakyReLU,
     MaxPool,
     Network,
+    PartitionError,
     ReLU,
     Reshape,
+    SingularCovarianceError,
+    TooManyRegionsError,
     UniformPrior,
     Upsample,
 )

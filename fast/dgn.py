@@ -11,15 +11,15 @@ from numpy.typing import ArrayLike
 from fast.distributions.gradient import gradient
 from fast.distributions.observation import Noise
 from fast.distributions.posterior import Posterior
+from fast.distributions.statistics import Statistics
 from fast.distributions.zero_noise import zero_noise_latent
 from fast.integration.truncated import MOST_DIMENSIONS
 from fast.many_dimensions.model import ManyDimensions
-from fast.one_dimension.e_step import Statistics
 from fast.one_dimension.model import OneDimension
 from fast.partition import partition as partitioning
 from fast.partition.cut_space import Progress
 from fast.partition.partition import Partition
-from reference.model.network import (
+from reference.model import (
     Array,
     Network,
     RandomState,
@@ -57,9 +57,7 @@ class DGN(ReadOnly):
         negligible: float = 1e-15,
     ) -> None:
         if not isinstance(network, Network):
-            raise ValueError(
-                f"network: expected a reference.Network, got {network!r}"
-            )
+            raise ValueError(f"network: expected a reference.Network, got {network!r}")
         self.network = network
         self.cov_x: Array = check_covariance(cov_x, "cov_x", network.observed_dimension)
         latent = network.latent_dimension

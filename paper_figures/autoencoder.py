@@ -22,7 +22,7 @@ import optax
 from fast import DGN, Dense, LeakyReLU, Network
 from paper_figures.recipe import Form, Recipe
 from paper_figures.variational import Mixture
-from reference.model.network import Array
+from reference.model import Array
 
 # Weights and likelihoods travel between here and `fast`: with less they would not be the same.
 jax.config.update("jax_enable_x64", True)

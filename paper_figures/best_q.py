@@ -7,7 +7,7 @@ import numpy as np
 
 from fast import DGN
 from paper_figures.variational import Mixture, elbo
-from reference.model.network import Array
+from reference.model import Array
 
 #: A search ends with steps of this part of q's deviation: KL is then off by about its square.
 _FINEST = 1e-4

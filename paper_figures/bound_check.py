@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from fast import DGN
 from paper_figures.panels import integration_points
 from paper_figures.variational import Mixture, elbo
-from reference.model.network import Array
+from reference.model import Array
 
 #: Of max(1, |log p|, |ELBO|); of both, S = 1: ten times the worst in tests/test_variational.py.
 TOLERANCE = 1e-12

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import i0e
 
-from reference.model.network import Array
+from reference.model import Array
 
 NOISE = 0.05
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.model.network import Array
+from reference.model import Array
 
 
 class Verdict(Enum):

@@ -14,7 +14,7 @@ from paper_figures.experiment import Experiment
 from paper_figures.learning_run import run
 from paper_figures.options import Numbers, Record
 from paper_figures.seed_runs import named_runs
-from reference.model.network import Array
+from reference.model import Array
 
 
 def parameters_of(experiments: Sequence[Experiment], seeds: Sequence[int]) -> Record:

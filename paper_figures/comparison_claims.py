@@ -12,7 +12,7 @@ from paper_figures.claims import Claim, Verdict, checked, judged, median_and_ran
 from paper_figures.comparison import NEAR, Comparison
 from paper_figures.experiment import RATES, Experiment
 from paper_figures.recipe import Recipe
-from reference.model.network import Array
+from reference.model import Array
 
 #: The autoencoders at the published rates, as they name arrays.
 PUBLISHED = [f"vae {rate:g}" for rate in RATES]

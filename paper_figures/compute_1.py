@@ -8,7 +8,7 @@ from fast import DGN
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.polygons import cut_off
 from reference import LeakyReLU, Network
-from reference.model.network import Array
+from reference.model import Array
 from reference.partition.region import code_halfspaces
 from reference.partition.walk import Visit, walk
 from reference.polyhedra.polyhedron import lines, rays

@@ -9,7 +9,7 @@ from paper_figures.curves import last_values
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.printed_run import Trial, run
 from paper_figures.seed_runs import named_runs
-from reference.model.network import Array
+from reference.model import Array
 
 _QUICK_STARTS, _FULL_STARTS = 6, 50
 _DAMPINGS = (1.0, 0.5, 0.2)

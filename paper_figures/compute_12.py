@@ -10,7 +10,7 @@ from paper_figures.compute_8 import affine_losses, polygons_kept
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.plane_run import Plane, run
 from paper_figures.seed_runs import runs_of
-from reference.model.network import Array
+from reference.model import Array
 
 _QUICK_STARTS, _FULL_STARTS = 1, 5
 

@@ -10,7 +10,7 @@ from oracle.quadrature.interval import FINER, PRECISE
 from oracle.truths.one_dimension import OneDimension
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.published_density import BOX, FLOOR, log_density
-from reference.model.network import Array
+from reference.model import Array
 
 _WIDTHS = (1, 8, 8, 2)
 _SLOPE = 0.1

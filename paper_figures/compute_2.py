@@ -9,7 +9,7 @@ from fast import gaussian_on_polyhedron
 from paper_figures.options import Numbers, Options, Record
 from reference import DGN, LeakyReLU, Network
 from reference.integration.normal_cdf import normal_cdf
-from reference.model.network import Array
+from reference.model import Array
 from reference.partition.partition import Partition
 from reference.polyhedra.inclusion_exclusion import inclusion_exclusion
 from reference.polyhedra.triangulation import triangulation

@@ -7,7 +7,7 @@ import numpy as np
 from fast import DGN, LeakyReLU, Network
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.polygons import cut_off
-from reference.model.network import Array
+from reference.model import Array
 
 _WIDTHS = [2, 8, 8, 2]
 _SLOPE = 0.01

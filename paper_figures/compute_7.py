@@ -15,7 +15,7 @@ from paper_figures.experiment import LEVELS, Experiment, published_rates
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.recipe import Recipe
 from paper_figures.references import with_line
-from reference.model.network import Array
+from reference.model import Array
 
 _START = 0.4
 #: The published code's, for images: 75 epochs, as it calls them, of 500.

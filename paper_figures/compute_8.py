@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from paper_figures.options import Numbers, Options, Record
 from paper_figures.seed_runs import SECONDS, runs_of
 from paper_figures.surface_run import COMPONENTS, Case, run
-from reference.model.network import Array
+from reference.model import Array
 
 _QUICK_STARTS, _FULL_STARTS = 1, 5
 _HELD_OUT = 500

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-from reference.model.network import Array
+from reference.model import Array
 
 FREQUENCY = 1.4
 NOISE = 0.05

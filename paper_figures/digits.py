@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reference.model.network import Array
+from reference.model import Array
 
 DATA = Path(__file__).resolve().parent / "data" / "mnist_digits.npz"
 NOISE = 0.1

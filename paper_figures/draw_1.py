@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from paper_figures import style
 from paper_figures.options import Numbers
-from reference.model.network import Array
+from reference.model import Array
 
 _STEPS = 3
 _KNOWN = "#D9D9D9"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from paper_figures import style
 from paper_figures.options import Numbers
-from reference.model.network import Array
+from reference.model import Array
 
 _DATA = {"circle": "noisy circle", "cosine": "localised cosine", "digits": "digit 4"}
 

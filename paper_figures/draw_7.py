@@ -11,7 +11,7 @@ from paper_figures import digits, style
 from paper_figures.comparison import Comparison
 from paper_figures.draw_comparison import count_above, curves, ends, legend, line_at
 from paper_figures.options import Numbers
-from reference.model.network import Array
+from reference.model import Array
 
 _INK = 0.25  # data units, drawn black
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from paper_figures import style
 from paper_figures.comparison import Comparison
-from reference.model.network import Array
+from reference.model import Array
 
 _STEPS = "iterations (EM, likelihood),\nupdates (VAEs)"
 

@@ -8,7 +8,7 @@ from fast import DGN
 from paper_figures.autoencoder import Snapshot
 from paper_figures.exact_fits import TROUBLE, nll
 from paper_figures.variational import elbo
-from reference.model.network import Array
+from reference.model import Array
 
 #: What the exact values of a model or a q may end in that training has led astray.
 DIVERGED = (*TROUBLE, ValueError)

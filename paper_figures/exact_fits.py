@@ -17,7 +17,7 @@ from fast import (
     fit_em,
     fit_mle,
 )
-from reference.model.network import Array
+from reference.model import Array
 
 #: Of an exact fit: what it must no longer gain in an iteration, and how flat the objective is then.
 _GAIN, _STEEPNESS = 1e-7, 1e-5

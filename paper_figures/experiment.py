@@ -12,7 +12,7 @@ from paper_figures import circle, cosine, digits
 from paper_figures.options import DATA_SEED, Record, data_generator
 from paper_figures.recipe import Recipe
 from paper_figures.starts import best_line, matched_network
-from reference.model.network import Array
+from reference.model import Array
 
 #: Of all hidden layers, in the published code and here.
 SLOPE = 0.1

@@ -17,7 +17,7 @@ from paper_figures.exact_fits import TROUBLE, Watch, em, end, mle, nll
 from paper_figures.experiment import Experiment
 from paper_figures.options import Numbers
 from paper_figures.variational import elbo
-from reference.model.network import Array
+from reference.model import Array
 
 
 def run(experiment: Experiment, seed: int) -> Numbers:

@@ -17,7 +17,7 @@ from paper_figures.exact_fits import nll, quietly
 from paper_figures.experiment import SLOPE
 from paper_figures.options import DATA_SEED, Numbers, Record, data_generator
 from paper_figures.surface_run import polygons_of
-from reference.model.network import Array
+from reference.model import Array
 
 _PURPOSE = 12
 #: Standard deviations of z to which the plane is drawn, and those at which images are.

@@ -16,7 +16,7 @@ from paper_figures.exact_fits import TROUBLE, em, end, mle, nll
 from paper_figures.experiment import PURPOSES, SLOPE
 from paper_figures.options import DATA_SEED, Numbers, Record, data_generator
 from paper_figures.recipe import Recipe
-from reference.model.network import Array
+from reference.model import Array
 
 _PURPOSE_OF_SPHERE = 9
 #: Models whose posterior is approximated, as they name arrays.

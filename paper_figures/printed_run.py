@@ -10,7 +10,7 @@ from fast import DGN, FitResult, fit_em
 from paper_figures.exact_fits import quietly
 from paper_figures.experiment import Experiment
 from paper_figures.options import Numbers, Record
-from reference.model.network import Array
+from reference.model import Array
 
 
 @dataclass(frozen=True)

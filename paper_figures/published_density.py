@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
 from fast import DGN
-from reference.model.network import Array
+from reference.model import Array
 
 BOX = 18.0
 FLOOR = 1e-42

@@ -11,7 +11,7 @@ from paper_figures.exact_fits import nll
 from paper_figures.experiment import Experiment
 from paper_figures.options import Numbers
 from paper_figures.starts import best_line
-from reference.model.network import Array
+from reference.model import Array
 
 
 def with_truth(

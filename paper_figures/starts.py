@@ -15,7 +15,7 @@ from scipy.linalg import eigh
 from scipy.special import ndtri
 
 from fast import DGN, Dense, LeakyReLU, Network
-from reference.model.network import Array
+from reference.model import Array
 
 
 def best_line(X: Array) -> DGN:

@@ -11,7 +11,7 @@ from paper_figures import digits, surfaces
 from paper_figures.exact_fits import em, mle, nll
 from paper_figures.options import DATA_SEED, Numbers, Record, data_generator
 from paper_figures.polygons import cut_off
-from reference.model.network import Array
+from reference.model import Array
 
 _PURPOSE = 8
 _SLOPE = 0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.model.network import Array
+from reference.model import Array
 
 NOISE = 0.05
 

@@ -14,7 +14,7 @@ from paper_figures.exact_fits import em, end, mle
 from paper_figures.experiment import RATES, Experiment
 from paper_figures.options import Numbers, Record
 from paper_figures.recipe import Recipe
-from reference.model.network import Array
+from reference.model import Array
 
 #: Seeds of the search are those of the figures plus this: what is chosen is not chosen on what
 #: is shown.

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from fast import DGN
 from paper_figures.panels import integration_points
-from reference.model.network import Array
+from reference.model import Array
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
 # Deviations to which a Gaussian is integrated, leaving 3e-19 out, and the ends of panels.

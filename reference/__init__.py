@@ -4,26 +4,20 @@ from reference.dgn import DGN
 from reference.distributions.e_step import Statistics
 from reference.distributions.posterior import Posterior
 from reference.integration.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
-from reference.learning.em import ConvergenceWarning, FitResult, fit_em
-from reference.learning.m_step import SingularCovarianceError, m_step
-from reference.model.network import (
-    Abs,
-    AvgPool,
-    Conv2d,
-    Dense,
-    Flatten,
-    GaussianPrior,
-    LaplacePrior,
-    LeakyReLU,
-    MaxPool,
-    Network,
-    ReLU,
-    Reshape,
-    UniformPrior,
-    Upsample,
+from reference.learning.em import FitResult, fit_em
+from reference.learning.m_step import m_step
+from reference.model.errors import (
+    ConvergenceWarning,
+    PartitionError,
+    SingularCovarianceError,
+    TooManyRegionsError,
 )
+from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
+from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
+from reference.model.max_pool import MaxPool
+from reference.model.network import Network
+from reference.model.weight_priors import GaussianPrior, LaplacePrior, UniformPrior
 from reference.partition.partition import Partition
-from reference.polyhedra.polyhedron import PartitionError, TooManyRegionsError
 from reference.polyhedra.validity import OutsideValidity
 
 __all__ = [

@@ -18,11 +18,10 @@ from reference.distributions.marginal import (
 )
 from reference.distributions.posterior import Posterior
 from reference.distributions.zero_noise import zero_noise_latent
+from reference.model.arrays import Array, RandomState
 from reference.model.network import Network
 from reference.model.read_only import ReadOnly, freeze
 from reference.model.validation import (
-    Array,
-    RandomState,
     check_array,
     check_count,
     check_covariance,
@@ -58,9 +57,7 @@ class DGN(ReadOnly):
         max_regions: int = 1_000_000,
     ) -> None:
         if not isinstance(network, Network):
-            raise ValueError(
-                f"network: expected a reference.Network, got {network!r}"
-            )
+            raise ValueError(f"network: expected a reference.Network, got {network!r}")
         self.network = network
         self.cov_x: Array = check_covariance(cov_x, "cov_x", network.observed_dimension)
         latent = network.latent_dimension

@@ -13,7 +13,7 @@ from tests_support import deep
 
 import fast
 import reference
-from reference.model.network import Abs, Dense, LeakyReLU, Network, ReLU
+from reference.model import Abs, Dense, LeakyReLU, Network, ReLU
 
 #: The reference solves a linear program per half-space and region: it counts to about this many.
 FEW = 60

@@ -14,7 +14,7 @@ from fast.integration.whitened import Whitened
 from fast.polyhedra.compensated_sums import heights
 from fast.polyhedra.face_lattice import joined
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
-from reference.model.network import Network
+from reference.model import Network
 
 
 def counts(lattice):

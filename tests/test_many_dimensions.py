@@ -8,7 +8,7 @@ import fast
 import reference
 from oracle.checks.random_models import network_from
 from oracle.models.architectures import random_network
-from reference.model.network import Dense, LeakyReLU, Network, ReLU
+from reference.model import Dense, LeakyReLU, Network, ReLU
 
 COVARIANCES = {
     "scalar": 0.3,

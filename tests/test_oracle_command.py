@@ -21,7 +21,7 @@ from oracle.mutants.trial import Verdict
 from oracle.mutation import score as mutation_score
 from oracle.mutation.score import Score
 from oracle.mutation.trials import Trial
-from reference.model.network import Network
+from reference.model import Network
 
 
 def test_clean_run(capsys, tmp_path):

@@ -18,7 +18,7 @@ import reference
 from oracle import certify, exact_regions, layers_of, random_network
 from oracle.checks.partitions import compare
 from oracle.checks.random_models import network_from
-from reference.model.network import (
+from reference.model import (
     Abs,
     Conv2d,
     Dense,

@@ -20,7 +20,7 @@ import fast.partition.partition
 import fast.partition.region_polyhedra
 import fast.partition.regions
 from oracle import exact_regions, layers_of
-from reference.model.network import Dense, Flatten, LeakyReLU, MaxPool, Network, ReLU, Reshape
+from reference.model import Dense, Flatten, LeakyReLU, MaxPool, Network, ReLU, Reshape
 
 
 def twins(weight, bias):

@@ -19,7 +19,7 @@ import reference.integration.cone_moments
 import reference.integration.normal_cdf
 import reference.integration.signed_sum
 import reference.polyhedra.inclusion_exclusion
-from reference.model.network import LeakyReLU, Network
+from reference.model import LeakyReLU, Network
 
 #: Both implementations agree to 2e-11 in every quantity here: a defect shows from 1e-9 on.
 SEEN = 1e-9

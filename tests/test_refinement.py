@@ -11,7 +11,7 @@ from oracle.checks.random_models import crosscheck
 from oracle.exact.layers import layers_of
 from oracle.models.architectures import random_case
 from oracle.truths.regionwise import LatentSpace
-from reference.model.network import Dense, LeakyReLU, Network, ReLU
+from reference.model import Dense, LeakyReLU, Network, ReLU
 
 
 def learned():

@@ -15,7 +15,7 @@ import reference
 import reference.partition.partition
 from fast.partition.cell_complex import InconsistentSigns
 from fast.partition.regions import _check_points_near
-from reference.model.network import (
+from reference.model import (
     Abs,
     AvgPool,
     Conv2d,

@@ -9,7 +9,7 @@ import pytest
 
 import reference.partition.walk
 from reference import DGN, Abs, Dense, LeakyReLU, Network, ReLU
-from reference.model.network import MaxPool
+from reference.model import MaxPool
 from reference.partition.partition import PartitionError, code_halfspaces, code_towards
 from reference.partition.walk import (
     _check_points_near,

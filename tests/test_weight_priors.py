@@ -28,7 +28,7 @@ from reference import (
     UniformPrior,
 )
 from reference.learning.regularised_least_squares import solve_with_prior
-from reference.model.network import log_weight_prior
+from reference.model import log_weight_prior
 
 PRIORS = {
     "none": None,

@@ -11,7 +11,7 @@ import numpy as np
 from fast.distributions.observation import Noise
 from fast.partition.layer_maps import Maps, pulled_back
 from fast.polyhedra.chunks import chunks
-from reference.model.network import Array, Codes, Conv2d, Network
+from reference.model import Array, Codes, Conv2d, Network
 
 # Numbers held at once for the maps that the unknowns of a batch of regions add.
 _BATCH = 1 << 23

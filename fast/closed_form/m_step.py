@@ -17,15 +17,16 @@ from fast.closed_form.convolution_update import kernel_system
 from fast.closed_form.regularised_least_squares import optima, smallest_solution
 from fast.dgn import DGN
 from fast.distributions.observation import Noise
-from fast.one_dimension.e_step import Statistics
-from fast.partition.cell_complex import Mask
+from fast.distributions.statistics import Statistics
 from fast.partition.layer_maps import Maps, input_maps, output_diagonal, output_rows
-from reference.model.network import (
+from reference.model import (
     Array,
     Codes,
     Conv2d,
     Dense,
+    Mask,
     Network,
+    SingularCovarianceError,
     WeightPrior,
     blend,
     check_covariance,
@@ -33,10 +34,6 @@ from reference.model.network import (
     check_number,
     check_weight_prior,
 )
-
-
-class SingularCovarianceError(ValueError):
-    """An updated covariance is not positive definite: the data lie on the model's manifold."""
 
 
 def learnable_layers(network: Network) -> list[int]:

@@ -7,8 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.partition.cell_complex import Indices, Mask
-from reference.model.network import Array, GaussianPrior, UniformPrior, WeightPrior
+from reference.model import (
+    Array,
+    GaussianPrior,
+    Indices,
+    Mask,
+    NotSolvedError,
+    UniformPrior,
+    WeightPrior,
+)
 
 # Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
 RANK_TOLERANCE = 1e-11
@@ -17,10 +24,6 @@ _ROUNDING = 1e-13
 # What a solution may leave of one.
 _LEFT = 1e-9
 _MOST_ROUNDS = 2_000
-
-
-class NotSolvedError(ArithmeticError):
-    """A penalised least squares did not reach its optimum."""
 
 
 def smallest_solution(matrices: Array, rights: Array) -> Array:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from fast.distributions.observation import Noise
-from fast.one_dimension.e_step import Statistics
+from fast.distributions.statistics import Statistics
 from fast.partition.layer_maps import Maps, input_maps, pulled_back
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
-from reference.model.network import Array, Conv2d, Dense, Network
+from reference.model import Array, Conv2d, Dense, Network
 
 # Numbers held at once while the inputs under the windows of a convolution are laid out.
 _BATCH = 1 << 22

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from reference.model.network import Array, Dense, Network
+from reference.model import Array, Dense, Network
 
 
 @dataclass(frozen=True)

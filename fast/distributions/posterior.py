@@ -7,9 +7,15 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fast.partition.cell_complex import Indices
 from fast.partition.partition import Partition
-from reference.model.network import Array, RandomState, check_array, check_count, check_random_state
+from reference.model import (
+    Array,
+    Indices,
+    RandomState,
+    check_array,
+    check_count,
+    check_random_state,
+)
 
 
 class Posterior(ABC):

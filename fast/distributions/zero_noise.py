@@ -15,10 +15,9 @@ from fast.distributions.observation import Coordinates, Noise
 from fast.integration.apex import Apex, choose_apex, free_directions
 from fast.integration.whitened import Whitened, dots
 from fast.many_dimensions.geometry import batches
-from fast.partition.cell_complex import Indices
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
-from reference.model.network import Array, Network
+from reference.model import Array, Indices, Network
 
 # The prior beside the data, in the search for the face that holds the minimiser.
 _FAINT = 1e-6

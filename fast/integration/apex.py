@@ -12,9 +12,8 @@ import numpy as np
 
 from fast.integration.nearest_points import nearest_points
 from fast.integration.whitened import Origin, Whitened, apply, dots, expanded
-from fast.partition.cell_complex import Indices
 from fast.polyhedra.face_lattice import places
-from reference.model.network import Array
+from reference.model import Array, Indices
 
 # -log of the density may grow by so much from the nearest point to an apex on a lower face.
 _SNAP = 0.05

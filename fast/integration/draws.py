@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import erf
 
-from reference.model.network import Array
+from reference.model import Array
 
 
 def sample_interval(distance: Array, below: Array, above: Array, rng: np.random.Generator) -> Array:

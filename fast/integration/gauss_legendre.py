@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from reference.model.network import Array
+from reference.model import Array
 
 _DIGITS = 40
 _NEWTON_STEPS = 3

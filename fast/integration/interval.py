@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.integration.gauss_legendre import legendre_rule
-from reference.model.network import Array
+from reference.model import Array
 
 LOG_2PI = float(np.log(2 * np.pi))
 _FALL = 41.0

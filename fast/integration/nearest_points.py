@@ -12,10 +12,9 @@ import numpy as np
 from scipy.optimize import nnls
 
 from fast.integration.whitened import Origin, Whitened, apply, dots, expanded, relative
-from fast.partition.cell_complex import Indices, Mask
 from fast.polyhedra.compensated_sums import heights
 from fast.polyhedra.face_lattice import Lattice
-from reference.model.network import Array
+from reference.model import Array, Indices, Mask
 
 # A corner this many times as far as a point found from it leaves that less than 13 digits.
 _FAR = 1e3

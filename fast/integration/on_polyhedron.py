@@ -14,7 +14,7 @@ from fast.polyhedra.chunks import chunks
 from fast.polyhedra.emptiness import needed_within, proven_empty
 from fast.polyhedra.face_lattice import Lattice
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
-from reference.model.network import Array, check_array, check_covariance, check_points
+from reference.model import Array, check_array, check_covariance, check_points
 
 # Numbers held at once for the simplices of a batch of means.
 _BATCH = 1 << 18

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fast.integration.draws import sample_interval
-from fast.partition.cell_complex import Mask
-from reference.model.network import Array
+from reference.model import Array, Mask
 
 
 def sample_simplices(slopes: Array, gram: Array, finite: Mask, rng: np.random.Generator) -> Array:

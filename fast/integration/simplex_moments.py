@@ -19,9 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.integration.gauss_legendre import legendre_rule
-from fast.partition.cell_complex import Mask
 from fast.polyhedra.chunks import chunks
-from reference.model.network import Array
+from reference.model import Array, Mask
 
 # Numbers held at once: nodes of all simplices of a batch.
 _BATCH = 1 << 19

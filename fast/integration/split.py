@@ -13,9 +13,8 @@ import numpy as np
 from fast.integration.apex import Apex
 from fast.integration.nearest_points import Level, nearest_points
 from fast.integration.whitened import Whitened, dots
-from fast.partition.cell_complex import Indices, Mask
 from fast.polyhedra.compensated_sums import heights
-from reference.model.network import Array
+from reference.model import Array, Indices, Mask
 
 _LOG_2 = np.log(2.0)
 # Polyhedra smaller than this have their volumes in units of their own size.

@@ -17,8 +17,7 @@ from fast.integration.interval import LOG_2PI
 from fast.integration.simplex_moments import Rule, simplex_moments
 from fast.integration.split import Simplices, split
 from fast.integration.whitened import Whitened, dots
-from fast.partition.cell_complex import Indices
-from reference.model.network import Array
+from reference.model import Array, Indices
 
 #: Beyond, the simplices of a polyhedron are too many for any of the rules.
 MOST_DIMENSIONS = 6

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.partition.cell_complex import Indices
 from fast.polyhedra.face_lattice import Lattice
-from reference.model.network import Array
+from reference.model import Array, Indices
 
 
 @dataclass(frozen=True, eq=False)

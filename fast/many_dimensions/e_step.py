@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
+from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
 from fast.many_dimensions.geometry import Mixture
 from fast.many_dimensions.pairs import Terms
-from fast.one_dimension.e_step import Statistics
-from reference.model.network import Array
+from reference.model import Array
 
 
 def statistics(mixture: Mixture, X: Array) -> Statistics:

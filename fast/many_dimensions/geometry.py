@@ -20,11 +20,10 @@ from fast.integration.interval import LOG_2PI
 from fast.integration.truncated import truncate_with_error
 from fast.integration.whitened import Whitened, dots
 from fast.many_dimensions.pairs import Pairs, Terms
-from fast.partition.cell_complex import Indices, Mask
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks, uneven_chunks
 from fast.polyhedra.face_lattice import Lattice
-from reference.model.network import Array, Network
+from reference.model import Array, Indices, Mask, Network
 
 # Numbers held at once: of all pairs of a chunk of data, and of the simplices of a batch of pairs.
 _CHUNK = 1 << 20

@@ -6,6 +6,7 @@ import numpy as np
 
 from fast.distributions.observation import Noise
 from fast.distributions.posterior import Posterior
+from fast.distributions.statistics import Statistics
 from fast.integration.apex import choose_apex
 from fast.integration.simplex_draws import sample_simplices
 from fast.integration.simplex_moments import simplex_moments
@@ -13,10 +14,8 @@ from fast.integration.split import split
 from fast.many_dimensions import e_step as mixture_e_step
 from fast.many_dimensions.geometry import Mixture
 from fast.many_dimensions.pairs import Terms
-from fast.one_dimension.e_step import Statistics
-from fast.partition.cell_complex import Indices
 from fast.partition.partition import Partition
-from reference.model.network import Array, Network
+from reference.model import Array, Indices, Network
 
 
 class ManyDimensions:

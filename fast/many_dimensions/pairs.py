@@ -6,8 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from fast.partition.cell_complex import Indices
-from reference.model.network import Array
+from reference.model import Array, Indices
 
 
 @dataclass(frozen=True, eq=False)

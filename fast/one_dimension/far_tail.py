@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.model.network import Array
+from reference.model import Array
 
 
 def relative_peaks(

@@ -9,9 +9,8 @@ from fast.distributions.posterior import Posterior
 from fast.integration.draws import sample_interval
 from fast.one_dimension import e_step
 from fast.one_dimension.pairs import Geometry, Pairs, gaussian_on_regions, pairs
-from fast.partition.cell_complex import Indices
 from fast.partition.partition import Partition
-from reference.model.network import Array, Network
+from reference.model import Array, Indices, Network
 
 
 class OneDimension:

@@ -21,7 +21,7 @@ from fast.integration.interval import LOG_2PI, interval_moments
 from fast.one_dimension.far_tail import relative_peaks
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
-from reference.model.network import Array, Network
+from reference.model import Array, Network
 
 # Twice -log p(x, z) past which plain differences of it would cost more than 1e-14 in a share.
 _FAR = 20.0

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fast.partition.growing_arrays import Columns
-
-Indices = NDArray[np.intp]
-Mask = NDArray[np.bool_]
+from reference.model import Indices, Mask
 
 
 class InconsistentSigns(Exception):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fast.partition.cell_complex import Complex, Indices, Mask
+from fast.partition.cell_complex import Complex
 from fast.polyhedra.face_lattice import Faces, Ragged
+from reference.model import Indices, Mask
 
 
 def faces_of_cells(complex_: Complex, points: Mask, order: Indices) -> tuple[Faces, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fast.partition.cell_complex import TooManyCells
 from fast.partition.cut_vertices import ROUNDING, OutOfRange
-from reference.model.network import Array, Codes, Layer, Network
+from reference.model import Array, Codes, Layer, Network
 
 
 class Intervals(NamedTuple):

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from fast.partition.cell_complex import Complex, Mask, TooManyCells
+from fast.partition.cell_complex import Complex, TooManyCells
 from fast.partition.cut_vertices import ROUNDING, Vertices
 from fast.partition.growing_arrays import Columns
 from fast.polyhedra.chunks import chunks
-from reference.model.network import Array, Codes, Layer, MaxPool, Network
+from reference.model import Array, Codes, Layer, Mask, MaxPool, Network
 
 #: Called after every cut with the cuts made, the cuts there are, and the cells so far.
 Progress = Callable[[int, int, int], None]

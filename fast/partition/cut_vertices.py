@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fast.partition.cell_complex import Cut, Indices, Mask
+from fast.partition.cell_complex import Cut
 from fast.partition.growing_arrays import Columns, Rows
-from reference.model.network import Array, Layer
+from reference.model import Array, Indices, Layer, Mask
 
 # A sum of n rounded terms errs by about sqrt(n) ε times the sum of their magnitudes; 16 covers
 # widths of hundreds. Below it a number cannot be told from zero.

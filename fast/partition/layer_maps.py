@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.model.network import Abs, Array, Codes, Flatten, LeakyReLU, Network, ReLU, Reshape
+from reference.model import Abs, Array, Codes, Flatten, LeakyReLU, Network, ReLU, Reshape
 
 # The layers whose derivative is diagonal.
 _ELEMENTWISE = (ReLU, LeakyReLU, Abs, Flatten, Reshape)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fast.partition.cell_complex import Indices, Mask
 from fast.partition.cut_vertices import ROUNDING
 from fast.partition.region_polyhedra import Polyhedra
 from fast.partition.regions import codes_at, sortable
 from fast.polyhedra.chunks import chunks
-from reference.model.network import Array, Codes, Network
+from reference.model import Array, Codes, Indices, Mask, Network
 
 # Numbers held at once while points pass through the layers.
 _BATCH = 1 << 20

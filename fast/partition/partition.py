@@ -15,11 +15,13 @@ from fast.partition.cut_vertices import OutOfRange
 from fast.partition.location import locate
 from fast.partition.region_polyhedra import Polyhedra, polyhedra_of_intervals
 from fast.partition.regions import Regions, regions_of_cells, single_region
-from reference.model.network import (
+from reference.model import (
     Array,
     Codes,
     Network,
+    PartitionError,
     ReadOnly,
+    TooManyRegionsError,
     check_array,
     check_count,
     freeze,
@@ -31,14 +33,6 @@ _CAUTION = (1.0, 16.0, 256.0, 4096.0)
 
 # In up to so many dimensions the first regions fit in memory, whatever is allowed.
 _HIGH_RANK = 12
-
-
-class TooManyRegionsError(ValueError):
-    """There are more regions than max_regions."""
-
-
-class PartitionError(RuntimeError):
-    """The regions could not be told apart in double precision."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
-from fast.partition.cell_complex import Mask
 from fast.polyhedra.compensated_sums import heights
-from reference.model.network import Array
+from reference.model import Array, Mask
 
 # A vertex this far off a facet, over the size of the terms, is moved.
 _OFF = 8 * np.finfo(np.float64).eps

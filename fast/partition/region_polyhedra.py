@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.partition.cell_complex import Complex, Indices, Mask
+from fast.partition.cell_complex import Complex
 from fast.partition.cell_faces import faces_of_cells
 from fast.polyhedra.face_lattice import Lattice, joined
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces, row_space
-from reference.model.network import Array
+from reference.model import Array, Indices, Mask
 
 
 class Source(NamedTuple):

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from fast.partition.cell_complex import InconsistentSigns, Indices, Mask
+from fast.partition.cell_complex import InconsistentSigns
 from fast.partition.cut_space import Cells
 from fast.partition.cut_vertices import ROUNDING, OutOfRange
 from fast.partition.refined_vertices import refined
 from fast.partition.region_polyhedra import Corners, Polyhedra, Source, everything
 from fast.polyhedra.chunks import chunks
-from reference.model.network import Array, Codes, Layer, MaxPool, Network
+from reference.model import Array, Codes, Indices, Layer, Mask, MaxPool, Network
 
 # Numbers held at once while the maps of a batch of regions are pushed through the layers.
 _BATCH = 1 << 20

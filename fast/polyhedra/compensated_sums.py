@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.model.network import Array
+from reference.model import Array
 
 _SPLITTER = 2.0**27 + 1.0
 

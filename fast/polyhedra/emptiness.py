@@ -7,8 +7,7 @@ from fractions import Fraction
 import numpy as np
 from scipy.optimize import linprog
 
-from fast.partition.cell_complex import Indices
-from reference.model.network import Array
+from reference.model import Array, Indices
 
 
 def proven_empty(normals: Array, offsets: Array) -> bool:

@@ -14,9 +14,8 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array
 
-from fast.partition.cell_complex import Indices, Mask
 from fast.polyhedra.compensated_sums import heights
-from reference.model.network import Array
+from reference.model import Array, Indices, Mask
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.partition.cell_complex import Mask
 from fast.partition.cell_faces import faces_of_facets
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.compensated_sums import heights
 from fast.polyhedra.face_lattice import Lattice
-from reference.model.network import Array
+from reference.model import Array, Mask
 
 # A corner this near to a hyperplane, over the size of the terms, lies on it.
 _ON_IT = 64 * np.finfo(np.float64).eps

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.model.network import Array, save_arrays
+from reference.model import Array, save_arrays
 
 Parameters = dict[str, Array]
 

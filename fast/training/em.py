@@ -11,17 +11,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fast.closed_form.m_step import SingularCovarianceError, learnable_layers
+from fast.closed_form.m_step import learnable_layers
 from fast.closed_form.m_step import m_step as closed_form
 from fast.dgn import DGN
-from fast.partition.partition import PartitionError, TooManyRegionsError
 from fast.training import checkpoint as saved
 from fast.training.initial_networks import initial_network, random_like
 from fast.training.objective import State
-from reference.model.network import (
+from reference.model import (
     Array,
+    ConvergenceWarning,
     Network,
+    PartitionError,
     RandomState,
+    SingularCovarianceError,
+    TooManyRegionsError,
     WeightPrior,
     blend,
     check_count,
@@ -42,10 +45,6 @@ _AT_LIMIT, _STOPPED, _INTERRUPTED = "max_iter reached", "stopped by callback", "
 _NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)
 
 Callback = Callable[[int, DGN, float], bool | None]
-
-
-class ConvergenceWarning(UserWarning):
-    """Training ended at its iteration limit."""
 
 
 @dataclass(frozen=True)

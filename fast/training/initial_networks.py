@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.model.network import (
+from reference.model import (
     Array,
     Conv2d,
     Dense,

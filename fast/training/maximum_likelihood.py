@@ -10,16 +10,18 @@ from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, minimize
 
 from fast.dgn import DGN
-from fast.partition.partition import PartitionError, TooManyRegionsError
-from fast.training.em import Callback, ConvergenceWarning, FitResult, starting_model
+from fast.training.em import Callback, FitResult, starting_model
 from fast.training.objective import State
 from fast.training.parameter_vector import Packing
-from reference.model.network import (
+from reference.model import (
     Array,
+    ConvergenceWarning,
     GaussianPrior,
     LaplacePrior,
     Network,
+    PartitionError,
     RandomState,
+    TooManyRegionsError,
     UniformPrior,
     WeightPrior,
     check_count,

@@ -10,8 +10,8 @@ import numpy as np
 
 from fast.dgn import DGN
 from fast.distributions.gradient import gradient
-from fast.one_dimension.e_step import Statistics
-from reference.model.network import (
+from fast.distributions.statistics import Statistics
+from reference.model import (
     Array,
     GaussianPrior,
     LaplacePrior,

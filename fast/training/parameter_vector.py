@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reference.model.network import Array
+from reference.model import Array
 
 
 class Packing:

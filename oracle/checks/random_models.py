@@ -24,7 +24,7 @@ from oracle.truths.agreed import truth
 from oracle.truths.conditioning import EPSILON, Conditioning
 from oracle.truths.joint import log_joint
 from oracle.truths.one_dimension import EXTENT, Key, Value
-from reference.model.network import (
+from reference.model import (
     Abs,
     AvgPool,
     Conv2d,

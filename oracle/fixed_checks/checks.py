@@ -43,7 +43,7 @@ from oracle.quadrature.polyhedron import polyhedron_moments
 from oracle.truths.joint import log_joint
 from oracle.truths.one_dimension import Key, OneDimension, Value
 from oracle.truths.regionwise import LatentSpace
-from reference.model.network import Network
+from reference.model import Network
 
 #: Allowed errors by implementation and latent dimension, in units of max(1, |values|) of what is
 #: compared: twenty times and more what was measured. The reference vouches for 1e-9 of p(x) where

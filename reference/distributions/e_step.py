@@ -17,7 +17,7 @@ from reference.distributions.marginal import (
     terms_of_data,
 )
 from reference.integration.interval import LOG_2PI
-from reference.model.validation import Array
+from reference.model.arrays import Array
 from reference.partition.partition import Partition
 from reference.polyhedra.validity import TOLERANCE, OutsideValidity
 

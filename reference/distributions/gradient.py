@@ -9,8 +9,10 @@ import numpy as np
 
 from reference.distributions import noise
 from reference.distributions.e_step import Statistics
-from reference.model.network import Codes, Conv2d, Dense, Network
-from reference.model.validation import Array
+from reference.model.arrays import Array, Codes
+from reference.model.image_layers import Conv2d
+from reference.model.layers import Dense
+from reference.model.network import Network
 from reference.partition.partition import Partition, layer_derivatives, up_to_layer_map
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from reference.distributions import noise
 from reference.integration.interval import LOG_2PI, log_normal, truncated_gaussian
 from reference.integration.signed_sum import Integral, integrate
-from reference.model.validation import Array
+from reference.model.arrays import Array
 from reference.partition.partition import Partition
 from reference.polyhedra.quadratic_programs import minimiser
 from reference.polyhedra.validity import TOLERANCE, OutsideValidity

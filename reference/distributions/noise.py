@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 
-from reference.model.validation import Array
+from reference.model.arrays import Array
 
 
 def solve(cov_x: Array, matrix: Array) -> Array:

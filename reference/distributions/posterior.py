@@ -15,13 +15,8 @@ from reference.distributions.marginal import (
     terms_of_data,
 )
 from reference.integration.draws import draw_on_interval, draw_on_polyhedron
-from reference.model.validation import (
-    Array,
-    RandomState,
-    check_array,
-    check_count,
-    check_random_state,
-)
+from reference.model.arrays import Array, RandomState
+from reference.model.validation import check_array, check_count, check_random_state
 from reference.partition.partition import Partition
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reference.distributions import noise
-from reference.model.validation import Array
+from reference.model.arrays import Array
 from reference.partition.partition import Partition
 from reference.polyhedra.quadratic_programs import compared, minimiser
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.integration.normal_cdf import conditional, normal_cdf
-from reference.model.validation import Array
+from reference.model.arrays import Array
 
 
 def mass(normals: Array, offsets: Array) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.model.validation import Array
+from reference.model.arrays import Array
 from reference.polyhedra.quadratic_programs import minimiser
 from reference.polyhedra.validity import OutsideValidity
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.model.validation import Array
+from reference.model.arrays import Array
 
 LOG_2PI = float(np.log(2 * np.pi))
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)

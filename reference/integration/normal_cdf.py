@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from scipy.special import ndtr, owens_t
 
-from reference.model.validation import Array
+from reference.model.arrays import Array
 
 # Angles that the rounding of unit vectors cannot tell from 0.
 _NO_ANGLE = 1e-17

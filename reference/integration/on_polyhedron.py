@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from reference.integration.interval import log_normal, truncated_gaussian
 from reference.integration.signed_sum import ACCURACY, integrate
-from reference.model.validation import Array, check_array, check_covariance, check_points
+from reference.model.arrays import Array
+from reference.model.validation import check_array, check_covariance, check_points
 from reference.polyhedra.feasibility import is_empty
 from reference.polyhedra.inclusion_exclusion import signed_cones
 from reference.polyhedra.validity import OutsideValidity

@@ -13,7 +13,7 @@ from scipy.special import log_ndtr, ndtr
 
 from reference.integration import cone_moments
 from reference.integration.interval import LOG_2PI
-from reference.model.validation import Array
+from reference.model.arrays import Array
 from reference.polyhedra.inclusion_exclusion import SignedCones
 
 # Errors of a sum of terms, and of their moments about μ in standard deviations: this, and this a

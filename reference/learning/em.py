@@ -12,33 +12,30 @@ from numpy.typing import ArrayLike
 from reference.dgn import DGN
 from reference.distributions.e_step import Statistics
 from reference.distributions.gradient import gradient
-from reference.learning.m_step import SingularCovarianceError, learnable_layers
+from reference.learning.m_step import learnable_layers
 from reference.learning.m_step import m_step as closed_form
-from reference.model.network import (
-    Array,
+from reference.model.arrays import Array, RandomState
+from reference.model.errors import (
+    ConvergenceWarning,
+    PartitionError,
+    SingularCovarianceError,
+    TooManyRegionsError,
+)
+from reference.model.network import Network
+from reference.model.validation import check_count, check_number, check_points, check_random_state
+from reference.model.weight_priors import (
     GaussianPrior,
     LaplacePrior,
-    Network,
-    RandomState,
     WeightPrior,
     blend,
-    check_count,
-    check_number,
-    check_points,
-    check_random_state,
     check_weight_prior,
     log_weight_prior,
 )
-from reference.polyhedra.polyhedron import PartitionError, TooManyRegionsError
 
 # Past 2^-30 a step no longer changes the likelihood beyond its rounding.
 _HALVINGS = 30
 # Of a model that has no likelihood here.
 _NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)
-
-
-class ConvergenceWarning(UserWarning):
-    """Training ended at its iteration limit."""
 
 
 @dataclass(frozen=True)

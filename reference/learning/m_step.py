@@ -17,14 +17,14 @@ from reference.distributions import noise
 from reference.distributions.e_step import Statistics
 from reference.distributions.gradient import back_propagation, residual_times_input
 from reference.learning.regularised_least_squares import solve_nearest, solve_with_prior
-from reference.model.network import Codes, Conv2d, Dense, Network
-from reference.model.validation import Array, check_covariance, check_names, check_number
+from reference.model.arrays import Array, Codes
+from reference.model.errors import SingularCovarianceError
+from reference.model.image_layers import Conv2d
+from reference.model.layers import Dense
+from reference.model.network import Network
+from reference.model.validation import check_covariance, check_names, check_number
 from reference.model.weight_priors import WeightPrior, blend, check_weight_prior
 from reference.partition.partition import region_map, up_to_layer_map
-
-
-class SingularCovarianceError(ValueError):
-    """An updated covariance is not positive definite: the data lie on the model's manifold."""
 
 
 def input_lift(network: Network, code: Codes, layer: int) -> Array:

@@ -4,13 +4,11 @@ the log prior of those unknowns that are weights."""
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 
-from reference.model.validation import Array
+from reference.model.arrays import Array, Mask
+from reference.model.errors import NotSolvedError
 from reference.model.weight_priors import GaussianPrior, LaplacePrior, UniformPrior, WeightPrior
-
-Mask = NDArray[np.bool_]
 
 # Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
 RANK_TOLERANCE = 1e-11
@@ -19,10 +17,6 @@ _ROUNDING = 1e-13
 # What a solution may leave of one.
 _LEFT = 1e-9
 _MOST_SWEEPS = 10_000
-
-
-class NotSolvedError(ArithmeticError):
-    """A penalised least squares did not reach its optimum."""
 
 
 def solve_nearest(matrix: Array, right: Array, current: Array) -> Array:

@@ -1,1 +1,88 @@
-"""The model, defined once: networks, layers, priors of weights; no probability of data."""
+"""The model, defined once: networks, layers, priors of weights; no probability of data.
+
+The names here are all that `fast` takes from `reference`.
+"""
+
+from reference.model.arrays import Array, Codes, Indices, Mask, RandomState
+from reference.model.errors import (
+    ConvergenceWarning,
+    NotSolvedError,
+    PartitionError,
+    SingularCovarianceError,
+    TooManyRegionsError,
+)
+from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
+from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU, Shape
+from reference.model.max_pool import MaxPool
+from reference.model.network import Network
+from reference.model.read_only import ReadOnly, freeze
+from reference.model.validation import (
+    check_array,
+    check_count,
+    check_covariance,
+    check_covariances,
+    check_flag,
+    check_mapping,
+    check_names,
+    check_number,
+    check_path,
+    check_points,
+    check_random_state,
+)
+from reference.model.weight_priors import (
+    GaussianPrior,
+    LaplacePrior,
+    UniformPrior,
+    WeightPrior,
+    blend,
+    check_weight_prior,
+    log_weight_prior,
+)
+from reference.model.whole_files import save_arrays
+
+__all__ = [
+    "Abs",
+    "Array",
+    "AvgPool",
+    "Codes",
+    "Conv2d",
+    "ConvergenceWarning",
+    "Dense",
+    "Flatten",
+    "GaussianPrior",
+    "Indices",
+    "LaplacePrior",
+    "Layer",
+    "LeakyReLU",
+    "Mask",
+    "MaxPool",
+    "Network",
+    "NotSolvedError",
+    "PartitionError",
+    "RandomState",
+    "ReLU",
+    "ReadOnly",
+    "Reshape",
+    "Shape",
+    "SingularCovarianceError",
+    "TooManyRegionsError",
+    "UniformPrior",
+    "Upsample",
+    "WeightPrior",
+    "blend",
+    "check_array",
+    "check_count",
+    "check_covariance",
+    "check_covariances",
+    "check_flag",
+    "check_mapping",
+    "check_names",
+    "check_number",
+    "check_path",
+    "check_points",
+    "check_random_state",
+    "check_weight_prior",
+    "freeze",
+    "log_weight_prior",
+    "save_arrays",
+]

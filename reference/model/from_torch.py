@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from reference.model.arrays import Array
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
 from reference.model.layers import Dense, Layer, LeakyReLU, ReLU, Shape
 from reference.model.max_pool import MaxPool
-from reference.model.validation import Array, check_array
+from reference.model.validation import check_array
 
 # Identities, once training is over.
 _DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout")

@@ -10,16 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from reference.model.layers import Affine, Codes, Layer, Shape
+from reference.model.arrays import Array, Codes, Indices
+from reference.model.layers import Affine, Layer, Shape
 from reference.model.read_only import freeze
-from reference.model.validation import Array, check_array, check_count
-from reference.model.windows import (
-    Indices,
-    check_image,
-    check_pair,
-    check_pool_padding,
-    sliding_windows,
-)
+from reference.model.validation import check_array, check_count
+from reference.model.windows import check_image, check_pair, check_pool_padding, sliding_windows
 
 
 class _Linear(Affine):

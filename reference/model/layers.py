@@ -7,12 +7,12 @@ import math
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from reference.model.arrays import Array, Codes
 from reference.model.read_only import ReadOnly, freeze
-from reference.model.validation import Array, check_array, check_number
+from reference.model.validation import check_array, check_number
 
-Codes = NDArray[np.int8]
 Shape = tuple[int, ...]
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.model.layers import Codes, Layer, Shape
+from reference.model.arrays import Array, Codes, Indices
+from reference.model.layers import Layer, Shape
 from reference.model.read_only import ReadOnly, freeze
-from reference.model.validation import Array, check_count
-from reference.model.windows import Indices, check_pair, check_pool_padding, sliding_windows
+from reference.model.validation import check_count
+from reference.model.windows import check_pair, check_pool_padding, sliding_windows
 
 # Codes are bytes.
 _MOST_CANDIDATES = 127

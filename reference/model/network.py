@@ -14,76 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.model.arrays import Array, Codes, RandomState
 from reference.model.from_torch import layers_from_torch
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
-from reference.model.layers import Abs, Codes, Dense, Layer, LeakyReLU, ReLU, Shape
+from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU, Shape
 from reference.model.max_pool import MaxPool
-from reference.model.read_only import ReadOnly, freeze
 from reference.model.validation import (
-    Array,
-    RandomState,
     check_array,
     check_count,
-    check_covariance,
-    check_covariances,
-    check_flag,
     check_mapping,
-    check_names,
-    check_number,
     check_path,
-    check_points,
     check_random_state,
 )
-from reference.model.weight_priors import (
-    GaussianPrior,
-    LaplacePrior,
-    UniformPrior,
-    WeightPrior,
-    blend,
-    check_weight_prior,
-    log_weight_prior,
-)
 from reference.model.whole_files import save_arrays
-
-__all__ = [
-    "Abs",
-    "Array",
-    "AvgPool",
-    "Codes",
-    "Conv2d",
-    "Dense",
-    "Flatten",
-    "GaussianPrior",
-    "LaplacePrior",
-    "Layer",
-    "LeakyReLU",
-    "MaxPool",
-    "Network",
-    "RandomState",
-    "ReLU",
-    "ReadOnly",
-    "Reshape",
-    "Shape",
-    "UniformPrior",
-    "Upsample",
-    "WeightPrior",
-    "blend",
-    "check_array",
-    "check_count",
-    "check_covariance",
-    "check_covariances",
-    "check_flag",
-    "check_mapping",
-    "check_names",
-    "check_number",
-    "check_path",
-    "check_points",
-    "check_random_state",
-    "check_weight_prior",
-    "freeze",
-    "log_weight_prior",
-    "save_arrays",
-]
 
 # The arguments each layer is made from, which it holds under the same names: what a file stores.
 _ARGUMENTS: dict[type[Any], tuple[str, ...]] = {

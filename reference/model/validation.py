@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
-RandomState = int | np.random.Generator | None
+from reference.model.arrays import Array, RandomState
 
 # How asymmetric a covariance may be, over its largest entry. Computed ones are by rounding, some
 # D ε of it: 1e-12 for D = 5,000. A mistake in one entry is far more.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.model.validation import Array, check_number
+from reference.model.arrays import Array
+from reference.model.validation import check_number
 
 _TINY = float(np.finfo(np.float64).tiny)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reference.model.arrays import Indices
 from reference.model.layers import Shape
 from reference.model.validation import check_count
 
 Pair = tuple[int, int]
-Indices = NDArray[np.intp]
 
 
 def check_pair(value: Any, name: str, minimum: int) -> Pair:

@@ -12,8 +12,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reference.model.network import Array, Codes, Network, check_array, check_count
+from reference.model.arrays import Array, Codes
+from reference.model.errors import PartitionError
+from reference.model.network import Network
 from reference.model.read_only import ReadOnly, freeze
+from reference.model.validation import check_array, check_count
 from reference.partition.region import (
     ROUNDING,
     code_halfspaces,
@@ -25,7 +28,6 @@ from reference.partition.region import (
 from reference.partition.walk import check_limit, check_range, walk, walk_line
 from reference.polyhedra import polyhedron
 from reference.polyhedra.inclusion_exclusion import SignedCones, signed_cones
-from reference.polyhedra.polyhedron import PartitionError
 from reference.polyhedra.validity import OutsideValidity
 
 __all__ = [

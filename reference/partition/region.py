@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.model.network import Array, Codes, Network
+from reference.model.arrays import Array, Codes
+from reference.model.network import Network
 
 # Rounding errs by a few ε times the magnitude of what was summed; below 16 ε of it a number cannot
 # be told from zero.

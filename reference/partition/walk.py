@@ -11,16 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.model.network import Array, Codes, Network
+from reference.model.arrays import Array, Codes
+from reference.model.errors import PartitionError, TooManyRegionsError
+from reference.model.network import Network
 from reference.partition.region import ROUNDING, code_halfspaces, code_towards, halfspace_bounds
-from reference.polyhedra.polyhedron import (
-    PartitionError,
-    TooManyRegionsError,
-    ball_on_plane,
-    inner_ball,
-    unit_rows,
-    within,
-)
+from reference.polyhedra.polyhedron import ball_on_plane, inner_ball, unit_rows, within
 
 # A point of a facet is first looked for as far from the facet's edges as a region is wide; farther
 # if a hyperplane leaves it at so small an angle that rounding hides it there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import combinations
 
-from reference.model.validation import Array
+from reference.model.arrays import Array
 
 
 def is_empty(normals: Array, offsets: Array) -> bool:

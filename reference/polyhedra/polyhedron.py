@@ -11,7 +11,8 @@ from itertools import combinations
 import numpy as np
 from scipy.optimize import linprog
 
-from reference.model.validation import Array
+from reference.model.arrays import Array
+from reference.model.errors import PartitionError
 
 # What HiGHS allows at the least: a program's answer may violate its constraints by so much.
 _FEASIBLE = 1e-10
@@ -28,14 +29,6 @@ _PARALLEL = 1e-12
 _DEPENDENT = 1e-9
 # Solutions of linear equations with well-scaled rows err by this over the smallest singular value.
 _SOLVED = 256 * np.finfo(np.float64).eps
-
-
-class TooManyRegionsError(ValueError):
-    """There are more regions than max_regions."""
-
-
-class PartitionError(RuntimeError):
-    """The regions could not be told apart in double precision; the message says what and where."""
 
 
 def unit_rows(normals: Array, offsets: Array) -> tuple[Array, Array]:

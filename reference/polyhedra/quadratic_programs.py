@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from reference.model.validation import Array
+from reference.model.arrays import Array
 from reference.polyhedra import polyhedron
 from reference.polyhedra.validity import OutsideValidity
 

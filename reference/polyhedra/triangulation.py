@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.model.validation import Array
+from reference.model.arrays import Array
 from reference.polyhedra import polyhedron
 from reference.polyhedra.validity import OutsideValidity
 

@@ -1,0 +1,23 @@
+"""Exceptions and warnings of both implementations, and of what is learned."""
+
+from __future__ import annotations
+
+
+class TooManyRegionsError(ValueError):
+    """There are more regions than max_regions."""
+
+
+class PartitionError(RuntimeError):
+    """The regions could not be told apart in double precision; the message says what and where."""
+
+
+class SingularCovarianceError(ValueError):
+    """An updated covariance is not positive definite: the data lie on the model's manifold."""
+
+
+class NotSolvedError(ArithmeticError):
+    """A penalised least squares did not reach its optimum."""
+
+
+class ConvergenceWarning(UserWarning):
+    """Training ended at its iteration limit."""
