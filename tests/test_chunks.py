@@ -359,7 +359,7 @@ def test_budgets():
         "integration.on_polyhedron._BATCH": 18,
         "closed_form.convolution_update._BATCH": 23,
         "partition.location._BATCH": 20,
-        "many_dimensions.geometry._BATCH": 18,
+        "integration.split._BATCH": 18,
         "many_dimensions.geometry._CHUNK": 20,
         "partition.regions._BATCH": 20,
         "integration.simplex_moments._BATCH": 19,

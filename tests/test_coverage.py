@@ -4,6 +4,7 @@ import ast
 import importlib
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -30,11 +31,11 @@ def resolved(package, name):
     """The function or class of a dotted name within a package; AttributeError if there is none."""
     parts = name.split(".")
     place = importlib.import_module(package)
-    if len(parts) > 1:
-        place = importlib.import_module(f"{package}.{parts[0]}")
-        parts = parts[1:]
     for part in parts:
-        place = getattr(place, part)
+        if isinstance(place, ModuleType) and hasattr(place, "__path__") and len(parts) > 1:
+            place = importlib.import_module(f"{place.__name__}.{part}")
+        else:
+            place = getattr(place, part)
     return place
 
 
@@ -74,6 +75,6 @@ def named(node):
 
 def test_a_name_that_leads_nowhere_is_seen():
     with pytest.raises(AttributeError):
-        resolved("reference", "e_step.nothing")
+        resolved("reference", "distributions.e_step.nothing")
     with pytest.raises(ModuleNotFoundError):
         resolved("fast", "nothing.elbo")

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [p for part in ("*/*.py", "*.py") for p in ROOT.glob(part) if p.parent.name[0] != "."]
+SOURCES = [
+    path
+    for path in ROOT.rglob("*.py")
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+]
 
 #: Calls that decode or encode text: by the locale, unless they are told.
 OPENING = {"open", "fdopen", "read_text", "write_text"}

@@ -82,13 +82,14 @@ def test_only_what_computes_is_changed(tmp_path):
 
 def test_samples_are_drawn_by_seed(tmp_path):
     """The same seed, the same defects; every one can be made and changes what python runs."""
-    (tmp_path / "fast").mkdir()
-    shutil.copy(ROOT / "fast" / "gaussian.py", tmp_path / "fast")
+    file = Path("fast") / "integration" / "interval.py"
+    (tmp_path / file.parent).mkdir(parents=True)
+    shutil.copy(ROOT / file, tmp_path / file)
     drawn = sample(tmp_path, "fast", 20, 0)
     assert len(drawn) == 20
     assert drawn == sample(tmp_path, "fast", 20, 0)
     assert drawn != sample(tmp_path, "fast", 20, 1)
-    original = ast.dump(ast.parse((ROOT / "fast" / "gaussian.py").read_text(encoding="utf-8")))
+    original = ast.dump(ast.parse((ROOT / file).read_text(encoding="utf-8")))
     for mutant in drawn:
         assert ast.dump(ast.parse(broken_text(tmp_path, mutant))) != original
 
@@ -114,7 +115,7 @@ from oracle.mutation.systematic import mutant_at, sites_of_file
 
 root = Path.cwd()
 def first(package, module, **wanted):
-    for site in sites_of_file(root / package / f"{module}.py", package):
+    for site in sites_of_file(root / package / (module.replace(".", "/") + ".py"), package):
         if all(getattr(site, k) == v for k, v in wanted.items()):
             mutant = mutant_at(site, root)
             if mutant is not None:
@@ -125,7 +126,7 @@ right = dgn.kl([[0.5]], [[0.0]], [[1.0]])
 put_in_force(root, Mutant("", "fast", "dgn", "DGN.kl", "self.logpdf(X) - self", "-self", ""))
 assert dgn.kl([[0.5]], [[0.0]], [[1.0]]) != right, "a function"
 
-constant = first("fast", "distributions", function="", operator="NumberReplacer")
+constant = first("fast", "one_dimension.pairs", function="", operator="NumberReplacer")
 before = fast.one_dimension.pairs._FAR
 put_in_force(root, constant)
 assert fast.one_dimension.pairs._FAR != before, "a constant"
@@ -135,11 +136,11 @@ assert "size: int = 2" in default.after
 put_in_force(root, default)
 assert dgn.rvs().shape == (2, 1), "a default"
 
-shared = first("fast", "gaussian", function="", operator="NumberReplacer")
+shared = first("fast", "integration.interval", function="", operator="NumberReplacer")
 old = fast.integration.interval.LOG_2PI
 put_in_force(root, shared)
-assert fast.integration.interval.LOG_2PI != old and fast.one_dimension.pairs.LOG_2PI ==
-fast.integration.interval.LOG_2PI
+assert fast.integration.interval.LOG_2PI != old
+assert fast.one_dimension.pairs.LOG_2PI == fast.integration.interval.LOG_2PI
 """
 
 
@@ -163,18 +164,21 @@ from oracle.mutation.reached import Reached
 from oracle.mutation.trials import run_trials
 
 def fast(function, replaced, by):
-    return Mutant(by, "fast", "sampling", function, replaced, by, "")
+    return Mutant(by, "fast", "integration.draws", function, replaced, by, "")
 
 defects = [
     fast("_one_sided", "np.empty_like(distance)", "np.zeros_like(distance)"),
     fast("sample_interval", "np.where(downwards, -draws, draws)", "draws"),
     fast("_one_sided", "todo = todo[~accepted]", "todo = todo[accepted | True]"),
-    Mutant("unreached", "fast", "mixture", "Mixture.residual", "y - images", "images - y", ""),
+    Mutant(
+        "unreached", "fast", "many_dimensions.geometry", "Mixture.residual", "y - images",
+        "images - y", "",
+    ),
 ]
 root = Path.cwd()
 names = ["tests/test_mutation.py::test_for_trials"]
 lines = {line: frozenset(names) for line in range(1, 200)}
-reached = Reached({root / "fast" / "sampling.py": lines}, {names[0]: 0.1})
+reached = Reached({root / "fast" / "integration" / "draws.py": lines}, {names[0]: 0.1})
 found = run_trials(
     root, defects, reached, processes=2, progress=lambda _: None,
     collected="tests/test_mutation.py", grace=2.0,

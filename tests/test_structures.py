@@ -24,7 +24,7 @@ from structure_table import (
     possible_meetings,
     rows,
 )
-from tests_support import deep
+from tests_support import deep, em_module
 
 import fast
 import reference

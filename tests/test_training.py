@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from decoders import decoders
+from tests_support import em_module
 
 import fast
 import fast.training.em

@@ -13,8 +13,8 @@ import numpy as np
 
 from fast.distributions.observation import Coordinates, Noise
 from fast.integration.apex import Apex, choose_apex, free_directions
+from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
-from fast.many_dimensions.geometry import batches
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Indices, Network

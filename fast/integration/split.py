@@ -6,6 +6,7 @@ faces nearest to it. Corners may be at infinity.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from fast.integration.apex import Apex
 from fast.integration.nearest_points import Level, nearest_points
 from fast.integration.whitened import Whitened, dots
+from fast.polyhedra.chunks import uneven_chunks
 from fast.polyhedra.compensated_sums import heights
+from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices, Mask
 
 _LOG_2 = np.log(2.0)
@@ -145,3 +148,15 @@ def _between_directions(
     ]
     crossed[mine] = area * np.linalg.det(maps) / (lengths[0] * lengths[1])
     return np.abs(crossed)
+
+
+_BATCH = 1 << 18
+
+
+def batches(lattice: Lattice, cells: Indices) -> Iterator[slice]:
+    """Slices of items on these polyhedra whose simplices fit in memory."""
+    if lattice.dimension:
+        widths = lattice.chains[0].counts[cells] * lattice.dimension**2
+    else:
+        widths = np.ones(len(cells), dtype=np.intp)
+    return uneven_chunks(widths, _BATCH)

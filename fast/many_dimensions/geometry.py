@@ -17,17 +17,17 @@ from scipy.special import log_ndtr
 
 from fast.distributions.observation import Coordinates, Noise
 from fast.integration.interval import LOG_2PI
+from fast.integration.split import batches
 from fast.integration.truncated import truncate_with_error
 from fast.integration.whitened import Whitened, dots
 from fast.many_dimensions.pairs import Pairs, Terms
 from fast.partition.partition import Partition
-from fast.polyhedra.chunks import chunks, uneven_chunks
+from fast.polyhedra.chunks import chunks
 from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices, Mask, Network
 
 # Numbers held at once: of all pairs of a chunk of data, and of the simplices of a batch of pairs.
 _CHUNK = 1 << 20
-_BATCH = 1 << 18
 # A region of which q holds less than exp(-80) is left out of an expectation under q.
 _LEAST_LOG_MASS = -80.0
 
@@ -311,12 +311,3 @@ def _triangular(matrices: Array) -> tuple[Array, Array]:
     unsorted = np.empty_like(basis)
     np.put_along_axis(unsorted, order, basis, axis=1)
     return unsorted, roots
-
-
-def batches(lattice: Lattice, cells: Indices) -> Iterator[slice]:
-    """Slices of items on these polyhedra whose simplices fit in memory."""
-    if lattice.dimension:
-        widths = lattice.chains[0].counts[cells] * lattice.dimension**2
-    else:
-        widths = np.ones(len(cells), dtype=np.intp)
-    return uneven_chunks(widths, _BATCH)

@@ -6,6 +6,7 @@ import numpy as np
 
 from fast.distributions.observation import Noise
 from fast.distributions.posterior import Posterior
+from fast.distributions.statistics import Statistics
 from fast.integration.draws import sample_interval
 from fast.one_dimension import e_step
 from fast.one_dimension.pairs import Geometry, Pairs, gaussian_on_regions, pairs
@@ -35,7 +36,7 @@ class OneDimension:
         parts = [pairs(geometry, y[part], rest[part]) for part in geometry.chunks(len(X))]
         return IntervalPosterior(geometry, y, rest, Pairs.joined(parts))
 
-    def statistics(self, X: Array) -> e_step.Statistics:
+    def statistics(self, X: Array) -> Statistics:
         """Sums over data."""
         return e_step.statistics(self.geometry, X)
 

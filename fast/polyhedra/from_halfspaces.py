@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.partition.cell_faces import faces_of_facets
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.compensated_sums import heights
 from fast.polyhedra.face_lattice import Lattice
+from fast.polyhedra.face_tables import faces_of_facets
 from reference.model import Array, Mask
 
 # A corner this near to a hyperplane, over the size of the terms, lies on it.
