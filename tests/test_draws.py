@@ -18,6 +18,7 @@ from draw_checks import (
     uncounted,
 )
 from laws import Law, interval, normal, polyhedron_marginal, vertices
+from scipy.special import ndtr
 from test_posterior import models, panel_ends
 from tests_support import deep
 
@@ -435,6 +436,15 @@ def test_tails_of_noise(impl):
     """10^6 draws: the outermost 10^-4 of each side wrong by a factor of 2.4 show."""
     draws = impl.DGN(Network([Dense([[0.0]], [0.0])]), 4.0).rvs(1_000_000, 1)[:, 0]
     assert check_draws(draws, normal(0.0, 2.0), "noise").tail < 2.4
+
+
+@pytest.mark.parametrize("source", ["latent", "noise"])
+def test_nothing_is_cut_off(impl, source):
+    """10^7 draws: of the 34 expected beyond 4.5 deviations on each side at least one is there."""
+    slope, noise = (1.0, 1e-12) if source == "latent" else (0.0, 1.0)
+    draws = impl.DGN(Network([Dense([[slope]], [0.0])]), noise).rvs(10_000_000, 6)[:, 0]
+    counts = [np.sum(draws < -4.5), np.sum(draws > 4.5)]
+    check_shares(counts, len(draws), ndtr(-4.5), f"{source} far out")
 
 
 def test_latents_and_noise(impl):

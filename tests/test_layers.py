@@ -651,3 +651,16 @@ def test_work_on_the_coordinates_of_the_narrowest_layer():
         images = network(np.linspace(-9, 9, 50)[:, None])
         _, rest = coordinates.points(images)
         assert np.all(rest <= (100 * EPS) ** 2 * np.sum(images**2, axis=1) / 0.3), name
+
+
+def test_many_candidates_stay_in_order():
+    """Of windows of 25 pixels, partly in the padding, codes count the candidates as they come."""
+    layer = MaxPool(5, 1, 2).placed((1, 6, 6))
+    for window, (row, column) in zip(layer.windows, np.ndindex(6, 6), strict=True):
+        there = [
+            6 * i + j
+            for i in range(row - 2, row + 3)
+            for j in range(column - 2, column + 3)
+            if 0 <= i < 6 and 0 <= j < 6
+        ]
+        assert window.tolist() == there + [there[0]] * (25 - len(there))

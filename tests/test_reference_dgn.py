@@ -368,6 +368,21 @@ def test_q_outside_validity():
     assert tiny[0] == pytest.approx(log_joint + entropy, abs=1e-7)
 
 
+def test_a_bound_of_nearly_nothing_is_not_refused():
+    """The error allowed is absolute where the ELBO is below 1: one that is 0, as it is in the right
+    unit of x, stands."""
+    dgn, X = model("leaky")
+    q = np.zeros((1, 2)), np.ones((1, 2))
+    unit = np.exp(dgn.elbo(X[:1], *q)[0] / X.shape[1])
+    last = len(dgn.network.layers) - 1
+    scaled = {
+        f"{last}.{name}": unit * dgn.parameters()[f"{last}.{name}"] for name in ("weight", "bias")
+    }
+    network = dgn.network.with_parameters({**dgn.network.parameters(), **scaled})
+    nothing = DGN(network, unit**2 * dgn.cov_x, dgn.cov_z).elbo(unit * X[:1], *q)[0]
+    assert 0 < abs(nothing) < 1e-12
+
+
 @pytest.mark.parametrize("name", ["leaky", "S = 3"])
 def test_size_of_the_joint_density_s_coefficients(name):
     """log_joint_size bounds the ELBO's error: the absolute coefficients of log p(x, z), which is

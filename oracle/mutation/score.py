@@ -44,6 +44,17 @@ class Score:
             and mine.key in self.arguments
         )
 
+    def refuted(self) -> list[Trial]:
+        """The trials of defects that are listed as changing nothing and were caught all the same:
+        their arguments are wrong."""
+        return [
+            trial
+            for trial in self.trials
+            if trial.outcome == "caught"
+            and isinstance(trial.defect, SystematicMutant)
+            and trial.defect.key in self.arguments
+        ]
+
     def counted(self) -> list[Trial]:
         """The trials that the score is of."""
         return [trial for trial in self.trials if not self.equivalent(trial)]
@@ -87,10 +98,12 @@ def run(root: Path, *, count: int, seed: int, processes: int, bar: Callable[...,
 
 
 def suffices(score: Score) -> bool:
-    """Whether all defects written by hand are caught, and 95 % of the systematic ones."""
+    """Whether all defects written by hand are caught, 95 % of the systematic ones, and none that is
+    listed as changing nothing."""
     counted = score.counted()
     caught = sum(trial.outcome == "caught" for trial in counted)
-    return caught >= 0.95 * len(counted) and all(t.outcome == "caught" for t in score.written)
+    written = all(trial.outcome == "caught" for trial in score.written)
+    return caught >= 0.95 * len(counted) and written and not score.refuted()
 
 
 def page(score: Score) -> str:
@@ -119,6 +132,7 @@ def table(score: Score) -> str:
         if trial.outcome != "caught":
             word = "equivalent" if score.equivalent(trial) else trial.outcome
             lines.append(_line(word, trial))
+    lines += [_line("refuted", trial) for trial in score.refuted()]
     return "\n".join(lines)
 
 

@@ -52,7 +52,9 @@ def ridge(normal: Array, right: Array, current: Array, precisions: Array) -> Arr
 def lasso(normal: Array, right: Array, current: Array, rates: Array) -> Array:
     """Minus Σ rates |w|: each unknown in turn to its own optimum given the others, which is a soft
     threshold (Friedman, Hastie, Tibshirani 2010) and says which are zero; then the others to their
-    common optimum. The objective rises in both, so that this ends. Raises NotSolvedError if not."""
+    common optimum. The objective rises in both. Raises NotSolvedError where that is not seen to end
+    at an optimum: where unknowns do nearly the same, to 1e-5, and the rates are small beside right,
+    directions count as singular in which right still pulls by more than rounding."""
     w = current.copy()
     diagonal = np.diag(normal)
     alive = diagonal > RANK_TOLERANCE * diagonal.max()
