@@ -16,9 +16,8 @@ from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.from_torch import layers_from_torch
-from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
 from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU, Shape
-from reference.model.max_pool import MaxPool
+from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (
     check_array,
     check_count,
@@ -26,21 +25,6 @@ from reference.model.validation import (
     check_path,
     check_random_state,
 )
-from reference.model.whole_files import save_arrays
-
-# The arguments each layer is made from, which it holds under the same names: what a file stores.
-_ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
-    Dense: ("weight", "bias"),
-    ReLU: (),
-    LeakyReLU: ("slope",),
-    Abs: (),
-    Conv2d: ("weight", "bias", "stride", "padding"),
-    Upsample: ("factor",),
-    AvgPool: ("kernel_size", "stride", "padding"),
-    MaxPool: ("kernel_size", "stride", "padding", "channels"),
-    Flatten: (),
-    Reshape: ("shape",),
-}
 
 
 class Network:
@@ -178,35 +162,9 @@ class Network:
 
         The file appears under `path` exactly as named, by a rename once it is written.
         """
-        target = check_path(path, "path")
-        arrays = {"kinds": np.array([type(layer).__name__ for layer in self.layers])}
-        for i, layer in enumerate(self.layers):
-            if type(layer) not in _ARGUMENTS:
-                raise ValueError(f"layers[{i}]: cannot save a layer of type {type(layer).__name__}")
-            for name in _ARGUMENTS[type(layer)]:
-                arrays[f"{i}.{name}"] = np.asarray(getattr(layer, name))
-        save_arrays(target, arrays)
+        save_layers(check_path(path, "path"), self.layers)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Network:
         """Read a network written by `save`. Raises ValueError if the file holds none."""
-        source = check_path(path, "path")
-        try:
-            with open(source, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            by_name = {kind.__name__: kind for kind in _ARGUMENTS}
-            layers: list[Layer] = []
-            for i, name in enumerate(map(str, arrays["kinds"])):
-                kind = by_name[name]
-                values = {key: _stored(arrays[f"{i}.{key}"]) for key in _ARGUMENTS[kind]}
-                layers.append(kind(**values))
-        except OSError:
-            raise
-        except Exception as error:
-            raise ValueError(f"path: {path!r} holds no saved Network ({error})") from error
-        return Network(layers)
-
-
-def _stored(value: Array) -> Any:
-    """An argument as it was before it became an array: integers, or an array of doubles."""
-    return value.tolist() if value.dtype.kind == "i" else value
+        return Network(load_layers(path))
