@@ -12,7 +12,8 @@ import numpy as np
 
 from reference.model.arrays import Array
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
-from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU
+from reference.model.layer_protocol import Layer
+from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.validation import check_path
 
@@ -67,8 +68,16 @@ def _stored(value: Array) -> Any:
 
 
 def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
-    """Write arrays to a .npz file, bit for bit. It appears under `path` exactly as named, by a
-    rename once it is written."""
+    """Write arrays to a .npz file, bit for bit.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file's name, taken as it is. The file appears whole or not at all: it is renamed once it
+        is written.
+    arrays : mapping of str to array_like
+        What the file holds, by name.
+    """
     target = Path(path)
     handle, temporary = tempfile.mkstemp(dir=target.parent or ".", suffix=".npz")
     try:
