@@ -69,7 +69,8 @@ def log_joint_difference(
 ) -> tuple[float, float]:
     """log p(x, end) - log p(x, start) for two points z (S,) [eq. 4], and the size of its terms.
 
-    The points may be of two regions. Computed as |a|² - |b|² = (a - b) · (a + b), where a - b is exact however far away x is.
+    The points may be of two regions. Computed as |a|² - |b|² = (a - b) · (a + b), where a - b is
+    exact however far away x is.
     """
     images = [
         partition.slopes[r] @ z + partition.offsets[r]

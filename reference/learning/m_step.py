@@ -75,11 +75,11 @@ def update_bias(dgn: DGN, codes: Codes, statistics: Statistics, layer: int) -> A
 def update_weight(
     dgn: DGN, codes: Codes, statistics: Statistics, layer: int, prior: WeightPrior | None = None
 ) -> Array:
-    """W^l from Σ_ω (U_ω ⊗ V_ω) vec(W) = vec(Σ_ω (B D^l)ᵀ Σx^-1 R_ω), the normal equations [Sec. 4.2].
+    """W^l from its normal equations Σ_ω (U_ω ⊗ V_ω) vec(W) = vec(Σ_ω (B D^l)ᵀ Σx^-1 R_ω).
 
-    U_ω = (B D^l)ᵀ Σx^-1 (B D^l), V_ω = Σ_x E[h hᵀ 1 | x], R_ω = Σ_x E[(x - [g without W^l]) hᵀ 1 |
-    x]; vec stacks rows. With a prior it is the maximiser of the quadratic that these equations
-    belong to, plus the log prior [Appendix H].
+    [Sec. 4.2], with U_ω = (B D^l)ᵀ Σx^-1 (B D^l), V_ω = Σ_x E[h hᵀ 1 | x] and
+    R_ω = Σ_x E[(x - [g without W^l]) hᵀ 1 | x]; vec stacks rows. With a prior it is the maximiser
+    of the quadratic that these equations belong to, plus the log prior [Appendix H].
     """
     weight = dgn.network.parameters()[f"{layer}.weight"]
     normal, right = np.zeros((weight.size, weight.size)), np.zeros(weight.size)
