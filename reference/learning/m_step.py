@@ -77,7 +77,7 @@ def update_weight(
 ) -> Array:
     """W^l from its normal equations Σ_ω (U_ω ⊗ V_ω) vec(W) = vec(Σ_ω (B D^l)ᵀ Σx^-1 R_ω).
 
-    [Sec. 4.2], with U_ω = (B D^l)ᵀ Σx^-1 (B D^l), V_ω = Σ_x E[h hᵀ 1 | x] and
+    [Sec. 4.2]: U_ω = (B D^l)ᵀ Σx^-1 (B D^l), V_ω = Σ_x E[h hᵀ 1 | x] and
     R_ω = Σ_x E[(x - [g without W^l]) hᵀ 1 | x]; vec stacks rows. With a prior it is the maximiser
     of the quadratic that these equations belong to, plus the log prior [Appendix H].
     """
