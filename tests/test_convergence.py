@@ -67,7 +67,7 @@ def test_uphill_is_the_larger_of_both_ways(prior):
     expected = [uphill(slope, value, prior, 10) for slope, value in pairs]
     found = fast.training.objective._uphill(slopes, values, "0.weight", prior, 10)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-    one_by_one = [reference.learning.em._uphill(*pair, prior, 10) for pair in pairs]
+    one_by_one = [reference.learning.objective.uphill(*pair, prior, 10) for pair in pairs]
     np.testing.assert_allclose(one_by_one, expected, rtol=1e-5, atol=1e-5)
 
 

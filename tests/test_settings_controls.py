@@ -13,7 +13,7 @@ import fast
 from fast.training import checkpoint
 from fast.training import em as training
 from reference import AvgPool, LeakyReLU, MaxPool
-from reference.model import network, read_only, validation
+from reference.model import read_only, saving, validation
 
 
 def forgets(name):
@@ -65,8 +65,8 @@ def test_starts_of_uncorrelated_latents(monkeypatch):
 @pytest.mark.parametrize("lost", ["padding", "stride"])
 @pytest.mark.parametrize("kind", [AvgPool, MaxPool])
 def test_a_setting_that_is_not_in_the_file(monkeypatch, tmp_path, kind, lost):
-    kept = tuple(name for name in network._ARGUMENTS[kind] if name != lost)
-    monkeypatch.setitem(network._ARGUMENTS, kind, kept)
+    kept = tuple(name for name in saving.ARGUMENTS[kind] if name != lost)
+    monkeypatch.setitem(saving.ARGUMENTS, kind, kept)
     with pytest.raises(AssertionError):
         test_settings.test_layers_in_networks(tmp_path, kind.__name__, "both", "file")
 

@@ -146,9 +146,9 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
     "one implementation only": (
         _reference(
             "a rise taken for convergence",
-            "learning.em:fit_em",
-            "small = 0 <= history[-2] - history[-1] <= tol * size",
-            "small = history[-2] - history[-1] <= tol * size",
+            "learning.em:_fit",
+            "small = 0 <= history[-2] - history[-1] <= settings.tol * size",
+            "small = history[-2] - history[-1] <= settings.tol * size",
         ),
         _fast(
             "a rise taken for convergence",
@@ -164,13 +164,13 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _reference(
             "the pull of a Laplace prior at zero forgotten",
-            "learning.em:_uphill",
+            "learning.objective:uphill",
             "max(abs(slope) - rate, 0.0) if w == 0",
             "abs(slope) if w == 0",
         ),
         _reference(
             "the loss of the last trial kept though it rose",
-            "learning.em:_guarded_layer",
+            "learning.guarded_step:_guarded_layer",
             "if candidate.loss <= state.loss:",
             "if candidate.loss <= state.loss + 1e-3:",
         ),

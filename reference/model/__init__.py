@@ -12,10 +12,12 @@ from reference.model.errors import (
     TooManyRegionsError,
 )
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
-from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU, Shape
+from reference.model.layer_protocol import Layer, Shape
+from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.network import Network
 from reference.model.read_only import ReadOnly, freeze
+from reference.model.saving import save_arrays
 from reference.model.validation import (
     check_array,
     check_count,
@@ -38,7 +40,6 @@ from reference.model.weight_priors import (
     check_weight_prior,
     log_weight_prior,
 )
-from reference.model.whole_files import save_arrays
 
 __all__ = [
     "Abs",

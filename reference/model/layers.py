@@ -1,118 +1,43 @@
-"""The layers of a continuous piecewise affine network: each knows how to apply itself, the cuts it
-makes, and its derivative matrix on a region."""
+"""The layers with a matrix or with elementwise nonlinearities [Sec. 2].
+
+Each layer knows how to apply itself, which cuts it makes in latent space, and its derivative matrix
+on a region: see `Layer`.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes
-from reference.model.read_only import ReadOnly, freeze
+from reference.model.layer_protocol import Affine, Documented, Shape
+from reference.model.read_only import freeze
 from reference.model.validation import check_array, check_number
-
-Shape = tuple[int, ...]
-
-
-@runtime_checkable
-class Layer(Protocol):
-    """What every layer offers, so that a network of any layers has one set of equations.
-
-    A layer is affine on each region: h -> derivative(code) h + offset, where `code` is the layer's
-    part of the region's code. Layers without a choice to make have codes of length 0. Inputs and
-    outputs are flat vectors; images are laid out channel by channel, row by row.
-    """
-
-    def placed(self, input_shape: Shape) -> Layer:
-        """The layer for inputs of this shape, (n,) or (channels, height, width); itself, unless its
-        work depends on the shape. Raises ValueError if it cannot take such inputs."""
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of the output for inputs of the shape the layer was placed on."""
-
-    def n_codes(self, input_size: int) -> int:
-        """How many code entries the layer adds to a region's code."""
-
-    def apply(self, inputs: Array) -> Array:
-        """Forward pass, (..., n_in) -> (..., n_out)."""
-
-    def cuts(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """The affine functions of z whose signs decide the code, from the layer's affine input.
-
-        slopes (..., n_in, S), offsets (..., n_in) -> (..., n_cuts, S), (..., n_cuts).
-        """
-
-    def cut_bounds(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """Bounds on the terms summed in `cuts`, from those of the layer's input; same shapes."""
-
-    def code(self, signs: Codes) -> Codes:
-        """The layer's code from the signs (+1, -1, 0) of its cuts: (..., n_cuts) -> (...,
-        n_codes)."""
-
-    def halfspaces(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """The half-spaces that give the layer this code, {z : normals z + offsets > 0}.
-
-        codes (..., n_codes), slopes (..., n_in, S), offsets (..., n_in) -> normals (..., m, S),
-        offsets (..., m) [Corollary 1]. Rows of zeros bound nothing.
-        """
-
-    def derivative(self, code: Codes) -> Array:
-        """The matrix W^l or D^l_ω of the layer on the region with this code, (n_out, n_in)."""
-
-    def offset(self, input_size: int) -> Array:
-        """The constant v^l the layer adds, (n_out,); zero for nonlinearities."""
-
-    def propagate(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """Push affine maps through the layer without forming its matrix.
-
-        codes (..., n_codes), slopes (..., n_in, S), offsets (..., n_in) -> slopes, offsets of the
-        output. Equal to derivative(code) @ (.) + offset, row by row.
-        """
-
-    def bound(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """Like `propagate`, with every entry of the layer replaced by its absolute value.
-
-        From bounds on |slopes|, |offsets| it makes bounds on the terms that were summed: rounding
-        leaves an error of a few ε times these, which tells a true zero from a small number.
-        """
-
-    def pull_back(self, codes: Codes, rows: Array) -> Array:
-        """Multiply row vectors by the derivative: codes (..., n_codes), rows (..., k, n_out) ->
-        (..., k, n_in)."""
-
-    def parameters(self) -> dict[str, Array]:
-        """The learnable arrays by name (read-only)."""
-
-    def with_parameters(self, values: dict[str, ArrayLike]) -> Layer:
-        """A layer of the same kind with these arrays in place of its own."""
-
-
-class Affine(ReadOnly):
-    """What layers without a choice to make have in common."""
-
-    def n_codes(self, input_size: int) -> int:
-        return 0
-
-    def cuts(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        return slopes[..., :0, :], offsets[..., :0]
-
-    def cut_bounds(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        return self.cuts(slopes, offsets)
-
-    def code(self, signs: Codes) -> Codes:
-        return signs
-
-    def halfspaces(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        return self.cuts(slopes, offsets)
 
 
 class Dense(Affine):
     """Affine layer h -> W h + v [Sec. 2, the fully connected operator].
 
-    weight: (n_out, n_in), bias: (n_out,). Both are copied and read-only. Raises ValueError on wrong
-    shapes, NaN or infinity.
+    Parameters
+    ----------
+    weight : array_like, shape (n_out, n_in)
+        W; copied, and read-only afterwards.
+    bias : array_like, shape (n_out,)
+        v; copied, and read-only afterwards.
+
+    Raises
+    ------
+    ValueError
+        On wrong shapes, NaN or infinity.
+
+    Examples
+    --------
+    >>> from reference import Dense
+    >>> Dense([[1.0], [2.0]], [0.0, -1.0])
+    Dense(1 -> 2)
     """
 
     def __init__(self, weight: ArrayLike, bias: ArrayLike) -> None:
@@ -169,17 +94,17 @@ class Dense(Affine):
 
 
 def _times(weight: Array, slopes: Array) -> Array:
-    """weight @ slopes (..., n_in, S) as one product, not one for each of the leading indices."""
+    """weight @ slopes (..., n_in, S) as one product, rather than one for each leading index."""
     rows = np.swapaxes(slopes, -1, -2)
     product = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1]) @ weight.T
     return np.swapaxes(product.reshape(*rows.shape[:-1], len(weight)), -1, -2)
 
 
-class _Activation:
-    """Elementwise nonlinearity, slope 1 where its input is positive and η elsewhere.
+class _Activation(Documented):
+    """Elementwise nonlinearity: slope 1 where its input is positive and η elsewhere.
 
     Codes are the signs q of the pre-activations: +1, -1, or 0 for a unit whose pre-activation is
-    zero on the whole region (it makes no cut there; its derivative is taken as η).
+    zero on the whole region. Such a unit makes no cut there, and its derivative is taken as η.
     """
 
     slope: float
@@ -212,7 +137,18 @@ class _Activation:
         return codes[..., None] * slopes, codes * offsets
 
     def diagonal(self, codes: Codes) -> Array:
-        """The diagonal of D^l_ω, entries in {η, 1}: codes (..., n) -> (..., n)."""
+        """Return the diagonal of D^l_ω, with entries in {η, 1}.
+
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., n)
+            Signs of the pre-activations.
+
+        Returns
+        -------
+        ndarray, shape (..., n)
+            The derivative of each unit.
+        """
         return np.where(codes > 0, 1.0, self.slope)
 
     def derivative(self, code: Codes) -> Array:
@@ -240,19 +176,53 @@ class _Activation:
 
 
 class ReLU(_Activation):
-    """max(h, 0): D entries in {0, 1}."""
+    """max(h, 0), elementwise: the entries of D are 0 or 1 [Sec. 2].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import ReLU
+    >>> ReLU().apply(np.array([-1.0, 2.0]))
+    array([-0.,  2.])
+    """
 
     slope: ClassVar[float] = 0.0  # type: ignore[misc]
 
 
 class Abs(_Activation):
-    """|h|: D entries in {-1, 1}."""
+    """|h|, elementwise: the entries of D are -1 or 1 [Sec. 2].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import Abs
+    >>> Abs().apply(np.array([-1.0, 2.0]))
+    array([1., 2.])
+    """
 
     slope: ClassVar[float] = -1.0  # type: ignore[misc]
 
 
 class LeakyReLU(_Activation):
-    """max(h, 0) + slope min(h, 0): D entries in {slope, 1}. slope: a number in [0, 1]."""
+    """max(h, 0) + slope min(h, 0), elementwise: the entries of D are slope or 1 [Sec. 2].
+
+    Parameters
+    ----------
+    slope : float, default 0.01
+        η, the slope for negative inputs, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the slope is not in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import LeakyReLU
+    >>> LeakyReLU(0.1).apply(np.array([-1.0, 2.0]))
+    array([-0.1,  2. ])
+    """
 
     def __init__(self, slope: float = 0.01) -> None:
         self.slope = check_number(slope, "slope", 0.0, 1.0)
