@@ -10,7 +10,7 @@ import test_argument_limits
 import test_settings
 
 import fast
-from fast.training import checkpoint
+from fast.training import checkpoint, guarded_step
 from fast.training import em as training
 from reference import AvgPool, LeakyReLU, MaxPool
 from reference.model import network, read_only, validation
@@ -45,9 +45,9 @@ def test_a_limit_that_is_lost_on_the_way(monkeypatch):
 
 
 def test_a_fit_that_takes_no_damping(monkeypatch):
-    closed_form = training.closed_form
+    closed_form = guarded_step.closed_form
     monkeypatch.setattr(
-        training, "closed_form", lambda *a, **o: closed_form(*a, **{**o, "damping": 1.0})
+        guarded_step, "closed_form", lambda *a, **o: closed_form(*a, **{**o, "damping": 1.0})
     )
     with pytest.raises(AssertionError):
         test_settings.test_every_argument_is_heeded("fit_em", "fast", "damping")

@@ -23,9 +23,7 @@ from reference.model import (
     Array,
     Codes,
     Conv2d,
-    Dense,
     Mask,
-    Network,
     SingularCovarianceError,
     WeightPrior,
     blend,
@@ -33,12 +31,8 @@ from reference.model import (
     check_names,
     check_number,
     check_weight_prior,
+    learnable_layers,
 )
-
-
-def learnable_layers(network: Network) -> list[int]:
-    """The layers with weights."""
-    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
 
 
 def default_order(dgn: DGN) -> tuple[str, ...]:

@@ -1,4 +1,8 @@
-"""EM training with an exact objective [Sec. 4]."""
+"""EM training with an exact objective [Sec. 4].
+
+The loop and the guard are written here and, on purpose, a second time in `fast`: that both end with
+the same losses is a check of both. Shared are the names, errors and priors of the model.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +16,22 @@ from numpy.typing import ArrayLike
 from reference.dgn import DGN
 from reference.distributions.e_step import Statistics
 from reference.distributions.gradient import gradient
-from reference.learning.m_step import learnable_layers
 from reference.learning.m_step import m_step as closed_form
 from reference.model.arrays import Array, RandomState
-from reference.model.errors import (
-    ConvergenceWarning,
-    PartitionError,
-    SingularCovarianceError,
-    TooManyRegionsError,
-)
-from reference.model.network import Network
+from reference.model.errors import NO_LIKELIHOOD, ConvergenceWarning, SingularCovarianceError
+from reference.model.network import Network, learnable_layers
+from reference.model.outcome import Outcome, outcome_of_error
 from reference.model.validation import check_count, check_number, check_points, check_random_state
 from reference.model.weight_priors import (
-    GaussianPrior,
-    LaplacePrior,
     WeightPrior,
     blend,
     check_weight_prior,
     log_weight_prior,
+    uphill,
 )
 
 # Past 2^-30 a step no longer changes the likelihood beyond its rounding.
 _HALVINGS = 30
-# Of a model that has no likelihood here.
-_NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -43,19 +39,17 @@ class FitResult:
     """What training ended with.
 
     dgn: the model of the last iteration. history (n_iter + 1,): its loss, -(log-likelihood + log
-    prior of the weights) / N in nats, the start included. outcome: "converged", "max_iter reached",
-    "stopped by callback", "singular covariance" (the update of Σx or Σz was not positive definite;
-    dgn is the model before), "no step found" (rounding hides further progress, as where Σx is all
-    but singular), or the error that the model after dgn led to, as "PartitionError: what it said".
-    steepness: of the objective at dgn, nats a datum for a relative change of one parameter; 0 at an
-    optimum.
+    prior of the weights) / N in nats, the start included. outcome: an
+    `Outcome`, which equals its text, or the text of the error that the model after dgn led to, as
+    "PartitionError: what it said". steepness: of the objective at dgn, nats a datum for a relative
+    change of one parameter; 0 at an optimum.
     """
 
     dgn: DGN
     history: Array = field(repr=False)
     n_iter: int
     converged: bool
-    outcome: str
+    outcome: Outcome | str
     steepness: float
 
 
@@ -80,30 +74,18 @@ class _State:
     def steepness(self) -> float:
         """The largest rate at which a parameter raises the objective, nats a datum for a change of
         one, or of its own size if that is larger. For covariances by their relative change."""
-        dgn, n = self.dgn, self.statistics.n
+        dgn = self.dgn
         slopes = gradient(dgn.network, dgn.partition(), dgn.cov_x, dgn.cov_z, self.statistics)
         largest = 0.0
         for name, value in dgn.parameters().items():
-            prior = self.prior if name.endswith(".weight") else None
-            for slope, w in zip(slopes[name].ravel(), value.ravel(), strict=True):
-                if name in ("cov_x", "cov_z"):
-                    largest = max(largest, abs(slope * w))
-                else:
-                    largest = max(largest, _uphill(slope, w, prior, n) * max(1.0, abs(w)))
+            if name in ("cov_x", "cov_z"):
+                rates = np.abs(slopes[name] * value)
+            else:
+                prior = self.prior if name.endswith(".weight") else None
+                up = uphill(slopes[name], value, prior, self.statistics.n)
+                rates = up * np.maximum(1.0, np.abs(value))
+            largest = max(largest, float(np.max(rates)))
         return largest
-
-
-def _uphill(slope: float, w: float, prior: WeightPrior | None, n: int) -> float:
-    """How steeply the objective rises by one entry, in the direction in which it does."""
-    if prior is None:
-        return abs(slope)
-    if isinstance(prior, GaussianPrior):
-        return abs(slope - w / (prior.scale**2 * n))
-    if isinstance(prior, LaplacePrior):
-        rate = 1.0 / (prior.scale * n)
-        return max(abs(slope) - rate, 0.0) if w == 0 else abs(slope - np.sign(w) * rate)
-    # Uniform: at a bound only inwards.
-    return max(-np.sign(w) * slope, 0.0) if abs(w) >= prior.bound else abs(slope)
 
 
 def fit_em(
@@ -154,7 +136,7 @@ def fit_em(
 
     state = _State.of(dgn, data, weight_prior)
     history = [state.loss]
-    outcome = "max_iter reached"
+    outcome: Outcome | str = Outcome.MAX_ITER
     for iteration in range(1, max_iter + 1):
         before = state
         try:
@@ -166,34 +148,38 @@ def fit_em(
                 )
                 state = _State.of(updated, data, weight_prior)
         except SingularCovarianceError:
-            outcome = "singular covariance"
+            outcome = Outcome.SINGULAR_COVARIANCE
             break
-        except _NO_LIKELIHOOD as error:
-            outcome = f"{type(error).__name__}: {error}"
+        except NO_LIKELIHOOD as error:
+            outcome = outcome_of_error(error)
             break
         history.append(state.loss)
         if callback is not None and callback(iteration, state.dgn, state.loss):
-            outcome = "stopped by callback"
+            outcome = Outcome.STOPPED
             break
         size = max(1.0, abs(state.loss))
         small = 0 <= history[-2] - history[-1] <= tol * size
         if small and state.steepness() <= gtol * size:
-            outcome = "converged"
+            outcome = Outcome.CONVERGED
             break
         if state is before:
-            outcome = "no step found"
+            outcome = Outcome.NO_STEP
             break
     steepness = state.steepness()
-    if outcome == "max_iter reached" and max_iter and tol:
+    if outcome is Outcome.MAX_ITER and max_iter and tol:
         warnings.warn(
             f"fit_em reached max_iter = {max_iter} where the objective still rises by "
             f"{steepness:.1e} nats a datum for a relative change of one parameter: raise max_iter",
             ConvergenceWarning,
             stacklevel=2,
         )
-    n_iter = len(history) - 1
     return FitResult(
-        state.dgn, np.array(history), n_iter, outcome == "converged", outcome, steepness
+        dgn=state.dgn,
+        history=np.array(history),
+        n_iter=len(history) - 1,
+        converged=outcome is Outcome.CONVERGED,
+        outcome=outcome,
+        steepness=steepness,
     )
 
 
@@ -230,7 +216,7 @@ def _guarded_layer(state: _State, X: Array, index: int) -> _State:
         }
         try:
             candidate = _State.of(state.dgn.with_parameters(trial), X, state.prior)
-        except _NO_LIKELIHOOD:
+        except NO_LIKELIHOOD:
             continue  # more regions than allowed, or than double precision tells apart: too far
         if candidate.loss <= state.loss:
             return candidate

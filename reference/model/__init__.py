@@ -5,6 +5,7 @@ The names here are all that `fast` takes from `reference`.
 
 from reference.model.arrays import Array, Codes, Indices, Mask, RandomState
 from reference.model.errors import (
+    NO_LIKELIHOOD,
     ConvergenceWarning,
     NotSolvedError,
     PartitionError,
@@ -14,7 +15,8 @@ from reference.model.errors import (
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
 from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU, Shape
 from reference.model.max_pool import MaxPool
-from reference.model.network import Network
+from reference.model.network import Network, learnable_layers
+from reference.model.outcome import Outcome, outcome_of, outcome_of_error
 from reference.model.read_only import ReadOnly, freeze
 from reference.model.validation import (
     check_array,
@@ -37,10 +39,13 @@ from reference.model.weight_priors import (
     blend,
     check_weight_prior,
     log_weight_prior,
+    uphill,
 )
-from reference.model.whole_files import save_arrays
+from reference.model.whole_files import UNFINISHED, save_arrays, write_whole
 
 __all__ = [
+    "NO_LIKELIHOOD",
+    "UNFINISHED",
     "Abs",
     "Array",
     "AvgPool",
@@ -58,6 +63,7 @@ __all__ = [
     "MaxPool",
     "Network",
     "NotSolvedError",
+    "Outcome",
     "PartitionError",
     "RandomState",
     "ReLU",
@@ -83,6 +89,11 @@ __all__ = [
     "check_random_state",
     "check_weight_prior",
     "freeze",
+    "learnable_layers",
     "log_weight_prior",
+    "outcome_of",
+    "outcome_of_error",
     "save_arrays",
+    "uphill",
+    "write_whole",
 ]

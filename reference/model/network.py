@@ -207,6 +207,23 @@ class Network:
         return Network(layers)
 
 
+def learnable_layers(network: Network) -> list[int]:
+    """The positions of the layers that have weights, from the first to the last.
+
+    Parameters
+    ----------
+    network : Network
+        Any network.
+
+    Returns
+    -------
+    list of int
+        Of every Dense and Conv2d among ``network.layers``; ``f"{i}.weight"`` and ``f"{i}.bias"``
+        are the names of their parameters.
+    """
+    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
+
+
 def _stored(value: Array) -> Any:
     """An argument as it was before it became an array: integers, or an array of doubles."""
     return value.tolist() if value.dtype.kind == "i" else value
