@@ -9,7 +9,7 @@ from scipy import stats
 import fast
 import reference
 from reference import Abs, Dense, LeakyReLU, Network, ReLU
-from reference.distributions.marginal import gaussian_on_region
+from reference.distributions.prior import gaussian_on_region
 
 ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
 STRUCTURES = ["scalar", "diagonal", "full"]

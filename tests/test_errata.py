@@ -169,7 +169,7 @@ class TestProposition1:
         dgn, _ = model()
         total = 0.0
         for r, weight, _ in self.parts():
-            got = reference.distributions.marginal.region_weight(r, dgn.partition(), dgn.cov_z)
+            got = reference.distributions.prior.region_weight(r, dgn.partition(), dgn.cov_z)
             assert got == pytest.approx(weight, rel=1e-10)
             total += got
         assert abs(total - 1) < 1e-13
@@ -178,7 +178,7 @@ class TestProposition1:
         """E[z | t = r] is within ω_r, and not 0 for all."""
         dgn, _ = model()
         for r, _, mean in self.parts():
-            prior = reference.distributions.marginal.prior_on_regions(dgn.partition(), dgn.cov_z)[r]
+            prior = reference.distributions.prior.prior_on_regions(dgn.partition(), dgn.cov_z)[r]
             assert prior.mean[0] == pytest.approx(mean, abs=1e-10)
             assert prior.cov[0, 0] < 2.5
             assert dgn.partition().locate(prior.mean[None])[0] == r

@@ -9,7 +9,7 @@ import pytest
 import fast
 import fast.one_dimension.pairs
 import reference
-import reference.distributions.marginal
+import reference.distributions.responsibilities
 from fast.one_dimension.far_tail import relative_peaks
 from oracle.exact.layers import layers_of
 from oracle.truths.one_dimension import exact_values
@@ -102,7 +102,7 @@ def test_plain_differences_would_not(monkeypatch, impl, cases):
         monkeypatch.setattr(fast.one_dimension.pairs, "_FAR", np.inf)
     else:
         monkeypatch.setattr(
-            reference.distributions.marginal,
+            reference.distributions.responsibilities,
             "log_relative_peaks",
             lambda x, terms, *model: (
                 np.array([t.log_peak for t in terms]) - max(t.log_peak for t in terms)

@@ -15,13 +15,8 @@ import fast
 import reference
 from reference import DGN, Abs, Dense, LeakyReLU, MaxPool, Network, OutsideValidity, ReLU
 from reference.distributions.e_step import log_joint_size, square_root
-from reference.distributions.marginal import (
-    gaussian_on_region,
-    log_conditional,
-    log_prior,
-    posterior_mode,
-    region_weight,
-)
+from reference.distributions.marginal import log_conditional, posterior_mode
+from reference.distributions.prior import gaussian_on_region, log_prior, region_weight
 
 # Absolute, of sums of some 20 masses: see reference.integration.signed_sum.
 TOLERANCE = 1e-11

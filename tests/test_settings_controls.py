@@ -10,10 +10,10 @@ import test_argument_limits
 import test_settings
 
 import fast
-from fast.training import checkpoint, guarded_step
+from fast.training import checkpoint
 from fast.training import em as training
 from reference import AvgPool, LeakyReLU, MaxPool
-from reference.model import network, read_only, validation
+from reference.model import read_only, saving, validation
 
 
 def forgets(name):
@@ -45,9 +45,9 @@ def test_a_limit_that_is_lost_on_the_way(monkeypatch):
 
 
 def test_a_fit_that_takes_no_damping(monkeypatch):
-    closed_form = guarded_step.closed_form
+    closed_form = training.closed_form
     monkeypatch.setattr(
-        guarded_step, "closed_form", lambda *a, **o: closed_form(*a, **{**o, "damping": 1.0})
+        training, "closed_form", lambda *a, **o: closed_form(*a, **{**o, "damping": 1.0})
     )
     with pytest.raises(AssertionError):
         test_settings.test_every_argument_is_heeded("fit_em", "fast", "damping")
@@ -65,8 +65,8 @@ def test_starts_of_uncorrelated_latents(monkeypatch):
 @pytest.mark.parametrize("lost", ["padding", "stride"])
 @pytest.mark.parametrize("kind", [AvgPool, MaxPool])
 def test_a_setting_that_is_not_in_the_file(monkeypatch, tmp_path, kind, lost):
-    kept = tuple(name for name in network._ARGUMENTS[kind] if name != lost)
-    monkeypatch.setitem(network._ARGUMENTS, kind, kept)
+    kept = tuple(name for name in saving.ARGUMENTS[kind] if name != lost)
+    monkeypatch.setitem(saving.ARGUMENTS, kind, kept)
     with pytest.raises(AssertionError):
         test_settings.test_layers_in_networks(tmp_path, kind.__name__, "both", "file")
 

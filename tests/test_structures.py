@@ -24,7 +24,7 @@ from structure_table import (
     possible_meetings,
     rows,
 )
-from tests_support import deep, em_module
+from tests_support import deep, em_module, patch_closed_form
 
 import fast
 import reference
@@ -556,7 +556,7 @@ def test_a_rise_is_no_convergence(impl, mode, monkeypatch):
         moved = closed_form(dgn, statistics, *names, **options)
         return moved.with_parameters({**dgn.parameters(), "cov_x": 3 * moved.cov_x})
 
-    monkeypatch.setattr(em_module(impl), "closed_form", worse)
+    patch_closed_form(monkeypatch, impl, worse)
     network = reference.Network.random([1, 2, 2], reference.LeakyReLU(0.1), 1)
     start = impl.DGN(network, 0.1)
     X = start.rvs(20, 0)
@@ -583,7 +583,7 @@ def test_the_guard_halves(impl, monkeypatch):
             {n: old[n] + 30 * (new[n] - old[n]) for n in ("0.weight", "0.bias")}
         )
 
-    monkeypatch.setattr(em_module(impl), "closed_form", too_far)
+    patch_closed_form(monkeypatch, impl, too_far)
     network = reference.Network.random([1, 2, 2], reference.LeakyReLU(0.1), 1)
     X = impl.DGN(network, 0.1).rvs(20, 0) + 0.5
     seen = []

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from decoders import decoders
-from tests_support import em_module
+from tests_support import em_module, guarded_module, patch_closed_form
 
 import fast
 import fast.training.em
 import reference
-import reference.learning.em
+import reference.learning.objective
 from fast import Dense, GaussianPrior, LaplacePrior, LeakyReLU, Network, UniformPrior
 from reference.model import uphill
 
@@ -269,7 +269,7 @@ def test_errors_on_the_way_are_outcomes(impl, error, m_step, monkeypatch):
             raise kind("too far")
         return update(*args, **kwargs)
 
-    monkeypatch.setattr(em_module(impl), "closed_form", failing)
+    patch_closed_form(monkeypatch, impl, failing)
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
     result = impl.fit_em(network, circle(0, 20), cov_x=0.1, m_step=m_step, max_iter=9)
     assert result.outcome == f"{kind.__name__}: too far"
@@ -282,7 +282,7 @@ def test_errors_on_the_way_are_outcomes(impl, error, m_step, monkeypatch):
 def guarded_layer(impl, monkeypatch, failures):
     """The first layer's guarded step when the E-step of the first trials fails: the state before
     and after, and the closed form."""
-    kind = fast.training.em.State if impl is fast else reference.learning.em._State
+    kind = fast.training.em.State if impl is fast else reference.learning.objective.State
     e_step, left = kind.of, [impl.PartitionError, impl.TooManyRegionsError, ArithmeticError]
     state = e_step(impl.DGN(Network.random([1, 3, 2], LeakyReLU(0.1), 0), 0.3), circle(0, 20), None)
     target = impl.m_step(state.dgn, state.statistics, ["0"])
@@ -295,7 +295,7 @@ def guarded_layer(impl, monkeypatch, failures):
         return e_step(*args)
 
     monkeypatch.setattr(kind, "of", staticmethod(failing))
-    return state, em_module(impl)._guarded_layer(state, circle(0, 20), 0), target
+    return state, guarded_module(impl)._guarded_layer(state, circle(0, 20), 0), target
 
 
 @pytest.mark.parametrize("failures", [1, 3])
@@ -327,8 +327,8 @@ def test_no_step_found(impl, monkeypatch):
             turned[name] = before[name] ** 2 / after[name]
         return dgn.with_parameters(turned)
 
-    monkeypatch.setattr(em_module(impl), "closed_form", backwards)
-    monkeypatch.setattr(em_module(impl), "_HALVINGS", 3)
+    patch_closed_form(monkeypatch, impl, backwards)
+    monkeypatch.setattr(guarded_module(impl), "_HALVINGS", 3)
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
     result = impl.fit_em(network, circle(0, 20), cov_x=0.3, max_iter=5)
     assert (result.outcome, result.converged, result.n_iter) == ("no step found", False, 1)
@@ -339,7 +339,7 @@ def test_no_step_found(impl, monkeypatch):
 
 def test_interrupted_before_there_is_anything(impl, monkeypatch, tmp_path):
     """Ctrl-C in the very first E-step: there is no model to end with, and no file is left."""
-    kind = fast.training.em.State if impl is fast else reference.learning.em._State
+    kind = fast.training.em.State if impl is fast else reference.learning.objective.State
 
     def interrupted(*args):
         raise KeyboardInterrupt
@@ -379,8 +379,7 @@ def test_singular_covariance_is_an_outcome(impl):
 def test_a_step_that_raises_the_loss_by_a_little_is_halved(impl, monkeypatch, slack):
     """However little it raises it; one that leaves it as it is is taken."""
     network, X = Network.random([1, 3, 2], LeakyReLU(0.1), 3), circle(3, 20)
-    module = em_module(impl)
-    state_type = fast.training.em.State if impl is fast else reference.learning.em._State
+    state_type = fast.training.em.State if impl is fast else reference.learning.objective.State
     start = state_type.of(impl.DGN(network, 0.3), X, None)
     tried = []
 
@@ -390,6 +389,6 @@ def test_a_step_that_raises_the_loss_by_a_little_is_halved(impl, monkeypatch, sl
         return SimpleNamespace(dgn=dgn, loss=loss)
 
     monkeypatch.setattr(state_type, "of", trial)
-    moved = module._guarded_layer(start, X, 0)
+    moved = guarded_module(impl)._guarded_layer(start, X, 0)
     assert moved.dgn is tried[-1]
     assert len(tried) == (1 if slack == 0 else 4)

@@ -9,9 +9,20 @@ import pytest
 
 
 def em_module(impl):
-    """Where an implementation has an iteration of EM: its guard and its closed forms."""
-    home = {"fast": "fast.training.guarded_step", "reference": "reference.learning.em"}
-    return sys.modules[home[impl.__name__]]
+    """Where an implementation has its EM."""
+    return sys.modules[impl.fit_em.__module__]
+
+
+def guarded_module(impl):
+    """Where an implementation has its guarded step."""
+    package = impl.fit_em.__module__.rpartition(".")[0]
+    return sys.modules.get(f"{package}.guarded_step", em_module(impl))
+
+
+def patch_closed_form(monkeypatch, impl, function):
+    """Put a function in place of the closed-form M-step wherever EM calls it."""
+    for module in (em_module(impl), guarded_module(impl)):
+        monkeypatch.setattr(module, "closed_form", function)
 
 
 def deep(*values):

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fast.closed_form.m_step import m_step as closed_form
 from fast.dgn import DGN
 from fast.training import checkpoint as saved
-from fast.training.guarded_step import guarded_step, printed_step
+from fast.training.guarded_step import guarded_step
 from fast.training.initial_networks import (
     check_start,
     clipped,
@@ -334,10 +335,12 @@ class _Training:
 
 
 def _step(state: State, X: Array, settings: _Settings) -> State:
-    """One iteration."""
+    """One iteration, guarded or as printed: every closed form in turn under one posterior."""
     if settings.m_step == "guarded":
         return guarded_step(state, X)
-    return printed_step(state, X, settings.damping)
+    prior = settings.prior
+    updated = closed_form(state.dgn, state.statistics, damping=settings.damping, weight_prior=prior)
+    return State.of(updated, X, prior)
 
 
 def _ended(state: State, gain: float, stuck: bool, settings: _Settings) -> Outcome | None:

@@ -1,7 +1,7 @@
-"""One iteration of EM: the guarded step, which never raises the loss, and the printed one.
+"""One iteration of EM that never raises the loss.
 
-The guard stands here and, on purpose, a second time in `reference`: that both end with the same
-losses is a check of both.
+It is written here and, on purpose, a second time in `reference`: that both end with the same losses
+is a check of both.
 """
 
 from __future__ import annotations
@@ -12,17 +12,6 @@ from reference.model import NO_LIKELIHOOD, Array, blend, learnable_layers
 
 # Past 2^-30 a step no longer changes the likelihood beyond its rounding.
 _HALVINGS = 30
-
-
-def printed_step(state: State, X: Array, damping: float) -> State:
-    """The state after every closed form in turn under one posterior, times `damping`.
-
-    The loss may rise. Raises what the closed forms raise, and what the new model does if it has no
-    likelihood.
-    """
-    prior = state.prior
-    updated = closed_form(state.dgn, state.statistics, damping=damping, weight_prior=prior)
-    return State.of(updated, X, prior)
 
 
 def guarded_step(state: State, X: Array) -> State:

@@ -117,17 +117,18 @@ def initial_network(
     if not isinstance(network, Network):
         raise ValueError(f"network: expected a reference.Network, got {network!r}")
     data = check_points(X, "X", network.observed_dimension)
+    given = 1.0 if cov_z is None else cov_z
+    cov = check_covariance(given, "cov_z", network.latent_dimension)
+    return _placed(network, data, cov, check_random_state(random_state))
+
+
+def _placed(network: Network, data: Array, cov_z: Array, rng: np.random.Generator) -> Network:
+    """Random weights, placed layer by layer by draws of z."""
     latent = network.latent_dimension
-    cov = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
-    root: Array = np.linalg.cholesky(cov if cov.ndim == 2 else cov * np.eye(latent))
-    return _placed(network, data, root, check_random_state(random_state))
-
-
-def _placed(network: Network, data: Array, root: Array, rng: np.random.Generator) -> Network:
-    """Random weights, placed layer by layer by draws of z. root (S, S): Σz's Cholesky factor."""
+    root = np.linalg.cholesky(cov_z if cov_z.ndim == 2 else cov_z * np.eye(latent))
     drawn = random_like(network, rng)
     learnable = learnable_layers(network)
-    hidden = rng.standard_normal((_DRAWS, len(root))) @ root.T
+    hidden = rng.standard_normal((_DRAWS, latent)) @ root.T
     layers: list[Layer] = []
     for i, layer in enumerate(drawn.layers):
         if i == learnable[-1]:

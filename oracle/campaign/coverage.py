@@ -64,7 +64,7 @@ RESULTS: tuple[Result, ...] = (
     Result(
         "eq. 4",
         "prior and conditional",
-        ("distributions.marginal.log_prior", "distributions.marginal.log_conditional"),
+        ("distributions.prior.log_prior", "distributions.marginal.log_conditional"),
         ("one_dimension.pairs.Geometry.log_joint", "many_dimensions.geometry.Mixture.log_joint"),
         ("log p at the mode", "expected complete log-likelihood"),
         ("density and mode",),
@@ -84,7 +84,10 @@ RESULTS: tuple[Result, ...] = (
     Result(
         "eq. 6",
         "the posterior, region by region",
-        ("distributions.marginal.log_responsibilities", "distributions.marginal.log_posterior"),
+        (
+            "distributions.responsibilities.log_responsibilities",
+            "distributions.marginal.log_posterior",
+        ),
         (
             "one_dimension.pairs.normalised",
             "one_dimension.far_tail.relative_peaks",
@@ -207,7 +210,7 @@ RESULTS: tuple[Result, ...] = (
     Result(
         "Proposition 1",
         "prior masses of the regions (corrected: t and z are dependent)",
-        ("distributions.marginal.region_weight", "distributions.marginal.prior_on_regions"),
+        ("distributions.prior.region_weight", "distributions.prior.prior_on_regions"),
         ("one_dimension.pairs.gaussian_on_regions", "many_dimensions.e_step.prior_on_regions"),
         ("region mass", "marginal mean", "marginal covariance"),
         ("quantities",),

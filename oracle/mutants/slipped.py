@@ -146,9 +146,9 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
     "one implementation only": (
         _reference(
             "a rise taken for convergence",
-            "learning.em:fit_em",
-            "small = 0 <= history[-2] - history[-1] <= tol * size",
-            "small = history[-2] - history[-1] <= tol * size",
+            "learning.em:_fit",
+            "small = 0 <= history[-2] - history[-1] <= settings.tol * size",
+            "small = history[-2] - history[-1] <= settings.tol * size",
         ),
         _fast(
             "a rise taken for convergence",
@@ -164,7 +164,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _reference(
             "the loss of the last trial kept though it rose",
-            "learning.em:_guarded_layer",
+            "learning.guarded_step:_guarded_layer",
             "if candidate.loss <= state.loss:",
             "if candidate.loss <= state.loss + 1e-3:",
         ),
@@ -203,13 +203,13 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         _fast(
             "Σz uncorrelated where training starts",
             "training.initial_networks:_placed",
-            "hidden = rng.standard_normal((_DRAWS, len(root))) @ root.T",
-            "hidden = rng.standard_normal((_DRAWS, len(root))) * np.diag(root)",
+            "hidden = rng.standard_normal((_DRAWS, latent)) @ root.T",
+            "hidden = rng.standard_normal((_DRAWS, latent)) * np.diag(root)",
         ),
         _fast(
             "damping ignored",
-            "training.guarded_step:printed_step",
-            "damping=damping, ",
+            "training.em:_step",
+            "damping=settings.damping, ",
             "",
         ),
         _reference(

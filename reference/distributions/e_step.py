@@ -9,13 +9,12 @@ import numpy as np
 from reference.distributions import noise
 from reference.distributions.marginal import (
     RegionTerm,
-    gaussian_on_region,
     log_conditional,
     log_marginal,
-    log_prior,
-    log_responsibilities,
     terms_of_data,
 )
+from reference.distributions.prior import gaussian_on_region, log_prior
+from reference.distributions.responsibilities import log_responsibilities
 from reference.integration.interval import LOG_2PI
 from reference.model.arrays import Array
 from reference.partition.partition import Partition
@@ -67,7 +66,16 @@ def statistics(X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> St
             scatter += weight * noise.outer(cov_x, residual, residual)
             for column in (slope @ term.root).T:
                 scatter += weight * noise.outer(cov_x, column, column)
-    return Statistics(len(X), loglik, e0, e1, e2, residual0, residual1, scatter)
+    return Statistics(
+        n=len(X),
+        loglik=loglik,
+        e0=e0,
+        e1=e1,
+        e2=e2,
+        residual0=residual0,
+        residual1=residual1,
+        scatter=scatter,
+    )
 
 
 def square_root(cov: Array) -> Array:

@@ -14,17 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference.distributions import noise
-from reference.integration.interval import LOG_2PI, log_normal, truncated_gaussian
-from reference.integration.signed_sum import Integral, integrate
+from reference.distributions.prior import log_prior, prior_on_regions
+from reference.integration.interval import LOG_2PI, truncated_gaussian
+from reference.integration.signed_sum import integrate
 from reference.model.arrays import Array
 from reference.partition.partition import Partition
 from reference.polyhedra.quadratic_programs import minimiser
 from reference.polyhedra.validity import TOLERANCE, OutsideValidity
-
-
-def log_prior(z: Array, cov_z: Array) -> float:
-    """log p(z) = log φ(z; 0, Σz) [eq. 4]."""
-    return log_normal(z, np.zeros_like(z), cov_z)
 
 
 def log_conditional(x: Array, z: Array, region: int, partition: Partition, cov_x: Array) -> float:
@@ -32,29 +28,6 @@ def log_conditional(x: Array, z: Array, region: int, partition: Partition, cov_x
     residual = x - partition.slopes[region] @ z - partition.offsets[region]
     quadratic = noise.quadratic(cov_x, residual)
     return float(-0.5 * (len(x) * LOG_2PI + noise.log_det(cov_x, len(x)) + quadratic))
-
-
-def gaussian_on_region(region: int, partition: Partition, mean: Array, cov: Array) -> Integral:
-    """Mass and moments of N(mean (S,), cov (S, S)) on a region ω [Lemma 4, Appendix B].
-
-    S = 1: at full accuracy in any tail. S = 2, 3: a mass accurate in absolute terms, with bounds.
-    """
-    if len(mean) > 1:
-        return integrate(partition.signed_cones[region], mean, np.asarray(np.linalg.cholesky(cov)))
-    t = truncated_gaussian(*partition.halfspaces(region), mean, cov)
-    assert t is not None  # a region has an interior
-    mass = float(np.exp(t.log_ratio + log_normal(t.nearest, mean, cov)))
-    return Integral(mass, 0.0, -np.inf, t.mean, np.sqrt(t.cov), t.entropy, True)
-
-
-def region_weight(region: int, partition: Partition, cov_z: Array) -> float:
-    """p(t = r) = Φ_ω(0, Σz), the prior mass of a region [Proposition 1].
-
-    The weights of all regions sum to 1. But given t = r, z is N(0, Σz) truncated to ω_r, not N(0,
-    Σz) as in an MPPCA: t and z are dependent (tests/test_errata.py). Accuracy: relative 3e-14 for S
-    = 1; for S = 2, 3 absolute, about 1e-14, and 0 for a weight below.
-    """
-    return gaussian_on_region(region, partition, np.zeros(len(cov_z)), cov_z).mass
 
 
 def posterior_factor(slope: Array, cov_x: Array, cov_z: Array) -> Array:
@@ -156,16 +129,28 @@ def region_term(
         factor = posterior_factor(slope, cov_x, cov_z)
         found = integrate(partition.signed_cones[region], centre, factor)
         log_factor = log_region_marginal(x, slope, offset, cov_x, cov_z)
-        log_mass = float(np.log(found.mass)) if found.mass > 0 else -np.inf
-        moments = found.mean, found.root, found.entropy
         return RegionTerm(
-            centre, log_factor, log_mass, *moments, log_factor + found.log_error, found.resolved
+            peak=centre,
+            log_peak=log_factor,
+            log_ratio=float(np.log(found.mass)) if found.mass > 0 else -np.inf,
+            mean=found.mean,
+            root=found.root,
+            entropy=found.entropy,
+            log_error=log_factor + found.log_error,
+            resolved=found.resolved,
         )
     cov = posterior_cov(slope, cov_x, cov_z)
     t = truncated_gaussian(*partition.halfspaces(region), centre, cov)
     assert t is not None  # a region has an interior
     joint = log_conditional(x, t.nearest, region, partition, cov_x) + log_prior(t.nearest, cov_z)
-    return RegionTerm(t.nearest, joint, t.log_ratio, t.mean, np.sqrt(t.cov), t.entropy)
+    return RegionTerm(
+        peak=t.nearest,
+        log_peak=joint,
+        log_ratio=t.log_ratio,
+        mean=t.mean,
+        root=np.sqrt(t.cov),
+        entropy=t.entropy,
+    )
 
 
 def region_terms(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> list[RegionTerm]:
@@ -200,87 +185,6 @@ def log_marginal(terms: list[RegionTerm]) -> float:
     return float(logs.max() + np.log(np.sum(np.exp(logs - logs.max()))))
 
 
-def log_joint_step(
-    x: Array,
-    start: Array,
-    end: Array,
-    region: int,
-    partition: Partition,
-    cov_x: Array,
-    cov_z: Array,
-) -> float:
-    """log p(x, end) - log p(x, start) for two points z (S,) of one region [eq. 4].
-
-    A difference of two quadratics, so exactly the gradient half-way times the step: no large
-    numbers are subtracted, however small p(x, z) is.
-    """
-    slope, step, middle = partition.slopes[region], end - start, 0.5 * (start + end)
-    residual = x - slope @ middle - partition.offsets[region]
-    along_x = noise.whiten(cov_x, slope @ step) @ noise.whiten(cov_x, residual)
-    return float(along_x - step @ np.linalg.solve(cov_z, middle))
-
-
-def log_relative_peaks(
-    x: Array, terms: list[RegionTerm], partition: Partition, cov_x: Array, cov_z: Array
-) -> Array:
-    """log p(x, z°_ω) of every region minus the largest of them, (R,), for S = 1.
-
-    Far from the manifold these are small differences of large numbers. Computed instead at once
-    they round by ε times the size of the terms of the difference; in steps along the line, from
-    breakpoint to breakpoint, by ε times what was climbed and descended on the way. Whichever is
-    smaller decides how each is computed.
-    """
-    logs = np.array([term.log_peak for term in terms])
-    best = int(np.argmax(logs))
-    result = np.zeros(len(terms))
-    for direction in (1, -1):
-        z, region, height, travel = terms[best].peak, best, 0.0, 0.0
-        while 0 <= region + direction < len(terms):
-            end = partition.breakpoints[max(region, region + direction) - 1 :][:1]
-            step = log_joint_step(x, z, end, region, partition, cov_x, cov_z)
-            z, region, height, travel = end, region + direction, height + step, travel + abs(step)
-            last = log_joint_step(x, z, terms[region].peak, region, partition, cov_x, cov_z)
-            at_once, size = log_joint_difference(
-                x, terms[best].peak, best, terms[region].peak, region, partition, cov_x, cov_z
-            )
-            result[region] = height + last if travel + abs(last) < size else at_once
-    return result
-
-
-def log_joint_difference(
-    x: Array,
-    start: Array,
-    start_region: int,
-    end: Array,
-    end_region: int,
-    partition: Partition,
-    cov_x: Array,
-    cov_z: Array,
-) -> tuple[float, float]:
-    """log p(x, end) - log p(x, start) for two points z (S,), each of its region [eq. 4], and the
-    size of its terms: |a|² - |b|² = (a - b) · (a + b), with a - b exact however far x is."""
-    images = [
-        partition.slopes[r] @ z + partition.offsets[r]
-        for z, r in ((start, start_region), (end, end_region))
-    ]
-    change = noise.whiten(cov_x, images[1] - images[0])
-    middle = noise.whiten(cov_x, x - 0.5 * (images[0] + images[1]))
-    prior = float((end - start) @ np.linalg.solve(cov_z, 0.5 * (start + end)))
-    return float(change @ middle) - prior, float(np.abs(change) @ np.abs(middle)) + abs(prior)
-
-
-def log_responsibilities(
-    x: Array, terms: list[RegionTerm], partition: Partition, cov_x: Array, cov_z: Array
-) -> Array:
-    """log e0_ω = log P(z in ω | x), (R,), each region's share of [eq. 5]."""
-    if len(cov_z) > 1:
-        return np.array([term.log_mass for term in terms]) - log_marginal(terms)
-    relative = log_relative_peaks(x, terms, partition, cov_x, cov_z)
-    relative += [term.log_ratio for term in terms]
-    relative -= relative.max()
-    return np.asarray(relative - np.log(np.sum(np.exp(relative))))
-
-
 def log_posterior(
     z: Array, x: Array, log_evidence: float, partition: Partition, cov_x: Array, cov_z: Array
 ) -> float:
@@ -312,19 +216,6 @@ def region_mode(x: Array, region: int, partition: Partition, cov_x: Array, cov_z
     matrix = _stacked(slope, cov_x, cov_z)
     target = np.append(noise.whiten(cov_x, x - offset), np.zeros(len(cov_z)))
     return minimiser(*partition.halfspaces(region), matrix, target)
-
-
-def prior_on_regions(partition: Partition, cov_z: Array) -> list[Integral]:
-    """z ~ N(0, Σz) on each region: its mass [Proposition 1], mean and covariance.
-
-    Raises OutsideValidity if the masses and moments err by more than 1e-9 in total.
-    """
-    zero = np.zeros(len(cov_z))
-    found = [gaussian_on_region(r, partition, zero, cov_z) for r in range(partition.n_regions)]
-    error = float(np.sum(np.exp([part.log_error for part in found])))
-    if error > TOLERANCE:
-        raise OutsideValidity(f"cov_z: the regions' masses may err by {error:.3g} in total")
-    return found
 
 
 def marginal_mean(partition: Partition, cov_x: Array, cov_z: Array) -> Array:

@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike
 from reference.distributions.marginal import (
     log_marginal,
     log_posterior,
-    log_responsibilities,
     posterior_cov,
     posterior_mean,
     posterior_mode,
     terms_of_data,
 )
+from reference.distributions.responsibilities import log_responsibilities
 from reference.integration.draws import draw_on_interval, draw_on_polyhedron
 from reference.model.arrays import Array, RandomState
 from reference.model.validation import check_array, check_count, check_random_state

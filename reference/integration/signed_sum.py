@@ -64,7 +64,15 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
     most = float(ndtr(worst))
     log_most = float(log_ndtr(worst) + np.log(latent + min(worst, 0.0) ** 2))
     rounding = _SUM_ERROR + _TERM_ERROR * sum(abs(sign) for sign, _ in cones.terms)
-    lost = Integral(0.0, most, log_most, centre, np.zeros((latent, latent)), 0.0, False)
+    lost = Integral(
+        mass=0.0,
+        mass_error=most,
+        log_error=log_most,
+        mean=centre,
+        root=np.zeros((latent, latent)),
+        entropy=0.0,
+        resolved=False,
+    )
     if not cones.terms or log_most <= np.log(rounding):
         return lost
     mass, first, second = 0.0, np.zeros(latent), np.zeros((latent, latent))
@@ -114,11 +122,11 @@ def _truncated(
         len(centre) * LOG_2PI + 2 * np.linalg.slogdet(factor)[1] + np.trace(second) / mass
     )
     return Integral(
-        mass,
-        errors[0],
-        float(np.log(max(errors))),
-        centre + factor @ mean,
-        root,
-        float(entropy),
-        bool(resolved),
+        mass=mass,
+        mass_error=errors[0],
+        log_error=float(np.log(max(errors))),
+        mean=centre + factor @ mean,
+        root=root,
+        entropy=float(entropy),
+        resolved=bool(resolved),
     )

@@ -1,48 +1,60 @@
-"""EM training with an exact objective [Sec. 4].
+"""Expectation-maximisation with an exact objective [Sec. 4].
 
-The loop and the guard are written here and, on purpose, a second time in `fast`: that both end with
-the same losses is a check of both. Shared are the names, errors and priors of the model.
+The loss is -(log-likelihood + log prior of the weights) / N, in nats. Training has converged when
+an iteration lowers the loss by less than tol * max(1, |loss|) at a model where the objective is no
+steeper than gtol * max(1, |loss|). A rise of the loss is never convergence.
+
+The loop and the guard of `guarded_step` are written here and, on purpose, a second time in `fast`:
+that both end with the same losses is a check of both. The two share the names, errors and priors of
+the model.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.dgn import DGN
-from reference.distributions.e_step import Statistics
-from reference.distributions.gradient import gradient
+from reference.learning.guarded_step import guarded_step
 from reference.learning.m_step import m_step as closed_form
+from reference.learning.objective import State
 from reference.model.arrays import Array, RandomState
 from reference.model.errors import NO_LIKELIHOOD, ConvergenceWarning, SingularCovarianceError
-from reference.model.network import Network, learnable_layers
+from reference.model.network import Network
 from reference.model.outcome import Outcome, outcome_of_error
 from reference.model.validation import check_count, check_number, check_points, check_random_state
-from reference.model.weight_priors import (
-    WeightPrior,
-    blend,
-    check_weight_prior,
-    log_weight_prior,
-    uphill,
-)
+from reference.model.weight_priors import WeightPrior, check_weight_prior, log_weight_prior
 
-# Past 2^-30 a step no longer changes the likelihood beyond its rounding.
-_HALVINGS = 30
+#: Called as callback(iteration, dgn, loss) after each iteration; True ends the training.
+Callback = Callable[[int, DGN, float], bool | None]
 
 
 @dataclass(frozen=True)
 class FitResult:
     """What training ended with.
 
-    dgn: the model of the last iteration. history (n_iter + 1,): its loss, -(log-likelihood + log
-    prior of the weights) / N in nats, the start included. outcome: an
-    `Outcome`, which equals its text, or the text of the error that the model after dgn led to, as
-    "PartitionError: what it said". steepness: of the objective at dgn, nats a datum for a relative
-    change of one parameter; 0 at an optimum.
+    Parameters
+    ----------
+    dgn : DGN
+        The model of the last iteration.
+    history : ndarray, shape (n_iter + 1,)
+        The loss of every iteration, nats a datum, the start included: -(log-likelihood + log prior
+        of the weights) / N.
+    n_iter : int
+        How many iterations were completed.
+    converged : bool
+        Whether outcome is ``Outcome.CONVERGED``.
+    outcome : Outcome or str
+        Why training ended. A member of `Outcome` equals its text, such as "converged". Where an
+        update led to a model that has no likelihood, the text of its error, such as
+        "PartitionError: what it said"; dgn is then the model before.
+    steepness : float
+        How steep the objective is at dgn, nats a datum for a relative change of one parameter; 0 at
+        an optimum.
     """
 
     dgn: DGN
@@ -54,38 +66,14 @@ class FitResult:
 
 
 @dataclass(frozen=True)
-class _State:
-    """A model with its E-step."""
+class _Settings:
+    """How a model is trained: see the parameters of `fit_em`."""
 
-    dgn: DGN
-    statistics: Statistics
-    prior: WeightPrior | None
-
-    @staticmethod
-    def of(dgn: DGN, X: Array, prior: WeightPrior | None) -> _State:
-        return _State(dgn, dgn.statistics(X), prior)
-
-    @property
-    def loss(self) -> float:
-        """-(log-likelihood + log prior) / N, nats."""
-        prior = log_weight_prior(self.prior, self.dgn.network.parameters().items())
-        return -(self.statistics.loglik + prior) / self.statistics.n
-
-    def steepness(self) -> float:
-        """The largest rate at which a parameter raises the objective, nats a datum for a change of
-        one, or of its own size if that is larger. For covariances by their relative change."""
-        dgn = self.dgn
-        slopes = gradient(dgn.network, dgn.partition(), dgn.cov_x, dgn.cov_z, self.statistics)
-        largest = 0.0
-        for name, value in dgn.parameters().items():
-            if name in ("cov_x", "cov_z"):
-                rates = np.abs(slopes[name] * value)
-            else:
-                prior = self.prior if name.endswith(".weight") else None
-                up = uphill(slopes[name], value, prior, self.statistics.n)
-                rates = up * np.maximum(1.0, np.abs(value))
-            largest = max(largest, float(np.max(rates)))
-        return largest
+    m_step: str
+    damping: float
+    max_iter: int
+    tol: float
+    gtol: float
 
 
 def fit_em(
@@ -101,52 +89,84 @@ def fit_em(
     tol: float = 1e-6,
     gtol: float = 1e-3,
     random_state: RandomState = None,
-    callback: Callable[[int, DGN, float], bool | None] | None = None,
+    callback: Callback | None = None,
 ) -> FitResult:
-    """Expectation-maximisation of all parameters from the given start [Sec. 4.1, 4.2, Appendices G,
-    H].
+    """Fit all parameters by EM from the given start [Sec. 4.1, 4.2, Appendices G, H].
 
-    X (N, D). cov_x, cov_z: the starting covariances; their structure is kept. weight_prior: its log
-    is added to the objective. m_step="guarded": the output layer and the covariances by their
-    closed form, which is a true EM step; each hidden layer walks towards its closed form, halving
-    until the exact objective does not fall, so the loss never rises. m_step="paper": every closed
-    form in turn under one posterior, as printed (corrected), times `damping`; the loss may rise,
-    and the history shows it. Converged is an iteration that lowers the loss by less than tol *
-    max(1, |loss|) at a model where the objective is no steeper than gtol * max(1, |loss|); a rise
-    is never convergence. At max_iter a ConvergenceWarning says so, unless tol is 0.
-    callback(iteration, dgn, loss) after each iteration; returning True stops. random_state:
-    accepted for the sake of one signature with methods that draw; EM from a given start draws
-    nothing. `fast` also has several starts and checkpoints. Raises ValueError on bad input before
-    any work. Guarded by tests/test_training.py.
+    Parameters
+    ----------
+    network : Network
+        The starting network.
+    X : array_like, shape (N, D)
+        The data.
+    cov_x, cov_z : array_like
+        The starting covariances, as in `DGN`; their structure is kept.
+    weight_prior : GaussianPrior, LaplacePrior or UniformPrior, optional
+        Its log density is added to the objective.
+    m_step : {"guarded", "paper"}
+        "guarded": the loss never rises, see `learning.guarded_step`. "paper": every closed form in
+        turn under one posterior, as printed but corrected; the loss may rise.
+    damping : float in (0, 1]
+        The share of each update that m_step="paper" takes.
+    max_iter : int
+        The most iterations. A ConvergenceWarning says if they did not suffice, unless tol is 0.
+    tol, gtol : float
+        Training has converged if an iteration lowers the loss by less than tol * max(1, |loss|)
+        where the objective is no steeper than gtol * max(1, |loss|).
+    random_state : int, Generator or None
+        Not used: EM from a given start draws nothing.
+    callback : callable, optional
+        Called as callback(iteration, dgn, loss) after each iteration; returning True ends training.
+
+    Returns
+    -------
+    FitResult
+        The last model, the loss of every iteration, and why training ended.
+
+    Raises
+    ------
+    ValueError
+        On bad input, before any work. Guarded by tests/test_training.py.
     """
-    dgn = DGN(network, cov_x, cov_z)
+    start = DGN(network, cov_x, cov_z)
     data = check_points(X, "X", network.observed_dimension)
-    if m_step not in ("guarded", "paper"):
-        raise ValueError(f'm_step: expected "guarded" or "paper", got {m_step!r}')
-    check_number(damping, "damping", np.finfo(float).tiny, 1.0)
-    max_iter = check_count(max_iter, "max_iter", 0)
-    tol = check_number(tol, "tol", 0.0, np.inf)
-    gtol = check_number(gtol, "gtol", 0.0, np.inf)
+    settings = _checked(_Settings(m_step, damping, max_iter, tol, gtol))
     check_random_state(random_state)
+    _check_prior_and_callback(network, weight_prior, callback)
+    return _fit(State.of(start, data, weight_prior), data, settings, callback)
+
+
+def _checked(given: _Settings) -> _Settings:
+    """The settings, with numbers as plain numbers; ValueError names the first that is not valid."""
+    if given.m_step not in ("guarded", "paper"):
+        raise ValueError(f'm_step: expected "guarded" or "paper", got {given.m_step!r}')
+    check_number(given.damping, "damping", np.finfo(float).tiny, 1.0)
+    return replace(
+        given,
+        max_iter=check_count(given.max_iter, "max_iter", 0),
+        tol=check_number(given.tol, "tol", 0.0, np.inf),
+        gtol=check_number(given.gtol, "gtol", 0.0, np.inf),
+    )
+
+
+def _check_prior_and_callback(
+    network: Network, weight_prior: WeightPrior | None, callback: Callback | None
+) -> None:
     check_weight_prior(weight_prior)
     if callback is not None and not callable(callback):
         raise ValueError(f"callback: expected a function, got {callback!r}")
     if log_weight_prior(weight_prior, network.parameters().items()) == -np.inf:
         raise ValueError("network: expected weights within the uniform prior's bound")
 
-    state = _State.of(dgn, data, weight_prior)
+
+def _fit(state: State, X: Array, settings: _Settings, callback: Callback | None) -> FitResult:
+    """Iterations from a starting state to an outcome."""
     history = [state.loss]
     outcome: Outcome | str = Outcome.MAX_ITER
-    for iteration in range(1, max_iter + 1):
+    for iteration in range(1, settings.max_iter + 1):
         before = state
         try:
-            if m_step == "guarded":
-                state = _guarded_step(state, data)
-            else:
-                updated = closed_form(
-                    state.dgn, state.statistics, damping=damping, weight_prior=weight_prior
-                )
-                state = _State.of(updated, data, weight_prior)
+            state = _step(state, X, settings)
         except SingularCovarianceError:
             outcome = Outcome.SINGULAR_COVARIANCE
             break
@@ -158,20 +178,20 @@ def fit_em(
             outcome = Outcome.STOPPED
             break
         size = max(1.0, abs(state.loss))
-        small = 0 <= history[-2] - history[-1] <= tol * size
-        if small and state.steepness() <= gtol * size:
+        small = 0 <= history[-2] - history[-1] <= settings.tol * size
+        if small and state.steepness() <= settings.gtol * size:
             outcome = Outcome.CONVERGED
             break
         if state is before:
             outcome = Outcome.NO_STEP
             break
     steepness = state.steepness()
-    if outcome is Outcome.MAX_ITER and max_iter and tol:
+    if outcome is Outcome.MAX_ITER and settings.max_iter and settings.tol:
         warnings.warn(
-            f"fit_em reached max_iter = {max_iter} where the objective still rises by "
+            f"fit_em reached max_iter = {settings.max_iter} where the objective still rises by "
             f"{steepness:.1e} nats a datum for a relative change of one parameter: raise max_iter",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return FitResult(
         dgn=state.dgn,
@@ -183,41 +203,11 @@ def fit_em(
     )
 
 
-def _guarded_step(state: _State, X: Array) -> _State:
-    """One iteration that never raises the loss."""
-    layers = learnable_layers(state.dgn.network)
-    exact, hidden = ["cov_x", "cov_z"], layers
-    if layers[-1] == len(state.dgn.network.layers) - 1:
-        # Nothing follows the output layer, so it moves no region: its M-step is a true one.
-        exact.insert(0, str(layers[-1]))
-        hidden = layers[:-1]
-    moved = _State.of(
-        closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior), X, state.prior
+def _step(state: State, X: Array, settings: _Settings) -> State:
+    """One iteration of either kind."""
+    if settings.m_step == "guarded":
+        return guarded_step(state, X)
+    updated = closed_form(
+        state.dgn, state.statistics, damping=settings.damping, weight_prior=state.prior
     )
-    # Only rounding can raise it here, as with covariances that are all but singular.
-    if moved.loss <= state.loss:
-        state = moved
-    for index in reversed(hidden):
-        state = _guarded_layer(state, X, index)
-    return state
-
-
-def _guarded_layer(state: _State, X: Array, index: int) -> _State:
-    """The longest of the steps 1, 1/2, 1/4, ... to the closed form that does not raise the loss."""
-    target = closed_form(
-        state.dgn, state.statistics, [str(index)], weight_prior=state.prior
-    ).parameters()
-    start = state.dgn.parameters()
-    for halving in range(_HALVINGS + 1):
-        share = 0.5**halving
-        trial = {
-            name: blend(start[name], target[name], share, name, state.prior)
-            for name in (f"{index}.weight", f"{index}.bias")
-        }
-        try:
-            candidate = _State.of(state.dgn.with_parameters(trial), X, state.prior)
-        except NO_LIKELIHOOD:
-            continue  # more regions than allowed, or than double precision tells apart: too far
-        if candidate.loss <= state.loss:
-            return candidate
-    return state
+    return State.of(updated, X, state.prior)

@@ -18,7 +18,7 @@ from reference.model.windows import check_image, check_pair, check_pool_padding,
 
 
 class _Linear(Affine):
-    """A layer h -> M h + v that knows the sparse matrix M once it is placed."""
+    """A layer h -> M h + v. It has its sparse matrix M once it is placed on a shape."""
 
     input_shape: Shape
     matrix: csr_array
@@ -27,7 +27,7 @@ class _Linear(Affine):
     def _with_matrix(
         self, input_shape: Shape, output_shape: Shape, entries: Array, row: Indices, column: Indices
     ) -> Self:
-        """A placed copy, its matrix holding the entries at (row, column)."""
+        """A placed copy whose matrix holds the entries at (row, column)."""
         layer = copy.copy(self)
         layer.input_shape, layer._output_shape = input_shape, output_shape
         size = math.prod(output_shape), math.prod(input_shape)
@@ -84,9 +84,32 @@ def _pushed(matrix: csr_array, slopes: Array, offsets: Array, shift: Array) -> t
 class Conv2d(_Linear):
     """Cross-correlation of images with kernels, plus a bias per kernel [Sec. 2].
 
-    weight (C_out, C_in, height, width), bias (C_out,); stride and padding with zeros: an integer or
-    (vertical, horizontal). As torch.nn.Conv2d. Raises ValueError on bad arrays or numbers, and when
-    placed on a shape that does not fit. Guarded by tests/test_layers.py.
+    Parameters
+    ----------
+    weight : array_like, shape (C_out, C_in, height, width)
+        The kernels.
+    bias : array_like, shape (C_out,)
+        One constant a kernel.
+    stride : int or (int, int), default 1
+        Vertical and horizontal stride, in pixels.
+    padding : int or (int, int), default 0
+        Rows and columns of zeros on each side of the image.
+
+    Raises
+    ------
+    ValueError
+        On bad arrays or numbers, and when placed on a shape that does not fit.
+
+    Notes
+    -----
+    The arguments are those of torch.nn.Conv2d. Guarded by tests/test_layers.py.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import Conv2d
+    >>> Conv2d(np.ones((4, 1, 3, 3)), np.zeros(4), padding=1)
+    Conv2d(4 x 1 x 3 x 3, stride (1, 1), padding (1, 1))
     """
 
     #: The inputs under each window once placed (windows, C_in height width): indices of the flat
@@ -138,19 +161,58 @@ class Conv2d(_Linear):
         return Conv2d(weight, bias, self.stride, self.padding)
 
     def on_kernels(self, by_matrix: Array) -> Array:
-        """The gradient by the kernels, from that by the entries of the matrix (n_out, n_in)."""
+        """Return a gradient by the kernels, from that by the entries of the matrix.
+
+        Parameters
+        ----------
+        by_matrix : ndarray, shape (n_out, n_in)
+            The gradient by the layer's matrix, in which a kernel occurs once a window.
+
+        Returns
+        -------
+        ndarray, shape (C_out, C_in, height, width)
+            The gradient by `weight`.
+        """
         by_row = by_matrix.reshape(len(self.bias), len(self.windows), -1)
         place = np.arange(len(self.windows))[:, None]
         by_place = np.where(self.windows >= 0, by_row[:, place, self.windows], 0.0)
         return np.asarray(by_place.sum(axis=1).reshape(self.weight.shape))
 
     def on_bias(self, by_offset: Array) -> Array:
-        """The gradient by the bias, from that by the layer's offset (n_out,)."""
+        """Return a gradient by the bias, from that by the layer's offset.
+
+        Parameters
+        ----------
+        by_offset : ndarray, shape (n_out,)
+            The gradient by the layer's offset, in which a bias occurs once a window.
+
+        Returns
+        -------
+        ndarray, shape (C_out,)
+            The gradient by `bias`.
+        """
         return np.asarray(by_offset.reshape(len(self.bias), -1).sum(axis=1))
 
 
 class Upsample(_Linear):
-    """Every pixel repeated `factor` times (an integer or two), nearest-neighbour upsampling."""
+    """Every pixel repeated along both axes: nearest-neighbour upsampling.
+
+    Parameters
+    ----------
+    factor : int or (int, int)
+        How often a pixel is repeated, vertically and horizontally.
+
+    Raises
+    ------
+    ValueError
+        If the factor is not positive, and when placed on a shape that is not an image's.
+
+    Examples
+    --------
+    >>> from reference import Upsample
+    >>> Upsample(2)
+    Upsample((2, 2))
+    """
 
     def __init__(self, factor: Any) -> None:
         self.factor = check_pair(factor, "factor", 1)
@@ -168,11 +230,27 @@ class Upsample(_Linear):
 
 
 class AvgPool(_Linear):
-    """The mean over windows of each channel; pixels of the padding count as zeros.
+    """The mean over windows of each channel; as torch.nn.AvgPool2d.
 
-    kernel_size, stride (kernel_size by default), padding: an integer or (vertical, horizontal). As
-    torch.nn.AvgPool2d. Raises ValueError on bad numbers, and when placed on a shape that does not
-    fit.
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+        Height and width of a window, in pixels.
+    stride : int or (int, int), optional
+        Vertical and horizontal stride; kernel_size by default.
+    padding : int or (int, int), default 0
+        Rows and columns of zeros on each side of the image. They count in the mean.
+
+    Raises
+    ------
+    ValueError
+        On bad numbers, and when placed on a shape that does not fit.
+
+    Examples
+    --------
+    >>> from reference import AvgPool
+    >>> AvgPool(2)
+    AvgPool((2, 2), (2, 2), (0, 0))
     """
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
@@ -195,7 +273,7 @@ class AvgPool(_Linear):
 
 
 class _Reshaping(Affine):
-    """A layer that changes the shape alone: the identity on flat vectors."""
+    """A layer that changes only the shape: the identity on flat vectors."""
 
     input_shape: Shape
 
@@ -225,7 +303,14 @@ class _Reshaping(Affine):
 
 
 class Flatten(_Reshaping):
-    """Images to vectors, channel by channel, row by row."""
+    """Images to vectors, channel by channel, row by row.
+
+    Examples
+    --------
+    >>> from reference import Flatten
+    >>> Flatten().output_shape((3, 4, 5))
+    (60,)
+    """
 
     def __repr__(self) -> str:
         return "Flatten()"
@@ -240,8 +325,25 @@ class Flatten(_Reshaping):
 
 
 class Reshape(_Reshaping):
-    """Vectors to images of shape (channels, height, width), or to any other shape of one to three
-    positive integers with the same number of entries."""
+    """Vectors to images, or to any shape with the same number of entries.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        One to three positive integers: (channels, height, width) for images.
+
+    Raises
+    ------
+    ValueError
+        If the shape is not one to three positive integers, and when placed on a shape with another
+        number of entries.
+
+    Examples
+    --------
+    >>> from reference import Reshape
+    >>> Reshape((3, 4, 5))
+    Reshape((3, 4, 5))
+    """
 
     def __init__(self, shape: Any) -> None:
         if not isinstance(shape, tuple | list) or not 1 <= len(shape) <= 3:

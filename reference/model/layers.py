@@ -1,8 +1,12 @@
-"""The layers of a continuous piecewise affine network: each knows how to apply itself, the cuts it
-makes, and its derivative matrix on a region."""
+"""The layers of a continuous piecewise affine network [Sec. 2].
+
+Each layer knows how to apply itself, which cuts it makes in latent space, and its derivative matrix
+on a region.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -26,71 +30,260 @@ class Layer(Protocol):
     """
 
     def placed(self, input_shape: Shape) -> Layer:
-        """The layer for inputs of this shape, (n,) or (channels, height, width); itself, unless its
-        work depends on the shape. Raises ValueError if it cannot take such inputs."""
+        """Return the layer for inputs of this shape; itself, unless its work depends on it.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            (n,) for vectors, or (channels, height, width) for images.
+
+        Returns
+        -------
+        Layer
+            A layer that takes inputs of this shape.
+
+        Raises
+        ------
+        ValueError
+            If the layer cannot take such inputs.
+        """
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of the output for inputs of the shape the layer was placed on."""
+        """Return the shape of the layer's output.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            The shape of the input, which is the one the layer was placed on.
+
+        Returns
+        -------
+        tuple of int
+            (n,) or (channels, height, width).
+        """
 
     def n_codes(self, input_size: int) -> int:
-        """How many code entries the layer adds to a region's code."""
+        """Count the entries that the layer adds to a region's code.
+
+        Parameters
+        ----------
+        input_size : int
+            The length of the flat input.
+
+        Returns
+        -------
+        int
+            The length of the layer's part of a code.
+        """
 
     def apply(self, inputs: Array) -> Array:
-        """Forward pass, (..., n_in) -> (..., n_out)."""
+        """Return the layer's output for given inputs.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (..., n_in)
+            Flat inputs.
+
+        Returns
+        -------
+        ndarray, shape (..., n_out)
+            Flat outputs.
+        """
 
     def cuts(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """The affine functions of z whose signs decide the code, from the layer's affine input.
+        """Return the affine functions of z whose signs decide the code.
 
-        slopes (..., n_in, S), offsets (..., n_in) -> (..., n_cuts, S), (..., n_cuts).
+        Parameters
+        ----------
+        slopes : ndarray, shape (..., n_in, S)
+            Slopes of the affine maps from z to the layer's input.
+        offsets : ndarray, shape (..., n_in)
+            Offsets of the same maps.
+
+        Returns
+        -------
+        slopes : ndarray, shape (..., n_cuts, S)
+            Slopes of the functions.
+        offsets : ndarray, shape (..., n_cuts)
+            Offsets of the functions.
         """
 
     def cut_bounds(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """Bounds on the terms summed in `cuts`, from those of the layer's input; same shapes."""
+        """Bound the terms that are summed in `cuts`.
+
+        Parameters
+        ----------
+        slopes : ndarray, shape (..., n_in, S)
+            Bounds on the terms that were summed in the slopes of the layer's input.
+        offsets : ndarray, shape (..., n_in)
+            Bounds on the terms that were summed in its offsets.
+
+        Returns
+        -------
+        slopes : ndarray, shape (..., n_cuts, S)
+            Bounds for the slopes of `cuts`.
+        offsets : ndarray, shape (..., n_cuts)
+            Bounds for the offsets of `cuts`.
+        """
 
     def code(self, signs: Codes) -> Codes:
-        """The layer's code from the signs (+1, -1, 0) of its cuts: (..., n_cuts) -> (...,
-        n_codes)."""
+        """Return the layer's code from the signs of its cuts.
+
+        Parameters
+        ----------
+        signs : ndarray of int8, shape (..., n_cuts)
+            +1, -1 or 0.
+
+        Returns
+        -------
+        ndarray of int8, shape (..., n_codes)
+            The layer's part of the regions' codes.
+        """
 
     def halfspaces(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """The half-spaces that give the layer this code, {z : normals z + offsets > 0}.
+        """Return the half-spaces that give the layer this code [Corollary 1].
 
-        codes (..., n_codes), slopes (..., n_in, S), offsets (..., n_in) -> normals (..., m, S),
-        offsets (..., m) [Corollary 1]. Rows of zeros bound nothing.
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., n_codes)
+            Codes of this layer.
+        slopes : ndarray, shape (..., n_in, S)
+            Slopes of the affine maps from z to the layer's input.
+        offsets : ndarray, shape (..., n_in)
+            Offsets of the same maps.
+
+        Returns
+        -------
+        normals : ndarray, shape (..., m, S)
+            Normals: the code holds on {z : normals z + offsets > 0}. Rows of zeros bound nothing.
+        offsets : ndarray, shape (..., m)
+            Offsets.
         """
 
     def derivative(self, code: Codes) -> Array:
-        """The matrix W^l or D^l_ω of the layer on the region with this code, (n_out, n_in)."""
+        """Return the layer's matrix W^l or D^l_ω on the region with this code.
+
+        Parameters
+        ----------
+        code : ndarray of int8, shape (n_codes,)
+            The layer's part of the region's code.
+
+        Returns
+        -------
+        ndarray, shape (n_out, n_in)
+            The derivative of the output by the input.
+        """
 
     def offset(self, input_size: int) -> Array:
-        """The constant v^l the layer adds, (n_out,); zero for nonlinearities."""
+        """Return the constant v^l that the layer adds; zero for nonlinearities.
+
+        Parameters
+        ----------
+        input_size : int
+            The length of the flat input.
+
+        Returns
+        -------
+        ndarray, shape (n_out,)
+            The constant.
+        """
 
     def propagate(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
         """Push affine maps through the layer without forming its matrix.
 
-        codes (..., n_codes), slopes (..., n_in, S), offsets (..., n_in) -> slopes, offsets of the
-        output. Equal to derivative(code) @ (.) + offset, row by row.
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., n_codes)
+            Codes of this layer.
+        slopes : ndarray, shape (..., n_in, S)
+            Slopes of the affine maps from z to the layer's input.
+        offsets : ndarray, shape (..., n_in)
+            Offsets of the same maps.
+
+        Returns
+        -------
+        slopes : ndarray, shape (..., n_out, S)
+            Slopes of the maps from z to the output: derivative(code) @ slopes, row by row.
+        offsets : ndarray, shape (..., n_out)
+            Their offsets: derivative(code) @ offsets + offset.
         """
 
     def bound(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        """Like `propagate`, with every entry of the layer replaced by its absolute value.
+        """Propagate with every entry of the layer replaced by its absolute value.
 
-        From bounds on |slopes|, |offsets| it makes bounds on the terms that were summed: rounding
-        leaves an error of a few ε times these, which tells a true zero from a small number.
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., n_codes)
+            Codes of this layer.
+        slopes : ndarray, shape (..., n_in, S)
+            Bounds on the terms that were summed in the slopes of the layer's input.
+        offsets : ndarray, shape (..., n_in)
+            Bounds on the terms that were summed in its offsets.
+
+        Returns
+        -------
+        slopes : ndarray, shape (..., n_out, S)
+            Bounds on the terms that were summed in the slopes of the output.
+        offsets : ndarray, shape (..., n_out)
+            Bounds on the terms that were summed in its offsets.
+
+        Notes
+        -----
+        Rounding leaves an error of a few ε times these bounds. That tells a true zero from a small
+        number.
         """
 
     def pull_back(self, codes: Codes, rows: Array) -> Array:
-        """Multiply row vectors by the derivative: codes (..., n_codes), rows (..., k, n_out) ->
-        (..., k, n_in)."""
+        """Multiply row vectors by the derivative.
+
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., n_codes)
+            Codes of this layer.
+        rows : ndarray, shape (..., k, n_out)
+            Row vectors.
+
+        Returns
+        -------
+        ndarray, shape (..., k, n_in)
+            rows @ derivative(code), for each code.
+        """
 
     def parameters(self) -> dict[str, Array]:
-        """The learnable arrays by name (read-only)."""
+        """Return the learnable arrays by name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            "weight" and "bias", read-only; empty for layers that learn nothing.
+        """
 
     def with_parameters(self, values: dict[str, ArrayLike]) -> Layer:
-        """A layer of the same kind with these arrays in place of its own."""
+        """Return a layer of the same kind with other learnable arrays.
+
+        Parameters
+        ----------
+        values : dict of str to array_like
+            New arrays by name. Those that are not named are kept.
+
+        Returns
+        -------
+        Layer
+            The new layer.
+        """
 
 
-class Affine(ReadOnly):
-    """What layers without a choice to make have in common."""
+class Documented:
+    """A layer whose methods have the docstrings of `Layer`, unless they bring their own."""
+
+    def __init_subclass__(cls) -> None:
+        for name, method in vars(cls).items():
+            if inspect.isfunction(method) and method.__doc__ is None:
+                method.__doc__ = getattr(getattr(Layer, name, None), "__doc__", None)
+
+
+class Affine(Documented, ReadOnly):
+    """What layers without a choice to make have in common: they make no cuts and have no code."""
 
     def n_codes(self, input_size: int) -> int:
         return 0
@@ -111,8 +304,23 @@ class Affine(ReadOnly):
 class Dense(Affine):
     """Affine layer h -> W h + v [Sec. 2, the fully connected operator].
 
-    weight: (n_out, n_in), bias: (n_out,). Both are copied and read-only. Raises ValueError on wrong
-    shapes, NaN or infinity.
+    Parameters
+    ----------
+    weight : array_like, shape (n_out, n_in)
+        W; copied, and read-only afterwards.
+    bias : array_like, shape (n_out,)
+        v; copied, and read-only afterwards.
+
+    Raises
+    ------
+    ValueError
+        On wrong shapes, NaN or infinity.
+
+    Examples
+    --------
+    >>> from reference import Dense
+    >>> Dense([[1.0], [2.0]], [0.0, -1.0])
+    Dense(1 -> 2)
     """
 
     def __init__(self, weight: ArrayLike, bias: ArrayLike) -> None:
@@ -169,17 +377,17 @@ class Dense(Affine):
 
 
 def _times(weight: Array, slopes: Array) -> Array:
-    """weight @ slopes (..., n_in, S) as one product, not one for each of the leading indices."""
+    """weight @ slopes (..., n_in, S) as one product, rather than one for each leading index."""
     rows = np.swapaxes(slopes, -1, -2)
     product = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1]) @ weight.T
     return np.swapaxes(product.reshape(*rows.shape[:-1], len(weight)), -1, -2)
 
 
-class _Activation:
-    """Elementwise nonlinearity, slope 1 where its input is positive and η elsewhere.
+class _Activation(Documented):
+    """Elementwise nonlinearity: slope 1 where its input is positive and η elsewhere.
 
     Codes are the signs q of the pre-activations: +1, -1, or 0 for a unit whose pre-activation is
-    zero on the whole region (it makes no cut there; its derivative is taken as η).
+    zero on the whole region. Such a unit makes no cut there, and its derivative is taken as η.
     """
 
     slope: float
@@ -212,7 +420,18 @@ class _Activation:
         return codes[..., None] * slopes, codes * offsets
 
     def diagonal(self, codes: Codes) -> Array:
-        """The diagonal of D^l_ω, entries in {η, 1}: codes (..., n) -> (..., n)."""
+        """Return the diagonal of D^l_ω, with entries in {η, 1}.
+
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., n)
+            Signs of the pre-activations.
+
+        Returns
+        -------
+        ndarray, shape (..., n)
+            The derivative of each unit.
+        """
         return np.where(codes > 0, 1.0, self.slope)
 
     def derivative(self, code: Codes) -> Array:
@@ -240,19 +459,53 @@ class _Activation:
 
 
 class ReLU(_Activation):
-    """max(h, 0): D entries in {0, 1}."""
+    """max(h, 0), elementwise: the entries of D are 0 or 1 [Sec. 2].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import ReLU
+    >>> ReLU().apply(np.array([-1.0, 2.0]))
+    array([-0.,  2.])
+    """
 
     slope: ClassVar[float] = 0.0  # type: ignore[misc]
 
 
 class Abs(_Activation):
-    """|h|: D entries in {-1, 1}."""
+    """|h|, elementwise: the entries of D are -1 or 1 [Sec. 2].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import Abs
+    >>> Abs().apply(np.array([-1.0, 2.0]))
+    array([1., 2.])
+    """
 
     slope: ClassVar[float] = -1.0  # type: ignore[misc]
 
 
 class LeakyReLU(_Activation):
-    """max(h, 0) + slope min(h, 0): D entries in {slope, 1}. slope: a number in [0, 1]."""
+    """max(h, 0) + slope min(h, 0), elementwise: the entries of D are slope or 1 [Sec. 2].
+
+    Parameters
+    ----------
+    slope : float, default 0.01
+        η, the slope for negative inputs, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the slope is not in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import LeakyReLU
+    >>> LeakyReLU(0.1).apply(np.array([-1.0, 2.0]))
+    array([-0.1,  2. ])
+    """
 
     def __init__(self, slope: float = 0.01) -> None:
         self.slope = check_number(slope, "slope", 0.0, 1.0)

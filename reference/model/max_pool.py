@@ -11,25 +11,48 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, Indices
-from reference.model.layers import Layer, Shape
+from reference.model.layers import Documented, Layer, Shape
 from reference.model.read_only import ReadOnly, freeze
 from reference.model.validation import check_count
 from reference.model.windows import check_pair, check_pool_padding, sliding_windows
 
-# Codes are bytes.
+# A code is one byte: 127 is the largest position it can hold.
 _MOST_CANDIDATES = 127
 
 
-class MaxPool(ReadOnly):
+class MaxPool(Documented, ReadOnly):
     """The largest of each window's candidates: D is a 0/1 selection matrix [Sec. 2].
 
-    kernel_size, stride (kernel_size by default), padding: of the window on an image, an integer or
-    (height, width); pixels of the padding do not count. channels: the size of the groups of
-    consecutive channels that compete as well (maxout); on a vector, its entries are the channels.
-    A code is the position of the winner among the candidates of its window, ordered by channel,
-    row, column; where several are largest on a whole region, the first of them. At most 127
-    candidates a window. Raises ValueError on bad numbers, and when placed on a shape that does not
-    fit. Guarded by tests/test_layers.py.
+    Parameters
+    ----------
+    kernel_size : int or (int, int), default 1
+        Height and width of a window on an image, in pixels.
+    stride : int or (int, int), optional
+        Vertical and horizontal stride; kernel_size by default.
+    padding : int or (int, int), default 0
+        Rows and columns on each side of the image. Their pixels are never the largest.
+    channels : int, default 1
+        The size of the groups of consecutive channels that compete as well (maxout). The entries of
+        a vector are its channels.
+
+    Raises
+    ------
+    ValueError
+        On bad numbers, and when placed on a shape that does not fit, or with more than 127
+        candidates a window.
+
+    Notes
+    -----
+    A code is the position of the winner among the candidates of its window, ordered by channel, row
+    and column. Where several are largest on a whole region, it is the first of them. Guarded by
+    tests/test_layers.py.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import MaxPool
+    >>> MaxPool(channels=2).placed((4,)).apply(np.array([1.0, 3.0, 2.0, 0.0]))
+    array([3., 2.])
     """
 
     def __init__(
@@ -111,7 +134,18 @@ class MaxPool(ReadOnly):
         return np.asarray(np.argmin(beaten, axis=-1), dtype=np.int8)
 
     def winners(self, codes: Codes) -> Indices:
-        """The winning input of each window, (..., n_out)."""
+        """Return the winning input of each window.
+
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., n_out)
+            Codes of this layer.
+
+        Returns
+        -------
+        ndarray of int, shape (..., n_out)
+            Indices of the flat input.
+        """
         return self.windows[np.arange(len(self.windows)), codes]
 
     def halfspaces(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:

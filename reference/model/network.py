@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.from_torch import layers_from_torch
-from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
+from reference.model.image_layers import Conv2d
 from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU, Shape
-from reference.model.max_pool import MaxPool
+from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (
     check_array,
     check_count,
@@ -26,21 +26,6 @@ from reference.model.validation import (
     check_path,
     check_random_state,
 )
-from reference.model.whole_files import save_arrays
-
-# The arguments each layer is made from, which it holds under the same names: what a file stores.
-_ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
-    Dense: ("weight", "bias"),
-    ReLU: (),
-    LeakyReLU: ("slope",),
-    Abs: (),
-    Conv2d: ("weight", "bias", "stride", "padding"),
-    Upsample: ("factor",),
-    AvgPool: ("kernel_size", "stride", "padding"),
-    MaxPool: ("kernel_size", "stride", "padding", "channels"),
-    Flatten: (),
-    Reshape: ("shape",),
-}
 
 
 class Network:
@@ -178,37 +163,16 @@ class Network:
 
         The file appears under `path` exactly as named, by a rename once it is written.
         """
-        target = check_path(path, "path")
-        arrays = {"kinds": np.array([type(layer).__name__ for layer in self.layers])}
-        for i, layer in enumerate(self.layers):
-            if type(layer) not in _ARGUMENTS:
-                raise ValueError(f"layers[{i}]: cannot save a layer of type {type(layer).__name__}")
-            for name in _ARGUMENTS[type(layer)]:
-                arrays[f"{i}.{name}"] = np.asarray(getattr(layer, name))
-        save_arrays(target, arrays)
+        save_layers(check_path(path, "path"), self.layers)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Network:
         """Read a network written by `save`. Raises ValueError if the file holds none."""
-        source = check_path(path, "path")
-        try:
-            with open(source, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            by_name = {kind.__name__: kind for kind in _ARGUMENTS}
-            layers: list[Layer] = []
-            for i, name in enumerate(map(str, arrays["kinds"])):
-                kind = by_name[name]
-                values = {key: _stored(arrays[f"{i}.{key}"]) for key in _ARGUMENTS[kind]}
-                layers.append(kind(**values))
-        except OSError:
-            raise
-        except Exception as error:
-            raise ValueError(f"path: {path!r} holds no saved Network ({error})") from error
-        return Network(layers)
+        return Network(load_layers(path))
 
 
 def learnable_layers(network: Network) -> list[int]:
-    """The positions of the layers that have weights, from the first to the last.
+    """Find the layers that have weights.
 
     Parameters
     ----------
@@ -218,12 +182,7 @@ def learnable_layers(network: Network) -> list[int]:
     Returns
     -------
     list of int
-        Of every Dense and Conv2d among ``network.layers``; ``f"{i}.weight"`` and ``f"{i}.bias"``
-        are the names of their parameters.
+        The positions of every Dense and Conv2d among ``network.layers``, from the first to the
+        last; ``f"{i}.weight"`` and ``f"{i}.bias"`` are the names of their parameters.
     """
     return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
-
-
-def _stored(value: Array) -> Any:
-    """An argument as it was before it became an array: integers, or an array of doubles."""
-    return value.tolist() if value.dtype.kind == "i" else value

@@ -89,13 +89,13 @@ def walk(network: Network, max_regions: int) -> list[Visit]:
             facets.setdefault(neighbour, facet)  # should rounding have kept a facet twice
         visits.append(
             Visit(
-                here.code,
-                here.ring,
-                here.parent,
-                list(facets.values()),
-                list(facets),
-                centre,
-                radius,
+                code=here.code,
+                ring=here.ring,
+                parent=here.parent,
+                facets=list(facets.values()),
+                neighbours=list(facets),
+                centre=centre,
+                radius=radius,
             )
         )
     _check_symmetry(visits)

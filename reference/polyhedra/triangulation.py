@@ -64,13 +64,13 @@ def corners(normals: Array, offsets: Array) -> Corners:
     lifted = [np.append(across @ v, 1.0) for v, _ in points]
     lifted += [np.append(across @ r, 0.0) for r, _ in rays]
     return Corners(
-        normals,
-        offsets,
-        np.array([v for v, _ in points]).reshape(-1, normals.shape[1]),
-        np.array([r for r, _ in rays]).reshape(-1, normals.shape[1]),
-        across,
-        np.reshape(lifted, (-1, len(across) + 1)),
-        on,
+        normals=normals,
+        offsets=offsets,
+        points=np.array([v for v, _ in points]).reshape(-1, normals.shape[1]),
+        rays=np.array([r for r, _ in rays]).reshape(-1, normals.shape[1]),
+        across=across,
+        generators=np.reshape(lifted, (-1, len(across) + 1)),
+        on=on,
     )
 
 

@@ -1,0 +1,48 @@
+"""The objective of training, and how steep it is at a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reference.dgn import DGN
+from reference.distributions.e_step import Statistics
+from reference.distributions.gradient import gradient
+from reference.model.arrays import Array
+from reference.model.weight_priors import WeightPrior, log_weight_prior, uphill
+
+
+@dataclass(frozen=True)
+class State:
+    """A model with its E-step."""
+
+    dgn: DGN
+    statistics: Statistics
+    prior: WeightPrior | None
+
+    @staticmethod
+    def of(dgn: DGN, X: Array, prior: WeightPrior | None) -> State:
+        return State(dgn, dgn.statistics(X), prior)
+
+    @property
+    def loss(self) -> float:
+        """-(log-likelihood + log prior) / N, nats."""
+        prior = log_weight_prior(self.prior, self.dgn.network.parameters().items())
+        return -(self.statistics.loglik + prior) / self.statistics.n
+
+    def steepness(self) -> float:
+        """The largest rate at which a parameter raises the objective, nats a datum for a change of
+        one, or of its own size if that is larger. For covariances by their relative change."""
+        dgn, n = self.dgn, self.statistics.n
+        slopes = gradient(dgn.network, dgn.partition(), dgn.cov_x, dgn.cov_z, self.statistics)
+        largest = 0.0
+        for name, value in dgn.parameters().items():
+            if name in ("cov_x", "cov_z"):
+                rates = np.abs(slopes[name] * value)
+            else:
+                prior = self.prior if name.endswith(".weight") else None
+                up = uphill(slopes[name], value, prior, n)
+                rates = up * np.maximum(1.0, np.abs(value))
+            largest = max(largest, float(np.max(rates)))
+        return largest

@@ -1,0 +1,66 @@
+"""Networks in files, which appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reference.model.arrays import Array
+from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
+from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU
+from reference.model.max_pool import MaxPool
+from reference.model.validation import check_path
+from reference.model.whole_files import save_arrays
+
+# The arguments each layer is made from, which it holds under the same names: what a file stores.
+ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
+    Dense: ("weight", "bias"),
+    ReLU: (),
+    LeakyReLU: ("slope",),
+    Abs: (),
+    Conv2d: ("weight", "bias", "stride", "padding"),
+    Upsample: ("factor",),
+    AvgPool: ("kernel_size", "stride", "padding"),
+    MaxPool: ("kernel_size", "stride", "padding", "channels"),
+    Flatten: (),
+    Reshape: ("shape",),
+}
+
+
+def save_layers(path: Path, layers: Sequence[Layer]) -> None:
+    """Write layers to a .npz file: see `Network.save`."""
+    arrays = {"kinds": np.array([type(layer).__name__ for layer in layers])}
+    for i, layer in enumerate(layers):
+        if type(layer) not in ARGUMENTS:
+            raise ValueError(f"layers[{i}]: cannot save a layer of type {type(layer).__name__}")
+        for name in ARGUMENTS[type(layer)]:
+            arrays[f"{i}.{name}"] = np.asarray(getattr(layer, name))
+    save_arrays(path, arrays)
+
+
+def load_layers(path: str | os.PathLike[str]) -> list[Layer]:
+    """The layers of a file written by `save_layers`: see `Network.load`."""
+    source = check_path(path, "path")
+    try:
+        with open(source, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        by_name = {kind.__name__: kind for kind in ARGUMENTS}
+        layers: list[Layer] = []
+        for i, name in enumerate(map(str, arrays["kinds"])):
+            kind = by_name[name]
+            values = {key: _stored(arrays[f"{i}.{key}"]) for key in ARGUMENTS[kind]}
+            layers.append(kind(**values))
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"path: {path!r} holds no saved Network ({error})") from error
+    return layers
+
+
+def _stored(value: Array) -> Any:
+    """An argument as it was before it became an array: integers, or an array of doubles."""
+    return value.tolist() if value.dtype.kind == "i" else value
