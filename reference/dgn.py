@@ -37,15 +37,43 @@ from reference.partition.partition import Partition
 class DGN(ReadOnly):
     """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly.
 
-    network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
-    and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
-    by default. max_regions: the largest partition that may be enumerated. Raises ValueError on bad
-    input. Immutable: learning makes new models.
+    Immutable: learning makes new models.
 
-    For S = 2, 3 the regions' masses are sums that cancel in the tail [Lemma 4], accurate only in
-    absolute terms. Where their errors may exceed 1e-9 of p(x), or of a sum over the prior or over
-    q, methods raise OutsideValidity; S = 1 and `fast` are accurate in any tail. More dimensions
-    raise NotImplementedError, but for partition, rvs and zero_noise_latent.
+    Parameters
+    ----------
+    network : Network
+        g: R^S -> R^D.
+    cov_x : array_like, shape (D, D), (D,) or ()
+        Σx, its diagonal, or one variance. The structure is kept, and no D x D matrix is formed
+        unless Σx is full.
+    cov_z : array_like, shape (S, S), (S,) or (), optional
+        Σz; the identity by default.
+    max_regions : int, default 1_000_000
+        The largest partition that may be enumerated.
+
+    Raises
+    ------
+    ValueError
+        On bad input.
+
+    Notes
+    -----
+    For S = 2 and 3 the regions' masses are sums that cancel in the tail [Lemma 4]. They are
+    accurate only in absolute terms. Where their errors may exceed 1e-9 of p(x), or of a sum over
+    the prior or over q, methods raise OutsideValidity. S = 1 and `fast` are accurate in any tail.
+    For S > 3 only partition, rvs and zero_noise_latent are available; the others raise
+    NotImplementedError.
+
+    Examples
+    --------
+    The network g(z) = z is a Gaussian model, whose marginal is N(0, Σx + Σz).
+
+    >>> from reference import DGN, Dense, Network
+    >>> dgn = DGN(Network([Dense([[1.0]], [0.0])]), cov_x=1.0)
+    >>> print(dgn.cov())
+    [[2.]]
+    >>> print(dgn.posterior([[1.0]]).mean().round(12))
+    [[0.5]]
     """
 
     def __init__(
@@ -87,11 +115,33 @@ class DGN(ReadOnly):
         return check_points(X, "X", self.network.observed_dimension)
 
     def parameters(self) -> dict[str, Array]:
-        """Every parameter by name: the network's, cov_x and cov_z."""
+        """Return every parameter by name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The network's parameters, "cov_x" and "cov_z".
+        """
         return {**self.network.parameters(), "cov_x": self.cov_x, "cov_z": self.cov_z}
 
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
-        """A model with the named parameters replaced. Raises ValueError on an unknown name."""
+        """Return a model with the named parameters replaced and the others kept.
+
+        Parameters
+        ----------
+        values : mapping of str to array_like
+            New values, by the names that `parameters` has.
+
+        Returns
+        -------
+        DGN
+            The new model.
+
+        Raises
+        ------
+        ValueError
+            On an unknown name, and on a value that does not fit.
+        """
         check_mapping(values, "values")
         if values.get("cov_z", self.cov_z) is None:
             raise ValueError("cov_z: expected a covariance in place of the model's, got None")
@@ -104,32 +154,94 @@ class DGN(ReadOnly):
         )
 
     def partition(self) -> Partition:
-        """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2], for any S."""
+        """Return the latent partition Ω with A_ω and b_ω of every region, for any S.
+
+        Returns
+        -------
+        Partition
+            The regions [Lemma 3, Corollary 1, eq. 2].
+
+        Raises
+        ------
+        TooManyRegionsError
+            If there are more than max_regions.
+        PartitionError
+            If double precision cannot tell the regions apart.
+        """
         return self._partition
 
     def logpdf(self, X: ArrayLike) -> Array:
-        """log p(x) [eq. 5], X (N, D) -> (N,), nats.
+        """Return the log-likelihood of each datum [eq. 5].
 
-        Relative accuracy 1e-12 in max(1, |log p|) for S = 1, else absolute 1e-9 at worst.
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            log p(x), nats.
+
+        Notes
+        -----
+        Accuracy: 1e-12 relative to max(1, |log p|) for S = 1; absolute 1e-9 at worst for S = 2, 3.
+        Guarded by tests/test_distributions.py and tests/test_reference_dgn.py.
         """
         data = self._data(X)
         return np.array([log_marginal(t) for t in terms_of_data(data, *self._model)])
 
     def posterior(self, X: ArrayLike) -> Posterior:
-        """p(z | x) for each row of X (N, D) [eq. 6, Proposition 2]."""
+        """Return the posterior p(z | x) of each datum [eq. 6, Proposition 2].
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data.
+
+        Returns
+        -------
+        Posterior
+            The posteriors of all N data.
+        """
         data = self._data(X)
         return Posterior(data, *self._model)
 
     def mean(self) -> Array:
-        """E[x] of the marginal p(x), (D,)."""
+        """Return the mean of the marginal p(x).
+
+        Returns
+        -------
+        ndarray, shape (D,)
+            E[x] = E[g(z)].
+        """
         return marginal_mean(*self._model)
 
     def cov(self) -> Array:
-        """Cov[x] of the marginal p(x), (D, D): Σx + Cov[g(z)]."""
+        """Return the covariance of the marginal p(x).
+
+        Returns
+        -------
+        ndarray, shape (D, D)
+            Cov[x] = Σx + Cov[g(z)].
+        """
         return marginal_cov(*self._model)
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
-        """Independent draws from p(x), (size, D) [eq. 4]."""
+        """Draw independently from p(x) [eq. 4].
+
+        Parameters
+        ----------
+        size : int, default 1
+            How many draws.
+        random_state : int, Generator or None
+            The same seed gives the same draws.
+
+        Returns
+        -------
+        ndarray, shape (size, D)
+            The draws.
+        """
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
         latent = rng.standard_normal((size, self.network.latent_dimension))
@@ -138,21 +250,64 @@ class DGN(ReadOnly):
         return images + noise.draw(self.cov_x, standard)
 
     def statistics(self, X: ArrayLike) -> e_step.Statistics:
-        """Sums over data that the M-step needs [Sec. 4.1]."""
+        """Return the sums over data that the M-step and the gradient need [Sec. 4.1].
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data.
+
+        Returns
+        -------
+        Statistics
+            Sums of posterior expectations over the rows of X.
+        """
         data = self._data(X)
         return e_step.statistics(data, *self._model)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
-        """E[log p(x, z) | x] per datum [Sec. 4.1], (N,), nats."""
+        """Return E[log p(x, z) | x] of each datum [Sec. 4.1, corrected].
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Expected complete log-likelihoods, nats.
+
+        Notes
+        -----
+        The correction: the last bracket of the printed formula is inside the -1/2. Guarded by
+        tests/test_errata.py.
+        """
         data = self._data(X)
         rows = zip(terms_of_data(data, *self._model), data, strict=True)
         return np.array([e_step.expected_complete_loglik(t, x, *self._model) for t, x in rows])
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
-        """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
+        """Return the evidence lower bound of q = N(q_mean, q_cov) for each datum [eq. 3].
 
-        q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances. Raises
-        ArithmeticError where q is so far away, or so narrow, that its ELBO is no double.
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data.
+        q_mean : array_like, shape (N, S)
+            The mean of q for each datum.
+        q_cov : array_like, shape (N, S, S) or (N, S)
+            Its covariance, symmetric and positive definite, or its variances.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            E_q[log p(x, z)] + H(q), exact, nats.
+
+        Raises
+        ------
+        ArithmeticError
+            If q is so far away, or so narrow, that its ELBO is not finite in double precision.
         """
         data = self._data(X)
         means, covs = self._gaussians(len(data), q_mean, q_cov)
@@ -168,25 +323,71 @@ class DGN(ReadOnly):
         return bounds
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
-        """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
+        """Return KL(q ‖ p(z | x)) = log p(x) - ELBO for each datum [eq. 3].
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data.
+        q_mean : array_like, shape (N, S)
+            The mean of q for each datum.
+        q_cov : array_like, shape (N, S, S) or (N, S)
+            Its covariance, symmetric and positive definite, or its variances.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Divergences, exact, nats.
+
+        Raises
+        ------
+        ArithmeticError
+            As `elbo`.
+        """
         self._gaussians(len(self._data(X)), q_mean, q_cov)  # bad input is refused before any work
         return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
-        """Where the posterior goes as the noise vanishes, X (N, D) -> (N, S), for any S [Lemma 2,
-        Proposition 3, corrected].
+        """Return where the posterior goes as the noise vanishes, for any S [Lemma 2, corrected].
 
-        The z that minimises (x - g(z))ᵀ Σx^-1 (x - g(z)) over all regions, and of several such the
-        one of smallest zᵀ Σz^-1 z. See `zero_noise.zero_noise_latent`.
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data.
+
+        Returns
+        -------
+        ndarray, shape (N, S)
+            The z that minimises (x - g(z))ᵀ Σx^-1 (x - g(z)) over all regions. Of several such, the
+            one of smallest zᵀ Σz^-1 z.
+
+        Notes
+        -----
+        What is corrected is said at `distributions.zero_noise.zero_noise_latent` [Proposition 3].
+        Guarded by tests/test_errata.py and tests/test_reference_zero_noise.py.
         """
         data = self._data(X)
         model = self._partition, self.cov_x, self.cov_z
         return np.array([zero_noise_latent(x, *model) for x in data])
 
     def gradient(self, X: ArrayLike) -> dict[str, Array]:
-        """Gradient of the mean log-likelihood, by Fisher's identity: one entry per parameter name.
+        """Return the gradient of the mean log-likelihood, by Fisher's identity.
 
-        A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij.
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data.
+
+        Returns
+        -------
+        dict of str to ndarray
+            One array for each of `parameters`, of the same shape; nats a datum for a unit of the
+            parameter.
+
+        Notes
+        -----
+        A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij. Accuracy:
+        1e-7 against finite differences of the oracle, see tests/test_gradient.py.
         """
         sums = self.statistics(X)
         return gradient(self.network, *self._model, sums)

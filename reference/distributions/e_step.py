@@ -25,10 +25,27 @@ from reference.polyhedra.validity import TOLERANCE, OutsideValidity
 class Statistics:
     """Sums over data of posterior expectations: all that the M-step and the gradient need.
 
-    n: how many data. loglik: Σ_x log p(x). e0 (R,), e1 (R, S), e2 (R, S, S): Σ_x E[1 | x], E[z |
-    x], E[z zᵀ | x] on each region. residual0 (R, D): Σ_x E[(x - g(z)) 1{z in ω} | x]. residual1 (R,
-    D, S): Σ_x E[(x - g(z)) zᵀ 1{z in ω} | x]. scatter: Σ_x E[(x - g(z))(x - g(z))ᵀ | x], in the
-    structure of Σx: (D, D), its diagonal (D,), or its trace ().
+    Made by `DGN.statistics`. The sums run over the data x; E[.; ω] is E[. 1{z in ω} | x].
+
+    Parameters
+    ----------
+    n : int
+        How many data.
+    loglik : float
+        Σ log p(x), nats.
+    e0 : ndarray, shape (R,)
+        Σ E[1; ω].
+    e1 : ndarray, shape (R, S)
+        Σ E[z; ω], latent units.
+    e2 : ndarray, shape (R, S, S)
+        Σ E[z zᵀ; ω], latent units squared.
+    residual0 : ndarray, shape (R, D)
+        Σ E[x - g(z); ω], units of x.
+    residual1 : ndarray, shape (R, D, S)
+        Σ E[(x - g(z)) zᵀ; ω].
+    scatter : ndarray, shape (D, D), (D,) or ()
+        Σ E[(x - g(z))(x - g(z))ᵀ | x] in the structure of Σx: all of it, its diagonal, or its
+        trace.
     """
 
     n: int
@@ -89,9 +106,9 @@ def expected_complete_loglik(
 ) -> float:
     """E[log p(x, z) | x] of one datum [Sec. 4.1, corrected: the last bracket is inside the -1/2].
 
-    With e0, e1 = e0 m, E2 = e0 (C + m mᵀ), the printed terms of a region are e0 times
-    (x - A m - b)ᵀ Σx^-1 (x - A m - b) + Tr(Aᵀ Σx^-1 A C), which is summed here: multiplied out they
-    cancel. tests/test_errata.py compares both, and shows that the printed signs fail.
+    With e0, e1 = e0 m and E2 = e0 (C + m mᵀ), the printed terms of a region are e0 times (x - A m -
+    b)ᵀ Σx^-1 (x - A m - b) + Tr(Aᵀ Σx^-1 A C). That is what is summed here: multiplied out, the
+    terms cancel. tests/test_errata.py compares both, and shows that the printed signs fail.
     """
     log_e0s = log_responsibilities(x, terms, partition, cov_x, cov_z)
     total = 0.0
@@ -125,8 +142,8 @@ def elbo(
 ) -> float:
     """E_q[log p(x, z)] + H(q) for q = N(q_mean (S,), q_cov (S, S)), exact [eq. 3], nats.
 
-    For S > 1 raises OutsideValidity where the errors of q's masses and moments on the regions may
-    add up to more than 1e-9 of it, or of 1 nat.
+    For S > 1 the errors of q's masses and moments on the regions add up. Raises OutsideValidity
+    where the sum may exceed 1e-9 of the result, or 1e-9 nats if that is more.
     """
     latent = len(q_mean)
     expected = error = 0.0
@@ -150,8 +167,10 @@ def log_joint_size(
     cov_x: Array,
     cov_z: Array,
 ) -> float:
-    """The sum of the absolute coefficients of log p(x, z), the quadratic it is on one region, in
-    w = z - mean in units of cov's standard deviations."""
+    """The sum of the absolute coefficients of log p(x, z) on one region.
+
+    There log p(x, z) is a quadratic in w = z - mean, taken in units of cov's standard deviations.
+    """
     slope, root = partition.slopes[region], square_root(cov)
     residual = x - slope @ mean - partition.offsets[region]
     at_mean = log_conditional(x, mean, region, partition, cov_x) + log_prior(mean, cov_z)

@@ -21,14 +21,35 @@ from reference.partition.partition import Partition
 
 
 class Posterior:
-    """The exact posterior of N data [eq. 6]; made by `DGN.posterior`.
+    """The exact posterior p(z | x) of N data [eq. 6]; made by `DGN.posterior`.
 
-    log_e0 (N, R): log E[1{z in ω} | x]. region_mean (N, R, S), region_cov (N, R, S, S): of z given
-    x and z in ω. Latent units, nats. For S > 1 the errors of e0, e1 and e2 (the latter in units of
-    Σ_ω's standard deviations from μ_ω) add up to less than 1e-9; a region whose mass is lost below
-    that has log_e0 = -inf. Where a region's own mass and moments are less accurate than 1e-6,
-    region_mean and region_cov are NaN, which e1, e2, mean and cov never are. Guarded by `python -m
-    oracle`, tests/test_posterior.py, tests/test_reference_dgn.py; draws by tests/test_draws.py.
+    Parameters
+    ----------
+    X : ndarray, shape (N, D)
+        The data.
+    partition : Partition
+        The regions of the network.
+    cov_x : ndarray, shape (D, D), (D,) or ()
+        Σx.
+    cov_z : ndarray, shape (S, S)
+        Σz.
+
+    Attributes
+    ----------
+    log_e0 : ndarray, shape (N, R)
+        log P(z in ω | x), nats.
+    region_mean : ndarray, shape (N, R, S)
+        E[z | x, z in ω], latent units.
+    region_cov : ndarray, shape (N, R, S, S)
+        Cov[z | x, z in ω].
+
+    Notes
+    -----
+    For S > 1 the errors of e0, e1 and e2 over all regions add up to less than 1e-9 (those of e2 in
+    units of Σ_ω's standard deviations from μ_ω). A region whose mass is lost below that has log_e0
+    = -inf. Where a region's own mass and moments are less accurate than 1e-6, region_mean and
+    region_cov are NaN; e1, e2, mean and cov never are. Guarded by `python -m oracle`,
+    tests/test_posterior.py and tests/test_reference_dgn.py; draws by tests/test_draws.py.
     """
 
     def __init__(self, X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> None:
@@ -51,43 +72,82 @@ class Posterior:
 
     @property
     def e0(self) -> Array:
-        """E[1{z in ω} | x], (N, R)."""
+        """E[1{z in ω} | x], the responsibilities of the regions, (N, R)."""
         return np.exp(self.log_e0)
 
     @property
     def e1(self) -> Array:
-        """E[z 1{z in ω} | x], (N, R, S)."""
+        """E[z 1{z in ω} | x], latent units, (N, R, S)."""
         return np.asarray(self.e0[:, :, None] * self._mean)
 
     @property
     def e2(self) -> Array:
-        """E[z zᵀ 1{z in ω} | x], (N, R, S, S)."""
+        """E[z zᵀ 1{z in ω} | x], latent units squared, (N, R, S, S)."""
         outer = np.einsum("nri,nrj->nrij", self._mean, self._mean)
         return np.asarray(self.e0[:, :, None, None] * (self._cov + outer))
 
     def mean(self) -> Array:
-        """E[z | x] = Σ_ω e1_ω, (N, S)."""
+        """Return the posterior means.
+
+        Returns
+        -------
+        ndarray, shape (N, S)
+            E[z | x] = Σ_ω e1_ω.
+        """
         return np.asarray(self.e1.sum(axis=1))
 
     def cov(self) -> Array:
-        """Cov[z | x] (N, S, S), within regions plus between them: Σ e2 - mean meanᵀ cancels."""
+        """Return the posterior covariances.
+
+        Returns
+        -------
+        ndarray, shape (N, S, S)
+            Cov[z | x].
+
+        Notes
+        -----
+        Within regions plus between them: Σ_ω e2_ω - mean meanᵀ would cancel.
+        """
         away = self._mean - self.mean()[:, None, :]
         between = np.einsum("nri,nrj->nrij", away, away)
         return np.asarray(np.einsum("nr,nrij->nij", self.e0, self._cov + between))
 
     def entropy(self) -> Array:
-        """Differential entropy of p(z | x), (N,): of the choice of region, and within regions."""
+        """Return the differential entropies of p(z | x).
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            The entropy of the choice of a region plus the mean entropy within regions, nats.
+        """
         log_e0 = np.where(self.e0 > 0, self.log_e0, 0.0)
         return np.asarray((self.e0 * (self._region_entropy - log_e0)).sum(axis=1))
 
     def mode(self) -> Array:
-        """The z at which p(z | x) is largest over all regions, (N, S)."""
+        """Return the z at which p(z | x) is largest.
+
+        Returns
+        -------
+        ndarray, shape (N, S)
+            The global maximisers, over all regions.
+        """
         return np.array(
             [posterior_mode(x, self._partition, self._cov_x, self._cov_z) for x in self._X]
         )
 
     def logpdf(self, Z: ArrayLike) -> Array:
-        """log p(z | x) [eq. 6], nats: Z (M, S) for every datum, or (N, M, S) -> (N, M)."""
+        """Return the log density of the posterior at given points [eq. 6].
+
+        Parameters
+        ----------
+        Z : array_like, shape (M, S) or (N, M, S)
+            Points for every datum, or other points for each.
+
+        Returns
+        -------
+        ndarray, shape (N, M)
+            log p(z | x), nats.
+        """
         latent, count = len(self._cov_z), len(self._X)
         points = check_array(Z, "Z", (None, latent), (count, None, latent))
         if points.ndim == 2:
@@ -101,7 +161,20 @@ class Posterior:
         )
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
-        """Exact independent draws from p(z | x), (N, size, S): a region, then z within it."""
+        """Draw independently and exactly from p(z | x): a region, then z within it.
+
+        Parameters
+        ----------
+        size : int, default 1
+            How many draws a datum.
+        random_state : int, Generator or None
+            The same seed gives the same draws.
+
+        Returns
+        -------
+        ndarray, shape (N, size, S)
+            The draws.
+        """
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
         draws = np.empty((len(self._X), size, len(self._cov_z)))

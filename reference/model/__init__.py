@@ -13,7 +13,8 @@ from reference.model.errors import (
     TooManyRegionsError,
 )
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
-from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU, Shape
+from reference.model.layer_protocol import Layer, Shape
+from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.network import Network, learnable_layers
 from reference.model.outcome import Outcome, outcome_of, outcome_of_error

@@ -16,11 +16,11 @@ class SingularCovarianceError(ValueError):
 
 
 class NotSolvedError(ArithmeticError):
-    """A penalised least squares did not reach its optimum."""
+    """A least squares with a prior on its unknowns did not reach its optimum."""
 
 
 class ConvergenceWarning(UserWarning):
-    """Training ended at its iteration limit."""
+    """Training ended at its iteration limit, before it converged."""
 
 
 #: What a model without a likelihood in double precision raises. Training takes it for a step that

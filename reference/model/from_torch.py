@@ -10,7 +10,8 @@ import numpy as np
 
 from reference.model.arrays import Array
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
-from reference.model.layers import Dense, Layer, LeakyReLU, ReLU, Shape
+from reference.model.layer_protocol import Layer, Shape
+from reference.model.layers import Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.validation import check_array
 
@@ -19,7 +20,7 @@ _DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaD
 
 
 def layers_from_torch(module: Any) -> list[Layer]:
-    """The layers of a torch.nn.Sequential, in order: see `Network.from_torch`.
+    """Return the layers of a torch.nn.Sequential, in order: see `Network.from_torch`.
 
     Raises ValueError naming the position and class of a module that is not supported.
     """
@@ -81,7 +82,7 @@ def _require(condition: bool, what: str) -> None:
 
 
 def _array(tensor: Any, name: str) -> Array:
-    """A tensor as a float64 array; exact, since every narrower float is one."""
+    """A tensor as a float64 array. That is exact: every narrower float is a double."""
     try:
         values = tensor.detach().cpu().numpy()
     except (AttributeError, TypeError, RuntimeError) as error:  # bfloat16, meta tensors, ...
@@ -97,7 +98,7 @@ def _weight_and_bias(module: Any) -> tuple[Array, Array]:
 
 
 def _normalisation(module: Any) -> tuple[Array, Array]:
-    """scale and shift (C,) of what a batch normalisation does in eval mode, scale h + shift."""
+    """scale and shift (C,) of a batch normalisation in eval mode: h -> scale h + shift."""
     _require(not module.training, "training mode; call .eval() first")
     _require(module.running_mean is not None, "no running statistics")
     mean = _array(module.running_mean, "running_mean")
@@ -112,7 +113,7 @@ def _normalisation(module: Any) -> tuple[Array, Array]:
 
 
 def _normalised(layer: Dense | Conv2d, scale: Array, shift: Array) -> Layer:
-    """The layer followed by scale h + shift, as one layer."""
+    """The layer followed by h -> scale h + shift, as one layer."""
     if len(scale) != len(layer.bias):
         raise ValueError(f"expects {len(scale)} features, got {len(layer.bias)}")
     weight = layer.weight * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from reference.model.arrays import Array, Codes, Indices
-from reference.model.layers import Affine, Layer, Shape
+from reference.model.layer_protocol import Affine, Layer, Shape
 from reference.model.read_only import freeze
 from reference.model.validation import check_array, check_count
 from reference.model.windows import check_image, check_pair, check_pool_padding, sliding_windows

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.from_torch import layers_from_torch
 from reference.model.image_layers import Conv2d
-from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU, Shape
+from reference.model.layer_protocol import Layer, Shape
+from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (
     check_array,
@@ -31,9 +32,38 @@ from reference.model.validation import (
 class Network:
     """A generator g: R^S -> R^D, the composition of its layers [Sec. 2].
 
-    layers: at least one, the first a Dense (its width sets S). Networks are immutable: learning
-    makes new ones with `with_parameters`. Raises ValueError on an unknown layer, on shapes that do
-    not follow one another, and on S = 0. Guarded by tests/test_network.py.
+    Networks are immutable: learning makes new ones with `with_parameters`.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        At least one. The first is a Dense layer, whose width sets S.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        The layers, each placed on the shape of its input.
+    shapes : tuple of tuple of int
+        shapes[l] is the shape of layer l's input; shapes[-1] is that of the output.
+    sizes : tuple of int
+        sizes[l] is the length of layer l's flat input; sizes[-1] is D.
+
+    Raises
+    ------
+    ValueError
+        On an unknown layer, and on shapes that do not follow one another.
+
+    Notes
+    -----
+    Guarded by tests/test_network.py.
+
+    Examples
+    --------
+    >>> from reference import Dense, Network, ReLU
+    >>> network = Network([Dense([[1.0], [-1.0]], [0.0, 0.0]), ReLU(), Dense([[1.0, 1.0]], [0.0])])
+    >>> network([[-2.0], [3.0]])
+    array([[2.],
+           [3.]])
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -68,28 +98,62 @@ class Network:
 
     @property
     def latent_dimension(self) -> int:
-        """S."""
+        """S, the length of z."""
         return self.sizes[0]
 
     @property
     def observed_dimension(self) -> int:
-        """D."""
+        """D, the length of x."""
         return self.sizes[-1]
 
     def __call__(self, Z: ArrayLike) -> Array:
-        """Forward pass g(z) [eq. 1]: Z (N, S) -> (N, D). Raises ValueError on bad Z."""
+        """Return the images g(z) [eq. 1].
+
+        Parameters
+        ----------
+        Z : array_like, shape (N, S)
+            Latent points.
+
+        Returns
+        -------
+        ndarray, shape (N, D)
+            Their images.
+
+        Raises
+        ------
+        ValueError
+            If Z has another shape, or holds NaN or infinity.
+        """
         hidden = check_array(Z, "Z", (None, self.latent_dimension))
         for layer in self.layers:
             hidden = layer.apply(hidden)
         return hidden
 
     def split_code(self, codes: Codes) -> list[Codes]:
-        """Cut region codes (..., U) into the parts of each layer, in layer order."""
+        """Cut codes of regions into the parts of each layer.
+
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., U)
+            Codes of regions.
+
+        Returns
+        -------
+        list of ndarray of int8
+            One array (..., n_codes) for each layer, in the order of the layers.
+        """
         counts = [layer.n_codes(n) for layer, n in zip(self.layers, self.sizes, strict=False)]
         return np.split(codes, np.cumsum(counts)[:-1], axis=-1)
 
     def parameters(self) -> dict[str, Array]:
-        """Every learnable array, named by layer position: "0.weight", "0.bias", "2.weight", ..."""
+        """Return every learnable array by name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Read-only arrays, named by the position of their layer: "0.weight", "0.bias",
+            "2.weight", ...
+        """
         return {
             f"{i}.{name}": value
             for i, layer in enumerate(self.layers)
@@ -97,10 +161,23 @@ class Network:
         }
 
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> Network:
-        """A network with the named arrays replaced, the others kept.
+        """Return a network with the named arrays replaced and the others kept.
 
-        Raises ValueError on what is no mapping, an unknown name, or a value of another shape than
-        the one it replaces.
+        Parameters
+        ----------
+        values : mapping of str to array_like
+            New arrays, by the names that `parameters` has.
+
+        Returns
+        -------
+        Network
+            The new network.
+
+        Raises
+        ------
+        ValueError
+            On an unknown name, on a value of another shape than the one it replaces, and on what is
+            not a mapping.
         """
         check_mapping(values, "values")
         known = self.parameters()
@@ -120,12 +197,34 @@ class Network:
         activation: Layer | None = None,
         random_state: RandomState = None,
     ) -> Network:
-        """A random fully connected network, Dense layers of these widths with `activation` between.
+        """Return a random fully connected network.
 
-        widths: (S, D^1, ..., D), at least two positive integers. activation: ReLU() by default.
-        Weights are N(0, 2 / ((1 + η²) n_in)), which keeps the variance of the hidden layers
-        constant (He et al. 2015), and biases N(0, 1), so that the kinks fall where the prior has
-        mass. Same seed, same network. Raises ValueError on bad widths.
+        Parameters
+        ----------
+        widths : sequence of int
+            (S, ..., D), at least two: the widths of the input and of each Dense layer.
+        activation : ReLU, LeakyReLU or Abs, optional
+            The layer between the Dense layers; ReLU() by default.
+        random_state : int, Generator or None
+            The same seed gives the same network.
+
+        Returns
+        -------
+        Network
+            Its weights are N(0, 2 / ((1 + η²) n_in)), which keeps the variance of the hidden layers
+            constant (He et al. 2015). Its biases are N(0, 1), so that the kinks fall where the
+            prior has mass.
+
+        Raises
+        ------
+        ValueError
+            On bad widths, and on another activation.
+
+        Examples
+        --------
+        >>> from reference import Network
+        >>> Network.random([1, 4, 3], random_state=0)
+        Network([Dense(1 -> 4), ReLU(), Dense(4 -> 3)])
         """
         if not isinstance(widths, Sequence | np.ndarray) or len(widths) < 2:
             raise ValueError(f"widths: expected at least two integers, got {widths!r}")
@@ -148,26 +247,67 @@ class Network:
 
     @staticmethod
     def from_torch(module: Any) -> Network:
-        """The same function as a torch.nn.Sequential, its weights exactly as they are.
+        """Return the same function as a torch.nn.Sequential, with exactly its weights.
 
-        module: Linear first, then Linear, Conv2d, ReLU, LeakyReLU, MaxPool2d, AvgPool2d, Upsample
-        (nearest), Flatten, Unflatten, BatchNorm1d, BatchNorm2d (in eval mode; they become affine
-        layers), Identity, Dropout (in eval mode; left out), or a Sequential of these. Raises
-        ValueError naming the module that is none of these, or has a setting that is not supported.
+        Parameters
+        ----------
+        module : torch.nn.Module
+            A Linear first. Then Linear, Conv2d, ReLU, LeakyReLU, MaxPool2d, AvgPool2d, Upsample
+            (nearest), Flatten, Unflatten, BatchNorm1d, BatchNorm2d, Identity, Dropout, or a
+            Sequential of these. Batch normalisation and dropout must be in eval mode: the first
+            becomes affine layers, the second is left out.
+
+        Returns
+        -------
+        Network
+            The network, in double precision.
+
+        Raises
+        ------
+        ValueError
+            Naming the module that is none of these, or has a setting that is not supported.
+
+        Notes
+        -----
         Guarded by tests/test_from_torch.py.
         """
         return Network(layers_from_torch(module))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a .npz file, bit for bit; whole or not at all.
+        """Write the network to a .npz file, bit for bit.
 
-        The file appears under `path` exactly as named, by a rename once it is written.
+        Parameters
+        ----------
+        path : str or path-like
+            The file's name, taken as it is. The file appears whole or not at all: it is renamed
+            once it is written.
+
+        Raises
+        ------
+        ValueError
+            If a layer is of a class that this package does not define.
         """
         save_layers(check_path(path, "path"), self.layers)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Network:
-        """Read a network written by `save`. Raises ValueError if the file holds none."""
+        """Read a network written by `save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+
+        Returns
+        -------
+        Network
+            The network, bit for bit as it was saved.
+
+        Raises
+        ------
+        ValueError
+            If the file does not hold a network.
+        """
         return Network(load_layers(path))
 
 

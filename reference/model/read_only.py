@@ -8,7 +8,7 @@ import numpy as np
 
 
 class ReadOnly:
-    """What is immutable: none of its arrays may be written to, however it came to be."""
+    """A base of immutable classes: their arrays are read-only, in copies and pickles too."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -16,7 +16,13 @@ class ReadOnly:
 
 
 def freeze(*values: object) -> None:
-    """Make arrays read-only, those in tuples too; anything else is left alone."""
+    """Make arrays read-only.
+
+    Parameters
+    ----------
+    *values : object
+        Arrays, and tuples that may hold arrays. Anything else is left alone.
+    """
     for value in values:
         if isinstance(value, np.ndarray):
             value.flags.writeable = False

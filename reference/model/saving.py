@@ -11,7 +11,8 @@ import numpy as np
 
 from reference.model.arrays import Array
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
-from reference.model.layers import Abs, Dense, Layer, LeakyReLU, ReLU
+from reference.model.layer_protocol import Layer
+from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.validation import check_path
 from reference.model.whole_files import save_arrays

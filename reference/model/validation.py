@@ -1,4 +1,4 @@
-"""The checks every input passes before any work starts; each error names the argument."""
+"""Checks of every input before any work starts; each error names the argument."""
 
 from __future__ import annotations
 
@@ -18,11 +18,27 @@ ASYMMETRY = 1e-10
 
 
 def check_array(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> Array:
-    """Return `value` as a finite float64 array of one of the given shapes (None matches any
-    length).
+    """Return an argument as a finite float64 array of one of the given shapes.
 
-    Raises ValueError naming `name` when `value` is not real numbers, has another shape, or holds
-    NaN, infinity or masked entries. Guarded by tests/test_argument_limits.py.
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+    *shapes : sequence of int or None
+        The shapes that are allowed; None allows any length.
+
+    Returns
+    -------
+    ndarray
+        A new array of doubles.
+
+    Raises
+    ------
+    ValueError
+        If the value is not real numbers, has another shape, or holds NaN, infinity or masked
+        entries. Guarded by tests/test_argument_limits.py.
     """
     if np.ma.is_masked(value):
         raise ValueError(f"{name}: expected every entry to be there, got masked ones")
@@ -48,7 +64,27 @@ def _fits(have: Sequence[int], want: Sequence[int | None]) -> bool:
 
 
 def check_points(value: ArrayLike, name: str, dimension: int) -> Array:
-    """Return `value` as an (N, dimension) array with N >= 1; ValueError otherwise."""
+    """Return an argument as an array of at least one row.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+    dimension : int
+        How many columns are expected.
+
+    Returns
+    -------
+    ndarray, shape (N, dimension)
+        A new array of doubles, N >= 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, and as in `check_array`.
+    """
     array = check_array(value, name, (None, dimension))
     if array.shape[0] == 0:
         raise ValueError(f"{name}: expected at least one row, got none")
@@ -56,9 +92,26 @@ def check_points(value: ArrayLike, name: str, dimension: int) -> Array:
 
 
 def check_covariance(value: ArrayLike, name: str, dimension: int) -> Array:
-    """Return a covariance as it was given: (D, D) full, (D,) diagonal, or () one scalar variance.
+    """Return a covariance in the structure it was given in.
 
-    Raises ValueError naming `name` unless it is finite and symmetric positive definite.
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+    dimension : int
+        D.
+
+    Returns
+    -------
+    ndarray, shape (D, D), (D,) or ()
+        Full, a diagonal, or one variance.
+
+    Raises
+    ------
+    ValueError
+        Unless it is finite, symmetric and positive definite.
     """
     array = check_array(value, name, (), (dimension,), (dimension, dimension))
     if array.ndim < 2:
@@ -69,16 +122,35 @@ def check_covariance(value: ArrayLike, name: str, dimension: int) -> Array:
 
 
 def check_covariances(covs: Array, name: str) -> Array:
-    """Covariances (N, S, S), or variances (N, S), as (N, S, S); ValueError unless symmetric and
-    positive definite."""
+    """Return covariances as full matrices.
+
+    Parameters
+    ----------
+    covs : ndarray, shape (N, S, S) or (N, S)
+        Covariances, or variances.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    ndarray, shape (N, S, S)
+        The covariances, exactly symmetric.
+
+    Raises
+    ------
+    ValueError
+        Unless they are symmetric and positive definite.
+    """
     return _check_matrices(
         covs[:, :, None] * np.eye(covs.shape[1]) if covs.ndim == 2 else covs, name
     )
 
 
 def _check_matrices(matrices: Array, name: str) -> Array:
-    """Matrices (N, S, S) made symmetric; ValueError unless they all but are, and positive
-    definite."""
+    """Matrices (N, S, S), made exactly symmetric.
+
+    Raises ValueError unless they are symmetric to rounding, and positive definite.
+    """
     others = np.swapaxes(matrices, 1, 2)
     sizes = np.max(np.abs(matrices), axis=(1, 2), initial=0.0)
     # Halves, so that nothing overflows.
@@ -94,14 +166,56 @@ def _check_matrices(matrices: Array, name: str) -> Array:
 
 
 def check_count(value: Any, name: str, minimum: int) -> int:
-    """Return `value` as an int of at least `minimum`; ValueError otherwise."""
+    """Return an argument as an int of at least `minimum`.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+    minimum : int
+        The least that is allowed.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    ValueError
+        If it is not such an integer; a bool is none.
+    """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
         raise ValueError(f"{name}: expected an integer of at least {minimum}, got {value!r}")
     return int(value)
 
 
 def check_number(value: Any, name: str, low: float, high: float) -> float:
-    """Return `value` as a finite float in [low, high]; ValueError otherwise, for a bool too."""
+    """Return an argument as a finite float in [low, high].
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+    low : float
+        The least that is allowed.
+    high : float
+        The most that is allowed.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    ValueError
+        If it is not such a number; a bool is none.
+    """
     number = check_array(value, name, ())
     if isinstance(value, bool | np.bool_) or not low <= number <= high:
         raise ValueError(f"{name}: expected a number in [{low:g}, {high:g}], got {value!r}")
@@ -109,14 +223,50 @@ def check_number(value: Any, name: str, low: float, high: float) -> float:
 
 
 def check_flag(value: Any, name: str) -> bool:
-    """Return `value` as a bool; ValueError if it is something else, such as "no"."""
+    """Return an argument as a bool.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    bool
+        The flag.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, such as "no".
+    """
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name}: expected True or False, got {value!r}")
     return bool(value)
 
 
 def check_names(value: Any, name: str) -> list[str]:
-    """Return a list of names; ValueError for what is none, and for one name by itself."""
+    """Return an argument as a list of names.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    list of str
+        The names.
+
+    Raises
+    ------
+    ValueError
+        If it is not a list of strings, and for one string by itself.
+    """
     names = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else None
     if names is None or not all(isinstance(one, str) for one in names):
         raise ValueError(f"{name}: expected a list of names, got {value!r}")
@@ -124,20 +274,70 @@ def check_names(value: Any, name: str) -> list[str]:
 
 
 def check_path(value: Any, name: str) -> Path:
-    """Return `value` as a path; ValueError if it is none."""
+    """Return an argument as a path.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If it is not the path of a file.
+    """
     if not isinstance(value, str | os.PathLike):
         raise ValueError(f"{name}: expected the path of a file, got {value!r}")
     return Path(value)
 
 
 def check_mapping(value: Any, name: str) -> None:
-    """ValueError unless `value` is a mapping, as a dict of arrays by name is."""
+    """Refuse what is not a mapping.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it is not a mapping, such as a dict of arrays by name.
+    """
     if not isinstance(value, Mapping):
         raise ValueError(f"{name}: expected a mapping from names to arrays, got {value!r}")
 
 
 def check_random_state(value: RandomState, name: str = "random_state") -> np.random.Generator:
-    """Return a numpy Generator from None, a non-negative int seed, or a Generator."""
+    """Return a numpy Generator from a seed or a generator.
+
+    Parameters
+    ----------
+    value : int, Generator or None
+        A seed that is not negative, a generator, which is returned as it is, or None for a seed
+        from the operating system.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    Generator
+        The generator.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
     if isinstance(value, np.random.Generator):
         return value
     if value is not None:

@@ -1,5 +1,8 @@
-"""Prior distributions of the weights [Appendix H]: independent ones for every entry of every weight
-of a Dense or Conv2d layer. Biases and covariances have none."""
+"""Prior distributions of the weights [Appendix H].
+
+The entries of the weights of Dense and Conv2d layers are independent under a prior. Biases and
+covariances have none.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,25 @@ _TINY = float(np.finfo(np.float64).tiny)
 
 @dataclass(frozen=True)
 class GaussianPrior:
-    """Every weight N(0, scale²): ridge regression. Raises ValueError unless scale > 0."""
+    """Every weight is N(0, scale²): ridge regression [Appendix H].
+
+    Parameters
+    ----------
+    scale : float
+        The standard deviation, positive.
+
+    Raises
+    ------
+    ValueError
+        If scale is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import GaussianPrior
+    >>> round(GaussianPrior(1.0).log_density(np.zeros(2)), 6)
+    -1.837877
+    """
 
     scale: float
 
@@ -24,15 +45,45 @@ class GaussianPrior:
         object.__setattr__(self, "scale", check_number(self.scale, "scale", _TINY, np.inf))
 
     def log_density(self, weights: Array) -> float:
-        """Σ log N(w; 0, scale²), nats."""
+        """Return the log density of an array of weights.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Weights, of any shape.
+
+        Returns
+        -------
+        float
+            Σ log N(w; 0, scale²), nats.
+        """
         constant = 0.5 * np.log(2 * np.pi) + np.log(self.scale)
         return float(-0.5 * np.sum(np.square(weights / self.scale)) - weights.size * constant)
 
 
 @dataclass(frozen=True)
 class LaplacePrior:
-    """Every weight with density exp(-|w| / scale) / (2 scale): the lasso, which leaves some weights
-    exactly zero. Raises ValueError unless scale > 0."""
+    """Every weight has the density exp(-|w| / scale) / (2 scale): the lasso [Appendix H].
+
+    The M-step then leaves some weights at exactly zero.
+
+    Parameters
+    ----------
+    scale : float
+        The mean of |w|, positive.
+
+    Raises
+    ------
+    ValueError
+        If scale is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import LaplacePrior
+    >>> LaplacePrior(0.5).log_density(np.array([0.5, -1.0]))
+    -3.0
+    """
 
     scale: float
 
@@ -40,14 +91,44 @@ class LaplacePrior:
         object.__setattr__(self, "scale", check_number(self.scale, "scale", _TINY, np.inf))
 
     def log_density(self, weights: Array) -> float:
-        """-Σ |w| / scale - n log(2 scale), nats."""
+        """Return the log density of an array of weights.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Weights, of any shape.
+
+        Returns
+        -------
+        float
+            -Σ |w| / scale - n log(2 scale), nats, for n weights.
+        """
         return float(-np.sum(np.abs(weights)) / self.scale - weights.size * np.log(2 * self.scale))
 
 
 @dataclass(frozen=True)
 class UniformPrior:
-    """Every weight uniform on [-bound, bound]: weight clipping, but optimal. Raises ValueError
-    unless bound > 0."""
+    """Every weight is uniform on [-bound, bound] [Appendix H].
+
+    The M-step then finds the optimum within the bounds, where clipping weights would not.
+
+    Parameters
+    ----------
+    bound : float
+        The largest absolute value, positive.
+
+    Raises
+    ------
+    ValueError
+        If bound is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import UniformPrior
+    >>> UniformPrior(0.5).log_density(np.array([0.5, 2.0]))
+    -inf
+    """
 
     bound: float
 
@@ -55,7 +136,18 @@ class UniformPrior:
         object.__setattr__(self, "bound", check_number(self.bound, "bound", _TINY, np.inf))
 
     def log_density(self, weights: Array) -> float:
-        """-n log(2 bound) nats within the bounds, -inf outside."""
+        """Return the log density of an array of weights.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Weights, of any shape.
+
+        Returns
+        -------
+        float
+            -n log(2 bound), nats, for n weights within the bounds; -inf outside.
+        """
         if np.any(np.abs(weights) > self.bound):
             return -np.inf
         return float(-weights.size * np.log(2 * self.bound))
@@ -65,15 +157,47 @@ WeightPrior = GaussianPrior | LaplacePrior | UniformPrior
 
 
 def log_weight_prior(prior: WeightPrior | None, parameters: Iterable[tuple[str, Array]]) -> float:
-    """log p(W) of the named arrays that are weights ("0.weight", ...), nats; 0 without a prior."""
+    """Return the log density of all the weights of a network.
+
+    Parameters
+    ----------
+    prior : GaussianPrior, LaplacePrior, UniformPrior or None
+        The prior of every weight.
+    parameters : iterable of (str, ndarray)
+        Named parameters; those that end in ".weight" count.
+
+    Returns
+    -------
+    float
+        log p(W), nats; 0 without a prior.
+    """
     if prior is None:
         return 0.0
     return sum(prior.log_density(value) for name, value in parameters if name.endswith(".weight"))
 
 
 def blend(old: Array, new: Array, share: float, name: str, prior: WeightPrior | None) -> Array:
-    """old + share (new - old), share in (0, 1], of the named array: exactly `new` for 1, and within
-    a uniform prior's bound if both are."""
+    """Move a parameter part of the way to its update.
+
+    Parameters
+    ----------
+    old : ndarray
+        The parameter.
+    new : ndarray
+        Its update, of the same shape.
+    share : float
+        How much of the way, in (0, 1].
+    name : str
+        The parameter's name.
+    prior : GaussianPrior, LaplacePrior, UniformPrior or None
+        The prior of the weights.
+
+    Returns
+    -------
+    ndarray
+        old + share (new - old): exactly `new` for a share of 1, and within a uniform prior's bound
+        if both are.
+    """
     if share == 1.0:
         return new
     between = np.asarray(old + share * (new - old))
@@ -121,7 +245,18 @@ def uphill(slope: Array, weights: Array, prior: WeightPrior | None, n: int) -> A
 
 
 def check_weight_prior(value: object) -> None:
-    """ValueError unless a prior or None."""
+    """Refuse what is neither a prior nor None.
+
+    Parameters
+    ----------
+    value : object
+        What was given as weight_prior.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
     if value is not None and not isinstance(value, GaussianPrior | LaplacePrior | UniformPrior):
         raise ValueError(
             "weight_prior: expected GaussianPrior(scale), LaplacePrior(scale), UniformPrior(bound) "

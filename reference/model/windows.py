@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reference.model.arrays import Indices
-from reference.model.layers import Shape
+from reference.model.layer_protocol import Shape
 from reference.model.validation import check_count
 
 Pair = tuple[int, int]

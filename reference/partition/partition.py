@@ -46,10 +46,36 @@ __all__ = [
 class Partition(ReadOnly):
     """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
 
-    codes (R, U), slopes (R, D, S) = A_ω, offsets (R, D) = b_ω [eq. 2]. breakpoints (R-1,): for
-    S = 1 the ends of the intervals, latent units; empty for S > 1. facets: for S > 1 each region's
-    half-spaces (F, S), (F,), those rows q ⊙ A^{1→l}, q ⊙ b^{1→l} of Corollary 1 that bound it;
-    empty for S = 1. Guarded by tests/test_partition.py, tests/test_walk.py and `python -m oracle`.
+    Made by `DGN.partition`.
+
+    Parameters
+    ----------
+    codes : ndarray of int8, shape (R, U)
+        The code of every region: signs of pre-activations, and positions of max-pooling's winners.
+    slopes : ndarray, shape (R, D, S)
+        A_ω [eq. 2].
+    offsets : ndarray, shape (R, D)
+        b_ω [eq. 2].
+    breakpoints : ndarray, shape (R - 1,)
+        For S = 1 the ends of the intervals, in latent units, increasing. Empty for S > 1.
+    facets : tuple of (ndarray, ndarray)
+        For S > 1 each region's half-spaces (F, S) and (F,): those rows q ⊙ A^{1→l}, q ⊙ b^{1→l} of
+        Corollary 1 that bound it. Empty for S = 1.
+
+    Notes
+    -----
+    Guarded by tests/test_partition.py, tests/test_walk.py and `python -m oracle`.
+
+    Examples
+    --------
+    >>> from reference import DGN, Dense, Network, ReLU
+    >>> hidden = Dense([[1.0], [-1.0]], [-1.0, -1.0])
+    >>> network = Network([hidden, ReLU(), Dense([[1.0, 1.0]], [0.0])])
+    >>> partition = DGN(network, 1.0).partition()
+    >>> print(partition.breakpoints, partition.slopes.ravel())
+    [-1.  1.] [-1.  0.  1.]
+    >>> partition.locate([[0.0], [2.0]]).tolist()
+    [1, 2]
     """
 
     codes: Codes
@@ -67,8 +93,25 @@ class Partition(ReadOnly):
         return len(self.codes)
 
     def halfspaces(self, region: int) -> tuple[Array, Array]:
-        """The facets of a region [Corollary 1]: normals (F, S), offsets (F,), the region being
-        {z : normals z + offsets > 0}; none redundant."""
+        """Return the facets of a region [Corollary 1].
+
+        Parameters
+        ----------
+        region : int
+            Its index, below n_regions.
+
+        Returns
+        -------
+        normals : ndarray, shape (F, S)
+            The region is {z : normals z + offsets > 0}. None of the half-spaces is redundant.
+        offsets : ndarray, shape (F,)
+            Their offsets.
+
+        Raises
+        ------
+        ValueError
+            If there is no such region.
+        """
         if check_count(region, "region", 0) >= self.n_regions:
             raise ValueError(f"region: expected an index below {self.n_regions}, got {region}")
         if self.facets:
@@ -77,34 +120,80 @@ class Partition(ReadOnly):
         return _ends(self.breakpoints, region)
 
     def vertices(self, region: int) -> Array:
-        """The vertices of a region, (V, S): it is conv(vertices) + cone(rays) + span(lines).
+        """Return the vertices of a region.
 
-        A region with lines has no vertex; then these are the points of its smallest faces that are
-        orthogonal to the lines. Accuracy: see `polyhedron.vertices`.
+        Parameters
+        ----------
+        region : int
+            Its index, below n_regions.
+
+        Returns
+        -------
+        ndarray, shape (V, S)
+            The region is conv(vertices) + cone(rays) + span(lines). One with lines has no vertex;
+            then these are the points of its smallest faces that are orthogonal to the lines.
+
+        Notes
+        -----
+        Accuracy: see `polyhedra.polyhedron.vertices`.
         """
         return polyhedron.vertices(*self.halfspaces(region))
 
     def rays(self, region: int) -> Array:
-        """The extreme directions of a region, of length 1, (W, S); none if it is bounded."""
+        """Return the extreme directions of a region.
+
+        Parameters
+        ----------
+        region : int
+            Its index, below n_regions.
+
+        Returns
+        -------
+        ndarray, shape (W, S)
+            Vectors of length 1; none if the region is bounded.
+        """
         return polyhedron.rays(self.halfspaces(region)[0])
 
     def lines(self, region: int) -> Array:
-        """An orthonormal basis, (n, S), of the directions a region contains both ways."""
+        """Return a basis of the directions that a region contains both ways.
+
+        Parameters
+        ----------
+        region : int
+            Its index, below n_regions.
+
+        Returns
+        -------
+        ndarray, shape (n, S)
+            Orthonormal vectors; none if the region has a vertex.
+        """
         return polyhedron.lines(self.halfspaces(region)[0])
 
     @cached_property
     def signed_cones(self) -> list[SignedCones]:
         """Each region as a signed sum of polyhedra of at most S half-spaces [Lemma 4].
 
-        A region with corners too close together to be told apart has no terms.
+        A region whose corners are too close together to be told apart has no terms.
         """
         return [_signed_cones(*self.halfspaces(region)) for region in range(self.n_regions)]
 
     def locate(self, Z: ArrayLike) -> NDArray[np.intp]:
-        """Index of the region of each point: Z (M, S) -> (M,).
+        """Return the index of the region of each point.
 
-        A point on a facet, within rounding, goes to the region entered by increasing z_1 (along it,
-        z_2, ...): a breakpoint to its right.
+        Parameters
+        ----------
+        Z : array_like, shape (M, S)
+            Latent points.
+
+        Returns
+        -------
+        ndarray of int, shape (M,)
+            Indices of regions.
+
+        Notes
+        -----
+        A point on a facet, within rounding, goes to the region that is entered by increasing z_1,
+        or along the facet z_2, and so on. A breakpoint goes to the region on its right.
         """
         latent = self.slopes.shape[2]
         points = check_array(Z, "Z", (None, latent))
@@ -147,8 +236,10 @@ def _ends(breakpoints: Array, region: int) -> tuple[Array, Array]:
 
 
 def _entered(normals: Array, lengths: Array) -> NDArray[np.bool_]:
-    """Which half-spaces one enters from their boundary along (1, δ, δ², ...), δ -> 0: those whose
-    first entry that is not zero is positive."""
+    """Which half-spaces one enters from their boundary along (1, δ, δ², ...), δ -> 0.
+
+    They are those whose first entry that is not zero is positive.
+    """
     entries = np.where(np.abs(normals) > ROUNDING * lengths[:, None], normals, 0.0)
     first = np.argmax(entries != 0, axis=1)
     return np.asarray(entries[np.arange(len(entries)), first] > 0)
@@ -157,8 +248,8 @@ def _entered(normals: Array, lengths: Array) -> NDArray[np.bool_]:
 def partition(network: Network, max_regions: int) -> Partition:
     """Enumerate every region by walking over facets from z = 0 [Lemma 3, Appendix A].
 
-    Raises TooManyRegionsError when there are more than `max_regions`, and PartitionError where
-    double precision cannot tell the regions apart, or their maps are no doubles.
+    Raises TooManyRegionsError if there are more than `max_regions`. Raises PartitionError where
+    double precision cannot tell the regions apart, or where their maps are not finite.
     """
     # What overflows shows in the half-spaces or the maps, and is refused by name.
     with np.errstate(over="ignore", invalid="ignore"):
