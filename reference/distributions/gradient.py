@@ -17,8 +17,10 @@ from reference.partition.partition import Partition, layer_derivatives, up_to_la
 
 
 def back_propagation(network: Network, code: Codes, layer: int) -> Array:
-    """B D^l = W^L D^{L-1} ... D^l (D, n_out): the derivative of x by the output of `layer`, which
-    is not the last (there it is the identity, which is never formed)."""
+    """B D^l = W^L D^{L-1} ... D^l (D, n_out): the derivative of x by the output of `layer`.
+
+    Not for the last layer, where it is the identity, which is never formed.
+    """
     matrices = layer_derivatives(network, code)
     result = matrices[layer + 1]
     for matrix in matrices[layer + 2 :]:
@@ -61,7 +63,7 @@ def gradient(
             by_weight = back_propagated(network, code, index, by_weight) / n
             by_bias = back_propagated(network, code, index, by_bias) / n
             if isinstance(layer, Conv2d):
-                # Its matrix and offset hold the kernels and the bias once a window.
+                # The layer's matrix and offset hold the kernels and the bias once for every window.
                 by_weight, by_bias = layer.on_kernels(by_weight), layer.on_bias(by_bias)
             result[f"{index}.weight"] += by_weight
             result[f"{index}.bias"] += by_bias

@@ -1,8 +1,7 @@
-"""Conditional, marginal and posterior of one datum [eq. 4-7, Lemma 1, Theorem 1, Propositions 1,
-2].
+"""Conditional, marginal and posterior of one datum [eq. 4-7, Lemma 1, Theorem 1, Proposition 2].
 
-Every function takes one x (D,) or z (S,), and the partition where it needs the regions. All in the
-log domain, nats.
+Every function takes one x (D,) or z (S,), and the partition where it needs the regions. All is in
+the log domain, in nats.
 """
 
 from __future__ import annotations
@@ -46,9 +45,12 @@ def _stacked(slope: Array, cov_x: Array, cov_z: Array) -> Array:
 
 
 def _by_size(matrix: Array) -> NDArray[np.intp]:
-    """The rows in order, the largest first: in that order elimination leaves in a small row errors
-    as small as the row, in any other as large as in the largest [Cox and Higham 1998]. Rows of
-    Σx^{-1/2} A_ω differ by 1e8 where Σx is nearly singular."""
+    """The rows in order, the largest first.
+
+    In that order, elimination leaves in a small row errors as small as the row; in any other order
+    they are as large as in the largest [Cox and Higham 1998]. Rows of Σx^{-1/2} A_ω differ by 1e8
+    where Σx is nearly singular.
+    """
     return np.argsort(-np.abs(matrix).max(axis=1), kind="stable")
 
 
@@ -59,8 +61,10 @@ def posterior_cov(slope: Array, cov_x: Array, cov_z: Array) -> Array:
 
 
 def posterior_mean(x: Array, slope: Array, offset: Array, cov_x: Array, cov_z: Array) -> Array:
-    """μ_ω(x) = Σ_ω A_ωᵀ Σx^-1 (x - b_ω) [eq. 7]: the least squares solution of M μ = (Σx^{-1/2} (x
-    - b_ω); 0), M as in `posterior_factor`."""
+    """μ_ω(x) = Σ_ω A_ωᵀ Σx^-1 (x - b_ω) [eq. 7].
+
+    It is the least squares solution of M μ = (Σx^{-1/2} (x - b_ω); 0), M as in `posterior_factor`.
+    """
     target = np.append(noise.whiten(cov_x, x - offset), np.zeros(len(cov_z)))
     stacked = _stacked(slope, cov_x, cov_z)
     order = _by_size(stacked)
@@ -83,14 +87,29 @@ def log_region_marginal(x: Array, slope: Array, offset: Array, cov_x: Array, cov
 
 
 class RegionTerm(NamedTuple):
-    """One region's part of [eq. 5, 6] for one x. peak (S,): the point z° of the region where p(x,
-    z) is largest; log_peak: log p(x, z°); log_ratio: log of the summand φ(x; ...) Φ_ω(μ_ω(x), Σ_ω)
-    over p(x, z°); mean (S,), a root (S, S) of the covariance, and entropy of z given x and z in ω.
+    """One region's part of [eq. 5, 6] for one x; the summand is φ(x; b, ...) Φ_ω(μ_ω(x), Σ_ω).
 
-    For S > 1: μ_ω(x), log φ(x; ...) and log Φ_ω, -inf if that is lost to cancellation; log_error:
-    log of a bound on the absolute error of the summand and of its moments in units of Σ_ω;
-    resolved: whether mean, cov and entropy have the accuracy of `integration.ACCURACY`. If not,
-    only their products with the summand are accurate, within log_error."""
+    Attributes
+    ----------
+    peak : ndarray, shape (S,)
+        S = 1: z°, the point of the region where p(x, z) is largest. S > 1: μ_ω(x).
+    log_peak : float
+        S = 1: log p(x, z°). S > 1: log φ(x; b, ...).
+    log_ratio : float
+        The log of the summand, minus log_peak. S > 1: log Φ_ω, or -inf if that is lost to
+        cancellation.
+    mean : ndarray, shape (S,)
+        E[z | x, z in ω].
+    root : ndarray, shape (S, S)
+        A root of Cov[z | x, z in ω]: cov = root rootᵀ.
+    entropy : float
+        The entropy of z given x and z in ω.
+    log_error : float
+        The log of a bound on the absolute error of the summand, and of its moments in units of Σ_ω.
+    resolved : bool
+        Whether mean, cov and entropy have the accuracy `signed_sum.ACCURACY`. If not, only their
+        products with the summand are accurate, within log_error.
+    """
 
     peak: Array
     log_peak: float
@@ -103,8 +122,11 @@ class RegionTerm(NamedTuple):
 
     @property
     def cov(self) -> Array:
-        """The covariance (S, S): root rootᵀ. Where it is far narrower in one direction than in
-        others its entries cannot say so, and the root can."""
+        """The covariance (S, S): root rootᵀ.
+
+        Where it is far narrower in one direction than in others, its entries lose that; the root
+        keeps it.
+        """
         return self.root @ self.root.T
 
     @property
@@ -206,8 +228,11 @@ def posterior_mode(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -
 
 
 def region_mode(x: Array, region: int, partition: Partition, cov_x: Array, cov_z: Array) -> Array:
-    """The maximiser of p(x, z) on one region: for S = 1 μ_ω(x) clipped to it, else the minimiser of
-    ‖Σx^{-1/2} (x - A z - b)‖² + ‖Σz^{-1/2} z‖² by convex quadratic programming."""
+    """The maximiser of p(x, z) on one region.
+
+    For S = 1 it is μ_ω(x) clipped to the region. Else it is the minimiser of
+    ‖Σx^{-1/2} (x - A z - b)‖² + ‖Σz^{-1/2} z‖², by convex quadratic programming.
+    """
     slope, offset = partition.slopes[region], partition.offsets[region]
     if len(cov_z) == 1:
         lower = partition.breakpoints[region - 1] if region > 0 else -np.inf

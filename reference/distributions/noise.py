@@ -1,6 +1,6 @@
 """The observation covariance Σx in the structure it was given in: (D, D), (D,) or scalar.
 
-So that the equations read as printed and no D x D matrix is formed unless Σx is one.
+With these functions the equations read as printed, and no D x D matrix is formed unless Σx is full.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from reference.model.arrays import Array
 
 
 def solve(cov_x: Array, matrix: Array) -> Array:
-    """Σx^-1 times a vector (D,) or a matrix (D, k); for a full Σx by its Cholesky factor, which a
-    Σx that is all but singular still has where elimination may meet a pivot of zero."""
+    """Σx^-1 times a vector (D,) or a matrix (D, k).
+
+    For a full Σx by its Cholesky factor. A nearly singular Σx still has one, where elimination may
+    meet a pivot of zero.
+    """
     if cov_x.ndim == 2:
         return np.asarray(cho_solve((np.linalg.cholesky(cov_x), True), matrix), dtype=np.float64)
     return (matrix.T / cov_x).T
@@ -29,16 +32,19 @@ def whiten(cov_x: Array, matrix: Array) -> Array:
 def quadratic(cov_x: Array, vector: Array) -> float:
     """vᵀ Σx^-1 v as the squared length of Σx^{-1/2} v.
 
-    With one factor for all v, the factor's own rounding is common to all of them, and drops out of
-    the ratios between regions.
+    One factor serves all v. So its own rounding is common to all of them, and drops out of the
+    ratios between regions.
     """
     white = whiten(cov_x, vector)
     return float(white @ white)
 
 
 def log_det(cov_x: Array, dimension: int) -> float:
-    """log |Σx|, of a full Σx from its Cholesky factor: elimination that ignores the symmetry loses
-    several times as much if Σx is nearly singular."""
+    """log |Σx|.
+
+    Of a full Σx from its Cholesky factor: elimination that ignores the symmetry loses several times
+    as much if Σx is nearly singular.
+    """
     if cov_x.ndim == 2:
         return float(2 * np.sum(np.log(np.diag(np.linalg.cholesky(cov_x)))))
     return float(np.sum(np.log(np.broadcast_to(cov_x, (dimension,)))))

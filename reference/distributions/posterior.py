@@ -62,7 +62,7 @@ class Posterior:
                 for x, row in zip(X, terms, strict=True)
             ]
         )
-        # Accurate times e0 in any case, by themselves only where resolved.
+        # Their products with e0 are always accurate; they themselves only where resolved.
         self._mean = np.array([[t.mean for t in row] for row in terms])
         self._cov = np.array([[t.cov for t in row] for row in terms])
         resolved = np.array([[t.resolved for t in row] for row in terms])

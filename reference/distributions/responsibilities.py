@@ -35,10 +35,10 @@ def log_relative_peaks(
 ) -> Array:
     """log p(x, z°_ω) of every region minus the largest of them, (R,), for S = 1.
 
-    Far from the manifold these are small differences of large numbers. Computed instead at once
-    they round by ε times the size of the terms of the difference; in steps along the line, from
-    breakpoint to breakpoint, by ε times what was climbed and descended on the way. Whichever is
-    smaller decides how each is computed.
+    Far from the manifold these are small differences of large numbers. There are two ways to
+    compute one. At once, it errs by ε times the size of the terms of the difference. In steps along
+    the line, from breakpoint to breakpoint, it errs by ε times all that was climbed and descended
+    on the way. The way with the smaller error is taken.
     """
     logs = np.array([term.log_peak for term in terms])
     best = int(np.argmax(logs))
@@ -67,8 +67,11 @@ def log_joint_difference(
     cov_x: Array,
     cov_z: Array,
 ) -> tuple[float, float]:
-    """log p(x, end) - log p(x, start) for two points z (S,), each of its region [eq. 4], and the
-    size of its terms: |a|² - |b|² = (a - b) · (a + b), with a - b exact however far x is."""
+    """log p(x, end) - log p(x, start) for two points z (S,) [eq. 4], and the size of its terms.
+
+    The points may be of two regions. Computed as |a|² - |b|² = (a - b) · (a + b), where a - b is
+    exact however far away x is.
+    """
     images = [
         partition.slopes[r] @ z + partition.offsets[r]
         for z, r in ((start, start_region), (end, end_region))

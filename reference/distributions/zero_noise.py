@@ -13,7 +13,19 @@ from reference.polyhedra.quadratic_programs import compared, minimiser
 
 
 class _Candidate(NamedTuple):
-    """A region's z, its image, the size of the terms of that, and (zᵀ Σz^-1 z)^½."""
+    """The z of a region.
+
+    Attributes
+    ----------
+    z : ndarray, shape (S,)
+        The point of the region whose image is nearest x.
+    image : ndarray, shape (D,)
+        Its image, whitened.
+    size : float
+        The size of the terms that were summed in the image.
+    prior : float
+        (zᵀ Σz^-1 z)^½.
+    """
 
     z: Array
     image: Array
@@ -35,10 +47,10 @@ def _is_as_near(one: _Candidate, best: _Candidate, target: Array) -> bool:
 def zero_noise_latent(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> Array:
     """argmin (x - g(z))ᵀ Σx^-1 (x - g(z)) over all z, of smallest zᵀ Σz^-1 z among equals, (S,).
 
-    The mode of p(z | x) for Σx -> σ² Σx, σ -> 0 [Lemma 2]. Where it is the only minimiser and A_ω
-    has full column rank, the posterior goes to a Dirac there; elsewhere not: it spreads over all
-    minimisers. The paper prints ‖x - g(z)‖² + zᵀ Σz z, with a weight that does not vanish, which
-    is not the limit, and in which Σz^-1 belongs. With an uninformative prior it is what GLO infers
+    It is the mode of p(z | x) for Σx -> σ² Σx, σ -> 0 [Lemma 2]. Where it is the only minimiser and
+    A_ω has full column rank, the posterior goes to a Dirac there. Elsewhere it spreads over all
+    minimisers. The paper prints ‖x - g(z)‖² + zᵀ Σz z, with a weight that does not vanish. That is
+    not the limit, and Σz should be Σz^-1. With an uninformative prior the limit is what GLO infers
     [Proposition 3]. One convex quadratic program a region, by trying all its faces. Guarded by
     tests/test_errata.py and tests/test_reference_zero_noise.py.
     """
@@ -52,7 +64,7 @@ def zero_noise_latent(x: Array, partition: Partition, cov_x: Array, cov_z: Array
         size = float(np.linalg.norm(offset) + np.linalg.norm(np.abs(matrix) @ np.abs(z)))
         found.append(_Candidate(z, matrix @ z + offset, size, float(np.linalg.norm(root @ z))))
     best = found[0]
-    # From one candidate after another: the nearer it is to the best, the less rounds.
+    # Compare again from each winner: the nearer a candidate is to the best, the less is rounded.
     for _ in range(3):
         excess = [_excess(candidate, best, target)[0] for candidate in found]
         best = found[int(np.argmin(excess))]

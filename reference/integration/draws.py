@@ -37,9 +37,10 @@ def draw_on_polyhedron(
     """z (S,) from N(mean, cov) truncated to {z : normals z + offsets > 0}, by rejection.
 
     In whitened coordinates w the proposal is N(w°, I) about the nearest point w° of the polyhedron.
-    The target is smaller by exp(-w° · (w - w°)), at most 1 on the polyhedron, as w° is nearest.
-    The time is in inverse proportion to the mass of the proposal on it: slow for slivers. Raises
-    OutsideValidity where no proposal of ten million is on it.
+    The target is smaller by the factor exp(-w° · (w - w°)), which is at most 1 on the polyhedron
+    since w° is nearest. The time is inversely proportional to the mass of the proposal on the
+    polyhedron, so that slivers are slow. Raises OutsideValidity where none of ten million proposals
+    is on it.
     """
     factor = np.linalg.cholesky(cov)
     white, slacks = normals @ factor, normals @ mean + offsets

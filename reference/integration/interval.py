@@ -1,8 +1,8 @@
 """Mass and first two moments of a Gaussian on an interval [eq. 7, Lemma 4, Appendix B], S = 1.
 
-In one dimension a polyhedron is an interval. Differences of log-CDFs lose up to 3e-6 on narrow
-intervals and everything in the tail, so the integrals are done by quadrature of the integrand
-relative to its largest value on the interval: nothing is subtracted, at any distance.
+In one dimension a polyhedron is an interval. Differences of log-CDFs would lose up to 3e-6 on
+narrow intervals, and all digits in the tail. So the integrals are computed by quadrature of the
+integrand relative to its largest value on the interval: nothing is subtracted, at any distance.
 """
 
 from __future__ import annotations
@@ -16,15 +16,26 @@ from reference.model.arrays import Array
 LOG_2PI = float(np.log(2 * np.pi))
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _PANELS = 4
-# The integrand is followed down to exp(-41) of its peak: what is left out is below 2e-18.
+# The integrand is integrated down to exp(-41) of its peak. The rest is below 2e-18.
 _FALL = 41.0
-# Squares of more than this are no doubles.
+# Squares of more than this overflow.
 _FARTHEST = 1e150
 
 
 class TruncatedNormal(NamedTuple):
-    """N(0, 1) restricted to an interval. nearest: the point t0 of the interval nearest 0;
-    log_ratio: log of its mass over φ(t0); shift: its mean minus t0; variance."""
+    """N(0, 1) restricted to an interval.
+
+    Attributes
+    ----------
+    nearest : float
+        t0, the point of the interval nearest 0.
+    log_ratio : float
+        The log of its mass over φ(t0).
+    shift : float
+        Its mean minus t0.
+    variance : float
+        Its variance.
+    """
 
     nearest: float
     log_ratio: float
@@ -35,9 +46,9 @@ class TruncatedNormal(NamedTuple):
 def truncated_normal(lower: float, upper: float, width: float) -> TruncatedNormal:
     """Mass, mean and variance of N(0, 1) on (lower, upper) [Appendix B].
 
-    width: upper - lower, from the caller, who knows it without cancellation. With t0 the point
-    nearest 0, φ(t) = φ(t0) exp(-|t0| s - s²/2) at distance s from t0, away from 0. An interval that
-    holds 0 has such a piece on either side. Accuracy 1e-14; guarded by tests/test_gaussian.py.
+    width is upper - lower: the caller knows it without cancellation. With t0 the point nearest 0,
+    φ(t) = φ(t0) exp(-|t0| s - s²/2) at distance s from t0, away from 0. An interval that holds 0
+    has such a piece on either side. Accuracy 1e-14; guarded by tests/test_gaussian.py.
     """
     nearest = min(max(0.0, lower), upper)
     if lower < 0 < upper:
@@ -89,9 +100,21 @@ def interval(normals: Array, offsets: Array) -> tuple[float, float]:
 
 
 class TruncatedGaussian(NamedTuple):
-    """N(mean, cov) restricted to a polyhedron. nearest (S,): the point z° of the polyhedron where
-    the density is largest; log_ratio: log of its mass over φ(z°); mean (S,), cov (S, S), and
-    entropy in nats of the truncated Gaussian."""
+    """N(mean, cov) restricted to a polyhedron.
+
+    Attributes
+    ----------
+    nearest : ndarray, shape (S,)
+        z°, the point of the polyhedron where the density is largest.
+    log_ratio : float
+        The log of its mass over φ(z°).
+    mean : ndarray, shape (S,)
+        The mean of the truncated Gaussian.
+    cov : ndarray, shape (S, S)
+        Its covariance.
+    entropy : float
+        Its differential entropy, nats.
+    """
 
     nearest: Array
     log_ratio: float
@@ -103,11 +126,11 @@ class TruncatedGaussian(NamedTuple):
 def truncated_gaussian(
     normals: Array, offsets: Array, mean: Array, cov: Array
 ) -> TruncatedGaussian | None:
-    """N(mean (S,), cov (S, S)) on {z : normals z + offsets > 0} [Lemma 4, Appendix B]; None if
-    empty.
+    """N(mean (S,), cov (S, S)) on {z : normals z + offsets > 0} [Lemma 4, Appendix B].
 
-    Relative to the largest density on the polyhedron, so that nothing large is ever subtracted.
-    Raises ArithmeticError where squares of distances are no doubles.
+    None if that is empty. All is relative to the largest density on the polyhedron, so that nothing
+    large is ever subtracted. Raises ArithmeticError where squared distances are not finite in
+    double precision.
     """
     lower, upper = interval(normals, offsets)
     if lower == upper and np.isinf(lower):

@@ -1,9 +1,10 @@
 """P(u_i · Y <= h_i for all i), Y standard normal: the normal CDF in one, two and three dimensions.
 
 The variables are u_i · Y, of variance 1 and correlation u_i · u_j. They are given by the unit
-vectors u_i and not by correlations: near ±1 a correlation no longer knows the angle, on which the
-probability depends. Everything is deterministic and accurate in absolute terms; a probability far
-in the tail has no digits left. Guarded by tests/test_reference_normal_cdf.py.
+vectors u_i rather than by correlations: the probability depends on the angle between two of them,
+which a correlation near ±1 determines badly. Everything is deterministic and accurate in absolute
+terms; a probability far in the tail has no correct digits. Guarded by
+tests/test_reference_normal_cdf.py.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ def normal_cdf(limits: Array, directions: Array) -> float:
 def conditional(limits: Array, directions: Array, i: int) -> tuple[Array, Array]:
     """The limits (k-1,) and directions (k-1, S) of the other variables given u_i · Y = h_i.
 
-    h_{j|i} = (h_j - c h_i) / s, with c and s the cosine and sine of the angle between u_i and u_j,
-    and u_{j|i} the part of u_j orthogonal to u_i, of length 1. Small angles are taken from u_j -
-    u_i, those near π from u_j + u_i, which is exact, and 1 - c = s² / (1 + c): nothing cancels.
+    h_{j|i} = (h_j - c h_i) / s, with c and s the cosine and sine of the angle between u_i and u_j.
+    u_{j|i} is the part of u_j orthogonal to u_i, scaled to length 1. Small angles are computed from
+    u_j - u_i and those near π from u_j + u_i, which is exact. 1 - c is s² / (1 + c), so that
+    nothing cancels.
     """
     others = np.arange(len(limits)) != i
     here, u = limits[i], directions[i]
@@ -61,7 +63,7 @@ def conditional(limits: Array, directions: Array, i: int) -> tuple[Array, Array]
         0.5 * chord * np.linalg.norm(apart + 2 * sign[:, None] * u, axis=1), _NO_ANGLE
     )
     given = (limits[others] - sign * here) / sine + sign * here * sine / (1 + np.abs(cosine))
-    for _ in range(2):  # twice, for where the first leaves little but rounding
+    for _ in range(2):  # the second time removes the rounding of the first
         apart = apart - (apart @ u)[:, None] * u
         apart /= np.maximum(np.linalg.norm(apart, axis=1), _NO_ANGLE)[:, None]
     return given, apart
@@ -96,9 +98,9 @@ def trivariate(limits: Array, directions: Array) -> float:
     """P(u_i · Y <= h_i, i = 1, 2, 3) by one integral over a bivariate CDF.
 
     As the limits grow from 0 to h, d/dt Φ_3(t h) = Σ_i h_i φ(t h_i) Φ_2(t h_{·|i}): the mass that
-    enters through each facet. At t = 0 it is the solid angle of a trihedron (Girard). Everything in
-    the integrand depends on t times a constant, so panels that double in length from the smallest
-    of their scales resolve them all.
+    enters through each facet. At t = 0 it is the solid angle of a trihedron (Girard). The integrand
+    depends on t only through products of t with constants. So panels that double in length, from
+    the smallest of their scales, resolve it.
     """
     angles = sum(angle(directions[i], directions[j]) for i, j in combinations(range(3), 2))
     total = (2 * np.pi - angles) / (4 * np.pi)

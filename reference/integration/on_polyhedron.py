@@ -1,4 +1,16 @@
-"""The truncated Gaussian by itself: log mass, mean and covariance on any polyhedron, S <= 3."""
+"""The truncated Gaussian by itself: log mass, mean and covariance on any polyhedron, S <= 3.
+
+Accuracy. For S = 1, log masses to 3e-14 relative to max(1, |log mass|) and moments to 1e-13 of the
+truncated standard deviation, at any distance. For S = 2 and 3 a mass is a sum of 1 to 200 terms
+that cancel. It is accurate to 5e-16 plus 1.5e-16 a term, in absolute value. OutsideValidity is
+raised where that leaves less than 1e-6: relative in the mass, of the truncated standard deviation
+in the mean, or of the smallest truncated variance in the covariance (where cov is the identity).
+
+Valid for S = 2 and 3 are, in standard deviations: half-spaces up to 4.5 from the mean, with mass
+3e-6; boxes of side 1 up to 4 (S = 2) or 3.5 (S = 3) away; near the mean, slabs of width 5e-3 and
+boxes of side 0.03 (S = 2) or 0.1 (S = 3). Everything past 5, or thinner than 3e-3, raises. `fast`
+has no such limit. Guarded by tests/test_gaussian.py and tests/test_reference_gaussian.py.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +38,25 @@ class _Moments(NamedTuple):
 
 
 class TruncatedMoments(_Moments):
-    """log_mass (M,), mean (M, S), cov (M, S, S) as a tuple of three; and log_mass_error (M,): a
-    bound on the absolute error of log_mass, 0 where that is -inf."""
+    """Moments of truncated Gaussians: a tuple of log_mass, mean and cov, with one attribute more.
+
+    Parameters
+    ----------
+    log_mass : ndarray, shape (M,)
+        The log of the Gaussian's mass on the polyhedron, nats; -inf if that is empty.
+    mean : ndarray, shape (M, S)
+        The mean of the truncated Gaussian; NaN if the polyhedron is empty.
+    cov : ndarray, shape (M, S, S)
+        Its covariance; NaN if the polyhedron is empty.
+    log_mass_error : ndarray, shape (M,)
+        A bound on the absolute error of log_mass; 0 where that is -inf. Not one of the tuple's
+        three.
+    """
 
     log_mass_error: Array
 
     def __new__(cls, log_mass: Array, mean: Array, cov: Array, log_mass_error: Array) -> Self:
-        """A tuple of three with an attribute."""
+        """Make a tuple of three with an attribute."""
         moments = super().__new__(cls, log_mass, mean, cov)
         moments.log_mass_error = log_mass_error
         return moments
@@ -50,24 +74,42 @@ def gaussian_on_polyhedron(
     *,
     factor: ArrayLike | None = None,
 ) -> TruncatedMoments:
-    """Log mass, mean and covariance of N(means, cov) on {z : normals z + offsets > 0} [Lemma 4].
+    """Return log mass, mean and covariance of N(means, cov) on a polyhedron [Lemma 4].
 
-    normals (F, S), offsets (F,), F = 0 meaning the whole space; means (M, S); either cov (S, S),
-    (S,) or scalar, or an invertible factor (S, S) of it, cov = factor factorᵀ. Returns log_mass
-    (M,), mean (M, S), cov (M, S, S) of the truncated Gaussian, with an attribute log_mass_error
-    (M,). An empty polyhedron, which one of lower dimension is (decided exactly for S > 1), gives
-    log mass -inf and NaN moments, and only an empty one does. Raises ValueError on bad input,
-    NotImplementedError for S > 3.
+    Parameters
+    ----------
+    normals : array_like, shape (F, S)
+        The polyhedron is {z : normals z + offsets > 0}; for F = 0 the whole space.
+    offsets : array_like, shape (F,)
+        Offsets of the half-spaces.
+    means : array_like, shape (M, S)
+        The means of the Gaussians.
+    cov : array_like, shape (S, S), (S,) or ()
+        Their covariance; either this or factor.
+    factor : array_like, shape (S, S)
+        An invertible factor of their covariance, cov = factor factorᵀ.
 
-    Accuracy: for S = 1, 3e-14 relative in max(1, |log mass|), moments 1e-13 of the truncated
-    standard deviation, at any distance. For S = 2, 3 masses are sums of 1 to 200 terms that cancel,
-    accurate to 5e-16 plus 1.5e-16 a term, in absolute value. Where that leaves less than 1e-6
-    relative in the mass, 1e-6 truncated standard deviations in the mean or 1e-6 of the smallest
-    truncated variance in the covariance (where cov is the identity), OutsideValidity is raised.
-    Valid are, in standard deviations: half-spaces up to 4.5 from the mean, with mass 3e-6, boxes of
-    side 1 up to 4 (S = 2) or 3.5 (S = 3) away; near the mean, slabs of width 5e-3, boxes of side
-    0.03 (S = 2) or 0.1 (S = 3). Everything past 5, or thinner than 3e-3, raises. `fast`
-    has no such limit. Guarded by tests/test_gaussian.py and tests/test_reference_gaussian.py.
+    Returns
+    -------
+    TruncatedMoments
+        One row for each mean. An empty polyhedron, and no other, has log mass -inf and NaN moments;
+        for S > 1 emptiness is decided exactly.
+
+    Raises
+    ------
+    ValueError
+        On bad input.
+    NotImplementedError
+        For S > 3.
+    OutsideValidity
+        For S > 1, where the accuracy would be worse than 1e-6: see this module's docstring.
+
+    Examples
+    --------
+    >>> from reference import gaussian_on_polyhedron
+    >>> half = gaussian_on_polyhedron([[1.0]], [0.0], [[0.0]], 1.0)
+    >>> print(half.log_mass.round(6), half.mean.round(6))
+    [-0.693147] [[0.797885]]
     """
     normal_rows = check_array(normals, "normals", (None, None))
     dimension = normal_rows.shape[1]
@@ -82,13 +124,12 @@ def gaussian_on_polyhedron(
             "more dimensions"
         )
     if dimension == 1:
-        full = _covariance(cov, root)
-        return _on_interval(normal_rows, offset_values, centres, full)
+        return _on_interval(normal_rows, offset_values, centres, _covariance(cov, root))
     return _by_cones(normal_rows, offset_values, centres, root)
 
 
 def _factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension: int) -> Array:
-    """A factor of the covariance that was given in one form or the other; ValueError otherwise."""
+    """A factor of the covariance, whichever form was given; ValueError unless one was."""
     if (cov is None) == (factor is None):
         raise ValueError("cov: expected either cov or factor, and not both")
     if cov is not None:
@@ -104,12 +145,12 @@ def _factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension: int) -> 
 
 
 def _covariance(cov: ArrayLike | None, root: Array) -> Array:
-    """The covariance (1, 1) for S = 1: as it was given, if it was."""
+    """The covariance (1, 1) for S = 1, exactly as it was given if it was."""
     return root @ root.T if cov is None else np.reshape(np.asarray(cov, np.float64), (1, 1))
 
 
 def _on_interval(normals: Array, offsets: Array, centres: Array, cov: Array) -> TruncatedMoments:
-    """S = 1: accurate in any tail. Raises ArithmeticError where a log mass is no double."""
+    """S = 1: accurate in any tail. Raises ArithmeticError where a log mass is not finite."""
     result = _nothing(len(centres), 1)
     log_mass, mean, covs = result
     for i, centre in enumerate(centres):
@@ -120,7 +161,7 @@ def _on_interval(normals: Array, offsets: Array, centres: Array, cov: Array) -> 
                     continue
                 log_mass[i] = t.log_ratio + log_normal(t.nearest, centre, cov)
                 mean[i], covs[i] = t.mean, t.cov
-        except ZeroDivisionError:  # the square of the distance is no double: no mass is left
+        except ZeroDivisionError:  # the squared distance overflows: no mass is left
             log_mass[i] = np.nan
         if not np.isfinite(log_mass[i]):
             raise ArithmeticError(f"means: the moments for row {i} are beyond the range of doubles")
@@ -148,7 +189,10 @@ def _by_cones(normals: Array, offsets: Array, centres: Array, factor: Array) -> 
 
 
 def _bounding(normals: Array, offsets: Array) -> tuple[Array, Array]:
-    """The half-spaces that do not hold everywhere, with normals neither tiny nor huge."""
+    """The half-spaces that do not hold everywhere, with normals scaled to a size of about 1.
+
+    They are scaled by powers of 2, which is exact.
+    """
     largest = np.max(np.abs(normals), axis=1)
     normals, offsets, largest = (a[largest > 0] for a in (normals, offsets, largest))
     exponents = np.frexp(largest)[1]

@@ -1,7 +1,7 @@
 """A Gaussian on a polyhedron as the signed sum of Lemma 4, S = 2 or 3, with bounds on its errors.
 
-The terms have masses of order 1 and cancel where the polyhedron's mass is small: what is accurate
-is the mass itself, in absolute terms, and the errors here say how much.
+The terms have masses of order 1, and they cancel where the polyhedron's mass is small. So the mass
+is accurate in absolute terms, and the errors returned here say how accurate.
 """
 
 from __future__ import annotations
@@ -16,26 +16,45 @@ from reference.integration.interval import LOG_2PI
 from reference.model.arrays import Array
 from reference.polyhedra.inclusion_exclusion import SignedCones
 
-# Errors of a sum of terms, and of their moments about μ in standard deviations: this, and this a
-# term. Measured by tests/test_reference_integration.py, which finds at most half of it.
+# A sum of terms, and their moments about μ in standard deviations, err by at most the first of
+# these plus the second for each term. tests/test_reference_integration.py measures at most half.
 _SUM_ERROR, _TERM_ERROR = 5e-16, 1.5e-16
 # Relative error of a slack n · μ + b of at most four terms, in units of their absolute sum.
 _SLACK_ERROR = 2 * np.finfo(np.float64).eps
-# The accuracy that a result which leaves this project has: relative for masses, in truncated
-# standard deviations for means, in truncated variances for covariances.
+# The least accuracy of a result that a user gets: relative for masses, in truncated standard
+# deviations for means, in truncated variances for covariances.
 ACCURACY = 1e-6
-# Half-spaces farther than this hold no more than one that is so far, whose square is a double.
+# Half-spaces farther away than this are taken to be at this distance: its square is still a double,
+# and the mass beyond it is 0 either way.
 _FARTHEST = 1e150
-# A mass below this many times its error bound says no more than the bound.
+# A mass below this many times its error bound counts as lost to cancellation.
 _LOST = 10.0
 
 
 class Integral(NamedTuple):
-    """N(μ, Σ) on a polyhedron. mass, and mass_error, a bound on its absolute error; log_error: log
-    of one on the errors of the integrals of 1, w and w wᵀ, w = z - μ in standard deviations; mean
-    (S,), a root (S, S) of the covariance and entropy, nats, of the truncated Gaussian. resolved:
-    whether all are as accurate as ACCURACY. Else mass * mean and mass * (cov + mean meanᵀ) are
-    still within exp(log_error). A mass lost to cancellation is 0, its moments mean nothing."""
+    """N(μ, Σ) on a polyhedron.
+
+    Where a result is not resolved, mass * mean and mass * (cov + mean meanᵀ) are still within
+    exp(log_error). If the mass is lost to cancellation, it is 0 and its moments mean nothing.
+
+    Attributes
+    ----------
+    mass : float
+        The Gaussian's mass on the polyhedron.
+    mass_error : float
+        A bound on the absolute error of mass.
+    log_error : float
+        The log of a bound on the errors of the integrals of 1, w and w wᵀ, where w = z - μ in
+        standard deviations.
+    mean : ndarray, shape (S,)
+        The mean of the truncated Gaussian.
+    root : ndarray, shape (S, S)
+        A root of its covariance: cov = root rootᵀ.
+    entropy : float
+        Its differential entropy, nats.
+    resolved : bool
+        Whether mass, mean, cov and entropy are all as accurate as ACCURACY.
+    """
 
     mass: float
     mass_error: float
@@ -81,13 +100,13 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
         mass += sign * cone_moments.mass(*cone)
         first += sign * cone_moments.first_moment(*cone)
         second += sign * cone_moments.second_moment(*cone)
-    # Each facet is where it is to rounding: moved by it, it changes the mass by φ(b) a unit.
+    # Rounding moves each facet a little. Moving it by a unit changes the mass by φ(b).
     blur = np.abs(cones.normals) @ np.abs(centre) + np.abs(cones.offsets)
     blur = (_SLACK_ERROR * blur / lengths)[: cones.facets]
     nearest = np.maximum(np.abs(offsets[: cones.facets]) - blur, 0.0)
     moved = blur * np.exp(-0.5 * np.minimum(nearest, 40.0) ** 2)
     error = rounding + float(np.sum(moved))
-    # z and z² are that much larger on the facet, at most, where φ is not negligible.
+    # First and second moments change by |z| and z² times as much, where |z| <= 1 + nearest.
     error_first = rounding + float(np.sum(moved * (1 + nearest)))
     error_second = rounding + float(np.sum(moved * (1 + nearest) ** 2))
     if mass <= _LOST * error:
@@ -116,7 +135,7 @@ def _truncated(
         and error_mean <= ACCURACY * np.sqrt(least)
         and error_cov <= ACCURACY * least
     )
-    # No covariance has a negative eigenvalue; one that rounding left is below the errors.
+    # A negative eigenvalue is rounding, and below the errors.
     root = factor @ axes * np.sqrt(np.maximum(variances, 0.0))
     entropy = float(np.log(mass)) + 0.5 * (
         len(centre) * LOG_2PI + 2 * np.linalg.slogdet(factor)[1] + np.trace(second) / mass

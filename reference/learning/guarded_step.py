@@ -1,6 +1,8 @@
 """One iteration of EM that never raises the loss.
 
-It is written here and, on purpose, a second time in `fast`: see `em`.
+The output layer and the covariances take their closed forms, which is a true EM step. Each hidden
+layer moves towards its closed form, by steps that are halved until the exact objective does not
+fall. `fast` has its own copy of the guard and of the loop on purpose: their agreement is a check.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ _HALVINGS = 30
 
 
 def guarded_step(state: State, X: Array) -> State:
-    """One iteration that never raises the loss."""
+    """One iteration: the exact updates, then the hidden layers from the last to the first."""
     layers = learnable_layers(state.dgn.network)
     exact, hidden = ["cov_x", "cov_z"], layers
     if layers[-1] == len(state.dgn.network.layers) - 1:
@@ -27,7 +29,7 @@ def guarded_step(state: State, X: Array) -> State:
     moved = State.of(
         closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior), X, state.prior
     )
-    # Only rounding can raise it here, as with covariances that are all but singular.
+    # Only rounding can raise the loss here, as with covariances that are nearly singular.
     if moved.loss <= state.loss:
         state = moved
     for index in reversed(hidden):

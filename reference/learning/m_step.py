@@ -74,12 +74,11 @@ def update_bias(dgn: DGN, codes: Codes, statistics: Statistics, layer: int) -> A
 def update_weight(
     dgn: DGN, codes: Codes, statistics: Statistics, layer: int, prior: WeightPrior | None = None
 ) -> Array:
-    """W^l from the normal equations Σ_ω (U_ω ⊗ V_ω) vec(W) = vec(Σ_ω (B D^l)ᵀ Σx^-1 R_ω) [Sec.
-    4.2]; with a prior, the maximiser of the quadratic of which these are the stationarity, plus the
-    log prior [Appendix H].
+    """W^l from its normal equations Σ_ω (U_ω ⊗ V_ω) vec(W) = vec(Σ_ω (B D^l)ᵀ Σx^-1 R_ω).
 
-    U_ω = (B D^l)ᵀ Σx^-1 (B D^l), V_ω = Σ_x E[h hᵀ 1 | x], R_ω = Σ_x E[(x - [g without W^l]) hᵀ 1 |
-    x]; vec stacks rows.
+    [Sec. 4.2], with U_ω = (B D^l)ᵀ Σx^-1 (B D^l), V_ω = Σ_x E[h hᵀ 1 | x] and
+    R_ω = Σ_x E[(x - [g without W^l]) hᵀ 1 | x]; vec stacks rows. With a prior it is the maximiser
+    of the quadratic that these equations belong to, plus the log prior [Appendix H].
     """
     weight = dgn.network.parameters()[f"{layer}.weight"]
     normal, right = np.zeros((weight.size, weight.size)), np.zeros(weight.size)
@@ -116,8 +115,10 @@ def update_layer(
 
 
 def kernel_maps(network: Network, code: Codes, layer: int) -> Array:
-    """What a unit of every kernel entry, and then of every bias, of a Conv2d adds to (A_ω, b_ω),
-    (P, D, S + 1): each reaches x from every window."""
+    """∂(A_ω, b_ω) / ∂(kernel entry) for every kernel entry of a Conv2d, then for every bias.
+
+    (P, D, S + 1). An entry reaches x through every window.
+    """
     convolution = network.layers[layer]
     assert isinstance(convolution, Conv2d)
     back = output_derivative(network, code, layer)
@@ -199,8 +200,7 @@ def update_cov_z(statistics: Statistics) -> Array:
 
 
 def default_order(dgn: DGN) -> tuple[str, ...]:
-    """The M-step's order: biases and weights of the layers from the last to the first, then Σx,
-    Σz."""
+    """The default order of updates: layers from the last to the first, then Σx and Σz."""
     layers = learnable_layers(dgn.network)
     names = [f"{i}.{part}" for i in reversed(layers) for part in ("bias", "weight")]
     return (*names, "cov_x", "cov_z")
@@ -225,15 +225,39 @@ def m_step(
     damping: float = 1.0,
     weight_prior: WeightPrior | None = None,
 ) -> DGN:
-    """The model after the closed-form update of the named parameters, one after another [Sec. 4.2,
-    Appendix H].
+    """Update the named parameters by their closed forms, in turn [Sec. 4.2, Appendix H].
 
-    statistics: of the data under `dgn`. parameters: names as in `dgn.parameters()` ("2.bias",
-    "cov_x", ...), or "2" for weight and bias of layer 2 jointly; each update uses the ones before
-    it, under the posterior, regions and slopes D_ω of `dgn`. By default all, one by one. damping in
-    (0, 1]: the share of each update that is taken. weight_prior: of every weight and kernel entry.
-    Raises ValueError on an unknown name, and SingularCovarianceError (a ValueError) when a
-    covariance comes out singular. Guarded by tests/test_structures.py, tests/test_weight_priors.py.
+    Parameters
+    ----------
+    dgn : DGN
+        The model before.
+    statistics : Statistics
+        dgn.statistics(X).
+    parameters : sequence of str, optional
+        Names as in dgn.parameters() ("2.bias", "cov_x", ...), or "2" for weight and bias of layer 2
+        jointly. By default all, one by one, from the last layer to the first, then "cov_x",
+        "cov_z".
+    damping : float in (0, 1], default 1
+        The share of each update that is taken.
+    weight_prior : GaussianPrior, LaplacePrior or UniformPrior, optional
+        The prior of every weight and kernel entry.
+
+    Returns
+    -------
+    DGN
+        The model after. Each update uses the ones before it, under the posterior, the regions and
+        the slopes D_ω of `dgn`.
+
+    Raises
+    ------
+    ValueError
+        On an unknown name, and on statistics of another model.
+    SingularCovarianceError
+        If an updated covariance is not positive definite; it is a ValueError too.
+
+    Notes
+    -----
+    Guarded by tests/test_structures.py and tests/test_weight_priors.py.
     """
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
     check_weight_prior(weight_prior)

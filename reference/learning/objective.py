@@ -32,8 +32,11 @@ class State:
         return -(self.statistics.loglik + prior) / self.statistics.n
 
     def steepness(self) -> float:
-        """The largest rate at which a parameter raises the objective, nats a datum for a change of
-        one, or of its own size if that is larger. For covariances by their relative change."""
+        """How steeply the objective rises at most, by one parameter, nats a datum.
+
+        For a change of a weight or bias by 1, or by its own size if that is larger; for a relative
+        change of an entry of a covariance.
+        """
         dgn, n = self.dgn, self.statistics.n
         slopes = gradient(dgn.network, dgn.partition(), dgn.cov_x, dgn.cov_z, self.statistics)
         largest = 0.0

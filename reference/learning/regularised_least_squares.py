@@ -1,5 +1,7 @@
-"""Least squares with a prior on the unknowns [Appendix H]: maximise rightᵀ w - ½ wᵀ normal w plus
-the log prior of those unknowns that are weights."""
+"""Least squares with a prior on the unknowns [Appendix H].
+
+Maximises rightᵀ w - ½ wᵀ normal w plus the log prior of those unknowns that are weights.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from reference.model.weight_priors import GaussianPrior, LaplacePrior, UniformPr
 RANK_TOLERANCE = 1e-11
 # Rounding of a gradient, over the size of its terms.
 _ROUNDING = 1e-13
-# What a solution may leave of one.
+# How much of its gradient, over the size of its terms, a solution may leave.
 _LEFT = 1e-9
 _MOST_SWEEPS = 10_000
 
@@ -25,16 +27,21 @@ def solve_nearest(matrix: Array, right: Array, current: Array) -> Array:
 
 
 def _smallest_solution(matrix: Array, right: Array) -> Array:
-    """The least-norm solution. Not by the inverse written out: its entries are as large as the
-    smallest eigenvalue is small, and their rounding would enter every other direction."""
+    """The least-norm solution.
+
+    Not by the inverse written out: its entries are large where the smallest eigenvalue is small,
+    and their rounding would enter every other direction.
+    """
     return np.asarray(np.linalg.lstsq(matrix, right, rcond=RANK_TOLERANCE)[0])
 
 
 def solve_with_prior(
     normal: Array, right: Array, current: Array, prior: WeightPrior | None, is_weight: Mask
 ) -> Array:
-    """The maximiser, from and as near to `current` as may be; is_weight: which unknowns have the
-    prior."""
+    """The maximiser, computed from `current` and as near to it as possible.
+
+    is_weight says which unknowns have the prior.
+    """
     if isinstance(prior, GaussianPrior):
         return ridge(normal, right, current, is_weight / prior.scale**2)
     if isinstance(prior, LaplacePrior):
@@ -45,14 +52,18 @@ def solve_with_prior(
 
 
 def ridge(normal: Array, right: Array, current: Array, precisions: Array) -> Array:
-    """Minus ½ Σ precisions w²."""
+    """Maximise the quadratic minus ½ Σ precisions w²."""
     return solve_nearest(normal + np.diag(precisions), right, current)
 
 
 def lasso(normal: Array, right: Array, current: Array, rates: Array) -> Array:
-    """Minus Σ rates |w|: each unknown in turn to its own optimum given the others, which is a soft
-    threshold (Friedman, Hastie, Tibshirani 2010) and says which are zero; then the others to their
-    common optimum. The objective rises in both, so that this ends. Raises NotSolvedError if not."""
+    """Maximise the quadratic minus Σ rates |w|.
+
+    Each unknown in turn moves to its own optimum given the others. That is a soft threshold
+    (Friedman, Hastie, Tibshirani 2010), and decides which unknowns are zero. Then the others move
+    to their common optimum. The objective rises in both steps, so that this ends. Raises
+    NotSolvedError if it does not.
+    """
     w = current.copy()
     diagonal = np.diag(normal)
     alive = diagonal > RANK_TOLERANCE * diagonal.max()
@@ -69,9 +80,12 @@ def lasso(normal: Array, right: Array, current: Array, rates: Array) -> Array:
 
 
 def _common_optimum(normal: Array, right: Array, w: Array, rates: Array) -> Array:
-    """w with the unknowns that are not zero moved to their optimum. One that would change its sign
-    on the way stays at zero, and the others go on. Where the matrix is singular but the penalty
-    pulls (as when two unknowns do the same), w slides that way until one of them is zero."""
+    """w with the unknowns that are not zero moved to their common optimum.
+
+    One that would change its sign on the way stays at zero, and the others go on. Where the matrix
+    is singular but the penalty pulls (as when two unknowns have the same effect), w slides in that
+    direction until one of them is zero.
+    """
     while True:
         free = (w != 0) | (rates == 0)
         pull = np.where(free, right - normal @ w - rates * np.sign(w), 0.0)
@@ -80,7 +94,7 @@ def _common_optimum(normal: Array, right: Array, w: Array, rates: Array) -> Arra
         left = pull - among @ step
         left[np.diag(normal) <= RANK_TOLERANCE * np.max(np.diag(normal))] = 0.0
         first, share = _first_zero(w, left, rates)
-        # It bends before it is there if the matrix is not singular that way after all.
+        # If the matrix is not singular in that direction after all, the objective turns first.
         if np.max(np.abs(left)) > _LEFT * _size(normal, right, w, rates) and (
             share * (left @ normal @ left) <= left @ left
         ):
@@ -94,7 +108,7 @@ def _common_optimum(normal: Array, right: Array, w: Array, rates: Array) -> Arra
 
 
 def _first_zero(w: Array, step: Array, rates: Array) -> tuple[int, float]:
-    """Which penalised unknown is zero first on the way from w, and after how many steps."""
+    """Which penalised unknown becomes zero first on the way from w, and after how many steps."""
     shares = np.full(len(w), np.inf)
     crosses = (rates > 0) & (w * step < 0)
     shares[crosses] = -w[crosses] / step[crosses]
@@ -103,7 +117,7 @@ def _first_zero(w: Array, step: Array, rates: Array) -> tuple[int, float]:
 
 
 def _is_optimum(normal: Array, right: Array, w: Array, rates: Array) -> bool:
-    """Whether nothing pulls an unknown off zero, and the others nowhere."""
+    """Whether the gradient vanishes for free unknowns, and is too small to move the others."""
     pull = right - normal @ w
     size = _size(normal, right, w, rates)
     off_zero = np.abs(pull) - rates <= _ROUNDING * size
@@ -117,8 +131,11 @@ def _size(normal: Array, right: Array, w: Array, rates: Array) -> float:
 
 
 def box(normal: Array, right: Array, current: Array, bounds: Array) -> Array:
-    """Subject to |w| <= bounds: a bounded least squares in the roots of the normal matrix
-    (Stark and Parker 1995). Raises NotSolvedError if that ends without."""
+    """Maximise the quadratic subject to |w| <= bounds.
+
+    By a bounded least squares in the roots of the normal matrix (Stark and Parker 1995). Raises
+    NotSolvedError if that ends without a solution.
+    """
     values, vectors = np.linalg.eigh(normal)
     kept = values > RANK_TOLERANCE * values[-1]
     if not np.any(kept):

@@ -1,4 +1,4 @@
-"""Networks in files, which appear whole or not at all."""
+"""Networks in files."""
 
 from __future__ import annotations
 

@@ -17,17 +17,27 @@ from reference.model.network import Network
 from reference.partition.region import ROUNDING, code_halfspaces, code_towards, halfspace_bounds
 from reference.polyhedra.polyhedron import ball_on_plane, inner_ball, unit_rows, within
 
-# A point of a facet is first looked for as far from the facet's edges as a region is wide; farther
-# if a hyperplane leaves it at so small an angle that rounding hides it there.
+# How far from a facet's edges a point of it is looked for, in widths of the region. The larger
+# distances are for hyperplanes at so small an angle to the facet that rounding hides them nearby.
 _SIZES = np.array([1.0, 1e3, 1e6])
-# Hyperplanes farther than this make a sample of points near 0 necessary.
+# If a facet is farther from 0 than this, a sample of points near 0 is checked as well.
 _FAR = 1e6
 _SAMPLE = 1000
 
 
 @dataclass(frozen=True)
 class Facet:
-    """A facet: normal (S,), offset, rows of Corollary 1; point (S,) in its relative interior."""
+    """A facet of a region.
+
+    Attributes
+    ----------
+    normal : ndarray, shape (S,)
+        Its normal, a row of Corollary 1; the region is on the positive side.
+    offset : float
+        Its offset.
+    point : ndarray, shape (S,)
+        A point in its relative interior.
+    """
 
     normal: Array
     offset: float
@@ -38,9 +48,22 @@ class Facet:
 class Visit:
     """A region as the walk met it.
 
-    code (U,); ring: the least number of facets between it and the start; parent: the region it was
-    entered from, by order of discovery, -1 for the start; facets, and beyond each the neighbour, by
-    order of discovery; centre (S,) and radius of a ball inside, the largest unless that is large.
+    Attributes
+    ----------
+    code : ndarray of int8, shape (U,)
+        The region's code.
+    ring : int
+        The least number of facets between it and the start.
+    parent : int
+        The region it was entered from, by order of discovery; -1 for the start.
+    facets : list of Facet
+        Its facets.
+    neighbours : list of int
+        The region beyond each facet, by order of discovery.
+    centre : ndarray, shape (S,)
+        The centre of a ball inside: see `region_ball`.
+    radius : float
+        The radius of that ball.
     """
 
     code: Codes
@@ -54,7 +77,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A region known from outside: entered from `parent` at the point `entry` (S,)."""
+    """A region that is known only from outside: entered from `parent` at the point `entry` (S,)."""
 
     code: Codes
     ring: int
@@ -65,10 +88,10 @@ class _Seen:
 def walk(network: Network, max_regions: int) -> list[Visit]:
     """Every region in order of discovery, breadth first, for any S [Sec. 3.2, Appendix A].
 
-    From the region at z = 0, cross each facet of each region found; beyond it the code comes from
-    the network itself, not from flipping one sign. Raises TooManyRegionsError past `max_regions`,
-    and PartitionError where double precision does not decide. Facets and regions thinner than
-    rounding are absent. Guarded by tests/test_walk.py.
+    Start from the region at z = 0, and cross each facet of each region found. The code beyond a
+    facet comes from the network itself, not from flipping one sign. Facets and regions thinner than
+    rounding are absent. Raises TooManyRegionsError past `max_regions`, and PartitionError where
+    double precision cannot decide. Guarded by tests/test_walk.py.
     """
     start = np.zeros(network.latent_dimension)
     code = code_towards(network, start, generic_direction(network.latent_dimension))
@@ -135,7 +158,7 @@ def _distance_to_facet(network: Network, code: Codes, z: float, direction: float
 
 
 def generic_direction(dimension: int) -> Array:
-    """A direction (S,), always the same, that no hyperplane contains but by malice."""
+    """A fixed direction (S,) that no hyperplane contains, unless it is made to."""
     direction: Array = np.sqrt(np.arange(dimension) + np.pi) - 1.0
     return direction
 
@@ -150,7 +173,7 @@ def check_limit(n_regions: int, max_regions: int) -> None:
 
 
 def check_range(*values: Array) -> None:
-    """Raise PartitionError when any of these is no double."""
+    """Raise PartitionError unless all of these are finite."""
     if not all(np.all(np.isfinite(value)) for value in values):
         raise PartitionError(
             "partition: the values of the network's units leave the range of double precision"
@@ -160,8 +183,9 @@ def check_range(*values: Array) -> None:
 def region_ball(network: Network, code: Codes, near: Array) -> tuple[Array, float]:
     """Centre (S,) and radius of a ball in the region with this code, found from the point `near`.
 
-    It is the largest in the region, or as large as half of the hyperplanes are far from z = 0.
-    Raises PartitionError if there is none.
+    It is the largest in the region, unless that is larger than the median distance of the
+    hyperplanes from z = 0; then its radius is that distance. Raises PartitionError if there is no
+    ball.
     """
     half = bounding_halfspaces(network, code)
     normals, offsets = unit_rows(half.normals, half.offsets)
@@ -204,8 +228,10 @@ class _HalfSpaces:
 
 
 def bounding_halfspaces(network: Network, code: Codes) -> _HalfSpaces:
-    """`code_halfspaces` without those whose normals are zero within rounding. Raises PartitionError
-    if any is no double."""
+    """`code_halfspaces` without those whose normals are zero within rounding.
+
+    Raises PartitionError unless all are finite.
+    """
     normals, offsets = code_halfspaces(network, code)
     normal_bounds, offset_bounds = halfspace_bounds(network, code)
     check_range(normal_bounds, offset_bounds)  # no smaller than the half-spaces
@@ -216,9 +242,10 @@ def bounding_halfspaces(network: Network, code: Codes) -> _HalfSpaces:
 def region_facets(network: Network, code: Codes, centre: Array, radius: float) -> list[Facet]:
     """The facets of the region with this code, from a ball in it [Corollary 1].
 
-    A half-space is redundant if its hyperplane meets the region in an edge, a corner or not at all;
-    those found to be are left out of the programs that follow. So of several on one hyperplane the
-    last is kept. Raises PartitionError if the network has another code beside a facet.
+    A half-space is redundant if its hyperplane meets the region in an edge, in a corner or not at
+    all. Once found redundant, it is left out of the programs that follow; so of several half-spaces
+    on one hyperplane the last is kept. Raises PartitionError if the network has another code beside
+    a facet.
     """
     half = bounding_halfspaces(network, code)
     facets: list[Facet] = []
@@ -238,8 +265,10 @@ def region_facets(network: Network, code: Codes, centre: Array, radius: float) -
 def facet_point(
     others: _HalfSpaces, normal: Array, offset: float, centre: Array, radius: float
 ) -> Array | None:
-    """A point (S,) of the hyperplane normal z + offset = 0 inside all other half-spaces; None if
-    there is none. centre, radius: a ball in the region."""
+    """A point (S,) of the hyperplane normal z + offset = 0 inside all other half-spaces, or None.
+
+    centre (S,) and radius are those of a ball in the region.
+    """
     length = float(np.linalg.norm(normal))
     normal, offset = normal / length, offset / length
     plane = within(normal)
@@ -270,8 +299,10 @@ def onto_hyperplane(point: Array, normal: Array, distance: float) -> Array:
 
 
 def _check_points_near(network: Network, visits: list[Visit]) -> None:
-    """Points near 0 lie in regions that were found, where hyperplanes are so far away that the
-    programs see little of what is near."""
+    """Check that points near 0 lie in regions that were found.
+
+    Where hyperplanes are very far away, the programs resolve little of what is near.
+    """
     distances = [abs(f.offset) / np.linalg.norm(f.normal) for visit in visits for f in visit.facets]
     if max(distances, default=0.0) < _FAR:
         return
@@ -284,7 +315,7 @@ def _check_points_near(network: Network, visits: list[Visit]) -> None:
 
 
 def _check_symmetry(visits: list[Visit]) -> None:
-    """Every region is its neighbours' neighbour."""
+    """Check that every region is its neighbours' neighbour."""
     for region, visit in enumerate(visits):
         for neighbour, facet in zip(visit.neighbours, visit.facets, strict=True):
             if region not in visits[neighbour].neighbours:

@@ -39,8 +39,16 @@ def inclusion_exclusion(simplex: Simplex) -> list[tuple[int, list[int]]]:
 class SignedCones:
     """A polyhedron as Σ_(s, V) s 1_V, each V of at most S half-spaces with independent normals.
 
-    facets: how many of the rows, the first, are the polyhedron's own. normals (m, S), offsets (m,):
-    the half-spaces, of length 1. terms: (s, rows) for each V.
+    Attributes
+    ----------
+    facets : int
+        How many of the rows are the polyhedron's own; they come first.
+    normals : ndarray, shape (m, S)
+        Normals of the half-spaces, of length 1.
+    offsets : ndarray, shape (m,)
+        Their offsets.
+    terms : list of (int, list of int)
+        (s, rows) for each V.
     """
 
     facets: int

@@ -14,12 +14,13 @@ from scipy.optimize import linprog
 from reference.model.arrays import Array
 from reference.model.errors import PartitionError
 
-# What HiGHS allows at the least: a program's answer may violate its constraints by so much.
+# The smallest tolerance of HiGHS: a program's answer may violate its constraints by so much.
 _FEASIBLE = 1e-10
-# A centre this far away, in the unit of a program, is looked for nearer.
+# If a program's centre is farther away than this, in its unit, a nearer one is looked for.
 _FAR = 1e7
-# A ball of this radius, in the unit of a program, has been seen for certain; one of minus this
-# radius has not been there. In between, the program is solved again, enlarged.
+# A program's ball exists for certain if its radius is above this, in the unit of the program.
+# There is none for certain if the radius is below minus this. In between, the program is solved
+# again at a smaller scale.
 _SEEN = 1e-6
 _ENLARGEMENT = 1e-4
 _ENLARGEMENTS = 5
@@ -40,9 +41,9 @@ def unit_rows(normals: Array, offsets: Array) -> tuple[Array, Array]:
 def largest_ball(normals: Array, slacks: Array) -> tuple[Array, float]:
     """The largest ball, of radius 1 at most, in {y : normals y + slacks >= 0}: centre (k,), radius.
 
-    normals (m, k) of length 1, slacks (m,). A negative radius says how far outside one is
-    everywhere. Of several one that is not very far away, where all is lost to rounding. Raises
-    PartitionError if the linear program is not solved. Accuracy: 1e-10.
+    normals (m, k) of length 1, slacks (m,). A negative radius says how far outside every point is.
+    If several balls are largest, one that is not very far away is preferred: there rounding would
+    leave no digits. Raises PartitionError if the linear program is not solved. Accuracy: 1e-10.
     """
     centre, radius = _ball(normals, slacks, None)
     if radius > _SEEN and np.max(np.abs(centre), initial=0.0) > _FAR:
@@ -53,7 +54,7 @@ def largest_ball(normals: Array, slacks: Array) -> tuple[Array, float]:
 
 
 def _ball(normals: Array, slacks: Array, reach: float | None) -> tuple[Array, float]:
-    """The same with no coordinate of the centre beyond `reach`."""
+    """The same, with no coordinate of the centre beyond `reach`."""
     k = normals.shape[1]
     sides = (None, None) if reach is None else (-reach, reach)
     for presolve in (True, False):
@@ -80,8 +81,8 @@ def inner_ball(
     """A ball in a polyhedron: centre (S,), radius; None if there is none.
 
     normals (m, S) of length 1, offsets (m,); near (S,), a point of the closure. The radius is the
-    largest there is, or `scale` if that is smaller. Accuracy: where nothing can be seen at this
-    scale, the program is solved again at a smaller one, around `near`, down to 1e-16 of it.
+    largest there is, or `scale` if that is smaller. Accuracy: where no ball can be told from none
+    at this scale, the program is solved again at smaller ones, around `near`, down to 1e-16 of it.
     """
     for _ in range(_ENLARGEMENTS):
         step, radius = largest_ball(normals, (normals @ near + offsets) / scale)

@@ -13,26 +13,27 @@ from reference.polyhedra.validity import OutsideValidity
 # Rounding of what is solved for here, relative to its terms and over the smallest singular value.
 _SOLVED = 256 * np.finfo(np.float64).eps
 _DEPENDENT = 1e-12
-# What a matrix shortens to less than this times its norm it takes to 0, to rounding.
+# A direction that a matrix shortens to less than this times its norm counts as mapped to 0.
 _FLAT = 64 * np.finfo(np.float64).eps
 
 
 def minimiser(
     normals: Array, offsets: Array, matrix: Array, target: Array, tie: Array | None = None
 ) -> Array:
-    """The z (S,) of {z : normals z + offsets >= 0} that minimises ‖matrix z - target‖, and where
-    those are many, the one of them that minimises ‖tie z‖, tie (S, S) invertible.
+    """The z (S,) of {z : normals z + offsets >= 0} that minimises ‖matrix z - target‖.
 
-    The minimiser lies within some face, and as the problem is convex it is the minimiser over the
-    whole affine hull of that face: so of every set of at most S independent facets (F of them,
-    normals (F, S) non-zero, offsets (F,)) the minimiser over their intersection is computed, and
-    the best that is in the polyhedron is it. Accuracy: rounding over the smallest singular value of
+    Where many do, it is the one of them that minimises ‖tie z‖, tie (S, S) invertible. The
+    minimiser lies within some face. As the problem is convex, it is also the minimiser over the
+    whole affine hull of that face. So the minimiser is computed over the intersection of every set
+    of at most S independent facets (F of them, normals (F, S) non-zero, offsets (F,)), and the best
+    that is in the polyhedron is returned. Accuracy: rounding over the smallest singular value of
     those normals, and of matrix on the face. Raises OutsideValidity if rounding leaves no candidate
     in the polyhedron. Guarded by tests/test_reference_nearest.py.
     """
     latent = matrix.shape[1]
     normals, offsets = polyhedron.unit_rows(normals, offsets)
-    # Without what no z can change, which in the far tail is nearly all, and rounds.
+    # Leave out the part of the target that no z can change: in the far tail it is nearly all of it,
+    # and its rounding would dominate.
     axes, matrix = np.linalg.qr(matrix)
     target = axes.T @ target
     shortest = _FLAT * float(np.linalg.norm(matrix))
@@ -48,7 +49,7 @@ def minimiser(
             if tie is not None:
                 # Among the directions in which nothing changes, the best.
                 z = z - basis @ flat @ _least_squares(tie @ basis @ flat, tie @ z, 0.0)[0]
-            # Rounding of z, and of each slack: a boundary far away blurs its own alone.
+            # Rounding of z, and of each slack: a boundary far away blurs only its own slack.
             solved = np.linalg.norm(z) + np.linalg.norm(offsets[subset])
             blur = _SOLVED * (solved / independence + np.linalg.norm(z) + np.abs(offsets))
             feasible = np.all(np.delete(normals @ z + offsets + blur, subset) >= 0)
@@ -71,12 +72,12 @@ def _is_better(z: Array, other: Array, matrix: Array, target: Array, tie: Array 
 
 
 def compared(image: Array, other: Array, target: Array, size: float) -> tuple[float, float]:
-    """‖target - image‖² - ‖target - other‖², and what rounding may have changed it by, if the
-    terms that the two images are sums of have this size.
+    """‖target - image‖² - ‖target - other‖², and a bound on its rounding.
 
-    A difference of squares, (a - b)(a + b): a - b is one of images and does not involve the target,
-    so that it keeps its digits however far the target is. An error of an image counts times a + b,
-    one of the target, or of the products, times a - b.
+    size is that of the terms whose sums the two images are. A difference of squares is (a - b) · (a
+    + b). Here a - b is the difference of the images and does not involve the target, so it keeps
+    its digits however far away the target is. An error of an image counts times a + b; one of the
+    target, or of the products, times a - b.
     """
     apart, both = other - image, (target - image) + (target - other)
     blur = _SOLVED * size

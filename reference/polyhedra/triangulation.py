@@ -22,10 +22,24 @@ Generators = frozenset[int]
 
 @dataclass(frozen=True, eq=False)
 class Simplex:
-    """conv(points) + cone(rays), plus the polyhedron's lines: points (p, S), rays (q, S), p + q =
-    k+1. It is {z : normals z + offsets > 0}; row i of normals (m, S), offsets (m,) is opposite to
-    generator i, the points first: m = k+1, but for p = 1 there is nothing opposite to the point.
-    names: of the half-spaces; simplices that share a hyperplane share it bit for bit."""
+    """conv(points) + cone(rays), plus the polyhedron's lines: k+1 generators in all.
+
+    It is {z : normals z + offsets > 0}, m = k+1 half-spaces, row i opposite to generator i, the
+    points first. With only one point, nothing is opposite to it, and m = k.
+
+    Attributes
+    ----------
+    points : ndarray, shape (p, S)
+        Points.
+    rays : ndarray, shape (q, S)
+        Directions; p + q = k+1.
+    normals : ndarray, shape (m, S)
+        Normals of the half-spaces.
+    offsets : ndarray, shape (m,)
+        Their offsets.
+    names : tuple of str
+        Names of the half-spaces. Simplices that share a hyperplane share it bit for bit.
+    """
 
     points: Array
     rays: Array
@@ -36,9 +50,25 @@ class Simplex:
 
 @dataclass(frozen=True, eq=False)
 class Corners:
-    """A polyhedron's facets and what they contain. normals (F, S), offsets (F,); points (V, S),
-    rays (W, S); generators (V+W, k+1): (v, 1) and (r, 0) in coordinates across the lines; on: the
-    generators on each half-space, and last, those at infinity."""
+    """A polyhedron's facets and what they contain.
+
+    Attributes
+    ----------
+    normals : ndarray, shape (F, S)
+        Normals of the half-spaces.
+    offsets : ndarray, shape (F,)
+        Their offsets.
+    points : ndarray, shape (V, S)
+        Vertices v.
+    rays : ndarray, shape (W, S)
+        Rays r.
+    across : ndarray, shape (k, S)
+        A basis of the space orthogonal to the lines.
+    generators : ndarray, shape (V + W, k + 1)
+        (v, 1) and (r, 0) in coordinates of that basis.
+    on : list of frozenset of int
+        The generators on each half-space, and last, those at infinity.
+    """
 
     normals: Array
     offsets: Array
@@ -77,12 +107,12 @@ def corners(normals: Array, offsets: Array) -> Corners:
 def triangulation(normals: Array, offsets: Array) -> list[Simplex]:
     """T(ω) for ω = {z : normals z + offsets > 0}: disjoint simplices that fill it [eq. 9].
 
-    normals (F, S) non-zero, offsets (F,); redundant half-spaces do no harm. The paper takes the
-    Delaunay triangulation; only unbounded regions have none, and any triangulation serves: Lemma 4
-    asks that the simplices fill ω without overlap, nothing of their shape. This one pulls the
-    generators in turn: every face that does not hold the first of them is joined to it. Faces need
-    not be simple. Raises OutsideValidity where rounding leaves no interior, or no consistent
-    corners. Guarded by tests/test_reference_triangulation.py.
+    normals (F, S) non-zero, offsets (F,). Redundant half-spaces do no harm, and faces need not be
+    simple. The paper takes the Delaunay triangulation, which unbounded regions do not have. Any
+    triangulation serves: Lemma 4 asks that the simplices fill ω without overlap, whatever their
+    shape. This one pulls the generators in turn: every face that does not hold the first of them is
+    joined to it. Raises OutsideValidity where rounding leaves no interior, or inconsistent corners.
+    Guarded by tests/test_reference_triangulation.py.
     """
     found = corners(normals, offsets)
     everything = frozenset(range(len(found.generators)))
@@ -134,8 +164,10 @@ def _simplex(found: Corners, members: list[int]) -> Simplex:
 
 
 def _hyperplane(found: Corners, members: list[int]) -> tuple[Array, float, str]:
-    """The hyperplane through these generators: the polyhedron's own where it is one of its facets,
-    else from their coordinates; with a name that says which."""
+    """The hyperplane through these generators, with a name that identifies it.
+
+    It is the polyhedron's own where it is one of its facets, else computed from their coordinates.
+    """
     for facet, held in enumerate(found.on[:-1]):
         if held.issuperset(members):
             return found.normals[facet], float(found.offsets[facet]), f"facet {facet}"

@@ -1,4 +1,4 @@
-"""Where the sums of signed masses stop being accurate, and the error that says so."""
+"""Where sums of signed masses stop being accurate, and the error that is raised then."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ TOLERANCE = 1e-9
 
 
 class OutsideValidity(ArithmeticError):
-    """The masses of Lemma 4 cancel: what was asked for has too few correct digits.
+    """The masses of Lemma 4 cancel: the result would have too few correct digits.
 
     The message names the mean or datum, the value and its error bound. `fast` has no such limit.
     """
