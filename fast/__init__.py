@@ -6,9 +6,10 @@ from fast.distributions.posterior import Posterior
 from fast.distributions.statistics import Statistics
 from fast.integration.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
 from fast.partition.partition import Partition
-from fast.training.em import FitResult, fit_em
+from fast.training.em import fit_em
 from fast.training.initial_networks import initial_network
 from fast.training.maximum_likelihood import fit_mle
+from fast.training.result import FitResult
 from reference.model import (
     Abs,
     AvgPool,
@@ -21,6 +22,7 @@ from reference.model import (
     LeakyReLU,
     MaxPool,
     Network,
+    Outcome,
     PartitionError,
     ReLU,
     Reshape,
@@ -44,6 +46,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPool",
     "Network",
+    "Outcome",
     "Partition",
     "PartitionError",
     "Posterior",

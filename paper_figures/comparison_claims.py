@@ -12,7 +12,7 @@ from paper_figures.claims import Claim, Verdict, checked, judged, median_and_ran
 from paper_figures.comparison import NEAR, Comparison
 from paper_figures.experiment import RATES, Experiment
 from paper_figures.recipe import Recipe
-from reference.model import Array
+from reference.model import Array, Outcome
 
 #: The autoencoders at the published rates, as they name arrays.
 PUBLISHED = [f"vae {rate:g}" for rate in RATES]
@@ -68,8 +68,9 @@ def _lower(
 def _unfinished(one: Comparison, experiment: Experiment) -> str:
     """Who had not come to an end."""
     outcomes = one.numbers[f"{one.name}|em.outcome"]
+    converged = int((outcomes == Outcome.CONVERGED).sum())
     words = [
-        f"EM converged on {int((outcomes == 'converged').sum())} of {len(outcomes)} starts and "
+        f"EM converged on {converged} of {len(outcomes)} starts and "
         f"elsewhere had its limit of {experiment.em_iterations} iterations"
     ]
     for method in PUBLISHED:

@@ -16,6 +16,7 @@ from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsa
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.network import Network
+from reference.model.outcome import Outcome
 from reference.model.weight_priors import GaussianPrior, LaplacePrior, UniformPrior
 from reference.partition.partition import Partition
 from reference.polyhedra.validity import OutsideValidity
@@ -34,6 +35,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPool",
     "Network",
+    "Outcome",
     "OutsideValidity",
     "Partition",
     "PartitionError",

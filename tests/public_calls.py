@@ -566,7 +566,7 @@ def all_calls():
 
 
 # What the library makes itself, and what makes no promise to users.
-RESULTS = {"FitResult", "Partition", "Posterior", "Statistics", "TruncatedMoments"}
+RESULTS = {"FitResult", "Outcome", "Partition", "Posterior", "Statistics", "TruncatedMoments"}
 OF_THE_LIBRARY = {"Network.split_code.codes": "region codes as a partition holds them"}
 WITH_METHODS = {"DGN", "Network", "Partition", "Posterior"}
 

@@ -214,7 +214,7 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
 
 #: Loops that go on until something has happened, and have no chunks.
 UNTIL = {
-    "fast.training.maximum_likelihood: while outcome == 'max_iter reached' and "
+    "fast.training.maximum_likelihood: while outcome is Outcome.MAX_ITER and "
     "len(self._best[1]) <= max_iter",
     "fast.distributions.observation: while not isinstance(network.layers[start], Dense) and "
     "_is_affine(network, start)",

@@ -1,1 +1,1 @@
-"""The M-step's maxima."""
+"""The M-step's maxima, in closed form."""

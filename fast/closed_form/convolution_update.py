@@ -1,7 +1,7 @@
 """The closed-form update of a convolution's kernels and biases [Appendix G].
 
-Every unknown reaches x from all windows at once: their normal matrix is that of the maps that they
-add to (A_ω, b_ω).
+A kernel entry or bias p reaches x from all windows at once. The map z -> x of a region is linear in
+it, with the derivative G_p = ∂(A_ω, b_ω)/∂p. The update is linear least squares in these G_p.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fast.partition.layer_maps import Maps, pulled_back
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Codes, Conv2d, Network
 
-# Numbers held at once for the maps that the unknowns of a batch of regions add.
+# Numbers held at once for the derivatives G_p of a batch of regions.
 _BATCH = 1 << 23
 
 
@@ -26,11 +26,11 @@ def kernel_system(
     second: Array,
     residual: Array,
 ) -> tuple[Array, Array]:
-    """Normal matrix (P, P) and gradient (P,) of the surrogate by the kernels' entries and then the
-    biases of a Conv2d.
+    """The normal matrix (P, P) and the gradient (P,) of the surrogate of a Conv2d.
 
-    maps: z to the layer's input. second (R, S+1, S+1): Σ_x E[(z, 1)(z, 1)ᵀ 1]; residual (R, D,
-    S+1): Σ_x E[(x - g)(z, 1)ᵀ 1].
+    Both are by the entries of its kernels and then by its biases. index: of the layer. maps: from z
+    to its input. second (R, S+1, S+1): Σ_x E[(z, 1)(z, 1)ᵀ 1]. residual (R, D, S+1): Σ_x E[(x -
+    g)(z, 1)ᵀ 1].
     """
     layer = network.layers[index]
     assert isinstance(layer, Conv2d)
@@ -45,7 +45,7 @@ def kernel_system(
         eye = np.broadcast_to(np.eye(dimension), (count, dimension, dimension))
         back = pulled_back(network, codes[some], index, eye)  # (r, D, n_out)
         white = noise.whiten(np.swapaxes(back, 1, 2)).reshape(count, kernels, len(windows), -1)
-        # The inputs' maps (r, n_in + 1, S + 1), the last a zero that stands for the padding, -1.
+        # The inputs' maps (r, n_in + 1, S + 1). The last is zero: -1, for the padding, finds it.
         inputs = np.concatenate([maps.slopes[some], maps.offsets[some][:, :, None]], axis=2)
         seen = np.pad(inputs, ((0, 0), (0, 1), (0, 0)))[:, windows]
         added = np.zeros((count, unknowns, dimension, width))

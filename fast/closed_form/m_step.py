@@ -1,8 +1,9 @@
 """Closed-form updates of every parameter, from sufficient statistics [Sec. 4.2, Appendices G, H].
 
-The surrogate the M-step maximises holds the regions and the slopes D_ω fixed. It is written in the
-increments Δ of the parameters: with the residuals x - g(z) in the statistics, the right-hand side
-is the exact gradient, and a singular system (dead units, scale symmetries) moves by the smallest Δ.
+The M-step maximises a surrogate of the likelihood that holds the regions and the slopes D_ω fixed.
+Here it is a function of the changes Δ of the parameters. The statistics have the residuals x - g(z)
+and not x, so that the right-hand side of the normal equations is the exact gradient. Where those
+equations are singular (dead units, scale symmetries) Δ is the smallest solution.
 """
 
 from __future__ import annotations
@@ -23,9 +24,7 @@ from reference.model import (
     Array,
     Codes,
     Conv2d,
-    Dense,
     Mask,
-    Network,
     SingularCovarianceError,
     WeightPrior,
     blend,
@@ -33,17 +32,13 @@ from reference.model import (
     check_names,
     check_number,
     check_weight_prior,
+    learnable_layers,
 )
 
 
-def learnable_layers(network: Network) -> list[int]:
-    """The layers with weights."""
-    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
-
-
 def default_order(dgn: DGN) -> tuple[str, ...]:
-    """The M-step's order: biases and weights of the layers from the last to the first, then Σx,
-    Σz."""
+    """The names of all parameters in the M-step's order: the bias and the weight of every layer,
+    from the last layer to the first, then Σx and Σz."""
     layers = learnable_layers(dgn.network)
     names = [f"{i}.{part}" for i in reversed(layers) for part in ("bias", "weight")]
     return (*names, "cov_x", "cov_z")
@@ -68,20 +63,65 @@ def m_step(
     damping: float = 1.0,
     weight_prior: WeightPrior | None = None,
 ) -> DGN:
-    """The model after the closed-form update of the named parameters, one after another [Sec. 4.2,
-    Appendix H].
+    """Update parameters by their closed forms [Sec. 4.2, Appendices G, H].
 
-    statistics: of the data under `dgn`. parameters: names as in `dgn.parameters()` ("2.bias",
-    "cov_x", ...), or "2" for weight and bias of layer 2 jointly; each update uses the ones before
-    it, under the posterior, regions and slopes D_ω of `dgn`. By default all, one by one. damping in
-    (0, 1]: the share of each update that is taken. weight_prior: of every weight and kernel entry.
-    Raises ValueError on an unknown name, and SingularCovarianceError (a ValueError) when a
-    covariance comes out singular. Guarded by tests/test_structures.py, tests/test_weight_priors.py.
+    Parameters
+    ----------
+    dgn : DGN
+        The model before.
+    statistics : Statistics
+        Of the data under `dgn`: ``dgn.statistics(X)``.
+    parameters : sequence of str, optional
+        What to update, in this order: names as in ``dgn.parameters()``, such as "2.bias" or
+        "cov_x", or "2" for weight and bias of layer 2 jointly. By default all, one by one.
+    damping : float in (0, 1]
+        The share of each update that is taken.
+    weight_prior : GaussianPrior, LaplacePrior or UniformPrior, optional
+        Of every weight and kernel entry. Its log is added to what is maximised.
+
+    Returns
+    -------
+    DGN
+        The model after. `dgn` stays as it is.
+
+    Raises
+    ------
+    ValueError
+        On bad input, such as an unknown name.
+    SingularCovarianceError
+        If an updated covariance is not positive definite. A ValueError too.
+    NotSolvedError
+        If an update with a prior does not reach its optimum. An ArithmeticError.
+
+    Notes
+    -----
+    Each update uses the ones before it, but the posterior, the regions and the slopes D_ω are those
+    of `dgn`. Guarded by tests/test_structures.py and tests/test_weight_priors.py.
+
+    Examples
+    --------
+    >>> from fast import DGN, LeakyReLU, Network, m_step
+    >>> dgn = DGN(Network.random([1, 4, 2], LeakyReLU(0.1), random_state=0), 0.5)
+    >>> X = dgn.rvs(50, random_state=0) + 1.0
+    >>> moved = m_step(dgn, dgn.statistics(X), ["2", "cov_x"])
+    >>> bool(moved.logpdf(X).mean() > dgn.logpdf(X).mean())
+    True
     """
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
     check_weight_prior(weight_prior)
     _check_statistics(dgn, statistics)
     names = default_order(dgn) if parameters is None else check_names(parameters, "parameters")
+    return _updated(dgn, statistics, names, damping, weight_prior)
+
+
+def _updated(
+    dgn: DGN,
+    statistics: Statistics,
+    names: Sequence[str],
+    damping: float,
+    weight_prior: WeightPrior | None,
+) -> DGN:
+    """The model after the update of the named parameters, one after another."""
     codes = dgn.partition().codes
     maps = input_maps(dgn.network, codes)
     for name in names:
@@ -103,7 +143,7 @@ def m_step(
 
 
 def _layer_parts(dgn: DGN, name: str) -> tuple[int, tuple[str, ...]]:
-    """The layer a name stands for, and which of its arrays."""
+    """The index of the layer that a name stands for, and which of its arrays."""
     index, dot, part = name.partition(".")
     parts = (part,) if dot else ("weight", "bias")
     known = dgn.network.parameters()
@@ -136,8 +176,8 @@ def _dense(
     parts: tuple[str, ...],
     prior: WeightPrior | None,
 ) -> dict[str, Array]:
-    """New weight and / or bias of a Dense layer: least squares in vec(Δ) with matrix Σ_ω U_ω ⊗
-    V_ω."""
+    """The new weight, bias or both of a Dense layer, by name: least squares in vec(Δ) with the
+    matrix Σ_ω U_ω ⊗ V_ω."""
     known = dgn.network.parameters()
     gram, cross = _input_moments(maps, statistics)
     n_in = maps.offsets.shape[1]
@@ -168,7 +208,7 @@ def _kernels(
     parts: tuple[str, ...],
     prior: WeightPrior | None,
 ) -> dict[str, Array]:
-    """New kernels and / or biases of a Conv2d."""
+    """The new kernels, biases or both of a Conv2d, by name."""
     known = dgn.network.parameters()
     noise = Noise.of(dgn.cov_x, dgn.network.observed_dimension)
     normal, gradient = kernel_system(
@@ -186,7 +226,11 @@ def _kernels(
 
 
 class _Penalty(NamedTuple):
-    """A prior; the parameters (n_out, n_col) it is about; which of their columns are weights."""
+    """A prior of some parameters.
+
+    current: the parameters (n_out, n_col). is_weight (n_col,): which columns of them are weights,
+    which alone have the prior.
+    """
 
     prior: WeightPrior | None
     current: Array
@@ -208,7 +252,10 @@ def _residuals(statistics: Statistics) -> Array:
 
 
 def _input_moments(maps: Maps, statistics: Statistics) -> tuple[Array, Array]:
-    """V_ω = Σ_x E[h hᵀ 1], (R, n+1, n+1), and Σ_x E[(x - g) hᵀ 1], (R, D, n+1); h ends in a 1."""
+    """V_ω = Σ_x E[h hᵀ 1], (R, n+1, n+1), and Σ_x E[(x - g) hᵀ 1], (R, D, n+1).
+
+    h: the layer's input, followed by a 1.
+    """
     count, size, latent = maps.slopes.shape
     lift = np.zeros((count, size + 1, latent + 1))
     lift[:, :size, :latent], lift[:, :size, latent], lift[:, size, latent] = *maps, 1.0
@@ -217,8 +264,11 @@ def _input_moments(maps: Maps, statistics: Statistics) -> tuple[Array, Array]:
 
 
 def _all_rows(noise: Noise, rows: Array, gram: Array, cross: Array, penalty: _Penalty) -> Array:
-    """The current parameters plus Δ with Σ_ω U_ω Δ V_ω = Σ_ω (B D^l)ᵀ Σx^-1 cross_ω, where U_ω = (B
-    D^l)ᵀ Σx^-1 (B D^l); with a prior, its optimum instead."""
+    """The current parameters plus Δ, where Δ solves Σ_ω U_ω Δ V_ω = Σ_ω (B D^l)ᵀ Σx^-1 cross_ω.
+
+    U_ω = (B D^l)ᵀ Σx^-1 (B D^l); gram: V_ω; rows (R, D, n_out): B D^l. With a prior, the optimum of
+    the same quadratic plus the log prior.
+    """
     white = noise.whiten(np.swapaxes(rows, 1, 2))  # (R, n_out, D)
     outer = white @ np.swapaxes(white, 1, 2)
     right = white @ np.swapaxes(noise.whiten(np.swapaxes(cross, 1, 2)), 1, 2)
@@ -241,8 +291,11 @@ def _all_rows(noise: Noise, rows: Array, gram: Array, cross: Array, penalty: _Pe
 def _row_by_row(
     noise: Noise, diagonal: Array, gram: Array, cross: Array, penalty: _Penalty
 ) -> Array:
-    """The same where the layer's outputs reach x one by one: every output is its own regression,
-    in which Σx cancels if there is no prior. diagonal (R, D)."""
+    """The same as `_all_rows` for a layer with D outputs, each of which reaches one entry of x.
+
+    Every output is then a regression of its own. Σx cancels in it if there is no prior. diagonal
+    (R, D): the slopes from an output to its entry of x.
+    """
     right = np.einsum("rd,rdc->dc", diagonal, cross)
     common = diagonal[0] ** 2 if np.all(diagonal == diagonal[:1]) else None
     if common is not None and penalty.prior is None:
@@ -260,7 +313,10 @@ def _row_by_row(
 
 
 def _moved(statistics: Statistics, change: Maps) -> Statistics:
-    """The same posterior sums with residuals from the moved maps, A + ΔA and b + Δb."""
+    """The same posterior sums with the residuals of the moved maps, A + ΔA and b + Δb.
+
+    change: ΔA and Δb.
+    """
     slopes, offsets = change
     residual0 = statistics.residual0 - np.einsum("rds,rs->rd", slopes, statistics.e1)
     residual0 -= offsets * statistics.e0[:, None]

@@ -1,5 +1,7 @@
-"""Least squares with a prior on the unknowns, many at once [Appendix H]: maximise gᵀ Δ - ½ Δᵀ N Δ
-plus the log prior at w + Δ."""
+"""Least squares with a prior on the unknowns, many problems at once [Appendix H].
+
+Each maximises gᵀ Δ - ½ Δᵀ N Δ plus the log prior at w + Δ.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ from reference.model import (
 
 # Eigenvalues of a normal matrix below this share of the largest are rounding: about 1e5 ε.
 RANK_TOLERANCE = 1e-11
-# Rounding of a gradient, over the size of its terms.
+# Rounding of an entry of a gradient, as a share of the size of its terms.
 _ROUNDING = 1e-13
-# What a solution may leave of one.
+# What a solution may leave of the gradient, as a share of the size of its largest terms.
 _LEFT = 1e-9
+# Rounds after which a problem counts as one that does not settle.
 _MOST_ROUNDS = 2_000
 
 
@@ -38,9 +41,13 @@ def smallest_solution(matrices: Array, rights: Array) -> Array:
 def optima(
     normals: Array, gradients: Array, current: Array, prior: WeightPrior | None, is_weight: Mask
 ) -> Array:
-    """w + Δ (B, n) for normals N (B, n, n), gradients g (B, n) at current w (B, n); is_weight (n,):
-    which unknowns have the prior. With the smallest Δ where there is a choice and the prior, if
-    any, is Gaussian; else one of those near. Raises NotSolvedError if an optimum is not reached."""
+    """The optima w + Δ (B, n) of B problems.
+
+    normals (B, n, n): N. gradients (B, n): g, at the current w (B, n). is_weight (n,): which
+    unknowns have the prior. Where there is a choice, Δ is the smallest one if there is no prior or
+    a Gaussian one, and otherwise not far from it. Raises NotSolvedError if an optimum is not
+    reached.
+    """
     if prior is None:
         return current + smallest_solution(normals, gradients)
     if isinstance(prior, GaussianPrior):
@@ -56,16 +63,23 @@ def optima(
 
 
 class _Kinks(NamedTuple):
-    """A penalty of rates (n,) times |w|, and bounds (n,) on |w|; of each unknown one at most."""
+    """Where the objective has kinks: a penalty of rates (n,) times |w|, and bounds (n,) on |w|.
+
+    An unknown has a rate above 0, or a finite bound, or neither.
+    """
 
     rates: Array
     bounds: Array
 
 
 class _Search:
-    """Active sets: all unknowns in turn to their own optimum, which says which of them are at a
-    kink (0 or a bound); then the others along to their common optimum, leaving behind those that
-    meet a kink on the way. The objective rises in both, so no active set comes twice."""
+    """Active sets. The set of a problem is that of its unknowns that are at a kink: 0 or a bound.
+
+    A round has two parts. First every unknown in turn goes to its own optimum given the others,
+    which decides which of them are at a kink. Then the others go to their common optimum; one that
+    meets a kink on the way stays there. The objective rises in both parts, so that no set comes
+    twice.
+    """
 
     def __init__(self, normals: Array, gradients: Array, current: Array, kinks: _Kinks) -> None:
         self._normals, self._start, self._kinks = normals, current, kinks
@@ -75,7 +89,7 @@ class _Search:
         self._alive = self._diagonals > RANK_TOLERANCE * largest
 
     def run(self) -> Array:
-        """Until every problem is at its optimum."""
+        """The optima (B, n). Raises NotSolvedError if one is not reached."""
         open_ = np.arange(len(self._w))
         for _ in range(_MOST_ROUNDS):
             for i in range(self._w.shape[1]):
@@ -89,6 +103,7 @@ class _Search:
         raise NotSolvedError("weight_prior: the unknowns at zero or at a bound did not settle")
 
     def _to_own_optimum(self, rows: Indices, i: int) -> None:
+        """Move unknown i of these problems to its optimum given the others."""
         rate, bound = self._kinks.rates[i], self._kinks.bounds[i]
         w, d = self._w[rows, i], self._diagonals[rows, i]
         alive = self._alive[rows, i]
@@ -100,9 +115,12 @@ class _Search:
         self._gradients[rows] -= self._normals[rows, i] * (new - w)[:, None]
 
     def _along(self, rows: Indices) -> Mask:
-        """Move the unknowns that are at no kink towards their common optimum, or where the penalty
-        pulls along a direction in which the matrix is singular (as when two unknowns do the same),
-        along that; which have met a kink on the way."""
+        """Move the unknowns that are at no kink towards their common optimum.
+
+        Where the penalty pulls along a direction in which the matrix is singular (as when two
+        unknowns do the same), they move along that instead. Returns for which problems an unknown
+        has met a kink on the way.
+        """
         rates, bounds = self._kinks
         normals, w, start = self._normals[rows], self._w[rows], self._start[rows]
         signs = np.sign(w)
@@ -114,8 +132,9 @@ class _Search:
         left = pull - np.einsum("bij,bj->bi", normals, step)
         left = np.where(self._alive[rows], left, 0.0)
         largest = self._sizes(rows).max(axis=1, keepdims=True)
-        # How far along it is the optimum: nowhere, if the matrix is singular but for rounding. It
-        # is followed to a kink only: beyond the last one it would be rounding that is followed.
+        # Along `left` the optimum is |left|² / bend steps away: very far, if the matrix is singular
+        # but for rounding. A kink that is nearer ends the way. Without one `left` is not followed:
+        # rounding would say how far.
         bend = np.einsum("bi,bij,bj->b", left, normals, left)
         _, until, _ = self._first_kink(rows, free, left)
         slides = np.any(np.abs(left) > _LEFT * largest, axis=1) & np.isfinite(until)
@@ -136,7 +155,8 @@ class _Search:
         return np.asarray(met)
 
     def _first_kink(self, rows: Indices, free: Mask, step: Array) -> tuple[Indices, Array, Mask]:
-        """The first kink on a way: of which unknown, after how many steps, and whether it is 0."""
+        """The first kink on the way from w along step: of which unknown it is, after how many
+        steps, and whether it is at 0 (or at a bound)."""
         rates, bounds = self._kinks
         w = self._w[rows]
         crosses = free & (rates > 0) & (np.sign(step) == -np.sign(w))
@@ -148,13 +168,14 @@ class _Search:
         return first, at[every, first], crosses[every, first]
 
     def _sizes(self, rows: Indices) -> Array:
-        """Of the terms of the gradients."""
+        """The sizes of the terms of the gradients (rows, n): sums of absolute values."""
         away = np.abs(self._w[rows] - self._start[rows])
         size = np.einsum("bij,bj->bi", np.abs(self._normals[rows]), away)
         return np.asarray(size + np.abs(self._first[rows]) + self._kinks.rates)
 
     def _optimal(self, rows: Indices) -> Mask:
-        """Whether no unknown at a kink is pulled off it, and the others are pulled nowhere."""
+        """Which problems are at their optimum: no unknown at a kink is pulled off it, and nothing
+        pulls at the others."""
         rates, bounds = self._kinks
         w, gradient, size = self._w[rows], self._gradients[rows], self._sizes(rows)
         # Directions in which the matrix counts as singular keep what gradient they have.

@@ -1,4 +1,4 @@
-"""A fit's state in a file, from which it goes on bit for bit."""
+"""The state of a fit in a file, from which the fit goes on bit for bit."""
 
 from __future__ import annotations
 
@@ -9,47 +9,56 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.model import Array, save_arrays
+from reference.model import Array, Outcome, outcome_of, save_arrays
 
 Parameters = dict[str, Array]
 
 
 class Run(NamedTuple):
-    """The training of one start: its parameters now and its losses so far; and once it has ended
-    why, and how steep the objective is there."""
+    """The training of one start.
+
+    parameters: of the model now. history: the losses so far, empty before the first E-step.
+    outcome: why training ended, None while it has not. steepness: of the objective where it ended.
+    """
 
     parameters: Parameters
     history: Array
-    outcome: str = ""
+    outcome: Outcome | str | None = None
     steepness: float = np.nan
 
 
 def fingerprint(*parts: object) -> str:
-    """Of data and settings, arrays by their bytes; each part with its length, so that 0.5, 10.0 is
-    not 0.51, 0.0."""
+    """A short text that differs whenever the data or settings differ in a bit.
+
+    Arrays count by their shape and bytes, anything else by its repr. Each part goes in with its
+    length, so that 0.5, 10.0 is not 0.51, 0.0.
+    """
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
-            said = repr(part.shape).encode() + np.ascontiguousarray(part).tobytes()
+            content = repr(part.shape).encode() + np.ascontiguousarray(part).tobytes()
         else:
-            said = repr(part).encode()
-        digest.update(len(said).to_bytes(8, "big") + said)
+            content = repr(part).encode()
+        digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
 
 
 def write(path: Path, of: str, runs: Sequence[Run]) -> None:
-    """Write a fit's state, whole or not at all."""
+    """Write the state of the fit with the fingerprint `of`, whole or not at all."""
     arrays: dict[str, object] = {"fingerprint": np.array(of)}
-    arrays["outcomes"] = np.array([run.outcome for run in runs], dtype=str)
+    # An empty text stands for a start that has not ended.
+    arrays["outcomes"] = np.array([run.outcome or "" for run in runs], dtype=str)
     arrays["steepness"] = np.array([run.steepness for run in runs])
     for i, run in enumerate(runs):
-        arrays |= _named(f"start {i}", run.parameters) | {f"history {i}": run.history}
+        arrays |= _with_prefix(f"start {i}", run.parameters) | {f"history {i}": run.history}
     save_arrays(path, arrays)
 
 
 def read(path: Path, of: str) -> list[Run] | None:
-    """The state in a file, None if there is no file. Raises ValueError if the file holds no state,
-    or that of another fit."""
+    """The state of the fit with the fingerprint `of`; None if there is no file.
+
+    Raises ValueError if the file holds no state of a fit, or that of another fit.
+    """
     if not path.exists():
         return None
     try:
@@ -58,8 +67,13 @@ def read(path: Path, of: str) -> list[Run] | None:
         found = str(arrays["fingerprint"])
         ends = zip(arrays["outcomes"].tolist(), arrays["steepness"].tolist(), strict=True)
         runs = [
-            Run(_taken(arrays, f"start {i}"), arrays[f"history {i}"], *end)
-            for i, end in enumerate(ends)
+            Run(
+                _without_prefix(arrays, f"start {i}"),
+                arrays[f"history {i}"],
+                outcome_of(text) if text else None,
+                steepness,
+            )
+            for i, (text, steepness) in enumerate(ends)
         ]
     except OSError:
         raise
@@ -73,10 +87,12 @@ def read(path: Path, of: str) -> list[Run] | None:
     return runs
 
 
-def _named(prefix: str, parameters: Mapping[str, Array]) -> dict[str, object]:
+def _with_prefix(prefix: str, parameters: Mapping[str, Array]) -> dict[str, object]:
+    """Parameters under the names that they have in the file."""
     return {f"{prefix}: {name}": value for name, value in parameters.items()}
 
 
-def _taken(arrays: Mapping[str, Array], prefix: str) -> Parameters:
+def _without_prefix(arrays: Mapping[str, Array], prefix: str) -> Parameters:
+    """Those arrays of a file that have this prefix, under their own names."""
     mark = f"{prefix}: "
     return {name.removeprefix(mark): a for name, a in arrays.items() if name.startswith(mark)}

@@ -1,10 +1,12 @@
-"""Where training starts: random networks, and random networks whose images lie among the data."""
+"""Where training starts: at a given model, at random networks, or at random networks whose images
+lie among the data."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fast.dgn import DGN
 from reference.model import (
     Array,
     Conv2d,
@@ -12,13 +14,48 @@ from reference.model import (
     Layer,
     Network,
     RandomState,
+    WeightPrior,
     check_covariance,
     check_points,
     check_random_state,
+    learnable_layers,
+    log_weight_prior,
 )
 
 # Draws of z by which a network is placed.
 _DRAWS = 1000
+
+
+def starting_model(network: Network | DGN, cov_x: ArrayLike | None, cov_z: ArrayLike | None) -> DGN:
+    """The model that training starts from. A DGN brings covariances, which may be replaced."""
+    if isinstance(network, DGN):
+        return DGN(
+            network.network,
+            network.cov_x if cov_x is None else cov_x,
+            network.cov_z if cov_z is None else cov_z,
+            max_regions=network.max_regions,
+            negligible=network.negligible,
+        )
+    if not isinstance(network, Network):
+        raise ValueError(f"network: expected a Network or a DGN, got {network!r}")
+    if cov_x is None:
+        raise ValueError("cov_x: expected a covariance to start from, got None")
+    return DGN(network, cov_x, cov_z)
+
+
+def check_start(dgn: DGN, prior: WeightPrior | None) -> None:
+    """ValueError if the prior of the weights rules out the model that training starts from."""
+    if log_weight_prior(prior, dgn.parameters().items()) == -np.inf:
+        raise ValueError("network: expected weights within the uniform prior's bound")
+
+
+def clipped(network: Network, prior: WeightPrior | None) -> Network:
+    """The network with its weights clipped to the bound of the prior, if that is a uniform one."""
+    bound = getattr(prior, "bound", np.inf)
+    values = network.parameters()
+    return network.with_parameters(
+        {n: np.clip(v, -bound, bound) for n, v in values.items() if n.endswith(".weight")}
+    )
 
 
 def random_like(network: Network, rng: np.random.Generator) -> Network:
@@ -38,22 +75,59 @@ def initial_network(
     cov_z: ArrayLike | None = None,
     random_state: RandomState = None,
 ) -> Network:
-    """The same layers with random weights, placed on the prior and on the data X (N, D).
+    """Draw random weights for a network, placed where the prior's mass and the data are.
 
-    Every unit's input has standard deviation 1 under z ~ N(0, Σz) and is zero at a draw from it, so
-    that kinks lie where the prior's mass is; the last weights are scaled and shifted, by one number
-    and one vector, to give g(z) the data's mean and total variance. Raises ValueError on bad input.
-    Measured against untouched random networks in tests/test_starts.py.
+    Parameters
+    ----------
+    network : Network
+        Its layers are kept. Its weights and biases are not looked at.
+    X : array_like (N, D)
+        The data, in their own units.
+    cov_z : array_like (), (S,) or (S, S), optional
+        The covariance Σz of the latent z: one variance, variances or a matrix. By default I.
+    random_state : int, numpy.random.Generator or None
+        Where the draws come from; None draws afresh.
+
+    Returns
+    -------
+    Network
+        The same layers with other weights and biases.
+
+    Raises
+    ------
+    ValueError
+        On bad input.
+
+    Notes
+    -----
+    Every hidden unit's input has standard deviation 1 under z ~ N(0, Σz) and is zero at a draw from
+    it. Kinks are therefore where the prior's mass is. The last layer's weights are scaled by one
+    number, and its biases set, so that g(z) has the data's mean and total variance. Both hold on
+    1,000 draws of z, and as far as the last layer's biases can shift the mean. Guarded by
+    tests/test_starts.py, which compares with untouched random networks.
+
+    Examples
+    --------
+    >>> from fast import LeakyReLU, Network, initial_network
+    >>> network = Network.random([1, 4, 2], LeakyReLU(0.1), random_state=0)
+    >>> placed = initial_network(network, [[9.0, 9.0], [9.0, 11.0]], random_state=0)
+    >>> bool(abs(placed([[0.0]]) - [9.0, 10.0]).max() < 3.0)
+    True
     """
     if not isinstance(network, Network):
         raise ValueError(f"network: expected a reference.Network, got {network!r}")
     data = check_points(X, "X", network.observed_dimension)
+    given = 1.0 if cov_z is None else cov_z
+    cov = check_covariance(given, "cov_z", network.latent_dimension)
+    return _placed(network, data, cov, check_random_state(random_state))
+
+
+def _placed(network: Network, data: Array, cov_z: Array, rng: np.random.Generator) -> Network:
+    """Random weights, placed layer by layer by draws of z."""
     latent = network.latent_dimension
-    cov = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
-    root = np.linalg.cholesky(cov if cov.ndim == 2 else cov * np.eye(latent))
-    rng = check_random_state(random_state)
+    root = np.linalg.cholesky(cov_z if cov_z.ndim == 2 else cov_z * np.eye(latent))
     drawn = random_like(network, rng)
-    learnable = [i for i, one in enumerate(network.layers) if isinstance(one, Dense | Conv2d)]
+    learnable = learnable_layers(network)
     hidden = rng.standard_normal((_DRAWS, latent)) @ root.T
     layers: list[Layer] = []
     for i, layer in enumerate(drawn.layers):
@@ -72,7 +146,7 @@ def _channels(layer: Layer, outputs: Array) -> Array:
 
 
 def _on_prior(layer: Layer, hidden: Array, rng: np.random.Generator) -> Layer:
-    """Every unit of deviation one, and zero at one of the draws."""
+    """The layer with every unit's output of standard deviation 1, and zero at one of the draws."""
     values = layer.parameters()
     weight, bias = values["weight"], values["bias"]
     outputs = _channels(layer, layer.apply(hidden)) - bias[:, None]
@@ -87,7 +161,8 @@ def _on_prior(layer: Layer, hidden: Array, rng: np.random.Generator) -> Layer:
 
 
 def _on_data(layer: Layer, hidden: Array, data: Array) -> Layer:
-    """The images' mean and total variance are the data's, as far as a bias can say it."""
+    """The layer with outputs of the data's total variance, and of their mean as far as its biases
+    allow: a convolution has one for many pixels."""
     values = layer.parameters()
     outputs = _channels(layer, layer.apply(hidden)) - values["bias"][:, None]
     spread = np.sqrt(np.square(outputs - outputs.mean(axis=0)).sum(axis=(1, 2)).mean())

@@ -10,18 +10,19 @@ from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, minimize
 
 from fast.dgn import DGN
-from fast.training.em import Callback, FitResult, starting_model
+from fast.training.initial_networks import check_start, starting_model
 from fast.training.objective import State
 from fast.training.parameter_vector import Packing
+from fast.training.result import Callback, FitResult, check_callback
 from reference.model import (
+    NO_LIKELIHOOD,
     Array,
     ConvergenceWarning,
     GaussianPrior,
     LaplacePrior,
     Network,
-    PartitionError,
+    Outcome,
     RandomState,
-    TooManyRegionsError,
     UniformPrior,
     WeightPrior,
     check_count,
@@ -30,10 +31,9 @@ from reference.model import (
     check_points,
     check_random_state,
     check_weight_prior,
-    log_weight_prior,
 )
 
-# Pairs of steps and gradients that the curvature is made from.
+# Steps, with the changes of the gradient, that L-BFGS makes its curvature from.
 _MEMORY = 100
 
 
@@ -51,22 +51,73 @@ def fit_mle(
     random_state: RandomState = None,
     callback: Callback | None = None,
 ) -> FitResult:
-    """The parameters of the nearest maximum of the exact likelihood [Fisher's identity].
+    """Climb to the nearest maximum of the exact likelihood, by L-BFGS on its exact gradient.
 
-    network: where to start; a DGN, such as `fit_em` ends with, brings its covariances. X (N, D).
-    cov_x, cov_z: the starting covariances; their structure is kept. weight_prior: its log is added.
-    parameters: the names of those to learn, all by default. Every step takes the exact likelihood
-    and its exact gradient at all data; where kinks pass a datum the likelihood has no second
-    derivative, which costs iterations and nothing else. A Laplace prior splits its weights into two
-    signs, a uniform one is a bound of the optimiser's. random_state: accepted for the sake of one
-    signature; nothing is drawn.
+    Parameters
+    ----------
+    network : Network or DGN
+        Where to start. A DGN, such as `fit_em` ends with, also brings covariances, for which
+        `cov_x` and `cov_z` may be given.
+    X : array_like (N, D)
+        The data, in their own units.
+    cov_x : array_like (), (D,) or (D, D), optional
+        The starting Σx: one variance, variances or a matrix, in squared units of X. Its structure
+        is kept. Needed unless `network` is a DGN.
+    cov_z : array_like (), (S,) or (S, S), optional
+        The starting Σz. By default the DGN's, or I.
+    weight_prior : GaussianPrior, LaplacePrior or UniformPrior, optional
+        Of every weight. Its log is added to the log-likelihood: maximum a posteriori.
+    parameters : sequence of str, optional
+        The names of those to learn, as in ``DGN.parameters()``. By default all.
+    max_iter : int
+        The most iterations.
+    tol : float
+        Training has converged when an iteration lowers the loss by at most tol * max(1, |loss|),
+        and the objective is flat there. It also has if the start is flat, unless `tol` is 0.
+    gtol : float
+        The objective is flat where its steepness (see `FitResult`) is at most
+        gtol * max(1, |loss|).
+    random_state : int, numpy.random.Generator or None
+        Accepted so that all methods of training take the same arguments. Nothing is drawn.
+    callback : callable, optional
+        Called as callback(iteration, dgn, loss) after each iteration. Returning True ends training.
 
-    Converged is, as in `fit_em`, an iteration that lowers the loss by less than tol * max(1,
-    |loss|) at a model where the objective is no steeper than gtol * max(1, |loss|), or a start as
-    flat as that. At max_iter a ConvergenceWarning says so, unless tol is 0; "no step found" is
-    where rounding, or models that have no likelihood here, hide further progress; other outcomes
-    are `fit_em`'s. history: the loss after every iteration. Never ends with a model worse than the
-    start. Raises ValueError on bad input before any work. Guarded by tests/test_likelihood.py.
+    Returns
+    -------
+    FitResult
+        The model, its losses, and why training ended. The model is never worse than the start.
+        Ctrl-C too ends training, with the best model so far.
+
+    Raises
+    ------
+    ValueError
+        On bad input, before any work.
+
+    Warns
+    -----
+    ConvergenceWarning
+        At `max_iter`, unless `tol` is 0.
+
+    See Also
+    --------
+    fit_em : copes better with starts far from an optimum.
+
+    Notes
+    -----
+    The gradient is exact by Fisher's identity. Each step takes the likelihood and its gradient at
+    all data, as often as its search along a line needs. Where a kink passes a datum the likelihood
+    has no second derivative; this costs iterations and nothing else. A Laplace prior has every
+    weight split into two parts that are not negative; a uniform prior is a bound of the optimiser.
+    Guarded by tests/test_likelihood.py.
+
+    Examples
+    --------
+    >>> from fast import DGN, LeakyReLU, Network, fit_mle
+    >>> start = DGN(Network.random([1, 4, 2], LeakyReLU(0.1), random_state=0), 0.1)
+    >>> X = start.rvs(50, random_state=0)
+    >>> fit = fit_mle(start, X)
+    >>> print(fit.outcome, bool(fit.history[-1] < fit.history[0]))
+    converged True
     """
     dgn = starting_model(network, cov_x, cov_z)
     data = check_points(X, "X", dgn.network.observed_dimension)
@@ -82,21 +133,26 @@ def fit_mle(
     tol = check_number(tol, "tol", 0.0, np.inf)
     gtol = check_number(gtol, "gtol", 0.0, np.inf)
     check_random_state(random_state)
-    if callback is not None and not callable(callback):
-        raise ValueError(f"callback: expected a function, got {callback!r}")
-    if log_weight_prior(weight_prior, known.items()) == -np.inf:
-        raise ValueError("network: expected weights within the uniform prior's bound")
+    check_callback(callback)
+    check_start(dgn, weight_prior)
     search = _Search(dgn, data, weight_prior, Packing(known, names), (tol, gtol), callback)
     return search.run(max_iter)
 
 
 class _Ended(Exception):
-    """The search is over, for a reason in words."""
+    """The search is over."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 class _Search:
-    """L-BFGS-B over the vector of the parameters; with a Laplace prior, weights are the differences
-    of two non-negative parts, of which the second come last."""
+    """L-BFGS-B over the vector of the parameters.
+
+    With a Laplace prior, every weight is the difference of two parts that are not negative: the
+    first stands in the weight's place, the second at the end of the vector.
+    """
 
     def __init__(
         self,
@@ -120,20 +176,21 @@ class _Search:
 
     def run(self, max_iter: int) -> FitResult:
         """Search from the start."""
-        outcome = "converged" if self._tol and self._is_flat() else "max_iter reached"
+        at_rest = bool(self._tol) and self._best[0].is_flat(self._gtol)
+        outcome = Outcome.CONVERGED if at_rest else Outcome.MAX_ITER
         try:
-            while outcome == "max_iter reached" and len(self._best[1]) <= max_iter:
+            while outcome is Outcome.MAX_ITER and len(self._best[1]) <= max_iter:
                 before = len(self._best[1])
                 self._descend(max_iter + 1 - before)
                 if len(self._best[1]) == before:
-                    outcome = "no step found"
+                    outcome = Outcome.NO_STEP
         except _Ended as ended:
-            outcome = str(ended)
+            outcome = ended.outcome
         except KeyboardInterrupt:
-            outcome = "interrupted"
+            outcome = Outcome.INTERRUPTED
         state, history = self._best
         steepness = state.steepness()
-        if outcome == "max_iter reached" and max_iter and self._tol:
+        if outcome is Outcome.MAX_ITER and max_iter and self._tol:
             warnings.warn(
                 f"fit_mle reached max_iter = {max_iter} where the objective still rises by "
                 f"{steepness:.1e} nats a datum for a relative change of one parameter: raise "
@@ -142,18 +199,21 @@ class _Search:
                 stacklevel=3,
             )
         return FitResult(
-            state.dgn,
-            history,
-            len(history) - 1,
-            outcome == "converged",
-            outcome,
-            steepness,
-            history[-1:],
+            dgn=state.dgn,
+            history=history,
+            n_iter=len(history) - 1,
+            converged=outcome is Outcome.CONVERGED,
+            outcome=outcome,
+            steepness=steepness,
+            losses=history[-1:],
         )
 
     def _descend(self, max_iter: int) -> None:
-        """Iterate from the best model so far until a search along a line fails: rounding, or a
-        curvature that is no longer that of the place, which the next descent forgets."""
+        """Iterate from the best model so far, until a search along a line finds nothing better.
+
+        Rounding may be the cause, or an approximate curvature that is no longer that of the place.
+        The next descent starts with a new one.
+        """
         options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": _MEMORY}
         minimize(
             self._loss,
@@ -164,10 +224,6 @@ class _Search:
             callback=self._after,
             options={**options, "ftol": 0.0, "gtol": 0.0},
         )
-
-    def _is_flat(self) -> bool:
-        state, _ = self._best
-        return state.steepness() <= self._gtol * max(1.0, abs(state.loss))
 
     def _start(self) -> Array:
         vector = self._packing.packed(self._best[0].dgn.parameters())
@@ -186,7 +242,7 @@ class _Search:
         return Bounds(np.concatenate([least, np.zeros(int(self._weights.sum()))]), np.inf)
 
     def _joined(self, vector: Array) -> Array:
-        """The parameters' own vector."""
+        """The parameters' own vector, with every weight's two parts made one."""
         if not self._split:
             return vector
         result = vector[: self._packing.size].copy()
@@ -194,8 +250,11 @@ class _Search:
         return result
 
     def _loss(self, vector: Array) -> tuple[float, Array]:
-        """The loss and its gradient; far worse than anything, and uphill from here, where no model
-        is."""
+        """The loss and its gradient at a vector.
+
+        For parameters without a model, a large finite penalty with gradient zero: the search along
+        the line turns back.
+        """
         own = self._joined(vector)
         state = self._state(own)
         if state is None:
@@ -220,7 +279,8 @@ class _Search:
         return float(loss), slope
 
     def _state(self, own: Array) -> State | None:
-        """The model of these parameters; None if they are none, or it has no likelihood here."""
+        """The model of these parameters; None if they make no model, or one without a likelihood or
+        gradient in double precision."""
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # a wild trial
                 values = self._packing.unpacked(own)
@@ -229,20 +289,20 @@ class _Search:
             return None
         try:
             state = State.of(model, self._X, self._prior)
-        except (ArithmeticError, PartitionError, TooManyRegionsError):
+        except NO_LIKELIHOOD:
             return None
         with np.errstate(over="ignore", invalid="ignore"):  # as where a variance all but vanishes
             slopes = state.log_likelihood_gradient.values()
         return state if all(np.all(np.isfinite(slope)) for slope in slopes) else None
 
     def _after(self, intermediate_result: object) -> None:
-        """After an iteration."""
+        """Keep the better model and the loss; raise _Ended if this was the last iteration."""
         state, history = self._best
         if self._latest.loss <= state.loss:
             state = self._latest
         gain = history[-1] - state.loss
         self._best = state, np.append(history, state.loss)
         if self._callback is not None and self._callback(len(history), state.dgn, state.loss):
-            raise _Ended("stopped by callback")
-        if gain <= self._tol * max(1.0, abs(state.loss)) and self._is_flat():
-            raise _Ended("converged")
+            raise _Ended(Outcome.STOPPED)
+        if gain <= self._tol * max(1.0, abs(state.loss)) and state.is_flat(self._gtol):
+            raise _Ended(Outcome.CONVERGED)

@@ -1,5 +1,5 @@
-"""What training maximises: the mean log-likelihood, with the log prior of the weights if any; its
-value and its exact gradient at a model."""
+"""What training maximises, at one model: the mean log-likelihood, with the log prior of the weights
+if there is one, and its exact gradient."""
 
 from __future__ import annotations
 
@@ -11,14 +11,7 @@ import numpy as np
 from fast.dgn import DGN
 from fast.distributions.gradient import gradient
 from fast.distributions.statistics import Statistics
-from reference.model import (
-    Array,
-    GaussianPrior,
-    LaplacePrior,
-    UniformPrior,
-    WeightPrior,
-    log_weight_prior,
-)
+from reference.model import Array, WeightPrior, log_weight_prior, uphill
 
 
 @dataclass(frozen=True)
@@ -42,14 +35,12 @@ class State:
 
     @cached_property
     def log_likelihood_gradient(self) -> dict[str, Array]:
-        """Of the mean log-likelihood, by every parameter."""
+        """The gradient of the mean log-likelihood by every parameter, by name."""
         dgn = self.dgn
         return gradient(dgn.network, dgn.partition(), dgn.cov_x, dgn.cov_z, self.statistics)
 
     def steepness(self) -> float:
-        """The largest rate at which a parameter raises the objective, nats a datum for a change of
-        one, or of its own size if that is larger; 0 where no direction leads up. For covariances by
-        their relative change."""
+        """The largest rate at which a parameter raises the objective (see FitResult.steepness)."""
         values = self.dgn.parameters()
         largest = 0.0
         for name, slope in self.log_likelihood_gradient.items():
@@ -57,22 +48,12 @@ class State:
             if name in ("cov_x", "cov_z"):
                 rates = np.abs(slope * value)
             else:
-                up = _uphill(slope, value, name, self.prior, self.statistics.n)
+                prior = self.prior if name.endswith(".weight") else None
+                up = uphill(slope, value, prior, self.statistics.n)
                 rates = up * np.maximum(1.0, np.abs(value))
             largest = max(largest, float(np.max(rates, initial=0.0)))
         return largest
 
-
-def _uphill(slope: Array, value: Array, name: str, prior: WeightPrior | None, n: int) -> Array:
-    """How steeply the objective rises by each entry, in the direction in which it does."""
-    if prior is None or not name.endswith(".weight"):
-        return np.abs(slope)
-    if isinstance(prior, GaussianPrior):
-        return np.abs(slope - value / (prior.scale**2 * n))
-    if isinstance(prior, LaplacePrior):
-        rate = 1.0 / (prior.scale * n)
-        at_zero = np.maximum(np.abs(slope) - rate, 0.0)
-        return np.where(value == 0, at_zero, np.abs(slope - np.sign(value) * rate))
-    assert isinstance(prior, UniformPrior)
-    inwards = np.maximum(-np.sign(value) * slope, 0.0)
-    return np.where(np.abs(value) >= prior.bound, inwards, np.abs(slope))
+    def is_flat(self, gtol: float) -> bool:
+        """Whether the objective is no steeper than gtol * max(1, |loss|)."""
+        return self.steepness() <= gtol * max(1.0, abs(self.loss))

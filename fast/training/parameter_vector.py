@@ -1,7 +1,7 @@
-"""A model's parameters as one vector without constraints, and gradients by it.
+"""A model's parameters as one vector without constraints, and gradients by that vector.
 
-Weights and biases as they are; variances by their logarithm; a full covariance by its Cholesky
-factor, the diagonal of that by its logarithm.
+Weights and biases stand in it as they are, variances by their logarithms. A full covariance stands
+in it by its Cholesky factor, with the logarithms of the factor's diagonal.
 """
 
 from __future__ import annotations
@@ -13,9 +13,20 @@ import numpy as np
 
 from reference.model import Array
 
+_COVARIANCES = ("cov_x", "cov_z")
+
 
 class Packing:
-    """Of the named parameters of models shaped like one."""
+    """Converts named parameters to one vector and back.
+
+    Parameters
+    ----------
+    parameters : mapping of str to array
+        A model's, as ``DGN.parameters()`` has them. Their shapes are those of every model that is
+        converted.
+    names : sequence of str
+        Which of them are in the vector, in this order.
+    """
 
     def __init__(self, parameters: Mapping[str, Array], names: Sequence[str]) -> None:
         self.names = list(names)
@@ -34,7 +45,7 @@ class Packing:
         return int(math.prod(shape))
 
     def packed(self, parameters: Mapping[str, Array]) -> Array:
-        """The vector of a model's parameters."""
+        """The vector (size,) of a model's parameters."""
         result = np.empty(self.size)
         for name, place in self.places.items():
             value = parameters[name]
@@ -47,7 +58,7 @@ class Packing:
         return result
 
     def unpacked(self, vector: Array) -> dict[str, Array]:
-        """The parameters at a vector."""
+        """The parameters, by name, that a vector (size,) stands for."""
         result = {}
         for name, place in self.places.items():
             shape, part = self._shapes[name], vector[place]
@@ -60,7 +71,10 @@ class Packing:
         return result
 
     def gradient(self, vector: Array, by_parameter: Mapping[str, Array]) -> Array:
-        """A gradient by the vector, from that by every parameter (as DGN.gradient's)."""
+        """The gradient by the vector (size,), from the gradient by every parameter.
+
+        vector: where the gradient is taken. by_parameter: as `DGN.gradient` has it.
+        """
         result = np.empty(self.size)
         for name, place in self.places.items():
             shape, slope = self._shapes[name], by_parameter[name]
@@ -76,15 +90,13 @@ class Packing:
         return result
 
 
-_COVARIANCES = ("cov_x", "cov_z")
-
-
 def _is_full(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a parameter is a full covariance."""
     return name in _COVARIANCES and len(shape) == 2
 
 
 def _root(part: Array, size: int) -> Array:
-    """The Cholesky factor."""
+    """The Cholesky factor (size, size) that a part of a vector stands for."""
     root = np.zeros((size, size))
     root[np.tril_indices(size)] = part
     np.fill_diagonal(root, np.exp(np.diag(root)))

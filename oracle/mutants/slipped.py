@@ -163,12 +163,6 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
             "w",
         ),
         _reference(
-            "the pull of a Laplace prior at zero forgotten",
-            "learning.objective:uphill",
-            "max(abs(slope) - rate, 0.0) if w == 0",
-            "abs(slope) if w == 0",
-        ),
-        _reference(
             "the loss of the last trial kept though it rose",
             "learning.guarded_step:_guarded_layer",
             "if candidate.loss <= state.loss:",
@@ -196,19 +190,19 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "another damping in the checkpoint's mark",
-            "training.em:fit_em",
+            "training.em:_fingerprint",
             "m_step, settings.damping, settings.tol",
             "m_step, settings.tol",
         ),
         _fast(
             "a fit's negligible not that of the model it goes on from",
-            "training.em:starting_model",
+            "training.initial_networks:starting_model",
             "negligible=network.negligible,\n",
             "",
         ),
         _fast(
             "Σz uncorrelated where training starts",
-            "training.initial_networks:initial_network",
+            "training.initial_networks:_placed",
             "hidden = rng.standard_normal((_DRAWS, latent)) @ root.T",
             "hidden = rng.standard_normal((_DRAWS, latent)) * np.diag(root)",
         ),
@@ -217,6 +211,12 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
             "training.em:_step",
             "damping=settings.damping, ",
             "",
+        ),
+        _reference(
+            "the pull of a Laplace prior at zero forgotten",
+            "model.weight_priors:uphill",
+            "np.maximum(np.abs(slope) - rate, 0.0)",
+            "np.abs(slope)",
         ),
     ),
     "validation at its threshold": (

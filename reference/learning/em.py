@@ -3,6 +3,10 @@
 The loss is -(log-likelihood + log prior of the weights) / N, in nats. Training has converged when
 an iteration lowers the loss by less than tol * max(1, |loss|) at a model where the objective is no
 steeper than gtol * max(1, |loss|). A rise of the loss is never convergence.
+
+The loop and the guard of `guarded_step` are written here and, on purpose, a second time in `fast`:
+that both end with the same losses is a check of both. The two share the names, errors and priors of
+the model.
 """
 
 from __future__ import annotations
@@ -15,12 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.dgn import DGN
-from reference.learning.guarded_step import NO_LIKELIHOOD, guarded_step
+from reference.learning.guarded_step import guarded_step
 from reference.learning.m_step import m_step as closed_form
 from reference.learning.objective import State
 from reference.model.arrays import Array, RandomState
-from reference.model.errors import ConvergenceWarning, SingularCovarianceError
+from reference.model.errors import NO_LIKELIHOOD, ConvergenceWarning, SingularCovarianceError
 from reference.model.network import Network
+from reference.model.outcome import Outcome, outcome_of_error
 from reference.model.validation import check_count, check_number, check_points, check_random_state
 from reference.model.weight_priors import WeightPrior, check_weight_prior, log_weight_prior
 
@@ -42,12 +47,11 @@ class FitResult:
     n_iter : int
         How many iterations were completed.
     converged : bool
-        Whether outcome is "converged".
-    outcome : str
-        Why training ended. "converged"; "max_iter reached"; "stopped by callback"; "singular
-        covariance": the update of Σx or Σz was not positive definite, and dgn is the model before;
-        "no step found": rounding hides further progress, as where Σx is nearly singular. Or the
-        error of the model that followed dgn, as "PartitionError: what it said".
+        Whether outcome is ``Outcome.CONVERGED``.
+    outcome : Outcome or str
+        Why training ended. A member of `Outcome` equals its text, such as "converged". Where an
+        update led to a model that has no likelihood, the text of its error, such as
+        "PartitionError: what it said"; dgn is then the model before.
     steepness : float
         How steep the objective is at dgn, nats a datum for a relative change of one parameter; 0 at
         an optimum.
@@ -57,7 +61,7 @@ class FitResult:
     history: Array = field(repr=False)
     n_iter: int
     converged: bool
-    outcome: str
+    outcome: Outcome | str
     steepness: float
 
 
@@ -158,31 +162,31 @@ def _check_prior_and_callback(
 def _fit(state: State, X: Array, settings: _Settings, callback: Callback | None) -> FitResult:
     """Iterations from a starting state to an outcome."""
     history = [state.loss]
-    outcome = "max_iter reached"
+    outcome: Outcome | str = Outcome.MAX_ITER
     for iteration in range(1, settings.max_iter + 1):
         before = state
         try:
             state = _step(state, X, settings)
         except SingularCovarianceError:
-            outcome = "singular covariance"
+            outcome = Outcome.SINGULAR_COVARIANCE
             break
         except NO_LIKELIHOOD as error:
-            outcome = f"{type(error).__name__}: {error}"
+            outcome = outcome_of_error(error)
             break
         history.append(state.loss)
         if callback is not None and callback(iteration, state.dgn, state.loss):
-            outcome = "stopped by callback"
+            outcome = Outcome.STOPPED
             break
         size = max(1.0, abs(state.loss))
         small = 0 <= history[-2] - history[-1] <= settings.tol * size
         if small and state.steepness() <= settings.gtol * size:
-            outcome = "converged"
+            outcome = Outcome.CONVERGED
             break
         if state is before:
-            outcome = "no step found"
+            outcome = Outcome.NO_STEP
             break
     steepness = state.steepness()
-    if outcome == "max_iter reached" and settings.max_iter and settings.tol:
+    if outcome is Outcome.MAX_ITER and settings.max_iter and settings.tol:
         warnings.warn(
             f"fit_em reached max_iter = {settings.max_iter} where the objective still rises by "
             f"{steepness:.1e} nats a datum for a relative change of one parameter: raise max_iter",
@@ -193,7 +197,7 @@ def _fit(state: State, X: Array, settings: _Settings, callback: Callback | None)
         dgn=state.dgn,
         history=np.array(history),
         n_iter=len(history) - 1,
-        converged=outcome == "converged",
+        converged=outcome is Outcome.CONVERGED,
         outcome=outcome,
         steepness=steepness,
     )

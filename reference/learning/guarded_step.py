@@ -7,17 +7,15 @@ fall. `fast` has its own copy of the guard and of the loop on purpose: their agr
 
 from __future__ import annotations
 
-from reference.learning.m_step import learnable_layers
 from reference.learning.m_step import m_step as closed_form
 from reference.learning.objective import State
 from reference.model.arrays import Array
-from reference.model.errors import PartitionError, TooManyRegionsError
+from reference.model.errors import NO_LIKELIHOOD
+from reference.model.network import learnable_layers
 from reference.model.weight_priors import blend
 
 # Past 2^-30 a step no longer changes the likelihood beyond its rounding.
 _HALVINGS = 30
-# What the E-step raises for a model whose likelihood cannot be computed.
-NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)
 
 
 def guarded_step(state: State, X: Array) -> State:

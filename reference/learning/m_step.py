@@ -20,8 +20,7 @@ from reference.learning.regularised_least_squares import solve_nearest, solve_wi
 from reference.model.arrays import Array, Codes
 from reference.model.errors import SingularCovarianceError
 from reference.model.image_layers import Conv2d
-from reference.model.layers import Dense
-from reference.model.network import Network
+from reference.model.network import Network, learnable_layers
 from reference.model.validation import check_covariance, check_names, check_number
 from reference.model.weight_priors import WeightPrior, blend, check_weight_prior
 from reference.partition.partition import region_map, up_to_layer_map
@@ -198,11 +197,6 @@ def update_cov_x(dgn: DGN, statistics: Statistics) -> Array:
 def update_cov_z(statistics: Statistics) -> Array:
     """Σz = (1/N) Σ_x E[z zᵀ | x]."""
     return np.asarray(statistics.e2.sum(axis=0) / statistics.n)
-
-
-def learnable_layers(network: Network) -> list[int]:
-    """The positions of the layers that have weights."""
-    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
 
 
 def default_order(dgn: DGN) -> tuple[str, ...]:

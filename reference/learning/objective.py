@@ -10,12 +10,7 @@ from reference.dgn import DGN
 from reference.distributions.e_step import Statistics
 from reference.distributions.gradient import gradient
 from reference.model.arrays import Array
-from reference.model.weight_priors import (
-    GaussianPrior,
-    LaplacePrior,
-    WeightPrior,
-    log_weight_prior,
-)
+from reference.model.weight_priors import WeightPrior, log_weight_prior, uphill
 
 
 @dataclass(frozen=True)
@@ -46,23 +41,11 @@ class State:
         slopes = gradient(dgn.network, dgn.partition(), dgn.cov_x, dgn.cov_z, self.statistics)
         largest = 0.0
         for name, value in dgn.parameters().items():
-            prior = self.prior if name.endswith(".weight") else None
-            for slope, w in zip(slopes[name].ravel(), value.ravel(), strict=True):
-                if name in ("cov_x", "cov_z"):
-                    largest = max(largest, abs(slope * w))
-                else:
-                    largest = max(largest, uphill(slope, w, prior, n) * max(1.0, abs(w)))
+            if name in ("cov_x", "cov_z"):
+                rates = np.abs(slopes[name] * value)
+            else:
+                prior = self.prior if name.endswith(".weight") else None
+                up = uphill(slopes[name], value, prior, n)
+                rates = up * np.maximum(1.0, np.abs(value))
+            largest = max(largest, float(np.max(rates)))
         return largest
-
-
-def uphill(slope: float, w: float, prior: WeightPrior | None, n: int) -> float:
-    """How steeply the objective rises by one entry, in the direction in which it does."""
-    if prior is None:
-        return abs(slope)
-    if isinstance(prior, GaussianPrior):
-        return abs(slope - w / (prior.scale**2 * n))
-    if isinstance(prior, LaplacePrior):
-        rate = 1.0 / (prior.scale * n)
-        return max(abs(slope) - rate, 0.0) if w == 0 else abs(slope - np.sign(w) * rate)
-    # Uniform: at a bound only inwards.
-    return max(-np.sign(w) * slope, 0.0) if abs(w) >= prior.bound else abs(slope)

@@ -5,6 +5,7 @@ The names here are all that `fast` takes from `reference`.
 
 from reference.model.arrays import Array, Codes, Indices, Mask, RandomState
 from reference.model.errors import (
+    NO_LIKELIHOOD,
     ConvergenceWarning,
     NotSolvedError,
     PartitionError,
@@ -15,9 +16,9 @@ from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsa
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
-from reference.model.network import Network
+from reference.model.network import Network, learnable_layers
+from reference.model.outcome import Outcome, outcome_of, outcome_of_error
 from reference.model.read_only import ReadOnly, freeze
-from reference.model.saving import save_arrays
 from reference.model.validation import (
     check_array,
     check_count,
@@ -39,9 +40,13 @@ from reference.model.weight_priors import (
     blend,
     check_weight_prior,
     log_weight_prior,
+    uphill,
 )
+from reference.model.whole_files import UNFINISHED, save_arrays, write_whole
 
 __all__ = [
+    "NO_LIKELIHOOD",
+    "UNFINISHED",
     "Abs",
     "Array",
     "AvgPool",
@@ -59,6 +64,7 @@ __all__ = [
     "MaxPool",
     "Network",
     "NotSolvedError",
+    "Outcome",
     "PartitionError",
     "RandomState",
     "ReLU",
@@ -84,6 +90,11 @@ __all__ = [
     "check_random_state",
     "check_weight_prior",
     "freeze",
+    "learnable_layers",
     "log_weight_prior",
+    "outcome_of",
+    "outcome_of_error",
     "save_arrays",
+    "uphill",
+    "write_whole",
 ]

@@ -21,3 +21,8 @@ class NotSolvedError(ArithmeticError):
 
 class ConvergenceWarning(UserWarning):
     """Training ended at its iteration limit, before it converged."""
+
+
+#: What a model without a likelihood in double precision raises. Training takes it for a step that
+#: went too far, not for a mistake of the caller's.
+NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.from_torch import layers_from_torch
+from reference.model.image_layers import Conv2d
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.saving import load_layers, save_layers
@@ -308,3 +309,20 @@ class Network:
             If the file does not hold a network.
         """
         return Network(load_layers(path))
+
+
+def learnable_layers(network: Network) -> list[int]:
+    """Find the layers that have weights.
+
+    Parameters
+    ----------
+    network : Network
+        Any network.
+
+    Returns
+    -------
+    list of int
+        The positions of every Dense and Conv2d among ``network.layers``, from the first to the
+        last; ``f"{i}.weight"`` and ``f"{i}.bias"`` are the names of their parameters.
+    """
+    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]

@@ -1,10 +1,9 @@
-"""Networks in files, which appear whole or not at all."""
+"""Networks in files."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from reference.model.layer_protocol import Layer
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.validation import check_path
+from reference.model.whole_files import save_arrays
 
 # The arguments each layer is made from, which it holds under the same names: what a file stores.
 ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
@@ -65,26 +65,3 @@ def load_layers(path: str | os.PathLike[str]) -> list[Layer]:
 def _stored(value: Array) -> Any:
     """An argument as it was before it became an array: integers, or an array of doubles."""
     return value.tolist() if value.dtype.kind == "i" else value
-
-
-def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
-    """Write arrays to a .npz file, bit for bit.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file's name, taken as it is. The file appears whole or not at all: it is renamed once it
-        is written.
-    arrays : mapping of str to array_like
-        What the file holds, by name.
-    """
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent or ".", suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, **arrays)
-        os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

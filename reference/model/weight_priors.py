@@ -206,6 +206,44 @@ def blend(old: Array, new: Array, share: float, name: str, prior: WeightPrior | 
     return between
 
 
+def uphill(slope: Array, weights: Array, prior: WeightPrior | None, n: int) -> Array:
+    """How steeply the objective of training rises by every entry, in the direction in which it
+    does.
+
+    Parameters
+    ----------
+    slope : array
+        The derivative of the mean log-likelihood by every entry, nats a datum.
+    weights : array of the same shape
+        The entries.
+    prior : GaussianPrior, LaplacePrior, UniformPrior or None
+        Of these entries. None for biases, which have no prior.
+    n : int
+        The number of data, N.
+
+    Returns
+    -------
+    array of the same shape
+        The larger of the two one-sided rates of (log-likelihood + log prior) / N, or 0 where both
+        directions lead down. They differ at the kink of a Laplace prior, which is at 0, and at the
+        bound of a uniform one, where only the way inwards is open.
+
+    Notes
+    -----
+    Guarded by tests/test_convergence.py, which compares with finite differences.
+    """
+    if prior is None:
+        return np.abs(slope)
+    if isinstance(prior, GaussianPrior):
+        return np.abs(slope - weights / (prior.scale**2 * n))
+    if isinstance(prior, LaplacePrior):
+        rate = 1.0 / (prior.scale * n)
+        at_zero = np.maximum(np.abs(slope) - rate, 0.0)
+        return np.where(weights == 0, at_zero, np.abs(slope - np.sign(weights) * rate))
+    inwards = np.maximum(-np.sign(weights) * slope, 0.0)
+    return np.where(np.abs(weights) >= prior.bound, inwards, np.abs(slope))
+
+
 def check_weight_prior(value: object) -> None:
     """Refuse what is neither a prior nor None.
 
