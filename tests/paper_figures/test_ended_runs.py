@@ -34,9 +34,9 @@ def stuck(job, seed):
 
 #: `python -m paper_figures`, of such runs or of short ones: started, ended and run as that is.
 SHORT = """
-import sys
+import os, sys
 from pathlib import Path
-sys.path[:0] = [".", sys.argv[1]]
+sys.path[:] = sys.argv[1].split(os.pathsep)
 from paper_figures import __main__, command
 from paper_figures.seed_runs import runs_of
 import test_ended_runs as these
@@ -75,7 +75,7 @@ def started(disposition, *arguments):
 
 def short(disposition, function, count, folder):
     """So many runs of a function of this module."""
-    arguments = (os.path.dirname(__file__), function, str(count), str(folder))
+    arguments = (os.pathsep.join(sys.path), function, str(count), str(folder))
     return started(disposition, "-c", SHORT, *arguments)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import scaled_constant
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 TABLE = json.loads((TESTS / "data" / "constants.json").read_text(encoding="utf-8"))
 CAUGHT = [
     (name, factor, told)
@@ -33,10 +33,17 @@ def test_every_constant_is_decided():
         assert all(by_factor.values())
 
 
+def place(told):
+    """The file and the name of a test; no two files have the same name, whatever their folders."""
+    file, _, name = told.partition("::")
+    (path,) = TESTS.rglob(file)
+    return path, name
+
+
 def test_named_tests_exist():
     for _, _, told in CAUGHT:
-        file, _, name = told.partition("::")
-        assert f"def {name}(" in (TESTS / file).read_text(encoding="utf-8"), told
+        path, name = place(told)
+        assert f"def {name}(" in path.read_text(encoding="utf-8"), told
 
 
 def outcome(name, factor, test):
@@ -44,10 +51,10 @@ def outcome(name, factor, test):
     environment = {
         **os.environ,
         "SCALED_CONSTANT": f"{name} {factor}",
-        "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
+        "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS / "support")]),
     }
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "scaled_constant"]
-    command += ["-p", "no:cacheprovider", str(TESTS / test)]
+    command += ["-p", "no:cacheprovider", "::".join(map(str, place(test)))]
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
 
 
@@ -60,7 +67,7 @@ def test_a_constant_is_scaled_in_its_importers():
     environment = {
         **os.environ,
         "SCALED_CONSTANT": "fast.partition.cut_vertices.ROUNDING 1e3",
-        "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
+        "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS / "support")]),
     }
     found = subprocess.run(
         [sys.executable, "-c", code],

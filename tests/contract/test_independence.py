@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("reference", "fast", "oracle", "paper_figures")
 #: The rooms of each package, from the ground up: data flows from the first to the last.
 ROOMS = {

@@ -21,7 +21,7 @@ from oracle.models.case import Case
 from oracle.truths.agreed import truth
 from oracle.truths.joint import log_joint
 
-FOLDER = Path(__file__).parent / "data" / "truths"
+FOLDER = Path(__file__).parents[1] / "data" / "truths"
 #: Digits kept of each value.
 DIGITS = 22
 #: Errors below this, in units of a quantity's scale, are rounding and are not written down.

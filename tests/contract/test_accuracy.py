@@ -17,7 +17,7 @@ from oracle.checks.random_models import TOLERANCES, crosscheck
 from oracle.models.architectures import random_case
 from oracle.models.case import Case
 
-REGRESSIONS = sorted((Path(__file__).parent / "data" / "regressions").glob("*.json"))
+REGRESSIONS = sorted((Path(__file__).parents[1] / "data" / "regressions").glob("*.json"))
 
 
 def assert_no_breach(case):

@@ -20,7 +20,7 @@ from oracle.mutation.score import Score, arguments, page, suffices
 from oracle.mutation.systematic import PACKAGES, SystematicMutant, sample, sites
 from oracle.mutation.trials import Trial
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 WRITTEN = [mutant for kind in SLIPPED.values() for mutant in kind]
 
 
@@ -176,12 +176,12 @@ defects = [
     ),
 ]
 root = Path.cwd()
-names = ["tests/test_mutation.py::test_for_trials"]
+names = ["tests/oracle/test_mutation.py::test_for_trials"]
 lines = {line: frozenset(names) for line in range(1, 200)}
 reached = Reached({root / "fast" / "integration" / "draws.py": lines}, {names[0]: 0.1})
 found = run_trials(
     root, defects, reached, processes=2, progress=lambda _: None,
-    collected="tests/test_mutation.py", grace=2.0,
+    collected="tests/oracle/test_mutation.py", grace=2.0,
 )
 print("FOUND", json.dumps({trial.defect.by: (trial.outcome, trial.test) for trial in found}))
 """
@@ -217,7 +217,7 @@ def test_trials_tell_what_happened():
     found = json.loads(run.stdout.split("FOUND")[1])
     assert found == {
         "np.zeros_like(distance)": ["survived", ""],
-        "draws": ["caught", "tests/test_mutation.py::test_for_trials"],
+        "draws": ["caught", "tests/oracle/test_mutation.py::test_for_trials"],
         "todo = todo[accepted | True]": ["timeout", ""],
         "images - y": ["unreached", ""],
     }

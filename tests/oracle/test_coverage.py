@@ -12,7 +12,7 @@ from oracle.campaign.coverage import RESULTS
 from oracle.checks.random_models import TOLERANCES
 from oracle.fixed_checks.checks import CHECKS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 #: What the paper numbers, and what its sections derive without a number.
 NUMBERED = {
     *(f"eq. {n}" for n in range(1, 10)),

@@ -31,7 +31,7 @@ from reference.model import (
     Upsample,
 )
 
-REGRESSIONS = sorted((Path(__file__).parent / "data" / "regressions").glob("*.npz"))
+REGRESSIONS = sorted((Path(__file__).parents[1] / "data" / "regressions").glob("*.npz"))
 
 
 def codes_of(partition):

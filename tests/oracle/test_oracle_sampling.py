@@ -33,7 +33,7 @@ from oracle.samples.monte_carlo import (
 )
 
 RATE = 1e-12
-DATA = Path(__file__).parent / "data" / "regressions"
+DATA = Path(__file__).parents[1] / "data" / "regressions"
 
 
 def linear(latent, seed=3):

@@ -1,10 +1,10 @@
 """Checkpoints: training goes on from a file bit for bit, and the file is always whole."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,8 +127,8 @@ def test_a_limit_raised_by_one(tmp_path):
 
 
 ENDLESS = """
-import sys
-sys.path.insert(0, sys.argv[2])
+import os, sys
+sys.path[:] = sys.argv[2].split(os.pathsep)
 from test_checkpoints import fit
 fit(10**6, checkpoint=sys.argv[1])
 """
@@ -137,9 +137,9 @@ fit(10**6, checkpoint=sys.argv[1])
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_fit_leaves_a_whole_file(tmp_path, end):
     """Killed at any moment, or interrupted, training goes on from what the file says."""
-    path, here = tmp_path / "fit.npz", str(Path(__file__).parent)
+    path, places = tmp_path / "fit.npz", os.pathsep.join(sys.path)
     with interrupts("default"):
-        run = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path), here])
+        run = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path), places])
     with run:
         try:
             deadline = time.monotonic() + 60
