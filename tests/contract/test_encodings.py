@@ -76,8 +76,8 @@ def test_every_text_file_is_opened_with_an_encoding():
 
 NOTHING_FOUND = """
 import runpy, sys
-from oracle import campaign
-campaign.campaign = lambda *arguments: campaign.Findings()
+from oracle.campaign import run
+run.campaign = lambda *arguments: run.Findings()
 sys.argv[1:] = ["--architectures", "1", "--out", sys.argv[1]]
 runpy.run_module("oracle", run_name="__main__")
 """
