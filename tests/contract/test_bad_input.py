@@ -1,6 +1,7 @@
 """Layers that make no network, and that bad input is refused before any work is done.
 
-What every single argument refuses, up to its threshold, is in tests/test_argument_limits.py.
+What every single argument refuses, up to its threshold, is in
+tests/contract/test_argument_limits.py.
 """
 
 import sys

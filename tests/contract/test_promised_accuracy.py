@@ -2,7 +2,8 @@
 
 The promises of the docstrings (1e-12 of log p with one latent dimension, 1e-10 with two, ...) bound
 what is never exceeded; on models that are not ill-conditioned far more is reached, and an error of
-1e-10 is then a fault. What is reached is written down beside the truths (tests/stored_truths.py).
+1e-10 is then a fault. What is reached is written down beside the truths
+(tests/support/stored_truths.py).
 """
 
 import json

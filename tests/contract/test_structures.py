@@ -1,5 +1,5 @@
 """Every public method of both implementations on a table of structures and options in which every
-two choices meet, judged by definitions that share no code with them (tests/definitions.py).
+two choices meet, judged by definitions that share no code with them (tests/support/definitions.py).
 
 A row that is wrong names the quantities: `structure_table.rows(2)[k]` is the row.
 """

@@ -1,5 +1,5 @@
 """The exact gradient against the oracle's finite differences at high precision; more structures are
-in tests/test_structures.py."""
+in tests/contract/test_structures.py."""
 
 from functools import lru_cache
 

@@ -1,6 +1,6 @@
 """The posterior p(z | x): density, moments, mode, and calibration on random data.
 
-What draws follow is tested in tests/test_draws.py.
+What draws follow is tested in tests/distributions/test_draws.py.
 """
 
 import numpy as np

@@ -1,5 +1,5 @@
 """Every closed-form update is the exact maximiser of the surrogate it claims to maximise: here by
-perturbations, and in tests/test_structures.py by its derivatives."""
+perturbations, and in tests/contract/test_structures.py by its derivatives."""
 
 import numpy as np
 import pytest

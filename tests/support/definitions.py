@@ -2,7 +2,7 @@
 by quadrature, and maps evaluated with the codes held.
 
 Shares no code with `reference` or `fast`: regions and maps are oracle.exact_regions', weights those
-of described layers (oracle.models.descriptions). Guarded by tests/test_definitions.py.
+of described layers (oracle.models.descriptions). Guarded by tests/contract/test_definitions.py.
 """
 
 from __future__ import annotations

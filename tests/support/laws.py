@@ -1,7 +1,7 @@
 """Laws of one number, from their densities by quadrature: what draws are compared with.
 
 Nothing is shared with what is tested. Gauss-Legendre panels on which the density falls by a few
-nats: measured against mpmath in tests/test_draws_within.py, 1e-13.
+nats: measured against mpmath in tests/integration/test_draws_within.py, 1e-13.
 """
 
 from functools import cached_property

@@ -1,8 +1,9 @@
 """Awkward models of which the oracle's word on every quantity is kept, in tests/data/truths.
 
 Computing it takes seconds to minutes a model, comparing with it milliseconds. `python
-tests/stored_truths.py` computes what is missing; the deep tests compute all of it anew. Beside each
-truth stands how near each implementation came when it was written: what is reached is kept.
+tests/support/stored_truths.py` computes what is missing; the deep tests compute all of it anew.
+Beside each truth stands how near each implementation came when it was written: what is reached is
+kept.
 """
 
 import json
