@@ -76,7 +76,8 @@ def m_step(
     it, under the posterior, regions and slopes D_ω of `dgn`. By default all, one by one. damping in
     (0, 1]: the share of each update that is taken. weight_prior: of every weight and kernel entry.
     Raises ValueError on an unknown name, and SingularCovarianceError (a ValueError) when a
-    covariance comes out singular. Guarded by tests/test_structures.py, tests/test_weight_priors.py.
+    covariance comes out singular. Guarded by tests/contract/test_structures.py,
+    tests/learning/test_weight_priors.py.
     """
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
     check_weight_prior(weight_prior)

@@ -124,8 +124,8 @@ def fit_em(
     max_iter, callback and progress may differ, and without random_state the starts are the file's.
     Ctrl-C ends training with the best model so far.
 
-    Raises ValueError on bad input before any work. Guarded by tests/test_training.py,
-    tests/test_starts.py and tests/test_checkpoints.py.
+    Raises ValueError on bad input before any work. Guarded by tests/learning/test_training.py,
+    tests/learning/test_starts.py and tests/learning/test_checkpoints.py.
     """
     given = starting_model(network, cov_x, cov_z)
     data = check_points(X, "X", given.network.observed_dimension)

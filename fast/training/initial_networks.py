@@ -43,7 +43,7 @@ def initial_network(
     Every unit's input has standard deviation 1 under z ~ N(0, Σz) and is zero at a draw from it, so
     that kinks lie where the prior's mass is; the last weights are scaled and shifted, by one number
     and one vector, to give g(z) the data's mean and total variance. Raises ValueError on bad input.
-    Measured against untouched random networks in tests/test_starts.py.
+    Measured against untouched random networks in tests/learning/test_starts.py.
     """
     if not isinstance(network, Network):
         raise ValueError(f"network: expected a reference.Network, got {network!r}")

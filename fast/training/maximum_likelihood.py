@@ -66,7 +66,8 @@ def fit_mle(
     flat as that. At max_iter a ConvergenceWarning says so, unless tol is 0; "no step found" is
     where rounding, or models that have no likelihood here, hide further progress; other outcomes
     are `fit_em`'s. history: the loss after every iteration. Never ends with a model worse than the
-    start. Raises ValueError on bad input before any work. Guarded by tests/test_likelihood.py.
+    start. Raises ValueError on bad input before any work. Guarded by
+    tests/learning/test_likelihood.py.
     """
     dgn = starting_model(network, cov_x, cov_z)
     data = check_points(X, "X", dgn.network.observed_dimension)

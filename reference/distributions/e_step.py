@@ -83,7 +83,7 @@ def expected_complete_loglik(
 
     With e0, e1 = e0 m, E2 = e0 (C + m mᵀ), the printed terms of a region are e0 times
     (x - A m - b)ᵀ Σx^-1 (x - A m - b) + Tr(Aᵀ Σx^-1 A C), which is summed here: multiplied out they
-    cancel. tests/test_errata.py compares both, and shows that the printed signs fail.
+    cancel. tests/contract/test_errata.py compares both, and shows that the printed signs fail.
     """
     log_e0s = log_responsibilities(x, terms, partition, cov_x, cov_z)
     total = 0.0

@@ -51,8 +51,8 @@ def region_weight(region: int, partition: Partition, cov_z: Array) -> float:
     """p(t = r) = Φ_ω(0, Σz), the prior mass of a region [Proposition 1].
 
     The weights of all regions sum to 1. But given t = r, z is N(0, Σz) truncated to ω_r, not N(0,
-    Σz) as in an MPPCA: t and z are dependent (tests/test_errata.py). Accuracy: relative 3e-14 for S
-    = 1; for S = 2, 3 absolute, about 1e-14, and 0 for a weight below.
+    Σz) as in an MPPCA: t and z are dependent (tests/contract/test_errata.py). Accuracy: relative
+    3e-14 for S = 1; for S = 2, 3 absolute, about 1e-14, and 0 for a weight below.
     """
     return gaussian_on_region(region, partition, np.zeros(len(cov_z)), cov_z).mass
 
@@ -148,7 +148,8 @@ def region_term(
     log φ(x; b, Σx + A Σz Aᵀ) Φ_ω(μ, Σ_ω), as printed, is `log_region_marginal` plus a log mass; far
     out these are large numbers that cancel. For S = 1 therefore: on ω p(x, z) = φ(x; b, ...) φ(z;
     μ, Σ_ω), so at the point z° of ω nearest μ the summand is p(x, z°) times the ratio of the
-    region's mass to φ(z°; μ, Σ_ω). tests/test_distributions.py shows that both are equal.
+    region's mass to φ(z°; μ, Σ_ω). tests/distributions/test_distributions.py shows that both are
+    equal.
     """
     slope, offset = partition.slopes[region], partition.offsets[region]
     centre = posterior_mean(x, slope, offset, cov_x, cov_z)

@@ -3,7 +3,7 @@
 The variables are u_i · Y, of variance 1 and correlation u_i · u_j. They are given by the unit
 vectors u_i and not by correlations: near ±1 a correlation no longer knows the angle, on which the
 probability depends. Everything is deterministic and accurate in absolute terms; a probability far
-in the tail has no digits left. Guarded by tests/test_reference_normal_cdf.py.
+in the tail has no digits left. Guarded by tests/integration/test_reference_normal_cdf.py.
 """
 
 from __future__ import annotations

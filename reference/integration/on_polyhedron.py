@@ -15,7 +15,7 @@ from reference.polyhedra.feasibility import is_empty
 from reference.polyhedra.inclusion_exclusion import signed_cones
 from reference.polyhedra.validity import OutsideValidity
 
-# For S = 1, relative to max(1, |log mass|): see tests/test_gaussian.py.
+# For S = 1, relative to max(1, |log mass|): see tests/integration/test_gaussian.py.
 _INTERVAL_ERROR = 3e-14
 
 
@@ -67,7 +67,8 @@ def gaussian_on_polyhedron(
     Valid are, in standard deviations: half-spaces up to 4.5 from the mean, with mass 3e-6, boxes of
     side 1 up to 4 (S = 2) or 3.5 (S = 3) away; near the mean, slabs of width 5e-3, boxes of side
     0.03 (S = 2) or 0.1 (S = 3). Everything past 5, or thinner than 3e-3, raises. `fast`
-    has no such limit. Guarded by tests/test_gaussian.py and tests/test_reference_gaussian.py.
+    has no such limit. Guarded by tests/integration/test_gaussian.py and
+    tests/integration/test_reference_gaussian.py.
     """
     normal_rows = check_array(normals, "normals", (None, None))
     dimension = normal_rows.shape[1]

@@ -17,7 +17,7 @@ from reference.model.arrays import Array
 from reference.polyhedra.inclusion_exclusion import SignedCones
 
 # Errors of a sum of terms, and of their moments about μ in standard deviations: this, and this a
-# term. Measured by tests/test_reference_integration.py, which finds at most half of it.
+# term. Measured by tests/integration/test_reference_integration.py, which finds at most half of it.
 _SUM_ERROR, _TERM_ERROR = 5e-16, 1.5e-16
 # Relative error of a slack n · μ + b of at most four terms, in units of their absolute sum.
 _SLACK_ERROR = 2 * np.finfo(np.float64).eps

@@ -135,7 +135,7 @@ def fit_em(
     callback(iteration, dgn, loss) after each iteration; returning True stops. random_state:
     accepted for the sake of one signature with methods that draw; EM from a given start draws
     nothing. `fast` also has several starts and checkpoints. Raises ValueError on bad input before
-    any work. Guarded by tests/test_training.py.
+    any work. Guarded by tests/learning/test_training.py.
     """
     dgn = DGN(network, cov_x, cov_z)
     data = check_points(X, "X", network.observed_dimension)

@@ -86,7 +86,7 @@ class Conv2d(_Linear):
 
     weight (C_out, C_in, height, width), bias (C_out,); stride and padding with zeros: an integer or
     (vertical, horizontal). As torch.nn.Conv2d. Raises ValueError on bad arrays or numbers, and when
-    placed on a shape that does not fit. Guarded by tests/test_layers.py.
+    placed on a shape that does not fit. Guarded by tests/model/test_layers.py.
     """
 
     #: The inputs under each window once placed (windows, C_in height width): indices of the flat

@@ -29,7 +29,7 @@ class MaxPool(ReadOnly):
     A code is the position of the winner among the candidates of its window, ordered by channel,
     row, column; where several are largest on a whole region, the first of them. At most 127
     candidates a window. Raises ValueError on bad numbers, and when placed on a shape that does not
-    fit. Guarded by tests/test_layers.py.
+    fit. Guarded by tests/model/test_layers.py.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ class Network:
 
     layers: at least one, the first a Dense (its width sets S). Networks are immutable: learning
     makes new ones with `with_parameters`. Raises ValueError on an unknown layer, on shapes that do
-    not follow one another, and on S = 0. Guarded by tests/test_network.py.
+    not follow one another, and on S = 0. Guarded by tests/model/test_network.py.
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -169,7 +169,7 @@ class Network:
         (nearest), Flatten, Unflatten, BatchNorm1d, BatchNorm2d (in eval mode; they become affine
         layers), Identity, Dropout (in eval mode; left out), or a Sequential of these. Raises
         ValueError naming the module that is none of these, or has a setting that is not supported.
-        Guarded by tests/test_from_torch.py.
+        Guarded by tests/model/test_from_torch.py.
         """
         return Network(layers_from_torch(module))
 

@@ -49,7 +49,8 @@ class Partition(ReadOnly):
     codes (R, U), slopes (R, D, S) = A_ω, offsets (R, D) = b_ω [eq. 2]. breakpoints (R-1,): for
     S = 1 the ends of the intervals, latent units; empty for S > 1. facets: for S > 1 each region's
     half-spaces (F, S), (F,), those rows q ⊙ A^{1→l}, q ⊙ b^{1→l} of Corollary 1 that bound it;
-    empty for S = 1. Guarded by tests/test_partition.py, tests/test_walk.py and `python -m oracle`.
+    empty for S = 1. Guarded by tests/partition/test_partition.py, tests/partition/test_walk.py and
+    `python -m oracle`.
     """
 
     codes: Codes

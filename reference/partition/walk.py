@@ -68,7 +68,7 @@ def walk(network: Network, max_regions: int) -> list[Visit]:
     From the region at z = 0, cross each facet of each region found; beyond it the code comes from
     the network itself, not from flipping one sign. Raises TooManyRegionsError past `max_regions`,
     and PartitionError where double precision does not decide. Facets and regions thinner than
-    rounding are absent. Guarded by tests/test_walk.py.
+    rounding are absent. Guarded by tests/partition/test_walk.py.
     """
     start = np.zeros(network.latent_dimension)
     code = code_towards(network, start, generic_direction(network.latent_dimension))

@@ -82,7 +82,7 @@ def triangulation(normals: Array, offsets: Array) -> list[Simplex]:
     asks that the simplices fill ω without overlap, nothing of their shape. This one pulls the
     generators in turn: every face that does not hold the first of them is joined to it. Faces need
     not be simple. Raises OutsideValidity where rounding leaves no interior, or no consistent
-    corners. Guarded by tests/test_reference_triangulation.py.
+    corners. Guarded by tests/polyhedra/test_reference_triangulation.py.
     """
     found = corners(normals, offsets)
     everything = frozenset(range(len(found.generators)))
