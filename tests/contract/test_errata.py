@@ -5,6 +5,7 @@ See the table in the README.
 
 import numpy as np
 import pytest
+from shared_models import circle
 
 import fast
 import reference
@@ -320,10 +321,7 @@ class TestConvergence:
 
     def start(self):
         """A start from which the printed M-step's first iteration goes wrong."""
-        rng = np.random.default_rng(13)
-        angle = rng.uniform(0, 2 * np.pi, 500)
-        X = np.column_stack([np.cos(angle), np.sin(angle)]) + 0.05 * rng.standard_normal((500, 2))
-        return Network.random([1, 8, 8, 2], LeakyReLU(0.1), 13), X
+        return Network.random([1, 8, 8, 2], LeakyReLU(0.1), 13), circle(13)
 
     def test_printed_fails(self):
         """One printed M-step raises the mean loss by nats, by the oracle's own count."""

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import stats
+from shared_models import covariance
 
 import fast
 import reference
@@ -13,16 +14,6 @@ from reference.distributions.marginal import gaussian_on_region
 
 ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
 STRUCTURES = ["scalar", "diagonal", "full"]
-
-
-def covariance(structure, dimension, rng):
-    """A random Σx of the given structure, of condition number below about 50."""
-    if structure == "scalar":
-        return rng.uniform(0.1, 1.0)
-    if structure == "diagonal":
-        return rng.uniform(0.1, 1.0, dimension)
-    factor = rng.standard_normal((dimension, dimension))
-    return factor @ factor.T + 0.3 * np.eye(dimension)
 
 
 def full(cov_x, dimension):
@@ -34,7 +25,9 @@ def full(cov_x, dimension):
 def model(impl, seed=0, widths=(1, 5, 4, 3), activation=None, structure="diagonal", cov_z=1.7):
     """A random model with Σz ≠ 1."""
     network = Network.random(widths, activation or LeakyReLU(0.1), seed)
-    return impl.DGN(network, covariance(structure, widths[-1], np.random.default_rng(seed)), cov_z)
+    return impl.DGN(
+        network, covariance(structure, widths[-1], np.random.default_rng(seed), 0.3), cov_z
+    )
 
 
 def data(dgn, count, seed=1):
@@ -83,7 +76,7 @@ def test_affine_generator_is_ppca(impl, name, structure):
     The closed forms solve with the matrix Σx + A Σz Aᵀ of condition number below 1e3: 1e-12.
     """
     network, slope, offset = affine_networks()[name]
-    cov_x, cov_z = covariance(structure, 3, np.random.default_rng(5)), 1.7
+    cov_x, cov_z = covariance(structure, 3, np.random.default_rng(5), 0.3), 1.7
     dgn = impl.DGN(network, cov_x, cov_z)
     X = data(dgn, 4)
     total = full(cov_x, 3) + cov_z * slope @ slope.T

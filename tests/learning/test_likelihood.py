@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from shared_models import circle
 
 import fast
 from fast import (
@@ -16,12 +17,6 @@ from fast import (
 from fast.training.parameter_vector import Packing
 
 PRIORS = [None, GaussianPrior(0.5), LaplacePrior(0.2), UniformPrior(0.6)]
-
-
-def circle(seed, n=500):
-    rng = np.random.default_rng(seed)
-    angle = rng.uniform(0, 2 * np.pi, n)
-    return np.column_stack([np.cos(angle), np.sin(angle)]) + 0.05 * rng.standard_normal((n, 2))
 
 
 def line(structure):

@@ -4,6 +4,7 @@ perturbations, and in tests/contract/test_structures.py by its derivatives."""
 import numpy as np
 import pytest
 from decoders import decoders
+from shared_models import covariance
 from surrogate import Surrogate
 
 import fast
@@ -11,16 +12,6 @@ import reference
 from fast.closed_form.m_step import _moved
 from fast.partition.layer_maps import Maps
 from reference import Abs, Conv2d, Dense, LeakyReLU, Network, ReLU
-
-
-def covariance(structure, dimension, rng):
-    """A random Σx of the given structure."""
-    if structure == "scalar":
-        return rng.uniform(0.1, 1.0)
-    if structure == "diagonal":
-        return rng.uniform(0.1, 1.0, dimension)
-    factor = rng.standard_normal((dimension, dimension))
-    return factor @ factor.T + 0.2 * np.eye(dimension)
 
 
 def perturbation(rng, key, value):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from decoders import decoders
+from shared_models import circle
 from tests_support import em_module
 
 import fast
@@ -12,13 +13,6 @@ import fast.training.em
 import reference
 import reference.learning.em
 from fast import Dense, GaussianPrior, LaplacePrior, LeakyReLU, Network, UniformPrior
-
-
-def circle(seed, n=500):
-    """Points on the unit circle with noise 0.05: the paper's data of Sec. 4.3."""
-    rng = np.random.default_rng(seed)
-    angle = rng.uniform(0, 2 * np.pi, n)
-    return np.column_stack([np.cos(angle), np.sin(angle)]) + 0.05 * rng.standard_normal((n, 2))
 
 
 def fit(seed, widths, m_step, impl=fast, n=500, **options):

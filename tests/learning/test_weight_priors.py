@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from decoders import decoders
 from scipy import stats
+from shared_models import covariance
 from surrogate import Surrogate
 
 import fast
@@ -36,15 +37,6 @@ PRIORS = {
     "Laplace": LaplacePrior(0.05),
     "uniform": UniformPrior(0.4),
 }
-
-
-def covariance(structure, dimension, rng):
-    if structure == "scalar":
-        return rng.uniform(0.1, 1.0)
-    if structure == "diagonal":
-        return rng.uniform(0.1, 1.0, dimension)
-    factor = rng.standard_normal((dimension, dimension))
-    return factor @ factor.T + 0.2 * np.eye(dimension)
 
 
 def clipped(network, bound):

@@ -4,26 +4,19 @@ Sources: Zaslavsky 1975 (generic and central arrangements), Stanley 2004, "An in
 hyperplane arrangements" (braid, Shi, Catalan), Montúfar et al. 2014 (folding networks).
 """
 
-import itertools
 from math import comb, factorial
 
 import numpy as np
 import pytest
+from shared_models import arrangement, differences, folding
 from tests_support import deep
 
 import fast
 import reference
-from reference.model import Abs, Dense, LeakyReLU, Network, ReLU
+from reference.model import LeakyReLU
 
 #: The reference solves a linear program per half-space and region: it counts to about this many.
 FEW = 60
-
-
-def arrangement(normals, offsets, activation=None):
-    """A network whose only layer of units has the hyperplanes normals z + offsets = 0."""
-    normals, offsets = np.asarray(normals, float), np.asarray(offsets, float)
-    out = np.ones((1, len(normals)))
-    return Network([Dense(normals, offsets), activation or ReLU(), Dense(out, [0.0])])
 
 
 def counts(impl, network):
@@ -73,11 +66,6 @@ def test_grids(dimension, m):
     check(network, (m + 1) ** dimension, (m - 1) ** dimension)
 
 
-def differences(n):
-    """e_i - e_j for all i < j in R^n: the arrangement contains a line."""
-    return np.array([np.eye(n)[i] - np.eye(n)[j] for i, j in itertools.combinations(range(n), 2)])
-
-
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 7])
 def test_braid(n):
     """z_i = z_j: the n! orders of n numbers."""
@@ -103,19 +91,6 @@ def test_catalan(n):
     offsets = np.repeat([0.0, -1.0, 1.0], len(rows))
     network = arrangement(np.tile(rows, (3, 1)), offsets)
     check(network, factorial(n) * catalan(n), factorial(n) * catalan(n - 1))
-
-
-def folding(dimension, depth, pairs):
-    """z -> |z| - 2^-l in each coordinate, `depth` times; |z| as Abs, or as ReLU(z) + ReLU(-z)."""
-    eye = np.eye(dimension)
-    into = np.concatenate([eye, -eye]) if pairs else eye
-    back = np.concatenate([eye, eye], axis=1) if pairs else eye
-    layers, inward = [], np.zeros(dimension)
-    for level in range(1, depth + 1):
-        weight = into if level == 1 else into @ back
-        layers += [Dense(weight, into @ inward), ReLU() if pairs else Abs()]
-        inward = np.full(dimension, -(2.0**-level))
-    return Network([*layers, Dense(back, inward)])
 
 
 @pytest.mark.parametrize("pairs", [False, True], ids=["abs", "relu pairs"])

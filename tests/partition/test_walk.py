@@ -6,6 +6,7 @@ from math import comb
 
 import numpy as np
 import pytest
+from shared_models import arrangement, differences, folding
 
 import reference.partition.walk
 from reference import DGN, Abs, Dense, LeakyReLU, Network, ReLU
@@ -29,34 +30,9 @@ def partition(network, **options):
     return DGN(network, 1.0, **options).partition()
 
 
-def arrangement(normals, offsets, activation=None):
-    """A network whose only layer of units has the hyperplanes normals z + offsets = 0."""
-    normals = np.asarray(normals, float)
-    out = Dense(np.ones((1, len(normals))), [0.0])
-    return Network([Dense(normals, offsets), activation or ReLU(), out])
-
-
 def random_arrangement(dimension, n, seed):
     rng = np.random.default_rng([seed, dimension, n])
     return rng.standard_normal((n, dimension)), rng.standard_normal(n)
-
-
-def differences(n):
-    """e_i - e_j for all i < j in R^n; an arrangement of them contains a line."""
-    return np.array([np.eye(n)[i] - np.eye(n)[j] for i, j in itertools.combinations(range(n), 2)])
-
-
-def folding(dimension, depth, pairs):
-    """z -> |z| - 2^-l in each coordinate, `depth` times; |z| as Abs, or as ReLU(z) + ReLU(-z)."""
-    eye = np.eye(dimension)
-    into = np.concatenate([eye, -eye]) if pairs else eye
-    back = np.concatenate([eye, eye], axis=1) if pairs else eye
-    layers, inward = [], np.zeros(dimension)
-    for level in range(1, depth + 1):
-        weight = into if level == 1 else into @ back
-        layers += [Dense(weight, into @ inward), ReLU() if pairs else Abs()]
-        inward = np.full(dimension, -(2.0**-level))
-    return Network([*layers, Dense(back, inward)])
 
 
 def n_bounded(found):
