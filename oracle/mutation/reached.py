@@ -101,6 +101,16 @@ def read(root: Path, data: Path, times: Path) -> Reached:
     }
     seconds: dict[str, float] = {}
     for case in ElementTree.parse(times).iter("testcase"):
-        name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
-        seconds[name] = float(case.get("time", 0))
+        node = _node(root, case.get("classname", ""), case.get("name", ""))
+        seconds[node] = float(case.get("time", 0))
     return Reached(tests, seconds)
+
+
+def _node(root: Path, place: str, name: str) -> str:
+    """The node of a test; `place` has its folders, its file and its classes, if any, with dots."""
+    parts = place.split(".")
+    files = (
+        i for i in range(1, len(parts)) if (root / Path(*parts[:i])).with_suffix(".py").exists()
+    )
+    end = next(files, len(parts))
+    return "::".join(["/".join(parts[:end]) + ".py", *parts[end:], name])

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from cosmic_ray.mutating import mutate_code
+from coverage import CoverageData
 
 from oracle.mutants.all_mutants import Mutant
 from oracle.mutants.slipped import SLIPPED
 from oracle.mutation.in_force import NotInForce, broken_text
 from oracle.mutation.operators import operators
-from oracle.mutation.reached import Reached
+from oracle.mutation.reached import Reached, read
 from oracle.mutation.score import Score, arguments, page, suffices
 from oracle.mutation.systematic import PACKAGES, SystematicMutant, sample, sites
 from oracle.mutation.trials import Trial
@@ -160,7 +161,7 @@ TRIALS = """
 import json
 from pathlib import Path
 from oracle.mutants.all_mutants import Mutant
-from oracle.mutation.reached import Reached
+from oracle.mutation.reached import Reached, read
 from oracle.mutation.trials import run_trials
 
 def fast(function, replaced, by):
@@ -297,3 +298,20 @@ def test_reached_by_lines_and_by_what_uses_a_default():
     assert reached.by(ROOT, kl) == ["a"]
     head = Mutant("", "fast", "dgn", "DGN.kl", "q_mean: ArrayLike", "q_mean: ArrayLike = 0", "")
     assert reached.by(ROOT, head) == ["a", "b"]
+
+
+def test_times_are_told_by_the_nodes_of_tests(tmp_path):
+    """Functions and methods in folders: by the names that tests have where lines are reached."""
+    folder = tmp_path / "tests" / "room"
+    folder.mkdir(parents=True)
+    (folder / "test_some.py").write_text(
+        "def test_f():\n    pass\n\nclass TestC:\n    def test_m(self):\n        pass\n",
+        encoding="utf-8",
+    )
+    times, data = tmp_path / "times.xml", CoverageData(basename=str(tmp_path / "data"))
+    data.write()
+    command = [sys.executable, "-m", "pytest", "-q", "--rootdir", ".", f"--junitxml={times}"]
+    subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
+    found = read(tmp_path, tmp_path / "data", times)
+    file = "tests/room/test_some.py"
+    assert found.seconds.keys() == {f"{file}::test_f", f"{file}::TestC::test_m"}
