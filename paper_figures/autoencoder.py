@@ -244,8 +244,8 @@ def negative_elbo(
     """The loss of a minibatch x (B, D) [eq. 3]: one number, nats a datum.
 
     Every component of q is drawn from and counts by its weight, so that the gradient reaches the
-    weights too. weight: of KL(q ‖ p(z)), 1 for the ELBO itself. Unbiased: tests/test_autoencoder.py
-    compares its mean with the exact ELBO.
+    weights too. weight: of KL(q ‖ p(z)), 1 for the ELBO itself. Unbiased:
+    tests/paper_figures/test_autoencoder.py compares its mean with the exact ELBO.
     """
     encoder, decoder, log_variance = parameters
     log_weights, mean, factor = _encode(encoder, x, form.components, latent, form.full)

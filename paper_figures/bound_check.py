@@ -15,7 +15,8 @@ from paper_figures.panels import integration_points
 from paper_figures.variational import Mixture, elbo
 from reference.model import Array
 
-#: Of max(1, |log p|, |ELBO|); of both, S = 1: ten times the worst in tests/test_variational.py.
+#: Of max(1, |log p|, |ELBO|); of both, S = 1: ten times the worst in
+#: tests/paper_figures/test_variational.py.
 TOLERANCE = 1e-12
 
 # Panel ends about the largest value of p(x, z) on a region, in units of how fast it falls there.

@@ -186,7 +186,7 @@ class DGN(ReadOnly):
         Notes
         -----
         Accuracy: 1e-12 relative to max(1, |log p|) for S = 1; absolute 1e-9 at worst for S = 2, 3.
-        Guarded by tests/test_distributions.py and tests/test_reference_dgn.py.
+        Guarded by tests/distributions/test_distributions.py and tests/distributions/test_reference_dgn.py.
         """
         data = self._data(X)
         return np.array([log_marginal(t) for t in terms_of_data(data, *self._model)])
@@ -281,7 +281,7 @@ class DGN(ReadOnly):
         Notes
         -----
         The correction: the last bracket of the printed formula is inside the -1/2. Guarded by
-        tests/test_errata.py.
+        tests/contract/test_errata.py.
         """
         data = self._data(X)
         rows = zip(terms_of_data(data, *self._model), data, strict=True)
@@ -364,7 +364,7 @@ class DGN(ReadOnly):
         Notes
         -----
         What is corrected is said at `distributions.zero_noise.zero_noise_latent` [Proposition 3].
-        Guarded by tests/test_errata.py and tests/test_reference_zero_noise.py.
+        Guarded by tests/contract/test_errata.py and tests/distributions/test_reference_zero_noise.py.
         """
         data = self._data(X)
         model = self._partition, self.cov_x, self.cov_z
@@ -387,7 +387,7 @@ class DGN(ReadOnly):
         Notes
         -----
         A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij. Accuracy:
-        1e-7 against finite differences of the oracle, see tests/test_gradient.py.
+        1e-7 against finite differences of the oracle, see tests/distributions/test_gradient.py.
         """
         sums = self.statistics(X)
         return gradient(self.network, *self._model, sums)

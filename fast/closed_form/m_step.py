@@ -96,7 +96,7 @@ def m_step(
     Notes
     -----
     Each update uses the ones before it, but the posterior, the regions and the slopes D_ω are those
-    of `dgn`. Guarded by tests/test_structures.py and tests/test_weight_priors.py.
+    of `dgn`. Guarded by tests/contract/test_structures.py and tests/learning/test_weight_priors.py.
 
     Examples
     --------

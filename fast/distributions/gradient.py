@@ -23,8 +23,8 @@ def gradient(
 ) -> dict[str, Array]:
     """Gradient of the mean log-likelihood by every parameter, shaped as the parameters are.
 
-    Guarded by tests/test_gradient.py against finite differences of the oracle, to 1e-7, and by
-    tests/test_structures.py.
+    Guarded by tests/distributions/test_gradient.py against finite differences of the oracle, to
+    1e-7, and by tests/contract/test_structures.py.
     """
     noise = Noise.of(cov_x, network.observed_dimension)
     codes, n = partition.codes, statistics.n

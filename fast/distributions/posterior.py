@@ -27,7 +27,8 @@ class Posterior(ABC):
     error (N,): for S >= 4, how far the integration may have left log p(x) off. Latent units, nats.
     Accuracy, S = 1: e0 1e-12, region moments 1e-11 of the region's standard deviation; S = 2, 3:
     1e-10 and 1e-8; or the problem's condition number times 2e-16. Guarded by `python -m oracle`,
-    tests/test_posterior.py, tests/test_many_dimensions.py and, for draws, tests/test_draws.py.
+    tests/distributions/test_posterior.py, tests/distributions/test_many_dimensions.py and, for
+    draws, tests/distributions/test_draws.py.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ def sample_interval(distance: Array, below: Array, above: Array, rng: np.random.
 
     The density is proportional to exp(-distance |s| - s²/2) on [-below, above]. Either the peak is
     an end (below or above is 0) or distance is 0. Exact in law; guarded by
-    tests/test_draws_within.py.
+    tests/integration/test_draws_within.py.
     """
     mass_below, mass_above = erf(below / np.sqrt(2)), erf(above / np.sqrt(2))
     downwards = rng.random(len(distance)) * (mass_below + mass_above) < mass_below

@@ -15,7 +15,8 @@ _NEWTON_STEPS = 3
 
 @cache
 def legendre_rule(n: int) -> tuple[Array, Array]:
-    """Nodes and weights (n,) on [0, 1], each rounded once. Guarded by tests/test_simplices.py."""
+    """Nodes and weights (n,) on [0, 1], each rounded once. Guarded by
+    tests/integration/test_simplices.py."""
     nodes, weights = np.empty(n), np.empty(n)
     guesses = np.polynomial.legendre.leggauss(n)[0]
     with localcontext() as context:

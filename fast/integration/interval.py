@@ -6,9 +6,9 @@ relative to its value at t0 is exp(-d s - s²/2), with d = |t0| and s the distan
 no scale but its own, so one Gauss-Legendre rule on [0, min(width, reach)] resolves it, where reach
 = 2T / (d + sqrt(d² + 2T)) is where it has fallen to exp(-T). With T = 41 the part left out is below
 2e-18 of the whole, and 26 nodes leave less than 1e-14 (measured against 40-digit quadrature over d
-in 0..1e4 and widths in 1e-8..inf; guarded by tests/test_gaussian.py). Nothing is subtracted, so
-nothing cancels: differences of log-CDFs lose up to 3e-6 on narrow intervals, this does not. An
-interval that holds the mean is the union of two such pieces with d = 0.
+in 0..1e4 and widths in 1e-8..inf; guarded by tests/integration/test_gaussian.py). Nothing is
+subtracted, so nothing cancels: differences of log-CDFs lose up to 3e-6 on narrow intervals, this
+does not. An interval that holds the mean is the union of two such pieces with d = 0.
 """
 
 from __future__ import annotations

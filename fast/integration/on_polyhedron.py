@@ -68,8 +68,8 @@ def gaussian_on_polyhedron(
     Accuracy, at any distance: log mass relative to max(1, |log mass|) 3e-14 (S = 1), 1e-12 (2),
     1e-10 (3); moments in truncated standard deviations 1e-13, 1e-10, 1e-8; S = 4..6 by coarser
     rules, log_mass_error estimated for each mean. Raises ValueError on bad input, and for S > 6;
-    ArithmeticError where results overflow. Guarded by tests/test_gaussian.py and
-    tests/test_polyhedra.py.
+    ArithmeticError where results overflow. Guarded by tests/integration/test_gaussian.py and
+    tests/integration/test_polyhedra.py.
     """
     normal_rows = check_array(normals, "normals", (None, None))
     dimension = normal_rows.shape[1]

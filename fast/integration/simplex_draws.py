@@ -15,7 +15,7 @@ def sample_simplices(slopes: Array, gram: Array, finite: Mask, rng: np.random.Ge
     Proposal: every λ by itself, from exp(-α λ - Γ λ²/2) up to 1 or infinity. Accepted with
     probability exp(-Σ_{i<j} Γ_ij λ_i λ_j) where the finite ones sum to at most 1: exact, as no
     Γ_ij is negative; in at least about one of k! trials. Guarded by
-    tests/test_draws_within.py.
+    tests/integration/test_draws_within.py.
     """
     result = np.empty(slopes.shape)
     todo = np.arange(len(slopes))

@@ -9,7 +9,8 @@ fastest outermost: the end of an inner range then bends over a length that the o
 exceed, and one Gauss-Legendre rule per range is enough. Nothing is subtracted.
 
 Measured against 60-digit quadrature for k = 2, over lengths of 1e-3..1e5 and slopes to 1e7: 1e-14
-(tests/test_simplices.py). Where the exponent stays small on all of a simplex fewer nodes do.
+(tests/integration/test_simplices.py). Where the exponent stays small on all of a simplex fewer
+nodes do.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Truncated(NamedTuple):
 def truncate_with_error(items: Whitened) -> tuple[Truncated, Array]:
     """The truncated Gaussian of every item, and what a coarse rule adds to the error of log_volume,
     (I,): 0 for k <= 3, where all digits are there, else four times the difference to a coarser one.
-    Accuracy: tests/test_polyhedra.py."""
+    Accuracy: tests/integration/test_polyhedra.py."""
     k = items.lattice.dimension
     if k == 0:
         return _everywhere(items), np.zeros(len(items.cells))

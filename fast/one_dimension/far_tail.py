@@ -23,7 +23,8 @@ def relative_peaks(
     lower, upper (n, R): the regions' ends, widths (R,) their distance, in units of σ_ω from μ_ω(x).
     anchor (n, R): the breakpoint next to the region's peak; rise (n, R): log p(x, peak) above that
     breakpoint's. fall (n, R): -log p(x, peak) up to a constant, from residuals, at least 0: its
-    plain differences are used where they are the more accurate. Guarded by tests/test_far_tails.py.
+    plain differences are used where they are the more accurate. Guarded by
+    tests/distributions/test_far_tails.py.
     """
     steps = -0.5 * widths[1:-1] * (lower[:, 1:-1] + upper[:, 1:-1])
     best = fall.argmin(axis=1)[:, None]

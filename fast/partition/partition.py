@@ -44,8 +44,9 @@ class Partition(ReadOnly):
     (R, D) = b_ω [eq. 2]. breakpoints (R-1,): for S = 1 the ends of the intervals, in latent units;
     empty for S > 1. shapes, network: for S > 1, the regions as polyhedra and where they come from.
     Accuracy: a facet is off by
-    rounding only; regions thinner than rounding are absent. Guarded by tests/test_partition.py,
-    tests/test_arrangements.py, tests/test_partition_agreement.py and `python -m oracle`.
+    rounding only; regions thinner than rounding are absent. Guarded by
+    tests/partition/test_partition.py, tests/partition/test_arrangements.py,
+    tests/partition/test_partition_agreement.py and `python -m oracle`.
     """
 
     codes: Codes

@@ -25,7 +25,7 @@ def refined(
 
     facets (F, V): which vertices are on each of the facets {z : normals z + offsets = 0}. Vertices
     that lie on all of theirs within rounding stay as they are, and so does one that no place suits
-    better. Guarded by tests/test_refinement.py.
+    better. Guarded by tests/partition/test_refinement.py.
     """
     facet, vertex = facets.nonzero()
     positions, small = positions.copy(), np.zeros_like(positions)

@@ -1,7 +1,7 @@
 """How much is worked on at once: rows in chunks that fit in memory, whatever their number.
 
 Every loop over chunks in `fast` takes its slices from here, so that one test can make all of them
-short: tests/test_chunks.py asserts that no result depends on where the chunks end.
+short: tests/contract/test_chunks.py asserts that no result depends on where the chunks end.
 """
 
 from __future__ import annotations

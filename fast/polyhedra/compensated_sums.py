@@ -13,7 +13,7 @@ def heights(normals: Array, offsets: Array, positions: Array, small: Array) -> A
     """normals · (positions + small) + offsets over the last axis, rounded once.
 
     normals, positions, small (..., S), offsets (...), broadcast. As accurate as in twice the
-    working precision [Ogita, Rump, Oishi 2005]. Guarded by tests/test_lattice.py.
+    working precision [Ogita, Rump, Oishi 2005]. Guarded by tests/polyhedra/test_lattice.py.
     """
     total, error = np.broadcast_arrays(offsets, np.zeros(()))
     for i in range(normals.shape[-1]):

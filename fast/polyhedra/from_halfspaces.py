@@ -47,7 +47,7 @@ def lattice_of_halfspaces(
     inside. at_most: what the rank of the normals is known not to exceed. Corners solve their
     facets' equations in twice the working precision. Cost: one small system for every choice of as
     many half-spaces as there are dimensions. Raises ArithmeticError where one is farther away than
-    any double. Guarded by tests/test_lattice.py.
+    any double. Guarded by tests/polyhedra/test_lattice.py.
     """
     sizes = np.max(np.abs(normals), axis=1, initial=0.0)
     if np.any(offsets[sizes == 0] <= 0):

@@ -104,7 +104,7 @@ def initial_network(
     it. Kinks are therefore where the prior's mass is. The last layer's weights are scaled by one
     number, and its biases set, so that g(z) has the data's mean and total variance. Both hold on
     1,000 draws of z, and as far as the last layer's biases can shift the mean. Guarded by
-    tests/test_starts.py, which compares with untouched random networks.
+    tests/learning/test_starts.py, which compares with untouched random networks.
 
     Examples
     --------

@@ -108,7 +108,7 @@ def fit_mle(
     all data, as often as its search along a line needs. Where a kink passes a datum the likelihood
     has no second derivative; this costs iterations and nothing else. A Laplace prior has every
     weight split into two parts that are not negative; a uniform prior is a bound of the optimiser.
-    Guarded by tests/test_likelihood.py.
+    Guarded by tests/learning/test_likelihood.py.
 
     Examples
     --------

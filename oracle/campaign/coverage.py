@@ -3,8 +3,8 @@
 Names are of modules within `reference` and `fast`; quantities are those of
 oracle.checks.random_models; fixed checks are those of oracle.fixed_checks.checks by the start of
 their names; proofs are those of oracle.proofs.all_proofs by the paper's name in them; tests are
-nodes of the suite. tests/test_coverage.py asserts that every result has functions and checks, and
-that all names lead somewhere.
+nodes of the suite. tests/oracle/test_coverage.py asserts that every result has functions and
+checks, and that all names lead somewhere.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RESULTS: tuple[Result, ...] = (
         ("log p", "marginal mean"),
         ("partition",),
         ("Sec. 2", "eq. 1, 2, 8"),
-        ("tests/test_layers.py", "tests/test_from_torch.py"),
+        ("tests/model/test_layers.py", "tests/model/test_from_torch.py"),
     ),
     Result(
         "eq. 2",
@@ -49,7 +49,7 @@ RESULTS: tuple[Result, ...] = (
         ("log p", "marginal mean", "marginal covariance"),
         ("partition",),
         ("eq. 1, 2, 8",),
-        ("tests/test_partition_agreement.py",),
+        ("tests/partition/test_partition_agreement.py",),
     ),
     Result(
         "eq. 3",
@@ -59,7 +59,7 @@ RESULTS: tuple[Result, ...] = (
         ("ELBO", "KL"),
         ("quantities",),
         ("eq. 3",),
-        ("tests/test_distributions.py",),
+        ("tests/distributions/test_distributions.py",),
     ),
     Result(
         "eq. 4",
@@ -69,7 +69,7 @@ RESULTS: tuple[Result, ...] = (
         ("log p at the mode", "expected complete log-likelihood"),
         ("density and mode",),
         ("Theorem 1, Proposition 2, eq. 6, 7",),
-        ("tests/test_distributions.py",),
+        ("tests/distributions/test_distributions.py",),
     ),
     Result(
         "eq. 5",
@@ -79,7 +79,7 @@ RESULTS: tuple[Result, ...] = (
         ("log p",),
         ("quantities",),
         ("eq. 5", "eq. 5, exponent"),
-        ("tests/test_far_tails.py", "tests/test_many_dimensions.py"),
+        ("tests/distributions/test_far_tails.py", "tests/distributions/test_many_dimensions.py"),
     ),
     Result(
         "eq. 6",
@@ -96,7 +96,7 @@ RESULTS: tuple[Result, ...] = (
         ("e0", "log e0", "entropy"),
         ("density and mode", "regions"),
         ("Theorem 1, Proposition 2, eq. 6, 7",),
-        ("tests/test_posterior.py",),
+        ("tests/distributions/test_posterior.py",),
     ),
     Result(
         "eq. 7",
@@ -114,7 +114,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mean", "region covariance", "posterior mean", "posterior covariance"),
         ("regions",),
         ("Theorem 1, Proposition 2, eq. 6, 7",),
-        ("tests/test_distributions.py",),
+        ("tests/distributions/test_distributions.py",),
     ),
     Result(
         "eq. 8",
@@ -124,7 +124,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mass",),
         ("partition", "updates"),
         ("eq. 1, 2, 8",),
-        ("tests/test_partition.py",),
+        ("tests/partition/test_partition.py",),
     ),
     Result(
         "eq. 9",
@@ -134,7 +134,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mass",),
         ("polyhedra",),
         ("eq. 9", "eq. 9, Lemma 4"),
-        ("tests/test_reference_triangulation.py", "tests/test_lattice.py"),
+        ("tests/polyhedra/test_reference_triangulation.py", "tests/polyhedra/test_lattice.py"),
     ),
     Result(
         "Lemma 1",
@@ -144,7 +144,7 @@ RESULTS: tuple[Result, ...] = (
         ("log p at the mode", "expected complete log-likelihood"),
         ("density and mode",),
         ("Theorem 1, Proposition 2, eq. 6, 7",),
-        ("tests/test_distributions.py",),
+        ("tests/distributions/test_distributions.py",),
     ),
     Result(
         "Lemma 2",
@@ -154,7 +154,10 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("zero noise",),
         ("Lemma 2, Proposition 3",),
-        ("tests/test_errata.py::TestLemma2", "tests/test_reference_zero_noise.py"),
+        (
+            "tests/contract/test_errata.py::TestLemma2",
+            "tests/distributions/test_reference_zero_noise.py",
+        ),
     ),
     Result(
         "Lemma 3",
@@ -164,7 +167,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mass",),
         ("partition",),
         (),
-        ("tests/test_partition_agreement.py", "tests/test_arrangements.py"),
+        ("tests/partition/test_partition_agreement.py", "tests/partition/test_arrangements.py"),
     ),
     Result(
         "Lemma 4",
@@ -177,7 +180,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mass", "e0"),
         ("polyhedra",),
         ("Lemma 4", "Lemma 4, unbounded", "Lemma 4, excluded pattern"),
-        ("tests/test_polyhedra.py", "tests/test_reference_integration.py"),
+        ("tests/integration/test_polyhedra.py", "tests/integration/test_reference_integration.py"),
     ),
     Result(
         "Corollary 1",
@@ -187,7 +190,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mass", "region width", "region end"),
         ("partition",),
         ("Corollary 1",),
-        ("tests/test_errata.py::TestCorollary1",),
+        ("tests/contract/test_errata.py::TestCorollary1",),
     ),
     Result(
         "Sec. 3.2",
@@ -205,7 +208,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mass",),
         ("partition",),
         ("Sec. 3.2",),
-        ("tests/test_errata.py::TestClosedPolytopes", "tests/test_spaces.py"),
+        ("tests/contract/test_errata.py::TestClosedPolytopes", "tests/partition/test_spaces.py"),
     ),
     Result(
         "Proposition 1",
@@ -215,7 +218,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mass", "marginal mean", "marginal covariance"),
         ("quantities",),
         ("Proposition 1",),
-        ("tests/test_errata.py::TestProposition1",),
+        ("tests/contract/test_errata.py::TestProposition1",),
     ),
     Result(
         "Proposition 2",
@@ -225,7 +228,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mean", "region covariance", "posterior mean", "posterior covariance", "entropy"),
         ("regions", "draws"),
         ("Theorem 1, Proposition 2, eq. 6, 7",),
-        ("tests/test_posterior.py",),
+        ("tests/distributions/test_posterior.py",),
     ),
     Result(
         "Proposition 3",
@@ -235,7 +238,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("zero noise",),
         ("Lemma 2, Proposition 3",),
-        ("tests/test_reference_zero_noise.py",),
+        ("tests/distributions/test_reference_zero_noise.py",),
     ),
     Result(
         "Theorem 1",
@@ -245,7 +248,7 @@ RESULTS: tuple[Result, ...] = (
         ("log p", "e0", "posterior mean", "posterior covariance", "entropy"),
         ("quantities", "regions"),
         ("Theorem 1, Proposition 2, eq. 6, 7",),
-        ("tests/test_accuracy.py", "tests/test_many_dimensions.py"),
+        ("tests/contract/test_accuracy.py", "tests/distributions/test_many_dimensions.py"),
     ),
     Result(
         "Sec. 4.1, E-step",
@@ -260,7 +263,7 @@ RESULTS: tuple[Result, ...] = (
         ("e0", "e1", "e2", "expected complete log-likelihood"),
         ("sums over data", "regions"),
         ("Sec. 4.1",),
-        ("tests/test_errata.py::TestEStep",),
+        ("tests/contract/test_errata.py::TestEStep",),
     ),
     Result(
         "Sec. 4.2, biases",
@@ -270,7 +273,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates",),
         ("Sec. 4.2, bias",),
-        ("tests/test_errata.py::TestBiasUpdate", "tests/test_structures.py"),
+        ("tests/contract/test_errata.py::TestBiasUpdate", "tests/contract/test_structures.py"),
     ),
     Result(
         "Sec. 4.2, weights",
@@ -285,7 +288,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates",),
         ("Sec. 4.2, weights", "Sec. 4.2, weights with biases"),
-        ("tests/test_structures.py",),
+        ("tests/contract/test_structures.py",),
     ),
     Result(
         "Sec. 4.2, Σx",
@@ -295,7 +298,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates",),
         ("Sec. 4.2, Σx",),
-        ("tests/test_structures.py",),
+        ("tests/contract/test_structures.py",),
     ),
     Result(
         "Sec. 4.2, Σz",
@@ -305,7 +308,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates",),
         ("Sec. 4.2, Σz",),
-        ("tests/test_structures.py",),
+        ("tests/contract/test_structures.py",),
     ),
     Result(
         "Appendix H",
@@ -318,7 +321,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("updates with priors",),
         (),
-        ("tests/test_weight_priors.py",),
+        ("tests/learning/test_weight_priors.py",),
     ),
     Result(
         "Fisher's identity",
@@ -328,7 +331,7 @@ RESULTS: tuple[Result, ...] = (
         (),
         ("gradient", "slopes"),
         ("Fisher's identity",),
-        ("tests/test_gradient.py", "tests/test_structures.py"),
+        ("tests/distributions/test_gradient.py", "tests/contract/test_structures.py"),
     ),
     Result(
         "Appendix A",
@@ -338,7 +341,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mass",),
         ("partition",),
         (),
-        ("tests/test_walk.py", "tests/test_oracle_partition.py"),
+        ("tests/partition/test_walk.py", "tests/oracle/test_oracle_partition.py"),
     ),
     Result(
         "Appendix B",
@@ -358,7 +361,7 @@ RESULTS: tuple[Result, ...] = (
         ("region mean", "region covariance", "e1", "e2"),
         ("polyhedra", "regions"),
         ("Appendix B, S = 1", "Appendix B, S = 2", "Appendix B, S = 2, facets"),
-        ("tests/test_polyhedra.py", "tests/test_gaussian.py"),
+        ("tests/integration/test_polyhedra.py", "tests/integration/test_gaussian.py"),
     ),
     Result(
         "moments of p(x)",
@@ -368,6 +371,6 @@ RESULTS: tuple[Result, ...] = (
         ("marginal mean", "marginal covariance"),
         ("quantities", "draws"),
         (),
-        ("tests/test_distributions.py",),
+        ("tests/distributions/test_distributions.py",),
     ),
 )

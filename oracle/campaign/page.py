@@ -63,7 +63,7 @@ def page(found: Findings, run: Run, cases: dict[int, str]) -> str:
     """The whole report. cases: for the seeds whose case was kept, the path to its file.
 
     The same findings give the same text but for the line with the time. Guarded by
-    tests/test_report.py.
+    tests/oracle/test_report.py.
     """
     good = not found.breaches and not found.trouble
     sections = [

@@ -1,7 +1,7 @@
 """Both implementations against the oracle on one case: errors, allowances, breaches.
 
 The modules that import the implementations, to run and compare them, are listed in
-tests/test_independence.py; nothing that computes a truth imports them.
+tests/contract/test_independence.py; nothing that computes a truth imports them.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def polyhedron_of(normals: Any, offsets: Any, dimension: int) -> Cone | None:
 
     normals (F, S), offsets (F,). A zero normal leaves all of R^S if its offset is positive, nothing
     otherwise. Raises ValueError on other shapes and on values that are not finite. Guarded by
-    tests/test_oracle_polygon.py.
+    tests/oracle/test_oracle_polygon.py.
     """
     rows, constants = np.asarray(normals, dtype=float), np.asarray(offsets, dtype=float)
     if rows.ndim != 2 or rows.shape[1] != dimension or not np.all(np.isfinite(rows)):

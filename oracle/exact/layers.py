@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 def layers_of(network: Any) -> tuple[LayerSpec, ...]:
     """The layers of any object with `.layers`, known by the names of their classes and attributes.
 
-    Raises ValueError on a layer of another kind. Guarded by tests/test_oracle_partition.py.
+    Raises ValueError on a layer of another kind. Guarded by tests/oracle/test_oracle_partition.py.
     """
     specs: list[LayerSpec] = []
     for i, layer in enumerate(network.layers):

@@ -37,7 +37,7 @@ def exact_partition(layers: tuple[LayerSpec, ...]) -> ExactPartition:
     """Enumerate all regions of a network from R to R^D.
 
     Raises ValueError on a network whose first layer does not take one input. Guarded by
-    tests/test_oracle_partition.py.
+    tests/oracle/test_oracle_partition.py.
     """
     if not layers or layers[0][0] != "dense" or np.shape(layers[0][1])[1] != 1:
         raise ValueError("layers: expected a first dense layer with one input")

@@ -47,7 +47,8 @@ def exact_regions(layers: tuple[LayerSpec, ...]) -> list[ExactRegion]:
     """Every region of a network, sorted by code; layers as in oracle.exact.layers.
 
     A code holds each unit's sign, 0 where it vanishes on the region, and each window's winner: the
-    first of those that are largest on all of the region. Guarded by tests/test_oracle_partition.py.
+    first of those that are largest on all of the region. Guarded by
+    tests/oracle/test_oracle_partition.py.
     """
     regions = [_identity(layers)]
     for kind, *values in layers:

@@ -1,7 +1,7 @@
 """What the M-step maximises, as a quadratic in one layer's parameters, and its maxima with priors
 [Sec. 4.2, Appendices G, H]; from the sums over data, in 50 digits.
 
-Regions, posterior and slopes D_ω are held. Guarded by tests/test_oracle_small_checks.py.
+Regions, posterior and slopes D_ω are held. Guarded by tests/oracle/test_oracle_small_checks.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 zero-noise limit; from definitions, in 50 digits or exactly.
 
 Models are layers as in oracle.exact.layers, cov_x (), (D,) or (D, D), cov_z (S, S). Guarded by
-tests/test_oracle_small_checks.py.
+tests/oracle/test_oracle_small_checks.py.
 """
 
 from __future__ import annotations

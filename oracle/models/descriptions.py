@@ -20,8 +20,8 @@ _SLOPES = {"ReLU": 0.0, "Abs": -1.0}
 
 
 def specs_of(layers: tuple[Description, ...]) -> tuple[LayerSpec, ...]:
-    """The layers as oracle.exact.layers.layers_of has them. Guarded by tests/test_architectures.py:
-    the same as of the network the implementations build."""
+    """The layers as oracle.exact.layers.layers_of has them. Guarded by
+    tests/oracle/test_architectures.py: the same as of the network the implementations build."""
     specs: list[LayerSpec] = []
     shape: Shape = (int(np.shape(layers[0][1]["weight"])[1]),)
     for kind, settings in layers:

@@ -18,7 +18,7 @@ def shrink(case: Case, fails: Callable[[Case], bool], most: int = 300) -> Case:
     """A case that fails and of which no simplification tried does, or what was reached after `most`
     trials. fails: whether a case shows the same fault; called on valid cases only.
 
-    Guarded by tests/test_shrink.py.
+    Guarded by tests/oracle/test_shrink.py.
     """
     trials = 0
     simpler = True

@@ -3,7 +3,8 @@ one.
 
 Data only: oracle.mutants.trial puts them in, in memory, and says which the oracle catches. Each is
 named by what it does; `replaced` must occur exactly once in the function, so that a defect whose
-place has gone fails loudly instead of passing for caught. Guarded by tests/test_oracle_mutants.py.
+place has gone fails loudly instead of passing for caught. Guarded by
+tests/oracle/test_oracle_mutants.py.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def integrate(exponent: Quadratic, low: Real, high: Real, rule: Rule) -> Integra
     """Integrate exp(exponent), c2 < 0, over (low, high); low may be -inf, high inf.
 
     Accuracy: about rule.digits - 8 digits; the caller compares two rules. Guarded by
-    tests/test_oracle_one_dimension.py.
+    tests/oracle/test_oracle_one_dimension.py.
     """
     peak = exponent.peak(low, high)
     slope = exponent.c1 + 2 * exponent.c2 * (peak - exponent.centre)

@@ -66,7 +66,7 @@ def polygon_moments(normals: Any, offsets: Any, mean: Any, cov: Any) -> Moments:
     mass|), mean and covariance to 25 digits of the truncated Gaussian's extent in every direction.
     Empty: -inf and NaN. Raises ValueError on other shapes, on values that are not finite and on a
     covariance that is not symmetric positive definite; OracleDisagreement if no two precisions
-    agree. Guarded by tests/test_oracle_polygon.py.
+    agree. Guarded by tests/oracle/test_oracle_polygon.py.
     """
     cone = polyhedron_of(normals, offsets, 2)
     return moments_on(cone, gaussian_of(mean, cov, 2))

@@ -67,7 +67,7 @@ def polyhedron_moments(normals: Any, offsets: Any, mean: Any, cov: Any) -> Momen
     """A Gaussian on {z : normals z + offsets > 0} in space, doubles taken as they are.
 
     normals (F, 3), offsets (F,), mean (3,), cov (3, 3). Accuracy, empty polyhedra and errors as
-    oracle.quadrature.polygon.polygon_moments. Guarded by tests/test_oracle_polyhedron.py.
+    oracle.quadrature.polygon.polygon_moments. Guarded by tests/oracle/test_oracle_polyhedron.py.
     """
     return moments_in_space(polyhedron_of(normals, offsets, 3), gaussian_of(mean, cov, 3))
 

@@ -35,7 +35,7 @@ def random_product(seed: int, dimensions: tuple[int, ...], distance: float) -> P
     """A random polyhedron with as many dimensions as its parts of one to three dimensions have.
 
     The parts lie around points a random part of `distance` away from the mean. Accuracy of the
-    truth as oracle.polygon_moments. Guarded by tests/test_oracle_polyhedron.py.
+    truth as oracle.polygon_moments. Guarded by tests/oracle/test_oracle_polyhedron.py.
     """
     rng = np.random.default_rng([714, seed])
     total = sum(dimensions)

@@ -139,7 +139,7 @@ def peak(exponent: PlaneQuadratic, area: Trapezoid) -> tuple[Real, Real]:
 def trapezoid_integral(exponent: PlaneQuadratic, area: Trapezoid, rule: Rule) -> Part:
     """Mass, mean and covariance. Accuracy: about 1e-13 at a working precision of 50 digits, with
     which the shape is placed; the caller sets it, and compares two rules. Guarded by
-    tests/test_oracle_two_dimensions.py."""
+    tests/oracle/test_oracle_two_dimensions.py."""
     place = peak(exponent, area)
     local, here = exponent.centred(*place), _moved(area, *place)
     sums = [mpf(0)] * 7

@@ -54,7 +54,7 @@ def enclose(
 
     layers as in oracle.exact.layers, S = 1; cov_x (), (D,) or (D, D); X (N, D). Every ball's radius
     is below NARROW of its size, or of 1 if it is smaller; TooWide, naming the quantity, if that
-    takes more than the last of `bits`. Guarded by tests/test_oracle_enclosure.py.
+    takes more than the last of `bits`. Guarded by tests/oracle/test_oracle_enclosure.py.
     """
     before = ctx.prec
     try:

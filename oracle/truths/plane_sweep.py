@@ -47,7 +47,7 @@ class Strip:
 def strips(layers: tuple[LayerSpec, ...]) -> list[Strip]:
     """All strips of a network from R² to R^D, from left to right.
 
-    layers as in oracle.exact.layers. Guarded by tests/test_oracle_two_dimensions.py.
+    layers as in oracle.exact.layers. Guarded by tests/oracle/test_oracle_two_dimensions.py.
     """
     place = Fraction(3, 64)
     while place in (events := _events(pieces := trace(layers, place))):

@@ -59,7 +59,7 @@ class LatentSpace:
     layers as in oracle.exact.layers; cov_x (), (D,) or (D, D); cov_z (S, S). jitter: applied to
     every region's maps and half-spaces in doubles, for condition numbers only. Raises ValueError
     for another S; OracleDisagreement if a region's moments cannot be vouched for. Guarded by
-    tests/test_oracle_two_dimensions.py and tests/test_oracle_three_dimensions.py.
+    tests/oracle/test_oracle_two_dimensions.py and tests/oracle/test_oracle_three_dimensions.py.
     """
 
     def __init__(

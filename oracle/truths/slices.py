@@ -58,7 +58,7 @@ class ThreeDimensions:
     """The oracle of one model with S = 3, in slices.
 
     layers as in oracle.exact.layers; cov_x (), (D,) or (D, D); cov_z (3, 3). Guarded by
-    tests/test_oracle_three_dimensions.py.
+    tests/oracle/test_oracle_three_dimensions.py.
     """
 
     def __init__(self, layers: tuple[LayerSpec, ...], cov_x: Array | float, cov_z: Array) -> None:

@@ -48,8 +48,8 @@ def gradient(
 ) -> dict[str, Array]:
     """Gradient of the mean log-likelihood by every parameter, shaped as the parameters are.
 
-    Guarded by tests/test_gradient.py against finite differences of the oracle, to 1e-7, and by
-    tests/test_structures.py.
+    Guarded by tests/distributions/test_gradient.py against finite differences of the oracle, to
+    1e-7, and by tests/contract/test_structures.py.
     """
     n, dimension = statistics.n, network.observed_dimension
     result = {name: np.zeros_like(value) for name, value in network.parameters().items()}

@@ -52,7 +52,7 @@ def zero_noise_latent(x: Array, partition: Partition, cov_x: Array, cov_z: Array
     minimisers. The paper prints ‖x - g(z)‖² + zᵀ Σz z, with a weight that does not vanish. That is
     not the limit, and Σz should be Σz^-1. With an uninformative prior the limit is what GLO infers
     [Proposition 3]. One convex quadratic program a region, by trying all its faces. Guarded by
-    tests/test_errata.py and tests/test_reference_zero_noise.py.
+    tests/contract/test_errata.py and tests/distributions/test_reference_zero_noise.py.
     """
     root = np.linalg.inv(np.linalg.cholesky(cov_z))
     target = noise.whiten(cov_x, x)

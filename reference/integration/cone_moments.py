@@ -4,7 +4,7 @@ In the manner of Tallis (1965), by the divergence theorem: moments from the mass
 ridges, which are polyhedra of the same kind in one and two dimensions less. A polyhedron is
 {z : normals z + offsets > 0}, normals (k, S) of length 1 and independent, offsets (k,); k <= 3.
 Accurate in absolute terms: 1e-14, times the size of z for moments. Guarded by
-tests/test_reference_cone_moments.py.
+tests/integration/test_reference_cone_moments.py.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def truncated_normal(lower: float, upper: float, width: float) -> TruncatedNorma
 
     width is upper - lower: the caller knows it without cancellation. With t0 the point nearest 0,
     φ(t) = φ(t0) exp(-|t0| s - s²/2) at distance s from t0, away from 0. An interval that holds 0
-    has such a piece on either side. Accuracy 1e-14; guarded by tests/test_gaussian.py.
+    has such a piece on either side. Accuracy 1e-14; guarded by tests/integration/test_gaussian.py.
     """
     nearest = min(max(0.0, lower), upper)
     if lower < 0 < upper:

@@ -4,7 +4,7 @@ The variables are u_i · Y, of variance 1 and correlation u_i · u_j. They are g
 vectors u_i rather than by correlations: the probability depends on the angle between two of them,
 which a correlation near ±1 determines badly. Everything is deterministic and accurate in absolute
 terms; a probability far in the tail has no correct digits. Guarded by
-tests/test_reference_normal_cdf.py.
+tests/integration/test_reference_normal_cdf.py.
 """
 
 from __future__ import annotations

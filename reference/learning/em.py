@@ -126,7 +126,7 @@ def fit_em(
     Raises
     ------
     ValueError
-        On bad input, before any work. Guarded by tests/test_training.py.
+        On bad input, before any work. Guarded by tests/learning/test_training.py.
     """
     start = DGN(network, cov_x, cov_z)
     data = check_points(X, "X", network.observed_dimension)

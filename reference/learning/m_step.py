@@ -59,7 +59,7 @@ def update_bias(dgn: DGN, codes: Codes, statistics: Statistics, layer: int) -> A
     """v^l = (Σ_x Σ_ω e0_ω D^l Bᵀ Σx^-1 B D^l)^+ Σ_x Σ_ω D^l Bᵀ Σx^-1 r^l_ω(x) [Sec. 4.2].
 
     r^l_ω(x) = (x - [b_ω without v^l]) e0_ω - A_ω e1_ω. Corrected: the printed matrix has no e0_ω(x)
-    and sums over ω twice; tests/test_errata.py shows that it fails.
+    and sums over ω twice; tests/contract/test_errata.py shows that it fails.
     """
     bias = dgn.network.parameters()[f"{layer}.bias"]
     normal, right = np.zeros((len(bias), len(bias))), np.zeros(len(bias))
@@ -257,7 +257,7 @@ def m_step(
 
     Notes
     -----
-    Guarded by tests/test_structures.py and tests/test_weight_priors.py.
+    Guarded by tests/contract/test_structures.py and tests/learning/test_weight_priors.py.
     """
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
     check_weight_prior(weight_prior)

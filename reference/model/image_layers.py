@@ -102,7 +102,7 @@ class Conv2d(_Linear):
 
     Notes
     -----
-    The arguments are those of torch.nn.Conv2d. Guarded by tests/test_layers.py.
+    The arguments are those of torch.nn.Conv2d. Guarded by tests/model/test_layers.py.
 
     Examples
     --------

@@ -45,7 +45,7 @@ class MaxPool(Documented, ReadOnly):
     -----
     A code is the position of the winner among the candidates of its window, ordered by channel, row
     and column. Where several are largest on a whole region, it is the first of them. Guarded by
-    tests/test_layers.py.
+    tests/model/test_layers.py.
 
     Examples
     --------

@@ -55,7 +55,7 @@ class Network:
 
     Notes
     -----
-    Guarded by tests/test_network.py.
+    Guarded by tests/model/test_network.py.
 
     Examples
     --------
@@ -269,7 +269,7 @@ class Network:
 
         Notes
         -----
-        Guarded by tests/test_from_torch.py.
+        Guarded by tests/model/test_from_torch.py.
         """
         return Network(layers_from_torch(module))
 

@@ -38,7 +38,7 @@ def check_array(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> A
     ------
     ValueError
         If the value is not real numbers, has another shape, or holds NaN, infinity or masked
-        entries. Guarded by tests/test_argument_limits.py.
+        entries. Guarded by tests/contract/test_argument_limits.py.
     """
     if np.ma.is_masked(value):
         raise ValueError(f"{name}: expected every entry to be there, got masked ones")

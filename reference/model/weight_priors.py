@@ -230,7 +230,7 @@ def uphill(slope: Array, weights: Array, prior: WeightPrior | None, n: int) -> A
 
     Notes
     -----
-    Guarded by tests/test_convergence.py, which compares with finite differences.
+    Guarded by tests/learning/test_convergence.py, which compares with finite differences.
     """
     if prior is None:
         return np.abs(slope)

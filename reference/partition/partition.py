@@ -64,7 +64,7 @@ class Partition(ReadOnly):
 
     Notes
     -----
-    Guarded by tests/test_partition.py, tests/test_walk.py and `python -m oracle`.
+    Guarded by tests/partition/test_partition.py, tests/partition/test_walk.py and `python -m oracle`.
 
     Examples
     --------

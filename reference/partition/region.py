@@ -63,7 +63,7 @@ def code_halfspaces(network: Network, code: Codes) -> tuple[Array, Array]:
     The region is {z : q ⊙ (A^{1→l} z + b^{1→l}) > 0 for all l}; returns normals q ⊙ A (m, S) and
     offsets q ⊙ b (m,). With max-pooling they are the winner's input minus each candidate's. Zero
     rows bound nothing: units that vanish on the region, and a winner minus itself.
-    The paper prints A z < -q ⊙ b, which is wrong where q = +1: see tests/test_errata.py.
+    The paper prints A z < -q ⊙ b, which is wrong where q = +1: see tests/contract/test_errata.py.
     """
     normals, offsets = [np.empty((0, network.latent_dimension))], [np.empty(0)]
     for i, (layer, part) in enumerate(zip(network.layers, network.split_code(code), strict=True)):

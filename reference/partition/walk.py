@@ -91,7 +91,7 @@ def walk(network: Network, max_regions: int) -> list[Visit]:
     Start from the region at z = 0, and cross each facet of each region found. The code beyond a
     facet comes from the network itself, not from flipping one sign. Facets and regions thinner than
     rounding are absent. Raises TooManyRegionsError past `max_regions`, and PartitionError where
-    double precision cannot decide. Guarded by tests/test_walk.py.
+    double precision cannot decide. Guarded by tests/partition/test_walk.py.
     """
     start = np.zeros(network.latent_dimension)
     code = code_towards(network, start, generic_direction(network.latent_dimension))

@@ -14,7 +14,7 @@ def is_empty(normals: Array, offsets: Array) -> bool:
     The doubles are taken as the rational numbers they are, so a polyhedron of lower dimension is
     empty and a sliver is not, exactly. It is empty if and only if some combination λ >= 0, not 0,
     of the half-spaces has Σ λ n = 0 and Σ λ b <= 0 (Motzkin); one with the fewest terms has at most
-    S+1 and is unique up to its length. Guarded by tests/test_reference_gaussian.py.
+    S+1 and is unique up to its length. Guarded by tests/integration/test_reference_gaussian.py.
     """
     rows = [
         [*map(Fraction, normal), Fraction(offset)]

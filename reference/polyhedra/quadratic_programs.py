@@ -28,7 +28,7 @@ def minimiser(
     of at most S independent facets (F of them, normals (F, S) non-zero, offsets (F,)), and the best
     that is in the polyhedron is returned. Accuracy: rounding over the smallest singular value of
     those normals, and of matrix on the face. Raises OutsideValidity if rounding leaves no candidate
-    in the polyhedron. Guarded by tests/test_reference_nearest.py.
+    in the polyhedron. Guarded by tests/polyhedra/test_reference_nearest.py.
     """
     latent = matrix.shape[1]
     normals, offsets = polyhedron.unit_rows(normals, offsets)

@@ -112,7 +112,7 @@ def triangulation(normals: Array, offsets: Array) -> list[Simplex]:
     triangulation serves: Lemma 4 asks that the simplices fill ω without overlap, whatever their
     shape. This one pulls the generators in turn: every face that does not hold the first of them is
     joined to it. Raises OutsideValidity where rounding leaves no interior, or inconsistent corners.
-    Guarded by tests/test_reference_triangulation.py.
+    Guarded by tests/polyhedra/test_reference_triangulation.py.
     """
     found = corners(normals, offsets)
     everything = frozenset(range(len(found.generators)))
