@@ -32,7 +32,8 @@ from oracle.checks.random_models import crosscheck
 from oracle.fixed_checks.checks import CHECKS, CURVE, LINE, Check, Deviation, Model
 from oracle.models.architectures import random_case
 from oracle.models.case import Case
-from oracle.mutants.all_mutants import MUTANTS, Mutant
+from oracle.mutants.all_mutants import MUTANTS
+from oracle.mutants.mutant import Mutant
 from oracle.quadrature.interval import OracleDisagreement
 
 _PACKAGES: dict[str, ModuleType] = {"reference": reference, "fast": fast}
