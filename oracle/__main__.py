@@ -20,7 +20,8 @@ from tqdm import tqdm
 from oracle.campaign.page import Run, commit_of, page, worst_seeds
 from oracle.campaign.run import Findings, campaign, count, latent_dimension_of
 from oracle.campaign.summary import headline, markdown, text
-from oracle.checks.random_models import crosscheck, network_from
+from oracle.checks.implementations import network_from
+from oracle.checks.random_models import crosscheck
 from oracle.models.architectures import random_case, random_network
 from oracle.models.case import Case
 from oracle.models.shrink import shrink

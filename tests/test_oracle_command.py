@@ -14,7 +14,7 @@ from oracle import Case
 from oracle.campaign import run as campaign
 from oracle.checks import partitions as partition_check
 from oracle.checks import random_models as crosscheck
-from oracle.checks.random_models import TOLERANCES
+from oracle.checks.tolerances import TOLERANCES
 from oracle.mutants.all_mutants import MUTANTS
 from oracle.mutants.slipped import SLIPPED
 from oracle.mutants.trial import Verdict

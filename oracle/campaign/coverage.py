@@ -1,10 +1,7 @@
 """Every numbered result of the paper: the functions that compute it and the checks that guard them.
 
-Names are of modules within `reference` and `fast`; quantities are those of
-oracle.checks.random_models; fixed checks are those of oracle.fixed_checks.checks by the start of
-their names; proofs are those of oracle.proofs.all_proofs by the paper's name in them; tests are
-nodes of the suite. tests/test_coverage.py asserts that every result has functions and checks, and
-that all names lead somewhere.
+tests/test_coverage.py asserts that every result has functions and checks, and that all names lead
+somewhere.
 """
 
 from __future__ import annotations

@@ -27,8 +27,9 @@ from oracle.campaign.summary import (
     rows,
     seen,
 )
-from oracle.checks.random_models import IMPLEMENTATIONS, Comparison
+from oracle.checks.implementations import IMPLEMENTATIONS
 from oracle.checks.samples import FALSE_ALARM
+from oracle.checks.tally import Comparison
 
 _PACKAGES: tuple[Any, ...] = (numpy, scipy, mpmath, sympy)
 _STYLE = """

@@ -10,10 +10,11 @@ from functools import partial
 
 from oracle.checks.enclosures import EnclosureTally, check_enclosure
 from oracle.checks.partitions import PartitionTally, check_partition
-from oracle.checks.random_models import TOLERANCES, Comparison, crosscheck
+from oracle.checks.random_models import crosscheck
 from oracle.checks.samples import SamplingTallies, SamplingTally, check_sampling
-from oracle.fixed_checks.all_checks import FixedTally, check_fixed
-from oracle.fixed_checks.checks import CHECKS
+from oracle.checks.tally import Comparison
+from oracle.checks.tolerances import TOLERANCES
+from oracle.fixed_checks.all_checks import CHECKS, FixedTally, check_fixed
 from oracle.models.architectures import random_case
 from oracle.proofs.all_proofs import PROOFS
 

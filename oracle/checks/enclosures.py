@@ -11,10 +11,12 @@ from typing import Any
 
 from mpmath import mp, mpf
 
-from oracle.checks.random_models import IMPLEMENTATIONS, TOLERANCES, network_of
+from oracle.checks.implementations import IMPLEMENTATIONS, codes_of, network_of
+from oracle.checks.tolerances import TOLERANCES
 from oracle.models.case import Case
+from oracle.models.values import Key, Value
 from oracle.truths.enclosure import NARROW, Ball, TooWide, enclose
-from oracle.truths.one_dimension import Key, Value, exact_values
+from oracle.truths.one_dimension import exact_values
 
 
 @dataclass
@@ -81,7 +83,7 @@ def _distance(value: Any, ball: Ball, of: Value) -> float:
 def _told(impl: Any, case: Case) -> list[dict[Key, float]]:
     """What an implementation says of the posterior of each point; of the model nothing here."""
     dgn = impl.DGN(network_of(case), case.cov_x, case.cov_z)
-    codes = [tuple(int(v) for v in code) for code in dgn.partition().codes]
+    codes = codes_of(dgn)
     rows: list[dict[Key, float]] = [{}]
     for x in case.X:
         posterior = dgn.posterior(x[None])

@@ -11,7 +11,7 @@ from typing import Any
 
 import fast
 import reference
-from oracle.checks.random_models import IMPLEMENTATIONS, network_from
+from oracle.checks.implementations import IMPLEMENTATIONS, network_from
 from oracle.exact.layers import layers_of
 from oracle.exact.regions import ExactRegion, exact_regions
 from oracle.models.architectures import random_network

@@ -10,12 +10,12 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from oracle.exact.numbers import Array
 
 #: ("dense", weight, bias); ("slope", η) for an activation max(h, 0) + η min(h, 0); ("max", windows)
 #: for max-pooling, each window the flat indices of its candidates by channel, row, column.
 LayerSpec = tuple[Any, ...]
-Array = NDArray[np.float64]
 Shape = tuple[int, ...]
 
 

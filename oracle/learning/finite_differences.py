@@ -12,8 +12,9 @@ import numpy as np
 from mpmath import mp
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.numbers import Array
 from oracle.quadrature.interval import PRECISE, Rule
-from oracle.truths.one_dimension import Array, OneDimension
+from oracle.truths.one_dimension import OneDimension
 
 _STEP = 2.0**-40
 

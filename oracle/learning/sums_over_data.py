@@ -13,18 +13,15 @@ from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
 from oracle.exact.line import exact_partition
+from oracle.exact.numbers import Array, Real, Reals
 from oracle.exact.regions import Code, exact_regions
-from oracle.quadrature.interval import PRECISE, Real
+from oracle.quadrature.interval import PRECISE
 from oracle.truths.one_dimension import OneDimension
 from oracle.truths.regionwise import LatentSpace
 
-Array = NDArray[np.float64]
-#: Numbers of mpmath in an array.
-Reals = NDArray[np.object_]
 DIGITS = 50
 
 

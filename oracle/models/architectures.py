@@ -12,15 +12,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.numbers import Array
 from oracle.exact.regions import exact_regions
 from oracle.models.case import Case
 from oracle.models.descriptions import Description, specs_of
 from oracle.models.random_choices import Choices, Seeded
-
-Array = NDArray[np.float64]
 
 #: What can be odd about the weights; "ordinary" is drawn half of the time.
 ODDITIES = (

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.numbers import Array
 from oracle.models.descriptions import Description, specs_of
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ import fast
 import reference
 from oracle.checks.partitions import check_partition
 from oracle.checks.random_models import crosscheck
-from oracle.fixed_checks.checks import CHECKS, CURVE, LINE, Check, Deviation, Model
+from oracle.fixed_checks.all_checks import CHECKS
+from oracle.fixed_checks.deviation import Check, Deviation
+from oracle.fixed_checks.models import CURVE, LINE, Model
 from oracle.models.architectures import random_case
 from oracle.models.case import Case
 from oracle.mutants.all_mutants import MUTANTS
@@ -141,7 +143,7 @@ def _random(seed: int, latent: int, impl: ModuleType) -> str | None:
 
 
 def _small(comparisons: Check, impl: ModuleType) -> str | None:
-    """One of oracle.fixed_checks.checks: of the comparisons that fail the worst. An exception
+    """One of oracle.fixed_checks: of the comparisons that fail the worst. An exception
     counts only if none failed before it."""
     worst: Deviation | None = None
     try:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
 
-Real = Any  # mpmath's numbers carry no types
+from oracle.exact.numbers import Real
 
 
 class OracleDisagreement(ArithmeticError):

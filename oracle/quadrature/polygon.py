@@ -18,8 +18,9 @@ from mpmath import mp, mpf
 
 from oracle.exact.cone import Cone
 from oracle.exact.from_doubles import polyhedron_of
-from oracle.quadrature.interval import Real
-from oracle.quadrature.line_integrals import Level, Moments, along_line, cholesky, climbed, solved
+from oracle.exact.numbers import Real
+from oracle.quadrature.line_integrals import Level, along_line
+from oracle.quadrature.moments import Moments, cholesky, climbed, solved
 
 #: The mean and the lower Cholesky factor of the covariance at the current working precision.
 Gaussian = Callable[[], tuple[list[Real], list[list[Real]]]]

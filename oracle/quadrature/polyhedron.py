@@ -16,8 +16,9 @@ from mpmath import mp, mpf
 
 from oracle.exact.cone import Cone, Vector
 from oracle.exact.from_doubles import polyhedron_of
-from oracle.quadrature.interval import Real
-from oracle.quadrature.line_integrals import Level, Moments, along_line, climbed
+from oracle.exact.numbers import Real
+from oracle.quadrature.line_integrals import Level, along_line
+from oracle.quadrature.moments import Moments, climbed
 from oracle.quadrature.polygon import (
     Edge,
     Gaussian,

@@ -11,14 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
-from oracle.quadrature.interval import FINER, Quadratic, Real, integrate
-from oracle.quadrature.line_integrals import Moments
+from oracle.exact.numbers import Array, Real
+from oracle.quadrature.interval import FINER, Quadratic, integrate
+from oracle.quadrature.moments import Moments
 from oracle.quadrature.polygon import polygon_moments
 from oracle.quadrature.polyhedron import polyhedron_moments
-
-Array = NDArray[np.float64]
 
 
 class Product(NamedTuple):

@@ -15,11 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
-from oracle.quadrature.interval import Real
+from oracle.exact.numbers import Array, Real
 
-Array = NDArray[np.float64]
 Affine = tuple[Real, Real]  # constant and slope in z1
 _FALL = 45.0
 

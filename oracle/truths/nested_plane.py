@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.numbers import Array, Real
 from oracle.exact.regions import Code
-from oracle.quadrature.interval import OracleDisagreement, Real
-from oracle.quadrature.line_integrals import cholesky, solved
+from oracle.models.values import Key, Value
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.quadrature.moments import cholesky, solved
 from oracle.quadrature.trapezoid import (
     Affine,
     Part,
@@ -29,10 +30,8 @@ from oracle.quadrature.trapezoid import (
     peak,
     trapezoid_integral,
 )
-from oracle.truths.one_dimension import Key, Value
 from oracle.truths.plane_sweep import Line, Piece, strips
 
-Array = NDArray[np.float64]
 COARSE, FINE = Rule(20, 1.0), Rule(26, 0.7)
 #: Two rules agree to this, in units of the scale of every quantity.
 AGREED = mpf("1e-12")

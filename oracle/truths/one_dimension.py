@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
 from oracle.exact.line import ExactMap, exact_partition
+from oracle.exact.numbers import Array, Real
+from oracle.models.values import Key, Value
 from oracle.quadrature.interval import (
     FINER,
     PRECISE,
@@ -26,21 +26,6 @@ from oracle.quadrature.interval import (
     Rule,
     integrate,
 )
-
-Real = Any
-Array = NDArray[np.float64]
-#: Quantities that are 0 for a region that is not there.
-EXTENT = ("e0", "region mass", "region width")
-#: (quantity, part): part is a region's code, then the indices of an entry; or ().
-Key = tuple[str, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class Value:
-    """A number, and the scale its error is measured in."""
-
-    value: Real
-    scale: Real
 
 
 @dataclass(frozen=True)

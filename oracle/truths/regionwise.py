@@ -16,18 +16,16 @@ from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.from_doubles import polyhedron_of
 from oracle.exact.layers import LayerSpec
+from oracle.exact.numbers import Array, Real
 from oracle.exact.regions import Code, ExactRegion, dyadic, exact_regions
-from oracle.quadrature.interval import Real
-from oracle.quadrature.line_integrals import Moments, cholesky, solved
+from oracle.models.values import Key, Value
+from oracle.quadrature.moments import Moments, cholesky, solved
 from oracle.quadrature.polygon import moments_on, nearest_on
 from oracle.quadrature.polyhedron import moments_in_space, nearest_in_space
-from oracle.truths.one_dimension import Key, Value
 
-Array = NDArray[np.float64]
 #: Regions that hold less than exp(-this) of what the heaviest holds are left out.
 NEGLIGIBLE = 75
 _DIGITS = 70

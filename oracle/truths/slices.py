@@ -14,16 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.numbers import Array, Real
 from oracle.exact.regions import exact_regions
 from oracle.models.architectures import forward
-from oracle.quadrature.interval import OracleDisagreement, Real
-from oracle.quadrature.line_integrals import cholesky
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.quadrature.moments import cholesky
 from oracle.truths.nested_plane import FINE, TwoDimensions
 
-Array = NDArray[np.float64]
 _ORDERS = (8, 11)
 _DEVIATIONS = 9.0
 _DEEPEST = 12
