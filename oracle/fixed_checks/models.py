@@ -63,11 +63,6 @@ class Model:
         """S."""
         return len(self.cov_z)
 
-    @property
-    def data(self) -> tuple[Array, Array, Array]:
-        """The points and the q."""
-        return self.X, self.q_mean, self.q_cov
-
     def network(self) -> Network:
         """The network, built anew."""
         return network_from(self.layers)

@@ -107,13 +107,13 @@ def draw_case(choices: Choices, seed: int, latent: int, points: int) -> Case:
     q_mean = latents + 10 ** choices.real(-2, 0.5) * choices.normals((points, latent))
     q_roots = [_factor(choices, latent) * 10 ** choices.real(-2, 0.5) for _ in range(points)]
     return Case(
-        seed,
-        f"S = {latent}, {label}, {structure} cov_x",
-        layers,
-        cov_x,
-        _symmetric(factor_z),
-        X,
-        q_mean,
+        seed=seed,
+        label=f"S = {latent}, {label}, {structure} cov_x",
+        layers=layers,
+        cov_x=cov_x,
+        cov_z=_symmetric(factor_z),
+        X=X,
+        q_mean=q_mean,
         q_cov=np.array([_symmetric(root) for root in q_roots]).reshape(points, latent, latent),
     )
 

@@ -72,7 +72,9 @@ class Case:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             layers = tuple((str(kind), _settings(values)) for kind, values in content["layers"])
             arrays = {name: np.array(content[name], dtype=float) for name in _ARRAYS}
-            return Case(int(content["seed"]), str(content["label"]), layers, **arrays)
+            return Case(
+                seed=int(content["seed"]), label=str(content["label"]), layers=layers, **arrays
+            )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"path: {os.fspath(path)!r} holds no case ({error})") from error
 

@@ -123,7 +123,16 @@ def applied(mutant: Mutant) -> Iterator[None]:
 
 def _crosscheck(model: Model, impl: ModuleType) -> str | None:
     """oracle.checks.random_models on a fixed model with S = 1."""
-    case = Case(0, model.name, model.layers, model.cov_x, model.cov_z, *model.data)
+    case = Case(
+        seed=0,
+        label=model.name,
+        layers=model.layers,
+        cov_x=model.cov_x,
+        cov_z=model.cov_z,
+        X=model.X,
+        q_mean=model.q_mean,
+        q_cov=model.q_cov,
+    )
     return next(iter(crosscheck(case, {impl.__name__: impl}).breaches), None)
 
 

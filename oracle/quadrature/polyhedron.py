@@ -178,12 +178,15 @@ def _whitened(
         direction = (c[0] / sine, c[1] / sine, c[2] / sine)
         low, high = _extent(cone, rays, direction, mean, root)
         ridge = Ridge(
-            (pair[0].distance, pair[1].distance),
-            (_beside(pair[0], pair[1], cosine, sine), _beside(pair[1], pair[0], cosine, sine)),
-            _square(pair, cosine, sine),
-            cosine,
-            low,
-            high,
+            planes=(pair[0].distance, pair[1].distance),
+            beside=(
+                _beside(pair[0], pair[1], cosine, sine),
+                _beside(pair[1], pair[0], cosine, sine),
+            ),
+            square=_square(pair, cosine, sine),
+            cosine=cosine,
+            low=low,
+            high=high,
         )
         # t grows along normal × inward direction: along the cross product in the first face,
         # against it in the second.
