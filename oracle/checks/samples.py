@@ -14,7 +14,7 @@ import numpy as np
 
 import reference
 from oracle.checks.implementations import IMPLEMENTATIONS, codes_of, moments, network_of
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.exact.regions import exact_regions
 from oracle.models.case import Case
 from oracle.models.values import Key

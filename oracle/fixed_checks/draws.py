@@ -10,7 +10,7 @@ import numpy as np
 from mpmath import mp
 
 from oracle.checks.implementations import codes_of
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.fixed_checks.deviation import Check, Deviation
 from oracle.fixed_checks.models import Model, specs
 from oracle.fixed_checks.truths import latent_values, shares_of

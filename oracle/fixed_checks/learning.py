@@ -11,7 +11,7 @@ import numpy as np
 from mpmath import mp
 
 from oracle.checks.implementations import codes_of
-from oracle.exact.numbers import Array, Mask
+from oracle.exact.number_types import Array, Mask
 from oracle.fixed_checks.deviation import Check, Deviation, error_of
 from oracle.fixed_checks.models import Model, specs
 from oracle.fixed_checks.truths import sums_of

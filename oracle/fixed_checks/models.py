@@ -13,7 +13,7 @@ import numpy as np
 
 from oracle.checks.implementations import network_from
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.models.descriptions import specs_of
 from reference.model import Network
 

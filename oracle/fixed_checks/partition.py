@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from oracle.exact.cone import Cone
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.exact.regions import exact_regions
 from oracle.fixed_checks.deviation import Check, Deviation, error_of
 from oracle.fixed_checks.models import Model, specs

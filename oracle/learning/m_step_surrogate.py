@@ -13,7 +13,7 @@ from mpmath import mp, mpf
 from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Array, Mask, Reals
+from oracle.exact.number_types import Array, Mask, Reals
 from oracle.exact.regions import Code
 from oracle.learning.sums_over_data import DIGITS, Sums, doubles, full_covariance, reals
 

@@ -16,7 +16,7 @@ from mpmath import mp, mpf
 
 from oracle.exact.layers import LayerSpec
 from oracle.exact.line import exact_partition
-from oracle.exact.numbers import Array, Real, Reals
+from oracle.exact.number_types import Array, Real, Reals
 from oracle.exact.regions import Code, exact_regions
 from oracle.quadrature.interval import PRECISE
 from oracle.truths.one_dimension import OneDimension

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.exact.regions import exact_regions
 from oracle.models.case import Case
 from oracle.models.descriptions import Description, specs_of
@@ -55,19 +55,52 @@ class RandomNetwork(NamedTuple):
 
 
 def random_network(seed: int, latent: int | None = None) -> RandomNetwork:
-    """The network of a seed, with up to some hundred regions; S = 1, 2, 3 in turn if not given."""
+    """The network of a seed, with up to some hundred regions.
+
+    Parameters
+    ----------
+    seed
+        Which network.
+    latent
+        The latent dimension; by default 1, 2, 3 in turn.
+
+    Returns
+    -------
+    RandomNetwork
+        The same network every time.
+
+    Notes
+    -----
+    Guarded by tests/test_architectures.py.
+    """
     size = 1 + seed % 3 if latent is None else latent
     label, layers = draw_network(Seeded(713, seed), size)
     return RandomNetwork(seed, f"S = {size}, {label}", size, layers)
 
 
 def random_case(seed: int, latent: int = 1, points: int = 3) -> Case:
-    """The case of a seed and a latent dimension of 1 to 4: the first drawn that has no more regions
-    than MOST_REGIONS.
+    """The case of a seed: the first one drawn that has no more regions than MOST_REGIONS.
 
-    Points: on the manifold, drawn from the model, up to 1600 σ away (log p to about -1e6), a few
-    ulp from the boundary between two regions, in turn from a place that depends on the seed: so
-    that all four kinds are drawn over the seeds, however few the points of a case.
+    Parameters
+    ----------
+    seed
+        Which case.
+    latent
+        The latent dimension, 1 to 4.
+    points
+        How many points.
+
+    Returns
+    -------
+    Case
+        The same case every time.
+
+    Notes
+    -----
+    Points are of four kinds in turn: on the manifold; drawn from the model; up to 1600 σ away, with
+    log p to about -1e6; and a few ulp from the boundary between two regions. The kind of the first
+    point depends on the seed, so that all four are drawn over the seeds, however few the points of
+    a case. Guarded by tests/test_architectures.py.
     """
     attempt = 0
     while True:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.models.descriptions import Description, specs_of
 
 
@@ -21,9 +21,24 @@ from oracle.models.descriptions import Description, specs_of
 class Case:
     """A model, points to evaluate it at, and a Gaussian q for each point.
 
-    seed and label: what it came from, and what it is. layers: descriptions as in
-    oracle.models.descriptions. cov_x (), (D,) or (D, D); cov_z (S, S); X (N, D); q_mean (N, S);
-    q_cov (N, S, S).
+    Parameters
+    ----------
+    seed
+        The seed it was drawn with.
+    label
+        What it is, in words.
+    layers
+        A description (kind, settings) of each layer, as in oracle.models.descriptions.
+    cov_x
+        Σx: a number in an array of shape (), the diagonal (D,), or all of it (D, D).
+    cov_z
+        Σz, (S, S).
+    X
+        The points, (N, D).
+    q_mean
+        The mean of each q, (N, S).
+    q_cov
+        The covariance of each q, (N, S, S).
     """
 
     seed: int
@@ -37,17 +52,27 @@ class Case:
 
     @property
     def latent_dimension(self) -> int:
-        """S."""
+        """The latent dimension S."""
         return len(self.cov_z)
 
     @cached_property
     def specs(self) -> tuple[LayerSpec, ...]:
-        """The layers as oracle.exact.layers has them."""
+        """The layers as the oracle computes with them; see oracle.exact.layers.LayerSpec."""
         return specs_of(self.layers)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the case as JSON, bit for bit (Python prints doubles exactly); whole or not at
-        all."""
+        """Write the case to a JSON file, bit for bit: Python prints doubles exactly.
+
+        Parameters
+        ----------
+        path
+            The file. It is written whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
         content = {
             "seed": self.seed,
             "label": self.label,
@@ -67,7 +92,25 @@ class Case:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Case:
-        """Read a case written by `save`. Raises ValueError if the file holds none."""
+        """Read a case written by `save`.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Case
+            The case, with the bits it was saved with.
+
+        Raises
+        ------
+        ValueError
+            If the file holds no case.
+        OSError
+            If it cannot be read.
+        """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             layers = tuple((str(kind), _settings(values)) for kind, values in content["layers"])

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 
 T = TypeVar("T")
 ShapeLike = int | tuple[int, ...]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.models.case import Case
 from oracle.models.descriptions import Description
 

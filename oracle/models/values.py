@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oracle.exact.numbers import Real
+from oracle.exact.number_types import Real
 
 #: Quantities that are 0 for a region that is not there.
 EXTENT = ("e0", "region mass", "region width")

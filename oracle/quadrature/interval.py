@@ -13,11 +13,11 @@ from functools import cache
 import numpy as np
 from mpmath import mp, mpf
 
-from oracle.exact.numbers import Real
+from oracle.exact.number_types import Real
 
 
 class OracleDisagreement(ArithmeticError):
-    """Two working precisions gave different answers: the oracle does not vouch for either."""
+    """Two working precisions gave different answers; the oracle does not vouch for either."""
 
 
 @dataclass(frozen=True)

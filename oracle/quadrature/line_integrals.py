@@ -14,7 +14,7 @@ from functools import cache
 
 from mpmath import mp, mpf
 
-from oracle.exact.numbers import Real
+from oracle.exact.number_types import Real
 from oracle.quadrature.interval import legendre_rule
 
 # On a panel at most so long beside its distance from the pole, and on which the exponent falls by

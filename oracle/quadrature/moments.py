@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mpmath import mp, mpf
 
-from oracle.exact.numbers import Real
+from oracle.exact.number_types import Real
 from oracle.quadrature.interval import OracleDisagreement
 from oracle.quadrature.line_integrals import Level
 
@@ -19,8 +19,16 @@ LADDER = (30, 42, 58, 80, 112, 156, 220, 310, 430)
 
 @dataclass(frozen=True)
 class Moments:
-    """The log mass of a Gaussian on a polyhedron, and mean (S,) and covariance (S, S) of the
-    Gaussian truncated to it; -inf and NaN where the polyhedron is empty."""
+    """A Gaussian truncated to a polyhedron.
+
+    Parameters
+    ----------
+    log_mass
+        The log of the Gaussian's mass on the polyhedron; -inf where that is empty.
+    mean, cov
+        Mean (S,) and covariance (S, S) of the truncated Gaussian; NaN where the polyhedron is
+        empty.
+    """
 
     log_mass: Real
     mean: list[Real]

@@ -16,7 +16,7 @@ from mpmath import mp, mpf
 
 from oracle.exact.cone import Cone, Vector
 from oracle.exact.from_doubles import polyhedron_of
-from oracle.exact.numbers import Real
+from oracle.exact.number_types import Real
 from oracle.quadrature.line_integrals import Level, along_line
 from oracle.quadrature.moments import Moments, climbed
 from oracle.quadrature.polygon import (
@@ -65,10 +65,34 @@ class Ridge:
 
 
 def polyhedron_moments(normals: Any, offsets: Any, mean: Any, cov: Any) -> Moments:
-    """A Gaussian on {z : normals z + offsets > 0} in space, doubles taken as they are.
+    """A Gaussian truncated to the polyhedron {z : normals z + offsets > 0} in space.
 
-    normals (F, 3), offsets (F,), mean (3,), cov (3, 3). Accuracy, empty polyhedra and errors as
-    oracle.quadrature.polygon.polygon_moments. Guarded by tests/test_oracle_polyhedron.py.
+    Parameters
+    ----------
+    normals
+        Inward normals, (F, 3), not normalised.
+    offsets
+        (F,).
+    mean, cov
+        Of the Gaussian before truncation, (3,) and (3, 3).
+
+    Returns
+    -------
+    Moments
+        Log mass, mean and covariance; -inf and NaN if the polyhedron is empty.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, a value is not finite, or the covariance is not symmetric positive
+        definite.
+    OracleDisagreement
+        If no two precisions agree.
+
+    Notes
+    -----
+    Accurate as oracle.quadrature.polygon.polygon_moments. Guarded by
+    tests/test_oracle_polyhedron.py.
     """
     return moments_in_space(polyhedron_of(normals, offsets, 3), gaussian_of(mean, cov, 3))
 

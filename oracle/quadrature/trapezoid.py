@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from mpmath import mp, mpf
 
-from oracle.exact.numbers import Array, Real
+from oracle.exact.number_types import Array, Real
 
 Affine = tuple[Real, Real]  # constant and slope in z1
 _FALL = 45.0

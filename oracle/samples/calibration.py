@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 
 #: Draws against which a rank is taken.
 DRAWS = 19

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.models.case import Case
 from oracle.models.values import Key
 

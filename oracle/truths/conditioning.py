@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.models.case import Case
 from oracle.models.values import EXTENT, Key, Value
 from oracle.quadrature.interval import ROUGH

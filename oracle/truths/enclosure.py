@@ -15,7 +15,7 @@ import numpy as np
 
 from oracle.exact.layers import LayerSpec
 from oracle.exact.line import exact_partition
-from oracle.exact.numbers import Array
+from oracle.exact.number_types import Array
 from oracle.models.values import Key
 
 try:

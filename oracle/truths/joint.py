@@ -7,7 +7,7 @@ from mpmath import mp, mpf
 from numpy.typing import ArrayLike, NDArray
 
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Real
+from oracle.exact.number_types import Real
 from oracle.quadrature.moments import cholesky, solved
 
 _DIGITS = 40

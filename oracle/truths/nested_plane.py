@@ -16,7 +16,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Array, Real
+from oracle.exact.number_types import Array, Real
 from oracle.exact.regions import Code
 from oracle.models.values import Key, Value
 from oracle.quadrature.interval import OracleDisagreement
@@ -195,8 +195,36 @@ def nested_values(
     X: Array,
     rules: tuple[Rule, Rule] = (COARSE, FINE),
 ) -> list[dict[Key, Value]]:
-    """The regions' prior masses first and then the quantities of each row of X, by two rules that
-    agree. Raises OracleDisagreement naming the quantity otherwise."""
+    """Quantities of a model with S = 2 by nested quadrature, without regions.
+
+    Parameters
+    ----------
+    layers
+        The network's layers, as oracle.exact.layers.layers_of gives them.
+    cov_x
+        Σx: a number, (D,) or (D, D).
+    cov_z
+        Σz, (2, 2).
+    X
+        The points, (N, D).
+    rules
+        The two rules by which everything is computed.
+
+    Returns
+    -------
+    list of dict
+        The prior masses of the regions, then the quantities of each row of X: a Value by quantity
+        and part; see oracle.models.values.Key.
+
+    Raises
+    ------
+    OracleDisagreement
+        If the two rules differ; it names the quantity.
+
+    Notes
+    -----
+    A second opinion on oracle.truths.regionwise. Guarded by tests/test_oracle_two_dimensions.py.
+    """
     per_rule = []
     for rule in rules:
         oracle = TwoDimensions(layers, cov_x, cov_z, rule)

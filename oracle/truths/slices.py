@@ -16,7 +16,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 from oracle.exact.layers import LayerSpec
-from oracle.exact.numbers import Array, Real
+from oracle.exact.number_types import Array, Real
 from oracle.exact.regions import exact_regions
 from oracle.models.architectures import forward
 from oracle.quadrature.interval import OracleDisagreement
