@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, capsys, monkeypatch):
     def full(*arguments):
         raise OSError("no space left")
 
-    monkeypatch.setattr(command, "_write", full)
+    monkeypatch.setattr(command, "write_whole", full)
     arguments = [*HERE, "--architectures", "1", "--seed", "4", "--out", str(tmp_path / "report")]
     assert command.main(arguments) == 2
     said = capsys.readouterr()

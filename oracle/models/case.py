@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from oracle.exact.layers import LayerSpec
 from oracle.exact.number_types import Array
 from oracle.models.descriptions import Description, specs_of
+from oracle.models.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,7 @@ class Case:
             "layers": [[kind, _plain(settings)] for kind, settings in self.layers],
             **{name: getattr(self, name).tolist() for name in _ARRAYS},
         }
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(content, stream, indent=1)
-            os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, json.dumps(content, indent=1))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Case:
