@@ -37,7 +37,21 @@ _PACKAGES: tuple[Any, ...] = (numpy, scipy, mpmath, sympy)
 
 @dataclass(frozen=True)
 class Run:
-    """What was run: seeds, data each, the command that repeats it, the commit, seconds."""
+    """What was run.
+
+    Parameters
+    ----------
+    seeds
+        The seeds of the architectures.
+    points
+        Data of each architecture.
+    command
+        The command that repeats the run.
+    commit
+        The commit of the sources.
+    seconds
+        How long it took.
+    """
 
     seeds: range
     points: int
@@ -102,14 +116,16 @@ def page(found: Findings, run: Run, cases: dict[int, str]) -> str:
 def _sections(found: Findings, cases: dict[int, str]) -> list[Section]:
     """What stands under each heading, in order."""
     return [
-        Section("Every result of the paper", _INTRODUCTION, _coverage(found)),
+        Section(
+            title="Every result of the paper", introduction=_INTRODUCTION, table=_coverage(found)
+        ),
         *(_comparison(found.comparisons[size], cases) for size in _compared(found)),
-        Section("Latent partition", paragraphs=partition_lines(found)),
-        Section("Against samples", _SAMPLING, _sampling(found)),
-        Section("Proven enclosures", paragraphs=[enclosures_line(found)]),
-        Section("Fixed models", _FIXED, _fixed(found)),
-        Section("Proofs with symbols", _PROOFS, _proofs(found.proofs)),
-        Section("How to read the tables", legend=LEGEND, paragraphs=one_sided(found)),
+        Section(title="Latent partition", paragraphs=partition_lines(found)),
+        Section(title="Against samples", introduction=_SAMPLING, table=_sampling(found)),
+        Section(title="Proven enclosures", paragraphs=[enclosures_line(found)]),
+        Section(title="Fixed models", introduction=_FIXED, table=_fixed(found)),
+        Section(title="Proofs with symbols", introduction=_PROOFS, table=_proofs(found.proofs)),
+        Section(title="How to read the tables", legend=LEGEND, paragraphs=one_sided(found)),
     ]
 
 
@@ -225,7 +241,9 @@ def _comparison(comparison: Comparison, cases: dict[int, str]) -> Section:
     ]
     title = f"{_plural(comparison.dimension)} against the oracle"
     table = Table(head, lines, (2, 3, 4, 6, 7, 8, 9, 10))
-    return Section(title, counts(comparison), table, picture=digits(comparison))
+    return Section(
+        title=title, introduction=counts(comparison), table=table, picture=digits(comparison)
+    )
 
 
 def _plural(size: int) -> str:

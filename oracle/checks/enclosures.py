@@ -21,10 +21,22 @@ from oracle.truths.one_dimension import exact_values
 
 @dataclass
 class EnclosureTally:
-    """Values enclosed; models whose balls stayed too wide; by implementation how many values lie in
-    the ball widened by the tolerance, and how many beyond it, which condition numbers judge
-    elsewhere. breaches: values of the quadrature oracle outside of the ball widened by 1e-20 of
-    their scale, in words."""
+    """Values against proven enclosures.
+
+    Parameters
+    ----------
+    enclosed
+        How many values were enclosed.
+    too_wide
+        How many models had balls that stayed too wide.
+    inside
+        By implementation, how many values lie in the ball widened by the tolerance.
+    beyond
+        By implementation, how many lie beyond it. These are judged elsewhere, by condition numbers.
+    breaches
+        Values of the quadrature oracle outside of the ball widened by 1e-20 of their scale, in
+        words.
+    """
 
     enclosed: int = 0
     too_wide: int = 0

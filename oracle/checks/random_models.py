@@ -130,9 +130,11 @@ def _extents(impl: Any, dgn: Any) -> dict[Key, float]:
 
 
 def pairs(values: dict[Key, float], exact: dict[Key, Value]) -> list[tuple[Key, float, Value]]:
-    """What to compare. A region only one side has counts as having mass and width 0 on the other:
-    regions narrower than the spacing of doubles are legitimately absent. Its moments have no
-    counterpart."""
+    """What to compare: key, value and target.
+
+    A region that only one side has counts as having mass and width 0 on the other, since regions
+    narrower than the spacing of doubles are legitimately absent. Its moments have no counterpart.
+    """
     pairs = [(key, value, exact[key]) for key, value in values.items() if key in exact]
     for key, target in exact.items():
         if key not in values and key[0] in EXTENT:

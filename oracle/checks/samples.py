@@ -43,9 +43,23 @@ _GRID, _SPAN = 40_000, 12.0
 
 @dataclass
 class SamplingTally:
-    """One quantity: tests made, and those in which too few samples counted to show anything; the
-    largest statistic as a share of its threshold, and where; the smallest and the largest error
-    that would have been found; breaches, in words."""
+    """The tests of one quantity against samples.
+
+    Parameters
+    ----------
+    tested
+        How many tests were made.
+    not_shown
+        In how many of them too few samples counted to show anything.
+    worst
+        The largest statistic as a share of its threshold, among those at most 1.
+    where
+        The test of that one.
+    finest, coarsest
+        The smallest and the largest error that a test would have found.
+    breaches
+        Tests beyond their threshold, in words.
+    """
 
     tested: int = 0
     not_shown: int = 0
@@ -85,9 +99,24 @@ SamplingTallies = dict[tuple[str, str], SamplingTally]
 def check_sampling(
     case: Case, tests: int, implementations: dict[str, ModuleType] | None = None
 ) -> SamplingTallies:
-    """All claims and draws about one case, its noise raised to what samples resolve. tests: how
-    many tests the whole campaign may make, over which FALSE_ALARM is shared. The reference is asked
-    for S <= 2 and few regions; what it declines is not tested."""
+    """All claims and draws about one case, with its noise raised to what samples resolve.
+
+    The reference is asked for S <= 2 and few regions. What it declines is not tested.
+
+    Parameters
+    ----------
+    case
+        The case.
+    tests
+        How many tests the whole campaign may make; they share FALSE_ALARM.
+    implementations
+        By name; by default both.
+
+    Returns
+    -------
+    dict
+        A tally by (quantity, implementation).
+    """
     result: SamplingTallies = {}
     case = softened(case)
     rate = FALSE_ALARM / tests
@@ -102,8 +131,10 @@ def check_sampling(
 
 
 def softened(case: Case) -> Case:
-    """The case with a tenth of the variance of g(z) added to its noise, and data drawn from that:
-    elsewhere samples hardly ever come near x, and show nothing."""
+    """The case with a tenth of the variance of g(z) added to its noise, and data drawn from that.
+
+    With less noise samples hardly ever come near x, and show nothing.
+    """
     rng = np.random.default_rng([724, case.seed])
     images, _ = traced(case.specs, joint_draws(case, 2000, rng)[0])
     more = 0.1 * float(np.mean(np.var(images, axis=0)))
