@@ -8,7 +8,6 @@ import io
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -20,10 +19,12 @@ from tqdm import tqdm
 from oracle.campaign.page import Run, commit_of, page, worst_seeds
 from oracle.campaign.run import Findings, campaign, count, latent_dimension_of
 from oracle.campaign.summary import headline, markdown, text
-from oracle.checks.random_models import crosscheck, network_from
+from oracle.checks.implementations import network_from
+from oracle.checks.random_models import crosscheck
 from oracle.models.architectures import random_case, random_network
 from oracle.models.case import Case
 from oracle.models.shrink import shrink
+from oracle.models.whole_files import write_whole
 from oracle.mutants.all_mutants import MUTANTS
 from oracle.mutants.trial import run_mutants
 from oracle.mutants.trial import table as table_of_verdicts
@@ -113,9 +114,9 @@ def main(argv: list[str]) -> int:
     run = Run(seeds, arguments.points, command, commit_of(_root()), seconds)
     try:
         cases = _keep(found, arguments.points, arguments.out)
-        _write(arguments.out / "report.html", page(found, run, cases))
+        write_whole(arguments.out / "report.html", page(found, run, cases))
         if arguments.readme is not None:
-            _write(
+            write_whole(
                 arguments.readme,
                 _between(arguments.readme.read_text(encoding="utf-8"), markdown(found)),
             )
@@ -172,7 +173,7 @@ def _mutants(arguments: argparse.Namespace) -> int:
     tables = mutation_score.page(found)
     print(tables)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    _write(arguments.out / "mutation_score.md", tables)
+    write_whole(arguments.out / "mutation_score.md", tables)
     missed = any(verdict.outcome != "caught" for verdict in verdicts)
     return int(missed or not mutation_score.suffices(found))
 
@@ -181,19 +182,6 @@ def _few(breaches: Iterable[str], most: int = 40) -> list[str]:
     """The first of them."""
     words = list(breaches)
     return words if len(words) <= most else [*words[:most], f"and {len(words) - most} more"]
-
-
-def _write(path: Path, content: str) -> None:
-    """Whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content)
-        os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _between(content: str, tables: str) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from oracle.checks.random_models import ALL_DIGITS, IMPLEMENTATIONS, TOLERANCES, Comparison
+from oracle.checks.implementations import IMPLEMENTATIONS
+from oracle.checks.tally import ALL_DIGITS, Comparison
+from oracle.checks.tolerances import TOLERANCES
 
 #: Colour-blind safe, and apart in grey.
 COLOURS = {"reference": "#0072B2", "fast": "#E69F00"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,11 @@ import mpmath
 import numpy
 import scipy
 import sympy
+from markupsafe import Markup
 
 from oracle.campaign.coverage import RESULTS, Result
 from oracle.campaign.digit_plots import digits
+from oracle.campaign.page_template import TEMPLATE
 from oracle.campaign.run import Findings, Proved
 from oracle.campaign.summary import (
     LEGEND,
@@ -27,30 +28,30 @@ from oracle.campaign.summary import (
     rows,
     seen,
 )
-from oracle.checks.random_models import IMPLEMENTATIONS, Comparison
+from oracle.checks.implementations import IMPLEMENTATIONS
 from oracle.checks.samples import FALSE_ALARM
+from oracle.checks.tally import Comparison
 
 _PACKAGES: tuple[Any, ...] = (numpy, scipy, mpmath, sympy)
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 78em; margin: 2em auto; padding: 0 1em;
-       color: #1b1b1b; background: #fff; }
-h1 { margin-bottom: 0.2em; } h2 { margin-top: 2em; border-bottom: 1px solid #ccc; }
-.verdict { font-size: 1.3em; padding: 0.5em 0.8em; border-left: 0.4em solid; margin: 1em 0; }
-.good { border-color: #009E73; background: #eef8f4; } .bad { border-color: #D55E00;
-       background: #fdf0e7; }
-table { border-collapse: collapse; margin: 0.8em 0; font-size: 0.85em; }
-th, td { text-align: left; padding: 0.2em 0.7em; border-bottom: 1px solid #ddd;
-       vertical-align: top; }
-th { background: #f4f4f4; } td span { white-space: nowrap; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-.scroll { overflow-x: auto; } code { font-size: 0.92em; } pre { white-space: pre-wrap; }
-svg { max-width: 100%; height: auto; } .small { color: #555; font-size: 0.9em; }
-"""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was run: seeds, data each, the command that repeats it, the commit, seconds."""
+    """What was run.
+
+    Parameters
+    ----------
+    seeds
+        The seeds of the architectures.
+    points
+        Data of each architecture.
+    command
+        The command that repeats the run.
+    commit
+        The commit of the sources.
+    seconds
+        How long it took.
+    """
 
     seeds: range
     points: int
@@ -59,38 +60,73 @@ class Run:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table. A cell is text, or Markup if it is HTML; columns of numbers stand to the right."""
+
+    head: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    numbers: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """What stands under a heading.
+
+    Parameters
+    ----------
+    title, introduction
+        Texts.
+    table
+        A table, if there is one.
+    picture
+        SVG, if there is a picture.
+    legend
+        Lines that are kept as they are.
+    paragraphs
+        Texts, a paragraph each.
+    """
+
+    title: str
+    introduction: str = ""
+    table: Table | None = None
+    picture: str = ""
+    legend: str = ""
+    paragraphs: Sequence[str] = ()
+
+
 def page(found: Findings, run: Run, cases: dict[int, str]) -> str:
     """The whole report. cases: for the seeds whose case was kept, the path to its file.
 
     The same findings give the same text but for the line with the time. Guarded by
     tests/oracle/test_report.py.
     """
-    good = not found.breaches and not found.trouble
-    sections = [
-        f'<p class="verdict {"good" if good else "bad"}">{_text(headline(found))} '
-        f"{_text(_scope(found))}</p>",
-        _about(run),
-        *_breaches(found),
-        _section("Every result of the paper", _INTRODUCTION, _coverage(found)),
-        *(_comparison(found.comparisons[size], cases) for size in _compared(found)),
-        _section("Latent partition", "", *map(_paragraph, partition_lines(found))),
-        _section("Against samples", _SAMPLING, _sampling(found)),
-        _section("Proven enclosures", "", _paragraph(enclosures_line(found))),
-        _section("Fixed models", _FIXED, _fixed(found)),
-        _section("Proofs with symbols", _PROOFS, _proofs(found.proofs)),
-        _section(
-            "How to read the tables",
-            "",
-            f"<pre>{_text(LEGEND)}</pre>",
-            *map(_paragraph, one_sided(found)),
-        ),
-    ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Verification report</title><style>{_STYLE}</style></head><body>"
-        "<h1>Verification report</h1>\n" + "\n".join(sections) + "\n</body></html>\n"
+    versions = [f"Python {platform.python_version()}"]
+    versions += [f"{package.__name__} {package.__version__}" for package in _PACKAGES]
+    return TEMPLATE.render(
+        good=not found.breaches and not found.trouble,
+        verdict=f"{headline(found)} {_scope(found)}",
+        run=run,
+        versions=", ".join(versions),
+        wrong=[*found.trouble, *found.breaches],
+        sections=_sections(found, cases),
     )
+
+
+def _sections(found: Findings, cases: dict[int, str]) -> list[Section]:
+    """What stands under each heading, in order."""
+    return [
+        Section(
+            title="Every result of the paper", introduction=_INTRODUCTION, table=_coverage(found)
+        ),
+        *(_comparison(found.comparisons[size], cases) for size in _compared(found)),
+        Section(title="Latent partition", paragraphs=partition_lines(found)),
+        Section(title="Against samples", introduction=_SAMPLING, table=_sampling(found)),
+        Section(title="Proven enclosures", paragraphs=[enclosures_line(found)]),
+        Section(title="Fixed models", introduction=_FIXED, table=_fixed(found)),
+        Section(title="Proofs with symbols", introduction=_PROOFS, table=_proofs(found.proofs)),
+        Section(title="How to read the tables", legend=LEGEND, paragraphs=one_sided(found)),
+    ]
 
 
 _INTRODUCTION = (
@@ -117,31 +153,18 @@ _PROOFS = (
 )
 
 
-def _text(words: str) -> str:
-    return html.escape(words, quote=False)
+def _stacked(cells: Iterable[str]) -> Markup:
+    """Texts or pieces of HTML in one cell, a line each."""
+    return Markup("<br>").join(cells)
 
 
-def _paragraph(words: str) -> str:
-    return f"<p>{_text(words)}</p>"
+def _code(words: str) -> Markup:
+    return Markup("<code>{}</code>").format(words)
 
 
-def _section(title: str, introduction: str, *content: str) -> str:
-    return "\n".join([f"<h2>{_text(title)}</h2>", _paragraph(introduction), *content])
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> str:
-    """Cells are HTML; columns of numbers are aligned to the right."""
-    top = "".join(f"<th>{_text(cell)}</th>" for cell in head)
-    body = "\n".join(
-        "<tr>"
-        + "".join(
-            f'<td class="n">{cell}</td>' if i in numbers else f"<td>{cell}</td>"
-            for i, cell in enumerate(line)
-        )
-        + "</tr>"
-        for line in lines
-    )
-    return f'<div class="scroll"><table><tr>{top}</tr>\n{body}</table></div>'
+def _whole(words: str) -> Markup:
+    """A text that is not broken over lines."""
+    return Markup("<span>{}</span>").format(words)
 
 
 def _scope(found: Findings) -> str:
@@ -158,47 +181,24 @@ def _compared(found: Findings) -> list[int]:
     return sorted(size for size, c in found.comparisons.items() if c.tallies)
 
 
-def _about(run: Run) -> str:
-    """Where it came from; the time in a line of its own."""
-    versions = ", ".join(f"{package.__name__} {package.__version__}" for package in _PACKAGES)
-    return (
-        f"<p>Seeds {run.seeds[0]} to {run.seeds[-1]}, {run.points} data each. "
-        f"Commit {_text(run.commit)}. Python {platform.python_version()}, {versions}. "
-        f"Again: <code>{_text(run.command)}</code></p>\n"
-        f'<p class="small">{run.seconds:.0f} seconds.</p>'
-    )
-
-
-def _breaches(found: Findings) -> list[str]:
-    """What was wrong, if anything."""
-    words = [*found.trouble, *found.breaches]
-    if not words:
-        return []
-    shown = "".join(f"<li>{_text(line)}</li>" for line in words[:200])
-    return [_section("Breaches", f"{len(words)} in all, the first 200 here.", f"<ul>{shown}</ul>")]
-
-
-def _coverage(found: Findings) -> str:
+def _coverage(found: Findings) -> Table:
     """A line a result: functions, checks, worst errors."""
     head = ("result", "what", "worst, reference", "worst, fast", "guarded by", "reference", "fast")
-    return _table(head, (_covered(result, found) for result in RESULTS))
+    return Table(head, [_covered(result, found) for result in RESULTS])
 
 
 def _covered(result: Result, found: Findings) -> list[str]:
     proofs = [p for p in found.proofs if p.result in result.proofs]
-    checks = [f"{len(result.quantities)} quantities"] if result.quantities else []
+    checks: list[str] = [f"{len(result.quantities)} quantities"] if result.quantities else []
     checks += [f"{len(proofs)} proofs"] if proofs else []
     checks += [f"fixed: {', '.join(result.fixed)}"] if result.fixed else []
-    checks += [f"<code>{_text(test)}</code>" for test in result.tests]
+    checks += [_code(test) for test in result.tests]
     worst = [_worst(result, found, name) for name in IMPLEMENTATIONS]
-    code = [
-        "<br>".join(f"<code>{_text(name)}</code>" for name in names)
-        for names in (result.reference, result.fast)
-    ]
-    return [_text(result.name), _text(result.says), *worst, "<br>".join(checks), *code]
+    code = [_stacked(map(_code, names)) for names in (result.reference, result.fast)]
+    return [result.name, result.says, *worst, _stacked(checks), *code]
 
 
-def _worst(result: Result, found: Findings, name: str) -> str:
+def _worst(result: Result, found: Findings, name: str) -> Markup:
     """The worst errors of a result's quantities by S, and of its fixed checks."""
     lines = []
     for size, comparison in sorted(found.comparisons.items()):
@@ -208,24 +208,24 @@ def _worst(result: Result, found: Findings, name: str) -> str:
             if other == name and quantity in result.quantities
         ]
         if errors:
-            lines.append(f"<span>S = {size}: {max(errors):.0e}</span>")
+            lines.append(_whole(f"S = {size}: {max(errors):.0e}"))
     shares = [
         tally.worst
         for (check, other), tally in found.fixed.items()
         if other == name and check.split(",")[0] in result.fixed
     ]
     if shares:
-        lines.append(f"<span>fixed: {max(shares):.1%}</span>")
-    return "<br>".join(lines)
+        lines.append(_whole(f"fixed: {max(shares):.1%}"))
+    return _stacked(lines)
 
 
-def _comparison(comparison: Comparison, cases: dict[int, str]) -> str:
+def _comparison(comparison: Comparison, cases: dict[int, str]) -> Section:
     """The table and picture of one latent dimension."""
     head = ["quantity", "", "tolerance", "compared", "worst error", "where", "beyond"]
     head += ["by part.", "empty", "share of κε", "breaches"]
     lines = [
         [
-            _text(quantity),
+            quantity,
             name,
             f"{tolerance:.0e}",
             f"{tally.compared:,}",
@@ -240,11 +240,9 @@ def _comparison(comparison: Comparison, cases: dict[int, str]) -> str:
         for quantity, name, tolerance, tally in rows(comparison)
     ]
     title = f"{_plural(comparison.dimension)} against the oracle"
-    return _section(
-        title,
-        counts(comparison),
-        _table(head, lines, (2, 3, 4, 6, 7, 8, 9, 10)),
-        digits(comparison),
+    table = Table(head, lines, (2, 3, 4, 6, 7, 8, 9, 10))
+    return Section(
+        title=title, introduction=counts(comparison), table=table, picture=digits(comparison)
     )
 
 
@@ -256,47 +254,47 @@ def _where(place: str, cases: dict[int, str]) -> str:
     """A place, with a link to its case if that was kept."""
     seed = place.removeprefix("seed ").split(",")[0]
     if seed.isdigit() and int(seed) in cases:
-        return f'<a href="{html.escape(cases[int(seed)])}">{_text(place)}</a>'
-    return _text(place)
+        return Markup('<a href="{}">{}</a>').format(cases[int(seed)], place)
+    return place
 
 
-def _sampling(found: Findings) -> str:
+def _sampling(found: Findings) -> Table:
     """A line a latent dimension, quantity and implementation."""
     head = ("S", "quantity", "", "tests", "not shown", "worst", "where", "would see", "at worst")
     lines = [
         [
             str(size),
-            _text(quantity),
+            quantity,
             name,
             f"{t.tested:,}",
             f"{t.not_shown:,}",
             f"{t.worst:.2f}",
-            _text(t.where.split(":")[0]),
+            t.where.split(":")[0],
             *(f"{v:.0e}" if 0 < v < float("inf") else "–" for v in seen(t)),
         ]
         for size, tallies in sorted(found.sampling.items())
         for (quantity, name), t in tallies.items()
     ]
-    return _table(head, lines, (3, 4, 5, 7, 8))
+    return Table(head, lines, (3, 4, 5, 7, 8))
 
 
-def _fixed(found: Findings) -> str:
+def _fixed(found: Findings) -> Table:
     """A line a check: how many values, and the largest share of what is allowed."""
     names = list(dict.fromkeys(name for name, _ in found.fixed))
     head = ("check", *(f"{n}: {what}" for n in IMPLEMENTATIONS for what in ("values", "worst")))
     lines = []
     for name in names:
-        line = [_text(name)]
+        line = [name]
         for impl in IMPLEMENTATIONS:
             tally = found.fixed[name, impl]
             line += [str(tally.compared), f"{tally.worst:.2%} of allowed"]
         lines.append(line)
-    return _table(head, lines, (1, 2, 3, 4))
+    return Table(head, lines, (1, 2, 3, 4))
 
 
-def _proofs(proofs: list[Proved]) -> str:
-    lines = [[_text(p.result), _text(p.statement), "yes" if p.passed else "NO"] for p in proofs]
-    return _table(("result", "statement", "proved"), lines)
+def _proofs(proofs: list[Proved]) -> Table:
+    lines = [[p.result, p.statement, "yes" if p.passed else "NO"] for p in proofs]
+    return Table(("result", "statement", "proved"), lines)
 
 
 def worst_seeds(found: Findings) -> list[int]:

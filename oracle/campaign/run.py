@@ -10,10 +10,11 @@ from functools import partial
 
 from oracle.checks.enclosures import EnclosureTally, check_enclosure
 from oracle.checks.partitions import PartitionTally, check_partition
-from oracle.checks.random_models import TOLERANCES, Comparison, crosscheck
+from oracle.checks.random_models import crosscheck
 from oracle.checks.samples import SamplingTallies, SamplingTally, check_sampling
-from oracle.fixed_checks.all_checks import FixedTally, check_fixed
-from oracle.fixed_checks.checks import CHECKS
+from oracle.checks.tally import Comparison
+from oracle.checks.tolerances import TOLERANCES
+from oracle.fixed_checks.all_checks import CHECKS, FixedTally, check_fixed
 from oracle.models.architectures import random_case
 from oracle.proofs.all_proofs import PROOFS
 
@@ -38,9 +39,27 @@ class Proved:
 
 @dataclass
 class Findings:
-    """What was found: comparisons by latent dimension, partitions by implementation, fixed checks
-    by name and implementation, tests against samples by latent dimension, enclosures, proofs; what
-    stopped a check, in words; and the seeds with a breach or trouble."""
+    """What a campaign found.
+
+    Parameters
+    ----------
+    comparisons
+        With random models, by latent dimension.
+    partitions
+        Of random networks, by implementation.
+    fixed
+        Checks of the fixed models, by name and implementation.
+    sampling
+        Tests against samples, by latent dimension.
+    enclosures
+        Comparisons with proven enclosures.
+    proofs
+        The proofs with symbols.
+    trouble
+        What stopped a check, in words.
+    failed
+        The seeds with a breach or trouble.
+    """
 
     comparisons: dict[int, Comparison] = field(default_factory=dict)
     partitions: dict[str, PartitionTally] = field(default_factory=dict)
@@ -90,8 +109,11 @@ def latent_dimension_of(seed: int) -> int:
 
 
 def examine(seed: int, points: int) -> Findings:
-    """One architecture through every check. What stops a check, the oracle's own disagreement
-    included, is trouble, and counts as a failure."""
+    """One architecture through every check.
+
+    What stops a check counts as a failure, and is recorded as trouble. That includes the oracle's
+    own disagreement.
+    """
     found = Findings()
     for check in (_compare, _partition, _sample, _enclose):
         try:
@@ -141,8 +163,10 @@ def campaign(
     processes: int,
     progress: Callable[[Iterable[Findings]], Iterable[Findings]] = iter,
 ) -> Findings:
-    """Everything found for the architectures of these seeds, and by the checks that are made once;
-    in their order, whoever is first."""
+    """Everything found for the architectures of these seeds, and by the checks that are made once.
+
+    The parts are added in their order, whichever process is first.
+    """
     total = Findings()
     for found in progress(_each(seeds, points, processes)):
         total.add(found)
@@ -155,8 +179,11 @@ def count(seeds: range) -> int:
 
 
 def _each(seeds: range, points: int, processes: int) -> Iterator[Findings]:
-    """One by one: architectures, fixed checks, proofs. With one process, in this one; else in new
-    ones: forks of a process that has threads, as after JAX has computed, may hang."""
+    """One by one: architectures, fixed checks, proofs.
+
+    With one process they run in this one, with more in new ones. Forks would not do: a fork of a
+    process that has threads, as after JAX has computed, may hang.
+    """
     tasks: list[Callable[[], Findings]] = [partial(examine, seed, points) for seed in seeds]
     tasks += [partial(_fixed, name) for name in CHECKS]
     tasks += [partial(_proof, number) for number in range(len(PROOFS))]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from oracle.campaign.run import Findings
+from oracle.checks.implementations import IMPLEMENTATIONS
 from oracle.checks.partitions import FARTHEST, THINNEST
-from oracle.checks.random_models import IMPLEMENTATIONS, TOLERANCES, Comparison, Tally
 from oracle.checks.samples import FALSE_ALARM, SamplingTally
+from oracle.checks.tally import Comparison, Tally
+from oracle.checks.tolerances import TOLERANCES
 from oracle.truths.enclosure import NARROW
 
 LEGEND = """\

@@ -11,18 +11,32 @@ from typing import Any
 
 from mpmath import mp, mpf
 
-from oracle.checks.random_models import IMPLEMENTATIONS, TOLERANCES, network_of
+from oracle.checks.implementations import IMPLEMENTATIONS, codes_of, network_of
+from oracle.checks.tolerances import TOLERANCES
 from oracle.models.case import Case
+from oracle.models.values import Key, Value
 from oracle.truths.enclosure import NARROW, Ball, TooWide, enclose
-from oracle.truths.one_dimension import Key, Value, exact_values
+from oracle.truths.one_dimension import exact_values
 
 
 @dataclass
 class EnclosureTally:
-    """Values enclosed; models whose balls stayed too wide; by implementation how many values lie in
-    the ball widened by the tolerance, and how many beyond it, which condition numbers judge
-    elsewhere. breaches: values of the quadrature oracle outside of the ball widened by 1e-20 of
-    their scale, in words."""
+    """Values against proven enclosures.
+
+    Parameters
+    ----------
+    enclosed
+        How many values were enclosed.
+    too_wide
+        How many models had balls that stayed too wide.
+    inside
+        By implementation, how many values lie in the ball widened by the tolerance.
+    beyond
+        By implementation, how many lie beyond it. These are judged elsewhere, by condition numbers.
+    breaches
+        Values of the quadrature oracle outside of the ball widened by 1e-20 of their scale, in
+        words.
+    """
 
     enclosed: int = 0
     too_wide: int = 0
@@ -81,7 +95,7 @@ def _distance(value: Any, ball: Ball, of: Value) -> float:
 def _told(impl: Any, case: Case) -> list[dict[Key, float]]:
     """What an implementation says of the posterior of each point; of the model nothing here."""
     dgn = impl.DGN(network_of(case), case.cov_x, case.cov_z)
-    codes = [tuple(int(v) for v in code) for code in dgn.partition().codes]
+    codes = codes_of(dgn)
     rows: list[dict[Key, float]] = [{}]
     for x in case.X:
         posterior = dgn.posterior(x[None])

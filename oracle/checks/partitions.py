@@ -11,7 +11,7 @@ from typing import Any
 
 import fast
 import reference
-from oracle.checks.random_models import IMPLEMENTATIONS, network_from
+from oracle.checks.implementations import IMPLEMENTATIONS, network_from
 from oracle.exact.layers import layers_of
 from oracle.exact.regions import ExactRegion, exact_regions
 from oracle.models.architectures import random_network
@@ -31,9 +31,21 @@ _MOST_REFUSED = 0.01
 
 @dataclass
 class PartitionTally:
-    """Networks compared, their regions in exact arithmetic, regions absent because they are thinner
-    than rounding or very far away, networks that were refused by name, and what else differed, in
-    words."""
+    """Partitions of random networks against the exact ones.
+
+    Parameters
+    ----------
+    networks
+        How many were compared.
+    regions
+        How many they have in exact arithmetic.
+    slivers
+        Regions that are absent, because they are thinner than rounding or very far away.
+    refused
+        Seeds of networks that the implementation refused with a PartitionError.
+    differences
+        What else differed, in words.
+    """
 
     networks: int = 0
     regions: int = 0

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 import reference
-from oracle.checks.random_models import IMPLEMENTATIONS, network_of
+from oracle.checks.implementations import IMPLEMENTATIONS, codes_of, moments, network_of
+from oracle.exact.number_types import Array
 from oracle.exact.regions import exact_regions
 from oracle.models.case import Case
+from oracle.models.values import Key
 from oracle.samples.calibration import (
     DRAWS,
     detectable_shift,
@@ -23,8 +25,7 @@ from oracle.samples.calibration import (
     p_value_of_signs,
     ranks_of,
 )
-from oracle.samples.monte_carlo import Array, joint_draws, posterior_claims, prior_claims, traced
-from oracle.truths.one_dimension import Key
+from oracle.samples.monte_carlo import joint_draws, posterior_claims, prior_claims, traced
 
 #: The chance of any false alarm in a whole campaign.
 FALSE_ALARM = 1e-6
@@ -42,9 +43,23 @@ _GRID, _SPAN = 40_000, 12.0
 
 @dataclass
 class SamplingTally:
-    """One quantity: tests made, and those in which too few samples counted to show anything; the
-    largest statistic as a share of its threshold, and where; the smallest and the largest error
-    that would have been found; breaches, in words."""
+    """The tests of one quantity against samples.
+
+    Parameters
+    ----------
+    tested
+        How many tests were made.
+    not_shown
+        In how many of them too few samples counted to show anything.
+    worst
+        The largest statistic as a share of its threshold, among those at most 1.
+    where
+        The test of that one.
+    finest, coarsest
+        The smallest and the largest error that a test would have found.
+    breaches
+        Tests beyond their threshold, in words.
+    """
 
     tested: int = 0
     not_shown: int = 0
@@ -84,9 +99,24 @@ SamplingTallies = dict[tuple[str, str], SamplingTally]
 def check_sampling(
     case: Case, tests: int, implementations: dict[str, ModuleType] | None = None
 ) -> SamplingTallies:
-    """All claims and draws about one case, its noise raised to what samples resolve. tests: how
-    many tests the whole campaign may make, over which FALSE_ALARM is shared. The reference is asked
-    for S <= 2 and few regions; what it declines is not tested."""
+    """All claims and draws about one case, with its noise raised to what samples resolve.
+
+    The reference is asked for S <= 2 and few regions. What it declines is not tested.
+
+    Parameters
+    ----------
+    case
+        The case.
+    tests
+        How many tests the whole campaign may make; they share FALSE_ALARM.
+    implementations
+        By name; by default both.
+
+    Returns
+    -------
+    dict
+        A tally by (quantity, implementation).
+    """
     result: SamplingTallies = {}
     case = softened(case)
     rate = FALSE_ALARM / tests
@@ -101,8 +131,10 @@ def check_sampling(
 
 
 def softened(case: Case) -> Case:
-    """The case with a tenth of the variance of g(z) added to its noise, and data drawn from that:
-    elsewhere samples hardly ever come near x, and show nothing."""
+    """The case with a tenth of the variance of g(z) added to its noise, and data drawn from that.
+
+    With less noise samples hardly ever come near x, and show nothing.
+    """
     rng = np.random.default_rng([724, case.seed])
     images, _ = traced(case.specs, joint_draws(case, 2000, rng)[0])
     more = 0.1 * float(np.mean(np.var(images, axis=0)))
@@ -131,15 +163,11 @@ def _all(impl: Any, name: str, case: Case, rate: float) -> Iterator[tuple[str, f
             yield quantity, float(share), detectable_shift(count, rate)
 
 
-def _codes(dgn: Any) -> list[tuple[int, ...]]:
-    return [tuple(int(v) for v in code) for code in dgn.partition().codes]
-
-
 def _of_model(impl: Any, dgn: Any) -> dict[Key, float]:
     """Claims that no x changes."""
     partition, zero = dgn.partition(), np.zeros((1, len(dgn.cov_z)))
-    claims = _moments("marginal", dgn.mean(), dgn.cov())
-    for r, code in enumerate(_codes(dgn)):
+    claims = moments("marginal", dgn.mean(), dgn.cov())
+    for r, code in enumerate(codes_of(dgn)):
         log_mass = impl.gaussian_on_polyhedron(*partition.halfspaces(r), zero, dgn.cov_z)[0]
         claims["region mass", code] = float(np.exp(log_mass[0]))
     return claims
@@ -148,17 +176,9 @@ def _of_model(impl: Any, dgn: Any) -> dict[Key, float]:
 def _at_point(dgn: Any, x: Array) -> dict[Key, float]:
     """Claims about one x (1, D)."""
     posterior = dgn.posterior(x)
-    claims = _moments("posterior", posterior.mean()[0], posterior.cov()[0])
+    claims = moments("posterior", posterior.mean()[0], posterior.cov()[0])
     claims["log p", ()] = float(dgn.logpdf(x)[0])
-    claims.update({("e0", code): posterior.e0[0, r] for r, code in enumerate(_codes(dgn))})
-    return claims
-
-
-def _moments(name: str, mean: Array, cov: Array) -> dict[Key, float]:
-    """Mean and covariance (lower half)."""
-    claims: dict[Key, float] = {(f"{name} mean", (i,)): float(m) for i, m in enumerate(mean)}
-    for i in range(len(mean)):
-        claims.update({(f"{name} covariance", (i, j)): cov[i, j] for j in range(i + 1)})
+    claims.update({("e0", code): posterior.e0[0, r] for r, code in enumerate(codes_of(dgn))})
     return claims
 
 

@@ -7,11 +7,8 @@ from math import lcm
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oracle.exact.cone import Cone, Vector, whole_space
-
-Array = NDArray[np.float64]
 
 
 def polyhedron_of(normals: Any, offsets: Any, dimension: int) -> Cone | None:

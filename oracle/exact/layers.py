@@ -10,19 +10,36 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from oracle.exact.number_types import Array
 
 #: ("dense", weight, bias); ("slope", η) for an activation max(h, 0) + η min(h, 0); ("max", windows)
 #: for max-pooling, each window the flat indices of its candidates by channel, row, column.
 LayerSpec = tuple[Any, ...]
-Array = NDArray[np.float64]
 Shape = tuple[int, ...]
 
 
 def layers_of(network: Any) -> tuple[LayerSpec, ...]:
-    """The layers of any object with `.layers`, known by the names of their classes and attributes.
+    """The layers of a network, as the oracle computes with them.
 
-    Raises ValueError on a layer of another kind. Guarded by tests/oracle/test_oracle_partition.py.
+    Parameters
+    ----------
+    network
+        Any object with `layers`. Layers are known by the names of their classes and attributes.
+
+    Returns
+    -------
+    tuple of LayerSpec
+        One for each layer that is not only a change of shape.
+
+    Raises
+    ------
+    ValueError
+        If a layer is of a kind that the oracle does not know.
+
+    Notes
+    -----
+    Guarded by tests/oracle/test_oracle_partition.py.
     """
     specs: list[LayerSpec] = []
     for i, layer in enumerate(network.layers):

@@ -34,10 +34,32 @@ class ExactPartition:
 
 
 def exact_partition(layers: tuple[LayerSpec, ...]) -> ExactPartition:
-    """Enumerate all regions of a network from R to R^D.
+    """All regions of a network from R to R^D, from left to right [Lemma 3].
 
-    Raises ValueError on a network whose first layer does not take one input. Guarded by
-    tests/oracle/test_oracle_partition.py.
+    Parameters
+    ----------
+    layers
+        The network's layers, as oracle.exact.layers.layers_of gives them.
+
+    Returns
+    -------
+    ExactPartition
+        Breakpoints as fractions, codes, and maps of integers.
+
+    Raises
+    ------
+    ValueError
+        If the first layer does not take one input, or a layer is of an unknown kind.
+
+    Notes
+    -----
+    No rounding at all. Guarded by tests/oracle/test_oracle_partition.py.
+
+    Examples
+    --------
+    >>> layers = (("dense", [[1.0], [2.0]], [0.0, -1.0]), ("slope", 0.0))
+    >>> [str(point) for point in exact_partition(layers).breakpoints]
+    ['0', '1/2']
     """
     if not layers or layers[0][0] != "dense" or np.shape(layers[0][1])[1] != 1:
         raise ValueError("layers: expected a first dense layer with one input")

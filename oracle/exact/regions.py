@@ -25,8 +25,19 @@ Integers = NDArray[np.object_]
 
 @dataclass(frozen=True)
 class ExactRegion:
-    """A region: its code, its polyhedron, and the map (n, S + 1) to the output: rows (slope,
-    offset) / 2^exponent."""
+    """A region of a network, with integers alone.
+
+    Parameters
+    ----------
+    code
+        Signs of units, then winners of windows, layer by layer.
+    cone
+        The region's polyhedron, as a cone one dimension higher.
+    rows
+        The map to the output, (D, S + 1): each row a slope and an offset, times 2^exponent.
+    exponent
+        See rows.
+    """
 
     code: Code
     cone: Cone
@@ -44,11 +55,34 @@ class ExactRegion:
 
 
 def exact_regions(layers: tuple[LayerSpec, ...]) -> list[ExactRegion]:
-    """Every region of a network, sorted by code; layers as in oracle.exact.layers.
+    """Every region of a network, by integer geometry.
 
-    A code holds each unit's sign, 0 where it vanishes on the region, and each window's winner: the
-    first of those that are largest on all of the region. Guarded by
-    tests/oracle/test_oracle_partition.py.
+    Parameters
+    ----------
+    layers
+        The network's layers, as oracle.exact.layers.layers_of gives them.
+
+    Returns
+    -------
+    list of ExactRegion
+        Sorted by code. A code holds each unit's sign, 0 where the unit vanishes on the region, and
+        the winner of each window: the first of those that are largest on all of the region.
+
+    Raises
+    ------
+    ValueError
+        If a layer is of an unknown kind.
+
+    Notes
+    -----
+    No rounding at all: doubles are fractions, and every polyhedron is a cone of integers. Guarded
+    by tests/oracle/test_oracle_partition.py.
+
+    Examples
+    --------
+    >>> layers = (("dense", [[1.0], [2.0]], [0.0, -1.0]), ("slope", 0.0))
+    >>> [region.code for region in exact_regions(layers)]
+    [(-1, -1), (1, -1), (1, 1)]
     """
     regions = [_identity(layers)]
     for kind, *values in layers:
@@ -159,8 +193,14 @@ def _where_it_wins(
 class Certificate:
     """What is wrong with a set of codes: nothing, if every list is empty.
 
-    repeated: codes given more than once. empty: codes of no region. missing: codes of regions that
-    lie beside one of the given, and are not among them.
+    Parameters
+    ----------
+    repeated
+        Codes given more than once.
+    empty
+        Codes of no region.
+    missing
+        Codes of regions that lie beside one of the given, and are not among them.
     """
 
     repeated: list[Code]
@@ -174,13 +214,29 @@ class Certificate:
 
 
 def certify(layers: tuple[LayerSpec, ...], codes: Iterable[Iterable[int]]) -> Certificate:
-    """Decide exactly whether these are the codes of all regions.
+    """Decide exactly whether these are the codes of all regions of a network.
 
-    Each code's polyhedron is built from the code's own half-spaces: it must have an interior, and
-    the network itself, evaluated at a rational point there, that code. And across each facet of
-    each, at a rational point inside the facet, the network must have a code that is given too. The
-    regions leave out only faces of dimension S - 2 and less, which cannot separate R^S: so a set
-    that no facet leads out of is complete. Shares only the cones with `exact_regions`.
+    Parameters
+    ----------
+    layers
+        The network's layers, as oracle.exact.layers.layers_of gives them.
+    codes
+        The code of each region: signs of units, then winners of windows, layer by layer.
+
+    Returns
+    -------
+    Certificate
+        Codes given twice, codes of no region, and codes that are missing. Nothing is wrong if all
+        three are empty.
+
+    Notes
+    -----
+    The polyhedron of each code is built from the code's own half-spaces. It must have an interior,
+    and at a rational point there the network itself must have that code. Across each of its facets,
+    at a rational point inside the facet, the network must have a code that is given too. The
+    regions leave out only faces of dimension S - 2 and less, and these cannot separate R^S. So a
+    set that no facet leads out of is complete. Nothing but cones is shared with `exact_regions`.
+    Guarded by tests/oracle/test_oracle_partition.py.
     """
     given = [tuple(map(int, code)) for code in codes]
     known = set(given)

@@ -1,17 +1,76 @@
-"""oracle.fixed_checks.checks run on both implementations, and what came of it."""
+"""The checks on small fixed models by name, run on both implementations.
+
+They look where `python -m oracle` does not on random models: regions' moments, density, mode and
+draws of the posterior for any S, sums over data, gradients, updates of the M-step, the zero-noise
+limit, truncated Gaussians by themselves. Here the implementations run, only to be compared.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from oracle.checks.random_models import IMPLEMENTATIONS
-from oracle.fixed_checks.checks import CHECKS
+from oracle.checks.implementations import IMPLEMENTATIONS
+from oracle.fixed_checks.deviation import Check
+from oracle.fixed_checks.draws import draws
+from oracle.fixed_checks.learning import (
+    gradients,
+    penalised_updates,
+    slopes,
+    sums_over_data,
+    updates,
+)
+from oracle.fixed_checks.models import CURVE, FOLD, IMAGES, LINE, NOISE, PLANE, SOLID
+from oracle.fixed_checks.partition import regions
+from oracle.fixed_checks.polyhedra import polyhedra
+from oracle.fixed_checks.posterior import (
+    density_and_mode,
+    latent_quantities,
+    region_moments,
+    zero_noise,
+)
+
+_UPDATES = ("4.bias", "4.weight", "4", "2.bias", "2.weight", "0.bias", "cov_x", "cov_z")
+#: The checks by name, cheap ones first.
+CHECKS: dict[str, Check] = {
+    **{f"partition, {m.name}": regions(m) for m in (LINE, CURVE, PLANE, IMAGES, SOLID)},
+    "polyhedra": polyhedra,
+    **{f"quantities, {m.name}": latent_quantities(m) for m in (PLANE, IMAGES, SOLID)},
+    **{f"gradient, {m.name}": gradients(m) for m in (LINE, CURVE)},
+    **{f"slopes, {m.name}": slopes(m) for m in (PLANE, IMAGES)},
+    **{f"regions, {m.name}": region_moments(m) for m in (LINE, PLANE, SOLID)},
+    **{f"density and mode, {m.name}": density_and_mode(m) for m in (LINE, CURVE, PLANE, IMAGES)},
+    **{f"sums over data, {m.name}": sums_over_data(m) for m in (LINE, CURVE, PLANE, IMAGES)},
+    **{f"updates, {m.name}": updates(m, _UPDATES) for m in (LINE, CURVE, PLANE)},
+    f"updates, {IMAGES.name}": updates(IMAGES, ("3.weight", "3.bias", "3", "cov_x", "cov_z")),
+    **{
+        f"updates with priors, {m.name}": penalised_updates(m, names)
+        for m, names in (
+            (LINE, ("4.weight", "4", "0")),
+            (CURVE, ("4", "2.weight")),
+            (PLANE, ("4", "2")),
+            (IMAGES, ("3",)),
+        )
+    },
+    "zero noise": zero_noise,
+    **{f"draws, {m.name}": draws(m) for m in (LINE, CURVE, NOISE, FOLD, PLANE)},
+}
 
 
 @dataclass
 class FixedTally:
-    """Deviations looked at; the largest as a share of what is allowed, and of which quantity; those
-    beyond, in words."""
+    """The deviations of one check and one implementation.
+
+    Parameters
+    ----------
+    compared
+        How many there were.
+    worst
+        The largest among those that pass, as a share of what is allowed.
+    where
+        The quantity of that one.
+    breaches
+        Those that do not pass, in words.
+    """
 
     compared: int = 0
     worst: float = 0.0
@@ -27,7 +86,7 @@ class FixedTally:
 
 
 def check_fixed(name: str) -> dict[str, FixedTally]:
-    """One of CHECKS, by implementation. Any exception of an implementation is a breach."""
+    """One of CHECKS on each implementation. An exception of an implementation is a breach."""
     result: dict[str, FixedTally] = {}
     for label, impl in IMPLEMENTATIONS.items():
         tally = result[label] = FixedTally()

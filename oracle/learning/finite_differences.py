@@ -12,8 +12,9 @@ import numpy as np
 from mpmath import mp
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.number_types import Array
 from oracle.quadrature.interval import PRECISE, Rule
-from oracle.truths.one_dimension import Array, OneDimension
+from oracle.truths.one_dimension import OneDimension
 
 _STEP = 2.0**-40
 
@@ -21,11 +22,32 @@ _STEP = 2.0**-40
 def gradient(
     layers: tuple[LayerSpec, ...], cov_x: Array, cov_z: Array, X: Array, rule: Rule = PRECISE
 ) -> dict[str, Array]:
-    """d/dθ of the mean of log p(x) over the rows of X: one entry per parameter.
+    """The gradient of the mean of log p(x) over data, for S = 1.
 
-    Names "0.weight", "0.bias", "2.weight", ... by layer position, "cov_x", "cov_z", shaped like the
-    parameters. A full covariance moves symmetrically: entry (i, j) is half the derivative along
-    E_ij + E_ji, so that d log p = Σ_ij gradient_ij dΣ_ij. Cost: two oracles a parameter.
+    Parameters
+    ----------
+    layers
+        The network's layers, as oracle.exact.layers.layers_of gives them.
+    cov_x
+        Σx: a number, (D,) or (D, D).
+    cov_z
+        Σz: a number or (1, 1).
+    X
+        The data, (N, D).
+    rule
+        The precision of log p(x).
+
+    Returns
+    -------
+    dict
+        For each parameter an array of its shape. Names are "0.weight", "0.bias", "2.weight" and so
+        on by the layer's position, "cov_x" and "cov_z".
+
+    Notes
+    -----
+    Central differences of oracle.truths.one_dimension at high precision. A full covariance moves
+    symmetrically: entry (i, j) is half the derivative along E_ij + E_ji, so that d log p =
+    Σ_ij gradient_ij dΣ_ij. Each number of a parameter costs log p(x) of all data twice.
     """
     arrays: dict[str, Array] = {
         "cov_x": np.asarray(cov_x, float),

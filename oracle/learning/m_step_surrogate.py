@@ -13,18 +13,9 @@ from mpmath import mp, mpf
 from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.number_types import Array, Mask, Reals
 from oracle.exact.regions import Code
-from oracle.learning.sums_over_data import (
-    DIGITS,
-    Array,
-    Reals,
-    Sums,
-    doubles,
-    full_covariance,
-    reals,
-)
-
-Mask = NDArray[np.bool_]
+from oracle.learning.sums_over_data import DIGITS, Sums, doubles, full_covariance, reals
 
 
 class Surrogate(NamedTuple):

@@ -13,18 +13,15 @@ from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
 from oracle.exact.line import exact_partition
+from oracle.exact.number_types import Array, Real, Reals
 from oracle.exact.regions import Code, exact_regions
-from oracle.quadrature.interval import PRECISE, Real
+from oracle.quadrature.interval import PRECISE
 from oracle.truths.one_dimension import OneDimension
 from oracle.truths.regionwise import LatentSpace
 
-Array = NDArray[np.float64]
-#: Numbers of mpmath in an array.
-Reals = NDArray[np.object_]
 DIGITS = 50
 
 
@@ -98,15 +95,15 @@ def sums(layers: tuple[LayerSpec, ...], cov_x: Array, cov_z: Array, X: Array) ->
         dimension, size = next(iter(maps.values()))[0].shape
         zero = mpf(0)
         found = Sums(
-            codes,
-            len(X),
-            sum(log_evidence(layers, cov_x, cov_z, x) for x in X),
-            np.full(len(codes), zero),
-            np.full((len(codes), size), zero),
-            np.full((len(codes), size, size), zero),
-            np.full((len(codes), dimension), zero),
-            np.full((len(codes), dimension, size), zero),
-            np.full((dimension, dimension), zero),
+            codes=codes,
+            n=len(X),
+            loglik=sum(log_evidence(layers, cov_x, cov_z, x) for x in X),
+            e0=np.full(len(codes), zero),
+            e1=np.full((len(codes), size), zero),
+            e2=np.full((len(codes), size, size), zero),
+            residual0=np.full((len(codes), dimension), zero),
+            residual1=np.full((len(codes), dimension, size), zero),
+            scatter=np.full((dimension, dimension), zero),
         )
         for x in X:
             for share in shares(layers, cov_x, cov_z, x):

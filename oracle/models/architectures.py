@@ -12,15 +12,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.number_types import Array
 from oracle.exact.regions import exact_regions
 from oracle.models.case import Case
 from oracle.models.descriptions import Description, specs_of
 from oracle.models.random_choices import Choices, Seeded
-
-Array = NDArray[np.float64]
 
 #: What can be odd about the weights; "ordinary" is drawn half of the time.
 ODDITIES = (
@@ -57,19 +55,52 @@ class RandomNetwork(NamedTuple):
 
 
 def random_network(seed: int, latent: int | None = None) -> RandomNetwork:
-    """The network of a seed, with up to some hundred regions; S = 1, 2, 3 in turn if not given."""
+    """The network of a seed, with up to some hundred regions.
+
+    Parameters
+    ----------
+    seed
+        Which network.
+    latent
+        The latent dimension; by default 1, 2, 3 in turn.
+
+    Returns
+    -------
+    RandomNetwork
+        The same network every time.
+
+    Notes
+    -----
+    Guarded by tests/oracle/test_architectures.py.
+    """
     size = 1 + seed % 3 if latent is None else latent
     label, layers = draw_network(Seeded(713, seed), size)
     return RandomNetwork(seed, f"S = {size}, {label}", size, layers)
 
 
 def random_case(seed: int, latent: int = 1, points: int = 3) -> Case:
-    """The case of a seed and a latent dimension of 1 to 4: the first drawn that has no more regions
-    than MOST_REGIONS.
+    """The case of a seed: the first one drawn that has no more regions than MOST_REGIONS.
 
-    Points: on the manifold, drawn from the model, up to 1600 σ away (log p to about -1e6), a few
-    ulp from the boundary between two regions, in turn from a place that depends on the seed: so
-    that all four kinds are drawn over the seeds, however few the points of a case.
+    Parameters
+    ----------
+    seed
+        Which case.
+    latent
+        The latent dimension, 1 to 4.
+    points
+        How many points.
+
+    Returns
+    -------
+    Case
+        The same case every time.
+
+    Notes
+    -----
+    Points are of four kinds in turn: on the manifold; drawn from the model; up to 1600 σ away, with
+    log p to about -1e6; and a few ulp from the boundary between two regions. The kind of the first
+    point depends on the seed, so that all four are drawn over the seeds, however few the points of
+    a case. Guarded by tests/oracle/test_architectures.py.
     """
     attempt = 0
     while True:
@@ -109,13 +140,13 @@ def draw_case(choices: Choices, seed: int, latent: int, points: int) -> Case:
     q_mean = latents + 10 ** choices.real(-2, 0.5) * choices.normals((points, latent))
     q_roots = [_factor(choices, latent) * 10 ** choices.real(-2, 0.5) for _ in range(points)]
     return Case(
-        seed,
-        f"S = {latent}, {label}, {structure} cov_x",
-        layers,
-        cov_x,
-        _symmetric(factor_z),
-        X,
-        q_mean,
+        seed=seed,
+        label=f"S = {latent}, {label}, {structure} cov_x",
+        layers=layers,
+        cov_x=cov_x,
+        cov_z=_symmetric(factor_z),
+        X=X,
+        q_mean=q_mean,
         q_cov=np.array([_symmetric(root) for root in q_roots]).reshape(points, latent, latent),
     )
 

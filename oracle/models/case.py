@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.number_types import Array
 from oracle.models.descriptions import Description, specs_of
-
-Array = NDArray[np.float64]
+from oracle.models.whole_files import write_whole
 
 
 @dataclass(frozen=True)
 class Case:
     """A model, points to evaluate it at, and a Gaussian q for each point.
 
-    seed and label: what it came from, and what it is. layers: descriptions as in
-    oracle.models.descriptions. cov_x (), (D,) or (D, D); cov_z (S, S); X (N, D); q_mean (N, S);
-    q_cov (N, S, S).
+    Parameters
+    ----------
+    seed
+        The seed it was drawn with.
+    label
+        What it is, in words.
+    layers
+        A description (kind, settings) of each layer, as in oracle.models.descriptions.
+    cov_x
+        Σx: a number in an array of shape (), the diagonal (D,), or all of it (D, D).
+    cov_z
+        Σz, (S, S).
+    X
+        The points, (N, D).
+    q_mean
+        The mean of each q, (N, S).
+    q_cov
+        The covariance of each q, (N, S, S).
     """
 
     seed: int
@@ -39,42 +52,63 @@ class Case:
 
     @property
     def latent_dimension(self) -> int:
-        """S."""
+        """The latent dimension S."""
         return len(self.cov_z)
 
     @cached_property
     def specs(self) -> tuple[LayerSpec, ...]:
-        """The layers as oracle.exact.layers has them."""
+        """The layers as the oracle computes with them; see oracle.exact.layers.LayerSpec."""
         return specs_of(self.layers)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the case as JSON, bit for bit (Python prints doubles exactly); whole or not at
-        all."""
+        """Write the case to a JSON file, bit for bit: Python prints doubles exactly.
+
+        Parameters
+        ----------
+        path
+            The file. It is written whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
         content = {
             "seed": self.seed,
             "label": self.label,
             "layers": [[kind, _plain(settings)] for kind, settings in self.layers],
             **{name: getattr(self, name).tolist() for name in _ARRAYS},
         }
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(content, stream, indent=1)
-            os.chmod(temporary, 0o644)  # as an ordinary file; temporary ones are private
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, json.dumps(content, indent=1))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Case:
-        """Read a case written by `save`. Raises ValueError if the file holds none."""
+        """Read a case written by `save`.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Returns
+        -------
+        Case
+            The case, with the bits it was saved with.
+
+        Raises
+        ------
+        ValueError
+            If the file holds no case.
+        OSError
+            If it cannot be read.
+        """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             layers = tuple((str(kind), _settings(values)) for kind, values in content["layers"])
             arrays = {name: np.array(content[name], dtype=float) for name in _ARRAYS}
-            return Case(int(content["seed"]), str(content["label"]), layers, **arrays)
+            return Case(
+                seed=int(content["seed"]), label=str(content["label"]), layers=layers, **arrays
+            )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"path: {os.fspath(path)!r} holds no case ({error})") from error
 

@@ -9,10 +9,11 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from oracle.exact.number_types import Array
 from oracle.exact.regions import exact_regions
 from oracle.models.architectures import MOST_REGIONS, draw_case
 from oracle.models.case import Case
-from oracle.models.random_choices import Array, ShapeLike, T
+from oracle.models.random_choices import ShapeLike, T
 
 
 class _Drawn:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from oracle.exact.number_types import Array
+
 T = TypeVar("T")
 ShapeLike = int | tuple[int, ...]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.models.case import Array, Case
+from oracle.exact.number_types import Array
+from oracle.models.case import Case
 from oracle.models.descriptions import Description
 
 _ACTIVATIONS = ("ReLU", "LeakyReLU", "Abs")

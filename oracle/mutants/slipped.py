@@ -1,24 +1,27 @@
-"""Deliberate defects that the tests must catch, by the kind of mistake: what a refactoring easily
-breaks.
+"""Deliberate defects that the default tests must catch, by the kind of mistake.
 
-Data only, like oracle.mutants.all_mutants; these are judged by the default tests, since most
-concern what no comparison of numbers at default settings shows. `python -m oracle --mutants` tries
-them.
+They are mistakes that a refactoring easily makes. Data only, like oracle.mutants.all_mutants. The
+default tests judge them, since no comparison of numbers at default settings shows most of them.
+`python -m oracle --mutants` tries them.
 """
 
 from __future__ import annotations
 
-from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.mutant import Mutant, in_fast, in_reference
+
+_IMITATES = "A mistake of its kind."
 
 
-def _fast(name: str, function: str, replaced: str, by: str) -> Mutant:
-    module, _, place = function.partition(":")
-    return Mutant(name, "fast", module, place, replaced, by, "A mistake of its kind.")
+def _fast(name: str, place: str, replaced: str, by: str) -> Mutant:
+    """A defect of `fast`; place: "module:function" or "module:Class.name"."""
+    module, _, function = place.partition(":")
+    return in_fast(name, module, function, replaced, by, _IMITATES)
 
 
-def _reference(name: str, function: str, replaced: str, by: str) -> Mutant:
-    module, _, place = function.partition(":")
-    return Mutant(name, "reference", module, place, replaced, by, "A mistake of its kind.")
+def _reference(name: str, place: str, replaced: str, by: str) -> Mutant:
+    """A defect of `reference`; place as for _fast."""
+    module, _, function = place.partition(":")
+    return in_reference(name, module, function, replaced, by, _IMITATES)
 
 
 #: By kind.

@@ -1,9 +1,8 @@
-"""Which deliberate defects (oracle.mutants.all_mutants) the oracle catches: negative controls of
-the whole.
+"""Trials of the deliberate defects: which of them the oracle catches, and by what.
 
 A defect is put into the code of a function in memory, so that it is in force wherever the function
-is known; the oracle's comparisons are run on the broken package until one complains; the code is
-put back. Nothing that computes a truth is touched.
+is known. The oracle's comparisons are then run on the broken package until one complains, and the
+code is put back. Nothing that computes a truth is touched.
 """
 
 from __future__ import annotations
@@ -29,10 +28,13 @@ import fast
 import reference
 from oracle.checks.partitions import check_partition
 from oracle.checks.random_models import crosscheck
-from oracle.fixed_checks.checks import CHECKS, CURVE, LINE, Check, Deviation, Model
+from oracle.fixed_checks.all_checks import CHECKS
+from oracle.fixed_checks.deviation import Check, Deviation
+from oracle.fixed_checks.models import CURVE, LINE, Model
 from oracle.models.architectures import random_case
 from oracle.models.case import Case
-from oracle.mutants.all_mutants import MUTANTS, Mutant
+from oracle.mutants.all_mutants import MUTANTS
+from oracle.mutants.mutant import Mutant
 from oracle.quadrature.interval import OracleDisagreement
 
 _PACKAGES: dict[str, ModuleType] = {"reference": reference, "fast": fast}
@@ -60,9 +62,20 @@ class DoesNotApply(Exception):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a defect. check: of the oracle's comparisons the one that caught it; how: the
-    quantity and its error, or the exception. crashed: the broken code raised what no check of
-    numbers raises, which counts as neither caught nor missed."""
+    """What became of a defect.
+
+    Parameters
+    ----------
+    mutant
+        The defect.
+    outcome
+        "crashed" if the broken code raised what no check of numbers raises; that counts neither as
+        caught nor as missed.
+    check
+        The oracle's comparison that caught it, if one did.
+    how
+        The quantity and its error, or the exception.
+    """
 
     mutant: Mutant
     outcome: Outcome
@@ -107,8 +120,11 @@ def broken_code(mutant: Mutant, function: FunctionType) -> CodeType:
 
 @contextmanager
 def applied(mutant: Mutant) -> Iterator[None]:
-    """The defect in force. As the function keeps its identity, it is everywhere the function is:
-    in classes, in modules that imported it, in closures. Raises DoesNotApply before anything."""
+    """The defect is in force within the context.
+
+    The function keeps its identity, so that the defect is everywhere the function is: in classes,
+    in modules that imported it, in closures. Raises DoesNotApply before anything is changed.
+    """
     function = function_of(mutant)
     original, broken = function.__code__, broken_code(mutant, function)
     function.__code__ = broken
@@ -120,7 +136,16 @@ def applied(mutant: Mutant) -> Iterator[None]:
 
 def _crosscheck(model: Model, impl: ModuleType) -> str | None:
     """oracle.checks.random_models on a fixed model with S = 1."""
-    case = Case(0, model.name, model.layers, model.cov_x, model.cov_z, *model.data)
+    case = Case(
+        seed=0,
+        label=model.name,
+        layers=model.layers,
+        cov_x=model.cov_x,
+        cov_z=model.cov_z,
+        X=model.X,
+        q_mean=model.q_mean,
+        q_cov=model.q_cov,
+    )
     return next(iter(crosscheck(case, {impl.__name__: impl}).breaches), None)
 
 
@@ -140,7 +165,7 @@ def _random(seed: int, latent: int, impl: ModuleType) -> str | None:
 
 
 def _small(comparisons: Check, impl: ModuleType) -> str | None:
-    """One of oracle.fixed_checks.checks: of the comparisons that fail the worst. An exception
+    """One of oracle.fixed_checks: of the comparisons that fail the worst. An exception
     counts only if none failed before it."""
     worst: Deviation | None = None
     try:
@@ -172,7 +197,8 @@ STAGES: dict[str, Stage] = {
 def unbroken(stage: str, package: str) -> tuple[str | None, frozenset[CodeType]]:
     """What a stage says of the package as it is, and the code of the package that it runs.
 
-    It also computes the stage's truths, before anything is broken."""
+    This computes the truths of the stage as well, before anything is broken.
+    """
     codes: set[CodeType] = set()
 
     def record(frame: Any, event: str, _: Any) -> None:
@@ -198,9 +224,25 @@ def _run(stage: str, package: str) -> str | None:
 def check(mutant: Mutant, stages: Iterable[str] = tuple(STAGES)) -> Verdict:
     """Break the package, run every stage that reaches the place until one complains, restore.
 
-    stages: names of STAGES, by default all. Raises DoesNotApply if the defect has no place, and
-    RuntimeError if no stage reaches it or one complains about unbroken code: then nothing would be
-    shown. The same verdict every time.
+    Parameters
+    ----------
+    mutant
+        The defect.
+    stages
+        Names of STAGES, by default all.
+
+    Returns
+    -------
+    Verdict
+        The same every time.
+
+    Raises
+    ------
+    DoesNotApply
+        If the defect has no place.
+    RuntimeError
+        If no stage reaches the place, or a stage complains about unbroken code: then nothing would
+        be shown.
     """
     code = function_of(mutant).__code__
     reached = False

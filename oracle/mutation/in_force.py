@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
-from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.mutant import Mutant
 from oracle.mutation.systematic import PACKAGES, SystematicMutant, broken_source, source_of
 
 Defect = SystematicMutant | Mutant

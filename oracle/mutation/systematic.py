@@ -104,8 +104,16 @@ def sites_of_file(path: Path, package: str) -> Iterator[Site]:
                 occurrence += 1
                 function = _function_at(spans, start)
                 if not _within(outside, start) and function is not None:
-                    lines = _statement_at(statements, start, stop)
-                    yield Site(package, path, function, *lines, name, occurrence)
+                    line, last = _statement_at(statements, start, stop)
+                    yield Site(
+                        package=package,
+                        path=path,
+                        function=function,
+                        line=line,
+                        last=last,
+                        operator=name,
+                        occurrence=occurrence,
+                    )
 
 
 def mutant_at(site: Site, root: Path) -> SystematicMutant | None:

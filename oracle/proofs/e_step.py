@@ -115,12 +115,12 @@ def e_step(latent: int, observed: int, formula: Formula = formula) -> Proof:
     """Sec. 4.1, corrected: E[log p(x, z) | x] of two regions, Σ_ω e0_ω = 1."""
     first, second = (symbolic_moments(str(r), latent) for r in range(2))
     case = EStep(
-        vector("x", observed),
-        symmetric("Sx", observed),
-        symmetric("Sz", latent),
-        [matrix(f"A{r}", observed, latent) for r in range(2)],
-        [vector(f"b{r}", observed) for r in range(2)],
-        [first, Moments(1 - first.zeroth, second.first, second.second)],
+        x=vector("x", observed),
+        cov_x=symmetric("Sx", observed),
+        cov_z=symmetric("Sz", latent),
+        slopes=[matrix(f"A{r}", observed, latent) for r in range(2)],
+        offsets=[vector(f"b{r}", observed) for r in range(2)],
+        moments=[first, Moments(1 - first.zeroth, second.first, second.second)],
     )
 
     def claim() -> bool:
@@ -143,7 +143,14 @@ def e_step_printed() -> Counterexample:
     one, x, slope, offset = sp.eye(1), sp.Matrix([1]), sp.Matrix([2]), sp.Matrix([1])
     mean = posterior_mean(slope, x - offset, one, one)
     second = posterior_cov(slope, one, one) + mean * mean.T
-    case = EStep(x, one, one, [slope], [offset], [Moments(sp.Integer(1), mean, second)])
+    case = EStep(
+        x=x,
+        cov_x=one,
+        cov_z=one,
+        slopes=[slope],
+        offsets=[offset],
+        moments=[Moments(sp.Integer(1), mean, second)],
+    )
     return Counterexample(
         "g(z) = 2 z + 1, Σx = Σz = 1, x = 1: E[log p(x, z) | x] + log 2π",
         formula_as_printed(*brackets(case)),
@@ -184,7 +191,14 @@ def evidence_bound(entropy: Formula = entropy, divergence: Formula = divergence)
         centre = posterior_mean(slope, sp.Matrix([x - b]), cov_x, cov_z)[0]
         evidence = gaussian(sp.Matrix([x]), sp.Matrix([b]), marginal_cov(slope, cov_x, cov_z))
         moments = Moments(sp.Integer(1), sp.Matrix([m]), sp.Matrix([m**2 + v]))
-        case = EStep(sp.Matrix([x]), cov_x, cov_z, [slope], [sp.Matrix([b])], [moments])
+        case = EStep(
+            x=sp.Matrix([x]),
+            cov_x=cov_x,
+            cov_z=cov_z,
+            slopes=[slope],
+            offsets=[sp.Matrix([b])],
+            moments=[moments],
+        )
         constants, expected = expanded(case)
         logs = _log_constant(evidence) - _log_constant(constants[0])
         rest = -evidence.exponent / 2 - expected - entropy(v)

@@ -88,12 +88,12 @@ class Region:
 def symbolic_region(latent: int, observed: int) -> Region:
     """All entries symbols."""
     return Region(
-        matrix("A", observed, latent),
-        vector("b", observed),
-        vector("x", observed),
-        vector("z", latent),
-        symmetric("Sx", observed),
-        symmetric("Sz", latent),
+        slope=matrix("A", observed, latent),
+        offset=vector("b", observed),
+        x=vector("x", observed),
+        z=vector("z", latent),
+        cov_x=symmetric("Sx", observed),
+        cov_z=symmetric("Sz", latent),
     )
 
 

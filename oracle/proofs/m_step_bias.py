@@ -58,15 +58,15 @@ def symbolic_model(widths: Sequence[int], precision: sp.Matrix | None = None) ->
     """All entries symbols, two regions, two data."""
     layers = len(widths) - 1
     return Model(
-        [matrix(f"W{i + 1}", widths[i + 1], widths[i]) for i in range(layers)],
-        [vector(f"v{i + 1}", widths[i + 1]) for i in range(layers)],
-        [
+        weights=[matrix(f"W{i + 1}", widths[i + 1], widths[i]) for i in range(layers)],
+        biases=[vector(f"v{i + 1}", widths[i + 1]) for i in range(layers)],
+        slopes=[
             [sp.diag(*vector(f"D{r}{i + 1}", widths[i + 1])) for i in range(layers - 1)]
             for r in range(2)
         ],
-        symmetric("P", widths[-1]) if precision is None else precision,
-        [vector(f"x{n}", widths[-1]) for n in range(2)],
-        [[symbolic_moments(f"{n}{r}", widths[0]) for r in range(2)] for n in range(2)],
+        precision=symmetric("P", widths[-1]) if precision is None else precision,
+        data=[vector(f"x{n}", widths[-1]) for n in range(2)],
+        moments=[[symbolic_moments(f"{n}{r}", widths[0]) for r in range(2)] for n in range(2)],
     )
 
 
@@ -160,7 +160,12 @@ def bias_printed(printed: MatrixFormula) -> Counterexample:
     moments = [Moments(half, sp.Matrix([half]), sp.eye(1)) for _ in range(2)]
     bias = sp.Matrix([sp.Symbol("v")])
     model = Model(
-        [one, one], [bias, sp.Matrix([0])], [[one], [2 * one]], one, [sp.Matrix([3])], [moments]
+        weights=[one, one],
+        biases=[bias, sp.Matrix([0])],
+        slopes=[[one], [2 * one]],
+        precision=one,
+        data=[sp.Matrix([3])],
+        moments=[moments],
     )
     update = inverse(printed(model, 1)) * bias_right(model, 1)
     gradient = surrogate_gradient(model, bias).subs(bias[0], update[0])

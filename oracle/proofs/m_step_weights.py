@@ -106,7 +106,12 @@ def weight_update(
         gram = T * T.T
         moments = Moments(gram[size - 1, size - 1], gram[:-1, -1], gram[:-1, :-1])
         one = Model(
-            model.weights, model.biases, model.slopes[:1], C * C.T, model.data[:1], [[moments]]
+            weights=model.weights,
+            biases=model.biases,
+            slopes=model.slopes[:1],
+            precision=C * C.T,
+            data=model.data[:1],
+            moments=[[moments]],
         )
         back = back_propagation(one, one.slopes[0], layer)
         image = C.T * back * U * input_lift(one, one.slopes[0], layer, with_bias) * T

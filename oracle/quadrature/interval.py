@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
 
-Real = Any  # mpmath's numbers carry no types
+from oracle.exact.number_types import Real
 
 
 class OracleDisagreement(ArithmeticError):
-    """Two working precisions gave different answers: the oracle does not vouch for either."""
+    """Two working precisions gave different answers; the oracle does not vouch for either."""
 
 
 @dataclass(frozen=True)

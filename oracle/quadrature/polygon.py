@@ -18,8 +18,9 @@ from mpmath import mp, mpf
 
 from oracle.exact.cone import Cone
 from oracle.exact.from_doubles import polyhedron_of
-from oracle.quadrature.interval import Real
-from oracle.quadrature.line_integrals import Level, Moments, along_line, cholesky, climbed, solved
+from oracle.exact.number_types import Real
+from oracle.quadrature.line_integrals import Level, along_line
+from oracle.quadrature.moments import Moments, cholesky, climbed, solved
 
 #: The mean and the lower Cholesky factor of the covariance at the current working precision.
 Gaussian = Callable[[], tuple[list[Real], list[list[Real]]]]
@@ -60,13 +61,42 @@ class Edge:
 
 
 def polygon_moments(normals: Any, offsets: Any, mean: Any, cov: Any) -> Moments:
-    """A Gaussian on {z : normals z + offsets > 0} in the plane, doubles taken as they are.
+    """A Gaussian truncated to the polygon {z : normals z + offsets > 0} in the plane.
 
-    normals (F, 2), offsets (F,), mean (2,), cov (2, 2). Log mass to 25 digits of max(1, |log
-    mass|), mean and covariance to 25 digits of the truncated Gaussian's extent in every direction.
-    Empty: -inf and NaN. Raises ValueError on other shapes, on values that are not finite and on a
-    covariance that is not symmetric positive definite; OracleDisagreement if no two precisions
-    agree. Guarded by tests/oracle/test_oracle_polygon.py.
+    Parameters
+    ----------
+    normals
+        Inward normals, (F, 2), not normalised.
+    offsets
+        (F,).
+    mean, cov
+        Of the Gaussian before truncation, (2,) and (2, 2).
+
+    Returns
+    -------
+    Moments
+        Log mass, mean and covariance; -inf and NaN if the polygon is empty.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, a value is not finite, or the covariance is not symmetric positive
+        definite.
+    OracleDisagreement
+        If no two precisions agree.
+
+    Notes
+    -----
+    Doubles are taken as they are. The log mass is good to 25 digits of max(1, |log mass|), mean and
+    covariance to 25 digits of the truncated Gaussian's extent in every direction. Guarded by
+    tests/oracle/test_oracle_polygon.py.
+
+    Examples
+    --------
+    >>> unit = [[1.0, 0.0], [0.0, 1.0]]
+    >>> quarter = polygon_moments(unit, [0.0, 0.0], [0.0, 0.0], unit)
+    >>> f"{float(quarter.log_mass):.6f}"  # log 1/4
+    '-1.386294'
     """
     cone = polyhedron_of(normals, offsets, 2)
     return moments_on(cone, gaussian_of(mean, cov, 2))

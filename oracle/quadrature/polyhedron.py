@@ -16,8 +16,9 @@ from mpmath import mp, mpf
 
 from oracle.exact.cone import Cone, Vector
 from oracle.exact.from_doubles import polyhedron_of
-from oracle.quadrature.interval import Real
-from oracle.quadrature.line_integrals import Level, Moments, along_line, climbed
+from oracle.exact.number_types import Real
+from oracle.quadrature.line_integrals import Level, along_line
+from oracle.quadrature.moments import Moments, climbed
 from oracle.quadrature.polygon import (
     Edge,
     Gaussian,
@@ -64,10 +65,34 @@ class Ridge:
 
 
 def polyhedron_moments(normals: Any, offsets: Any, mean: Any, cov: Any) -> Moments:
-    """A Gaussian on {z : normals z + offsets > 0} in space, doubles taken as they are.
+    """A Gaussian truncated to the polyhedron {z : normals z + offsets > 0} in space.
 
-    normals (F, 3), offsets (F,), mean (3,), cov (3, 3). Accuracy, empty polyhedra and errors as
-    oracle.quadrature.polygon.polygon_moments. Guarded by tests/oracle/test_oracle_polyhedron.py.
+    Parameters
+    ----------
+    normals
+        Inward normals, (F, 3), not normalised.
+    offsets
+        (F,).
+    mean, cov
+        Of the Gaussian before truncation, (3,) and (3, 3).
+
+    Returns
+    -------
+    Moments
+        Log mass, mean and covariance; -inf and NaN if the polyhedron is empty.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, a value is not finite, or the covariance is not symmetric positive
+        definite.
+    OracleDisagreement
+        If no two precisions agree.
+
+    Notes
+    -----
+    Accurate as oracle.quadrature.polygon.polygon_moments. Guarded by
+    tests/oracle/test_oracle_polyhedron.py.
     """
     return moments_in_space(polyhedron_of(normals, offsets, 3), gaussian_of(mean, cov, 3))
 
@@ -177,12 +202,15 @@ def _whitened(
         direction = (c[0] / sine, c[1] / sine, c[2] / sine)
         low, high = _extent(cone, rays, direction, mean, root)
         ridge = Ridge(
-            (pair[0].distance, pair[1].distance),
-            (_beside(pair[0], pair[1], cosine, sine), _beside(pair[1], pair[0], cosine, sine)),
-            _square(pair, cosine, sine),
-            cosine,
-            low,
-            high,
+            planes=(pair[0].distance, pair[1].distance),
+            beside=(
+                _beside(pair[0], pair[1], cosine, sine),
+                _beside(pair[1], pair[0], cosine, sine),
+            ),
+            square=_square(pair, cosine, sine),
+            cosine=cosine,
+            low=low,
+            high=high,
         )
         # t grows along normal × inward direction: along the cross product in the first face,
         # against it in the second.

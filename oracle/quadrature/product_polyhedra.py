@@ -11,14 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
-from oracle.quadrature.interval import FINER, Quadratic, Real, integrate
-from oracle.quadrature.line_integrals import Moments
+from oracle.exact.number_types import Array, Real
+from oracle.quadrature.interval import FINER, Quadratic, integrate
+from oracle.quadrature.moments import Moments
 from oracle.quadrature.polygon import polygon_moments
 from oracle.quadrature.polyhedron import polyhedron_moments
-
-Array = NDArray[np.float64]
 
 
 class Product(NamedTuple):
@@ -32,10 +30,26 @@ class Product(NamedTuple):
 
 
 def random_product(seed: int, dimensions: tuple[int, ...], distance: float) -> Product:
-    """A random polyhedron with as many dimensions as its parts of one to three dimensions have.
+    """A random polyhedron of any dimension with a Gaussian whose moments on it are known.
 
-    The parts lie around points a random part of `distance` away from the mean. Accuracy of the
-    truth as oracle.polygon_moments. Guarded by tests/oracle/test_oracle_polyhedron.py.
+    Parameters
+    ----------
+    seed
+        Which polyhedron.
+    dimensions
+        The dimension of each part, 1 to 3; the polyhedron has their sum.
+    distance
+        The parts lie around points that are a random part of this away from the mean.
+
+    Returns
+    -------
+    Product
+        The same polyhedron every time, the Gaussian, and the truth.
+
+    Notes
+    -----
+    Accurate as oracle.quadrature.polygon.polygon_moments. Guarded by
+    tests/oracle/test_oracle_polyhedron.py.
     """
     rng = np.random.default_rng([714, seed])
     total = sum(dimensions)

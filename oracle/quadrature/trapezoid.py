@@ -15,11 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
-from oracle.quadrature.interval import Real
+from oracle.exact.number_types import Array, Real
 
-Array = NDArray[np.float64]
 Affine = tuple[Real, Real]  # constant and slope in z1
 _FALL = 45.0
 
@@ -149,7 +147,9 @@ def trapezoid_integral(exponent: PlaneQuadratic, area: Trapezoid, rule: Rule) ->
             height = line[0] + line[1] * anchor
             # From the anchor: near a crossing, differences from it are what decides.
             own, around = local.centred(anchor, height), _moved(here, anchor, height)
-            found = _stretch(label, low - anchor, high - anchor, own, around, local.c, rule)
+            found = _stretch(
+                label, low - anchor, high - anchor, own, around, level=local.c, rule=rule
+            )
             sums = [a + b for a, b in zip(sums, _from_peak(found, anchor, height), strict=True)]
     mass = sums[0]
     m1, m2, m11, m12, m22, fall = (v / mass for v in sums[1:])
@@ -209,6 +209,7 @@ def _stretch(
     stop: Real,
     local: PlaneQuadratic,
     here: Trapezoid,
+    *,
     level: Real,
     rule: Rule,
 ) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Array = NDArray[np.float64]
+from oracle.exact.number_types import Array
+
 #: Draws against which a rank is taken.
 DRAWS = 19
 

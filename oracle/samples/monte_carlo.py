@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.number_types import Array
 from oracle.models.case import Case
-from oracle.truths.one_dimension import Key
+from oracle.models.values import Key
 
-Array = NDArray[np.float64]
 BATCHES, BATCH = 64, 500
 # Samples that count in the least batch, the most that one sample may weigh in all, and how many
 # must be in a region and out of it: where these fail, the means are not near normal and nothing is

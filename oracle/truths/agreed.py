@@ -5,9 +5,10 @@ from __future__ import annotations
 from mpmath import mp
 
 from oracle.models.case import Case
+from oracle.models.values import Key, Value
 from oracle.quadrature.interval import OracleDisagreement
 from oracle.truths.nested_plane import AGREED, nested_values
-from oracle.truths.one_dimension import Key, Value, exact_values
+from oracle.truths.one_dimension import exact_values
 from oracle.truths.regionwise import LatentSpace
 
 

@@ -26,9 +26,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from oracle.exact.layers import LayerSpec
-from oracle.models.case import Array, Case
+from oracle.exact.number_types import Array
+from oracle.models.case import Case
+from oracle.models.values import EXTENT, Key, Value
 from oracle.quadrature.interval import ROUGH
-from oracle.truths.one_dimension import EXTENT, Key, OneDimension, Value
+from oracle.truths.one_dimension import OneDimension
 from oracle.truths.regionwise import LatentSpace
 
 EPSILON = 2.0**-52

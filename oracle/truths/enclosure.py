@@ -12,18 +12,17 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
 from oracle.exact.line import exact_partition
-from oracle.truths.one_dimension import Key
+from oracle.exact.number_types import Array
+from oracle.models.values import Key
 
 try:
     from flint import arb, arb_mat, ctx, fmpq
 except ImportError as error:
     raise ImportError("enclosures need python-flint: pip install 'exactdgn[oracle]'") from error
 
-Array = NDArray[np.float64]
 Ball = Any
 #: The widest relative radius that is accepted, and the bits tried for it, in turn.
 NARROW = 1e-20

@@ -7,8 +7,8 @@ from mpmath import mp, mpf
 from numpy.typing import ArrayLike, NDArray
 
 from oracle.exact.layers import LayerSpec
-from oracle.quadrature.interval import Real
-from oracle.quadrature.line_integrals import cholesky, solved
+from oracle.exact.number_types import Real
+from oracle.quadrature.moments import cholesky, solved
 
 _DIGITS = 40
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.number_types import Array, Real
 from oracle.exact.regions import Code
-from oracle.quadrature.interval import OracleDisagreement, Real
-from oracle.quadrature.line_integrals import cholesky, solved
+from oracle.models.values import Key, Value
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.quadrature.moments import cholesky, solved
 from oracle.quadrature.trapezoid import (
     Affine,
     Part,
@@ -29,10 +30,8 @@ from oracle.quadrature.trapezoid import (
     peak,
     trapezoid_integral,
 )
-from oracle.truths.one_dimension import Key, Value
 from oracle.truths.plane_sweep import Line, Piece, strips
 
-Array = NDArray[np.float64]
 COARSE, FINE = Rule(20, 1.0), Rule(26, 0.7)
 #: Two rules agree to this, in units of the scale of every quantity.
 AGREED = mpf("1e-12")
@@ -196,8 +195,36 @@ def nested_values(
     X: Array,
     rules: tuple[Rule, Rule] = (COARSE, FINE),
 ) -> list[dict[Key, Value]]:
-    """The regions' prior masses first and then the quantities of each row of X, by two rules that
-    agree. Raises OracleDisagreement naming the quantity otherwise."""
+    """Quantities of a model with S = 2 by nested quadrature, without regions.
+
+    Parameters
+    ----------
+    layers
+        The network's layers, as oracle.exact.layers.layers_of gives them.
+    cov_x
+        Σx: a number, (D,) or (D, D).
+    cov_z
+        Σz, (2, 2).
+    X
+        The points, (N, D).
+    rules
+        The two rules by which everything is computed.
+
+    Returns
+    -------
+    list of dict
+        The prior masses of the regions, then the quantities of each row of X: a Value by quantity
+        and part; see oracle.models.values.Key.
+
+    Raises
+    ------
+    OracleDisagreement
+        If the two rules differ; it names the quantity.
+
+    Notes
+    -----
+    A second opinion on oracle.truths.regionwise. Guarded by tests/oracle/test_oracle_two_dimensions.py.
+    """
     per_rule = []
     for rule in rules:
         oracle = TwoDimensions(layers, cov_x, cov_z, rule)

@@ -106,7 +106,11 @@ def _events(pieces: list[Piece]) -> set[Fraction]:
 
 def trace(layers: tuple[LayerSpec, ...], place: Fraction) -> list[Piece]:
     """The pieces of the line z1 = place, from below."""
-    pieces = [Piece((), None, None, ((1, 0, 0), (0, 1, 0)), 0, frozenset())]
+    pieces = [
+        Piece(
+            code=(), low=None, high=None, rows=((1, 0, 0), (0, 1, 0)), exponent=0, units=frozenset()
+        )
+    ]
     for kind, *values in layers:
         if kind == "dense":
             pieces = [_after_dense(piece, *values) for piece in pieces]

@@ -16,18 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.from_doubles import polyhedron_of
 from oracle.exact.layers import LayerSpec
+from oracle.exact.number_types import Array, Real
 from oracle.exact.regions import Code, ExactRegion, dyadic, exact_regions
-from oracle.quadrature.interval import Real
-from oracle.quadrature.line_integrals import Moments, cholesky, solved
+from oracle.models.values import Key, Value
+from oracle.quadrature.moments import Moments, cholesky, solved
 from oracle.quadrature.polygon import moments_on, nearest_on
 from oracle.quadrature.polyhedron import moments_in_space, nearest_in_space
-from oracle.truths.one_dimension import Key, Value
+from oracle.truths.sums_over_regions import log_sum, moments_values
 
-Array = NDArray[np.float64]
 #: Regions that hold less than exp(-this) of what the heaviest holds are left out.
 NEGLIGIBLE = 75
 _DIGITS = 70
@@ -54,12 +53,32 @@ class _Part:
 
 
 class LatentSpace:
-    """The oracle of one model with S = 2 or 3.
+    """Every quantity of a model with S = 2 or 3 by Theorem 1, region by exact region.
 
-    layers as in oracle.exact.layers; cov_x (), (D,) or (D, D); cov_z (S, S). jitter: applied to
-    every region's maps and half-spaces in doubles, for condition numbers only. Raises ValueError
-    for another S; OracleDisagreement if a region's moments cannot be vouched for. Guarded by
-    tests/oracle/test_oracle_two_dimensions.py and tests/oracle/test_oracle_three_dimensions.py.
+    Parameters
+    ----------
+    layers
+        The network's layers, as oracle.exact.layers.layers_of gives them.
+    cov_x
+        Σx: a number, (D,) or (D, D).
+    cov_z
+        Σz, (S, S).
+    jitter
+        Applied in doubles to the maps and half-spaces of every region. Only condition numbers need
+        it.
+
+    Raises
+    ------
+    ValueError
+        If S is neither 2 nor 3; from every method, if a covariance is not positive definite.
+    OracleDisagreement
+        From every method, if no two precisions agree about the moments of a region.
+
+    Notes
+    -----
+    Moments of a region agree to 25 digits at two precisions. A point takes 0.7 s in a plane of 18
+    regions, and 5 s in a space of 8. Guarded by tests/oracle/test_oracle_two_dimensions.py
+    and tests/oracle/test_oracle_three_dimensions.py.
     """
 
     def __init__(
@@ -84,7 +103,20 @@ class LatentSpace:
         self._nearest = nearest_on if self.size == 2 else nearest_in_space
 
     def at_point(self, x: Array, q_mean: Array, q_cov: Array) -> dict[Key, Value]:
-        """Everything about one x (D,) and one q = N(q_mean (S,), q_cov (S, S))."""
+        """All quantities of one point.
+
+        Parameters
+        ----------
+        x
+            The point, (D,).
+        q_mean, q_cov
+            Mean (S,) and covariance (S, S) of q, for the ELBO and the KL divergence [eq. 3].
+
+        Returns
+        -------
+        dict
+            A Value by quantity and part; see oracle.models.values.Key.
+        """
         with mp.workdps(_DIGITS):
             parts, peak = self._parts(lambda region: self._joint(region, x))
             values, evidence = self._posterior(x, parts)
@@ -93,20 +125,48 @@ class LatentSpace:
             return values
 
     def log_evidence(self, x: Array) -> Real:
-        """log p(x)."""
+        """log p(x) [eq. 5].
+
+        Parameters
+        ----------
+        x
+            The point, (D,).
+
+        Returns
+        -------
+        mpf
+            In nats.
+        """
         with mp.workdps(_DIGITS):
-            return _log_sum([p.log_mass for p in self._parts(lambda r: self._joint(r, x))[0]])
+            return log_sum([p.log_mass for p in self._parts(lambda r: self._joint(r, x))[0]])
 
     def shares(self, x: Array) -> list[tuple[Code, Real, list[Real], list[list[Real]]]]:
-        """For each region that matters its code, share e0 of the posterior, and the mean and
-        covariance of z given x and the region [eq. 6, Proposition 2]."""
+        """The posterior within each region [eq. 6, Proposition 2].
+
+        Parameters
+        ----------
+        x
+            The point, (D,).
+
+        Returns
+        -------
+        list
+            For each region that matters its code, its share e0 of the posterior, and the mean and
+            covariance of z given x and the region.
+        """
         with mp.workdps(_DIGITS):
             parts, _ = self._parts(lambda region: self._joint(region, x))
-            total = _log_sum([part.log_mass for part in parts])
+            total = log_sum([part.log_mass for part in parts])
             return [(p.region.code, mp.exp(p.log_mass - total), p.mean, p.cov) for p in parts]
 
     def of_model(self) -> dict[Key, Value]:
-        """What does not depend on x: the regions' prior masses, the moments of p(x)."""
+        """What does not depend on x: prior masses of the regions, mean and covariance of p(x).
+
+        Returns
+        -------
+        dict
+            A Value by quantity and part; see oracle.models.values.Key.
+        """
         with mp.workdps(_DIGITS):
             root = self._root(self._cov_z)
             zero = [mpf(0)] * self.size
@@ -201,7 +261,7 @@ class LatentSpace:
 
     def _posterior(self, x: Array, parts: list[_Part]) -> tuple[dict[Key, Value], Real]:
         """log p(x) [eq. 5], the moments of p(z | x) [eq. 6, Sec. 4.1], and its entropy."""
-        evidence = _log_sum([p.log_mass for p in parts])
+        evidence = log_sum([p.log_mass for p in parts])
         weights = [mp.exp(p.log_mass - evidence) for p in parts]
         mean, cov = _mixture(weights, parts)
         expected = sum(w * self._expected(x, p) for w, p in zip(weights, parts, strict=True))
@@ -211,7 +271,7 @@ class LatentSpace:
             ("expected complete log-likelihood", ()): Value(expected, max(mpf(1), abs(expected))),
             ("entropy", ()): Value(evidence - expected, size),
         }
-        values.update(_moments_values("posterior", mean, cov))
+        values.update(moments_values("posterior", mean, cov))
         values.update(self._extents("e0", parts, evidence))
         values.update(self._regional(parts, weights, evidence, mean, cov))
         return values, evidence
@@ -284,7 +344,7 @@ class LatentSpace:
         for i in range(self.dimension):
             for j in range(self.dimension):
                 cov[i][j] += mpf(float(self._cov_x[i, j]))
-        return _moments_values("marginal", mean, cov)
+        return moments_values("marginal", mean, cov)
 
 
 def _shaken(region: ExactRegion, jitter: Callable[[Array], Array]) -> ExactRegion | None:
@@ -313,18 +373,6 @@ def _mixture(weights: list[Real], parts: list[_Part]) -> tuple[list[Real], list[
     return mean, cov
 
 
-def _moments_values(name: str, mean: list[Real], cov: list[list[Real]]) -> dict[Key, Value]:
-    """Mean and covariance (lower half) in units of the standard deviations."""
-    size = [mp.sqrt(cov[i][i]) for i in range(len(mean))]
-    values: dict[Key, Value] = {
-        (f"{name} mean", (i,)): Value(m, size[i]) for i, m in enumerate(mean)
-    }
-    for i in range(len(mean)):
-        for j in range(i + 1):
-            values[(f"{name} covariance", (i, j))] = Value(cov[i][j], size[i] * size[j])
-    return values
-
-
 def _dot(one: list[Real] | tuple[Real, ...], other: list[Real] | tuple[Real, ...]) -> Real:
     return sum(a * b for a, b in zip(one, other, strict=True))
 
@@ -334,9 +382,3 @@ def _inverse(root: list[list[Real]]) -> list[list[Real]]:
     size = range(len(root))
     columns = [solved(root, [mpf(int(i == j)) for i in size]) for j in size]
     return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _log_sum(logs: list[Real]) -> Real:
-    """log Σ exp."""
-    top = max(logs)
-    return top + mp.log(sum(mp.exp(v - top) for v in logs))

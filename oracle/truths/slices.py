@@ -14,16 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
-from numpy.typing import NDArray
 
 from oracle.exact.layers import LayerSpec
+from oracle.exact.number_types import Array, Real
 from oracle.exact.regions import exact_regions
 from oracle.models.architectures import forward
-from oracle.quadrature.interval import OracleDisagreement, Real
-from oracle.quadrature.line_integrals import cholesky
+from oracle.quadrature.interval import OracleDisagreement
+from oracle.quadrature.moments import cholesky
 from oracle.truths.nested_plane import FINE, TwoDimensions
 
-Array = NDArray[np.float64]
 _ORDERS = (8, 11)
 _DEVIATIONS = 9.0
 _DEEPEST = 12
@@ -89,7 +88,9 @@ class ThreeDimensions:
         scale = float(sum(s.values[0] for s in coarse))
         total = np.zeros(4)
         for (a, b), rough in zip(self._panels(), coarse, strict=True):
-            total += self._refined(x, a, b, rough, level, scale, agreed, _DEEPEST)
+            total += self._refined(
+                x, a, b, rough, level=level, scale=scale, agreed=agreed, depth=_DEEPEST
+            )
         return Slices(float(level + mp.log(total[0])), total[1:] / total[0])
 
     def _panels(self) -> list[tuple[float, float]]:
@@ -101,6 +102,7 @@ class ThreeDimensions:
         a: float,
         b: float,
         rough: _Sums,
+        *,
         level: Real,
         scale: float,
         agreed: float,
@@ -118,7 +120,9 @@ class ThreeDimensions:
         found = np.zeros(4)
         for start, stop in halves:
             again = self._panel(x, start, stop, _ORDERS[0], level)
-            found += self._refined(x, start, stop, again, level, scale, agreed, depth - 1)
+            found += self._refined(
+                x, start, stop, again, level=level, scale=scale, agreed=agreed, depth=depth - 1
+            )
         return found
 
     def _panel(self, x: Array, a: float, b: float, order: int, level: Real) -> _Sums:

@@ -13,7 +13,8 @@ from tests_support import deep
 import fast
 import reference
 from oracle.campaign.run import latent_dimension_of
-from oracle.checks.random_models import TOLERANCES, crosscheck
+from oracle.checks.random_models import crosscheck
+from oracle.checks.tolerances import TOLERANCES
 from oracle.models.architectures import random_case
 from oracle.models.case import Case
 

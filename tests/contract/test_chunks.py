@@ -22,7 +22,7 @@ from scipy.stats import truncnorm
 import fast
 import reference
 from fast.polyhedra.chunks import chunks, uneven_chunks
-from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
 from reference import Network, ReLU
 from reference.integration import draws as sampling

@@ -28,7 +28,7 @@ from tests_support import deep, em_module, patch_closed_form
 
 import fast
 import reference
-from oracle.checks.random_models import network_from
+from oracle.checks.implementations import network_from
 from oracle.models.descriptions import specs_of
 
 #: Allowed errors by implementation and S, in units of max(1, |truth|): twenty times what was

@@ -12,7 +12,7 @@ from scipy.linalg import block_diag
 
 import fast
 import reference
-from oracle.checks.random_models import network_of
+from oracle.checks.implementations import network_of
 from reference import Dense, LeakyReLU, Network, OutsideValidity
 
 #: Relative, in max(1, |log mass|): the docstring of `gaussian_on_polyhedron`.

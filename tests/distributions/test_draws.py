@@ -27,7 +27,7 @@ import reference
 from fast.integration.apex import choose_apex
 from fast.integration.split import split
 from fast.training.initial_networks import initial_network, random_like
-from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
 from reference import Abs, Conv2d, Dense, LeakyReLU, Network, ReLU, Reshape
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 import fast
 import reference
-from oracle.checks.random_models import network_from
+from oracle.checks.implementations import network_from
 from oracle.models.architectures import random_network
 from reference.model import Dense, LeakyReLU, Network, ReLU
 

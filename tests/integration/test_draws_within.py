@@ -32,7 +32,7 @@ from fast.integration.draws import _one_sided, _truncated_exponential, sample_in
 from fast.integration.simplex_draws import _independent, sample_simplices
 from fast.integration.simplex_moments import simplex_moments
 from fast.many_dimensions.model import _chosen
-from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
 from reference.integration import draws as sampling
 from reference.integration.draws import draw_on_interval, draw_on_polyhedron

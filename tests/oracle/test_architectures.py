@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from oracle.checks.random_models import network_from, network_of
+from oracle.checks.implementations import network_from, network_of
 from oracle.exact.layers import layers_of
 from oracle.exact.regions import code_at, exact_regions
 from oracle.models.architectures import (

@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 
 from oracle.campaign.coverage import RESULTS
-from oracle.checks.random_models import TOLERANCES
-from oracle.fixed_checks.checks import CHECKS
+from oracle.checks.tolerances import TOLERANCES
+from oracle.fixed_checks.all_checks import CHECKS
 
 ROOT = Path(__file__).parents[2]
 #: What the paper numbers, and what its sections derive without a number.

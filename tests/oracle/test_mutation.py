@@ -12,7 +12,7 @@ import pytest
 from cosmic_ray.mutating import mutate_code
 from coverage import CoverageData
 
-from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.mutant import Mutant
 from oracle.mutants.slipped import SLIPPED
 from oracle.mutation.in_force import NotInForce, broken_text
 from oracle.mutation.operators import operators
@@ -111,7 +111,7 @@ from pathlib import Path
 import numpy as np
 import fast, fast.dgn, fast.integration.interval, fast.one_dimension.pairs
 from oracle.mutation.in_force import put_in_force
-from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.mutant import Mutant
 from oracle.mutation.systematic import mutant_at, sites_of_file
 
 root = Path.cwd()
@@ -160,7 +160,7 @@ def test_defects_are_in_force_everywhere():
 TRIALS = """
 import json
 from pathlib import Path
-from oracle.mutants.all_mutants import Mutant
+from oracle.mutants.mutant import Mutant
 from oracle.mutation.reached import Reached, read
 from oracle.mutation.trials import run_trials
 

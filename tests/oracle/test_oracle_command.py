@@ -14,7 +14,7 @@ from oracle import Case
 from oracle.campaign import run as campaign
 from oracle.checks import partitions as partition_check
 from oracle.checks import random_models as crosscheck
-from oracle.checks.random_models import TOLERANCES
+from oracle.checks.tolerances import TOLERANCES
 from oracle.mutants.all_mutants import MUTANTS
 from oracle.mutants.slipped import SLIPPED
 from oracle.mutants.trial import Verdict
@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, capsys, monkeypatch):
     def full(*arguments):
         raise OSError("no space left")
 
-    monkeypatch.setattr(command, "_write", full)
+    monkeypatch.setattr(command, "write_whole", full)
     arguments = [*HERE, "--architectures", "1", "--seed", "4", "--out", str(tmp_path / "report")]
     assert command.main(arguments) == 2
     said = capsys.readouterr()

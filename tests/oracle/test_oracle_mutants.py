@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 import fast
-from oracle.mutants.all_mutants import MUTANTS, Mutant
+from oracle.mutants.all_mutants import MUTANTS
+from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import (
     STAGES,
     DoesNotApply,

@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from oracle.checks.random_models import network_from
+from oracle.checks.implementations import network_from
 from oracle.exact.layers import layers_of
 from oracle.exact.line import exact_partition
 from oracle.exact.regions import certify, code_at, exact_regions

@@ -8,20 +8,10 @@ from scipy import optimize, stats
 
 import fast
 from oracle import gradient
-from oracle.fixed_checks.checks import (
-    CURVE,
-    FOLD,
-    HUMP,
-    IMAGES,
-    LINE,
-    NOISE,
-    PLANE,
-    Deviation,
-    error_of,
-    polyhedra,
-    specs,
-    sums_over_data,
-)
+from oracle.fixed_checks.deviation import Deviation, error_of
+from oracle.fixed_checks.learning import sums_over_data
+from oracle.fixed_checks.models import CURVE, FOLD, HUMP, IMAGES, LINE, NOISE, PLANE, specs
+from oracle.fixed_checks.polyhedra import polyhedra
 from oracle.learning.m_step_surrogate import Surrogate, maximum, surrogate, through, uphill
 from oracle.learning.sums_over_data import (
     covariance_update,

@@ -8,9 +8,10 @@ from mpmath import mp, mpf
 
 import reference
 from oracle.checks import random_models as crosscheck
-from oracle.checks.random_models import TOLERANCES
+from oracle.checks.tolerances import TOLERANCES
 from oracle.exact.regions import code_at, exact_regions
 from oracle.models.architectures import forward, random_case
+from oracle.models.values import Value
 from oracle.quadrature.interval import OracleDisagreement
 from oracle.quadrature.trapezoid import PlaneQuadratic, Rule, Trapezoid, trapezoid_integral
 from oracle.truths import agreed as truth
@@ -18,7 +19,6 @@ from oracle.truths import nested_plane as two_dimensions
 from oracle.truths import plane_sweep as sweep
 from oracle.truths.conditioning import Conditioning
 from oracle.truths.nested_plane import COARSE, FINE, TwoDimensions, nested_values
-from oracle.truths.one_dimension import Value
 from oracle.truths.plane_sweep import Strip, strips
 from oracle.truths.regionwise import LatentSpace
 

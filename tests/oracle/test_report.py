@@ -11,7 +11,8 @@ from oracle.campaign.coverage import RESULTS
 from oracle.campaign.page import Run, commit_of, page, worst_seeds
 from oracle.campaign.run import Findings, Proved, examine
 from oracle.campaign.summary import markdown, text
-from oracle.checks.random_models import TOLERANCES, Comparison, Tally
+from oracle.checks.tally import Comparison, Tally
+from oracle.checks.tolerances import TOLERANCES
 from oracle.fixed_checks.all_checks import FixedTally, check_fixed
 
 RUN = Run(range(3), 1, "python -m oracle --architectures 3", "0123456789ab", 12.3)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import fast
-from oracle.checks.random_models import crosscheck, network_of
+from oracle.checks.implementations import network_of
+from oracle.checks.random_models import crosscheck
 from oracle.models.architectures import random_case
 from oracle.models.hypothesis_choices import cases
 from oracle.models.shrink import shrink

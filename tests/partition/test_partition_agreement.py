@@ -16,8 +16,8 @@ from tests_support import deep
 import fast
 import reference
 from oracle import certify, exact_regions, layers_of, random_network
+from oracle.checks.implementations import network_from
 from oracle.checks.partitions import compare
-from oracle.checks.random_models import network_from
 from reference.model import (
     Abs,
     Conv2d,

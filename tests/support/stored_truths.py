@@ -15,7 +15,8 @@ from mpmath import mp, mpf
 
 import fast
 import reference
-from oracle.checks.random_models import network_of, values_told
+from oracle.checks.implementations import network_of
+from oracle.checks.random_models import values_told
 from oracle.learning.m_step_surrogate import surrogate
 from oracle.learning.sums_over_data import full_covariance, reals, sums
 from oracle.models.case import Case

@@ -1,0 +1,70 @@
+"""The two implementations, and what they say in the oracle's words."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import fast
+import reference
+from oracle.models.case import Case
+from oracle.models.descriptions import Description
+from oracle.models.values import Key
+from reference.model import (
+    Abs,
+    AvgPool,
+    Conv2d,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    ReLU,
+    Reshape,
+    Upsample,
+)
+
+IMPLEMENTATIONS: dict[str, ModuleType] = {"reference": reference, "fast": fast}
+_LAYERS: dict[str, Any] = {
+    layer.__name__: layer
+    for layer in (
+        Abs,
+        AvgPool,
+        Conv2d,
+        Dense,
+        Flatten,
+        LeakyReLU,
+        MaxPool,
+        ReLU,
+        Reshape,
+        Upsample,
+    )
+}
+
+
+def network_of(case: Case) -> Network:
+    """The case's network, built from its description."""
+    return network_from(case.layers)
+
+
+def network_from(layers: tuple[Description, ...]) -> Network:
+    """The network of a description, as oracle.models.architectures makes them."""
+    return Network([_LAYERS[kind](**settings) for kind, settings in layers])
+
+
+def codes_of(dgn: Any) -> list[tuple[int, ...]]:
+    """The codes of an implementation's regions, in its order."""
+    return [tuple(int(v) for v in code) for code in dgn.partition().codes]
+
+
+def moments(name: str, mean: Any, cov: Any, code: tuple[int, ...] = ()) -> dict[Key, float]:
+    """The entries of "<name> mean" and of "<name> covariance"; code: of the region, if of one."""
+    return {**entries(f"{name} mean", mean, code), **entries(f"{name} covariance", cov, code)}
+
+
+def entries(name: str, array: Any, code: tuple[int, ...]) -> dict[Key, float]:
+    """The entries of a vector, or of the lower half of a symmetric matrix."""
+    places = [i for i in np.ndindex(array.shape) if len(i) < 2 or i[1] <= i[0]]
+    return {(name, (*code, *i)): array[i] for i in places}
