@@ -54,9 +54,10 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_places_exist(page):
-    """Files and folders named in the text; what a page says may come is named without a folder."""
+    """Files and folders named in the text; N stands for a figure's number."""
     for place in PLACE.findall(text(page)):
-        assert list(ROOT.glob(place.rstrip("/"))), place
+        pattern = place.rstrip("/").replace("figure_N_topic", "figure_*")
+        assert list(ROOT.glob(pattern)), place
 
 
 def test_every_page_is_linked_from_the_first():
@@ -157,7 +158,7 @@ class _Tensor:
 
 @pytest.fixture(params=["torch", "stand-in"])
 def torch(request, monkeypatch):
-    """torch itself where it is installed; and something with its names, so that all runs without."""
+    """torch itself where it is installed; and something with its names, which runs anywhere."""
     if request.param == "torch":
         return pytest.importorskip("torch")
     nn = SimpleNamespace(Linear=Linear, ReLU=ReLU, Sequential=Sequential)
@@ -178,7 +179,7 @@ def test_the_readme_reads_a_decoder(torch):
     )
     assert (log_p.shape, kl.shape, mean.shape) == ((3,), (3,), (6,))
     assert np.all(kl >= 0)
-    assert np.all(np.isfinite(said != "" and [*log_p, *kl, *mean]))
+    assert np.all(np.isfinite([*log_p, *kl, *mean]))
 
 
 @pytest.mark.parametrize("code", blocks(DOCS / "examples.md"))
