@@ -27,8 +27,9 @@ def test_nearly_parallel_polyhedra(given):
 
 
 def log_p_of_pairs(given, points, most=8.0):
-    """log p(x) of a network whose four units look in two directions: a sum over a grid of the plane
-    """log p(x) of a network whose four units look in two directions: a sum over a grid of the plane
+    """log p(x) of a network whose four units look in two directions: a sum over a grid of a plane.
+
+    Units 1 and 3 count as multiples of 0 and 2, as they are but for float32.
     """
     first, last = (np.array(weights) for weights in given["weights"])
     # Rows 0 and 2 are combinations of an orthonormal pair, on which z is N(0, I).
