@@ -1,4 +1,4 @@
-"""What no model can beat, and what the simplest one reaches: lines to read curves against."""
+"""Losses to read curves against: of the true density, and of the simplest model, a line."""
 
 from __future__ import annotations
 
@@ -17,9 +17,24 @@ from reference.model import Array
 def with_truth(
     experiment: Experiment, log_density: Callable[[Array], Array], entropy: float
 ) -> Numbers:
-    """Training and held-out data's mean NLL under the density they were drawn from, and its
-    entropy, below which no model's mean NLL of fresh data is in expectation; and under the most
-    likely straight line."""
+    """The losses of the density that the data were drawn from, and of the most likely line.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Its data are used.
+    log_density : callable
+        X (N, D) -> log p(x) (N,), nats, of the density they were drawn from.
+    entropy : float
+        Of that density, nats. No model's expected loss on fresh data is lower.
+
+    Returns
+    -------
+    Numbers
+        data: the training data. entropy. truth_train, truth_held_out: the mean NLL of the training
+        and the held-out data under the density. line_train, line_held_out: the same under the most
+        likely straight line, see `best_line`.
+    """
     train, held_out = experiment.samples()
     return {
         "data": train,
@@ -30,8 +45,18 @@ def with_truth(
 
 
 def with_line(experiment: Experiment) -> Numbers:
-    """The same of the most likely straight line, and the entropy of the noise that was added to the
-    digits."""
+    """The losses of the most likely line, and the entropy of the noise that was added to digits.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        On digits.
+
+    Returns
+    -------
+    Numbers
+        noise_entropy: nats. line_train, line_held_out: as of `with_truth`.
+    """
     return {"noise_entropy": np.array(digits.noise_entropy())} | _line(*experiment.samples())
 
 

@@ -1,5 +1,7 @@
-"""One random start of an experiment: EM, exact maximum likelihood and autoencoders from the same
-weights on the same data, every curve exact [Sec. 4.3]."""
+"""One random start of an experiment: EM, maximum likelihood and autoencoders, compared [Sec. 4.3].
+
+All start from the same weights and learn from the same data. All curves are exact.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,28 @@ from reference.model import Array
 
 
 def run(experiment: Experiment, seed: int) -> Numbers:
-    """Of every method, named "method.what":
+    """Train every method from one random start.
 
-    step, seconds, train, held_out (K,): at each record the iterations or updates so far, the
-    processor time they took, and the mean NLL in nats, the start included. noise: the final
-    deviation. outcome: why it ended. curve: what the final model generates. Of an autoencoder
-    besides: elbo, kl (K,): means over the training data, exact; disagreement (K,): of log p and
-    ELBO + KL, see `bound_check`; continued: the training NLL when the exact likelihood goes on from
-    its end.
+    Parameters
+    ----------
+    experiment : Experiment
+        Data, network and limits.
+    seed : int
+        Of the random start.
+
+    Returns
+    -------
+    Numbers
+        Of every method, named "method.what".
+
+        step, seconds, train, held_out (K,): at each record, the start included, the iterations or
+        updates so far, the processor time they took, and the mean NLL of training and held-out
+        data, nats. noise: the deviation at the end. outcome: why it ended. curve: what the model
+        generates at the end, see `Experiment.curve`.
+
+        Of an autoencoder besides: elbo, kl (K,): means over the training data, exact, nats.
+        disagreement (K,): of log p and ELBO + KL, see `bound_check`. continued: the training NLL
+        that the exact likelihood reaches from its end.
     """
     X, fresh = experiment.samples()
     network = experiment.network(seed, X)
@@ -92,13 +108,13 @@ def _end_of(experiment: Experiment, dgn: DGN) -> Numbers:
 
 
 def _no_end_of(experiment: Experiment, start: DGN) -> Numbers:
-    """As large, all of it unknown."""
+    """Arrays as of `_end_of`, all NaN: the end is not known."""
     return {name: np.full_like(value, np.nan) for name, value in _end_of(experiment, start).items()}
 
 
 @dataclass
 class _Track:
-    """What one autoencoder's records say."""
+    """The records of one autoencoder, measured as they come."""
 
     experiment: Experiment
     start: DGN
@@ -109,8 +125,11 @@ class _Track:
     outcome: str = ""
 
     def add(self, snapshot: Snapshot) -> None:
-        """Measure a record. What is no number is kept as NaN: all of a model that has diverged; of
-        a q that has, its KL and what follows from it."""
+        """Measure a record.
+
+        If the model has diverged, all values are NaN. If only its q has, they are those that depend
+        on q: the ELBO, the KL and their disagreement with log p.
+        """
         row = [snapshot.update, snapshot.seconds]
         self.last = None
         try:
@@ -144,5 +163,5 @@ class _Track:
         )
 
     def _continued(self, dgn: DGN) -> Array:
-        """Where the exact likelihood leads from there; NaN if into trouble."""
+        """The loss that the exact likelihood reaches from there; NaN if it fails numerically."""
         return np.array(end(lambda: mle(dgn, self.X, self.experiment.continued_iterations)))

@@ -19,7 +19,7 @@ PUBLISHED = [f"vae {rate:g}" for rate in RATES]
 
 
 def setting(one: Comparison) -> str:
-    """The experiment in words."""
+    """What distinguishes an experiment from the others of its figure, in words."""
     return f"{one.widths}, σx starting at {one.start}"
 
 
@@ -29,8 +29,21 @@ def name(method: str) -> str:
 
 
 def lower_ends(one: Comparison, experiment: Experiment) -> list[Claim]:
-    """EM's final NLL below every autoencoder's, by how much, on how many starts; the same of
-    held-out data, of the tuned autoencoder, and of exact likelihood."""
+    """Whether EM ends with a lower NLL than autoencoders, and by how much.
+
+    Parameters
+    ----------
+    one : Comparison
+        The experiment's numbers.
+    experiment : Experiment
+        How they were made; its last recipe is the tuned autoencoder.
+
+    Returns
+    -------
+    list of Claim
+        Against the published learning rates, on training and on held-out data; against the tuned
+        autoencoder; against exact likelihood and the best autoencoder of each start.
+    """
     tuned = experiment.recipes[-1]
     return [
         _lower(
@@ -66,7 +79,7 @@ def _lower(
 
 
 def _unfinished(one: Comparison, experiment: Experiment) -> str:
-    """Who had not come to an end."""
+    """Which methods had not converged, and which autoencoders had collapsed."""
     outcomes = one.of("em", "outcome")
     words = [
         f"EM converged on {int((outcomes == 'converged').sum())} of {len(outcomes)} starts and "
@@ -111,8 +124,10 @@ def in_words(recipe: Recipe) -> str:
 
 
 def _contest(em: Array, other: Array, label: str) -> tuple[str, tuple[int, int]]:
-    """EM's end against another's, in words and as wins of starts. A run that diverged has lost, but
-    has no end to be below by so much."""
+    """EM's end against another's, in words, and on how many of how many starts EM wins.
+
+    A run that diverged has lost, but does not count for how far apart the ends are.
+    """
     wins, count = int((em < other).sum()), len(em)
     both = np.isfinite(em) & np.isfinite(other)
     lead = f", by {median_and_range(other[both] - em[both])}" if both.any() else ""
@@ -122,9 +137,25 @@ def _contest(em: Array, other: Array, label: str) -> tuple[str, tuple[int, int]]
 
 
 def sooner(one: Comparison) -> Claim:
-    """EM's convergence in iterations and in seconds: when the NLL first is within 0.05 nats of the
-    worse of the two ends, which both reach. Starts on which the VAE has collapsed decide nothing,
-    for what it reached EM passes in its first iterations; nor does a rate that did on most."""
+    """Whether EM converges in less time than autoencoders at the published rates.
+
+    Parameters
+    ----------
+    one : Comparison
+        The experiment's numbers.
+
+    Returns
+    -------
+    Claim
+        Judged by seconds; iterations and updates are said as well.
+
+    Notes
+    -----
+    What is compared is when the NLL first is within `NEAR` of the worse of the two ends, which both
+    methods reach. Starts on which the autoencoder has collapsed do not count: EM passes such a loss
+    in its first iterations. A rate at which it collapsed on more than half of the starts does not
+    count at all.
+    """
     words, contests = [], []
     for method in PUBLISHED:
         said, (wins, count) = _race(one, method)
@@ -144,7 +175,7 @@ def sooner(one: Comparison) -> Claim:
 
 
 def _race(one: Comparison, method: str) -> tuple[str, tuple[int, int]]:
-    """In words, and on how many of the starts that count EM is sooner."""
+    """The times in words, and on how many of the starts that count EM is sooner."""
     em, other, counts = one.final("em"), one.final(method), ~one.collapsed(method)
     if not counts.any():
         return f"collapsed on all {len(em)} starts", (0, 0)
@@ -165,8 +196,19 @@ def _middle(values: Array) -> str:
 
 
 def same_bound(one: Comparison) -> Claim:
-    """Whether autoencoders of all rates end alike, and whether that is the maximum of their ELBO:
-    if it is, the tuned one, which has the same ELBO and start, ends no higher."""
+    """Whether autoencoders of all rates end at the same loss, and at the maximum of their ELBO.
+
+    Parameters
+    ----------
+    one : Comparison
+        The experiment's numbers.
+
+    Returns
+    -------
+    Claim
+        If they end at the maximum, the tuned autoencoder, which has the same ELBO and start, does
+        not reach a higher ELBO.
+    """
     medians = [float(np.median(one.final(method))) for method in PUBLISHED]
     ends = np.concatenate([one.final(method) for method in PUBLISHED])
     with np.errstate(invalid="ignore"):
@@ -189,7 +231,20 @@ def _elbo_left(one: Comparison, methods: Sequence[str]) -> Array:
 
 
 def bound_holds(one: Comparison, data: int) -> Claim:
-    """log p = ELBO + KL at every record."""
+    """Whether log p = ELBO + KL at every record.
+
+    Parameters
+    ----------
+    one : Comparison
+        The experiment's numbers.
+    data : int
+        At how many data of each record it was checked.
+
+    Returns
+    -------
+    Claim
+        It fails if nothing could be checked.
+    """
     made, unknown = one.records
     besides = f" ({unknown} more are of runs that had diverged)" if unknown else ""
     return Claim(

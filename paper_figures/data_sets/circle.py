@@ -17,20 +17,56 @@ _REACH = 12.0  # in standard deviations: beyond it a Gaussian holds less than 1e
 
 
 def sample(size: int, rng: np.random.Generator) -> Array:
-    """Independent points, (size, 2), data units."""
+    """Draw independent points.
+
+    Parameters
+    ----------
+    size : int
+        How many.
+    rng : numpy.random.Generator
+        Of the draws.
+
+    Returns
+    -------
+    Array, shape (size, 2)
+        Data units.
+    """
     t = rng.uniform(0.0, 2.0 * np.pi, size)
     return np.stack([np.cos(t), np.sin(t)], axis=1) + NOISE * rng.standard_normal((size, 2))
 
 
 def log_density(X: Array) -> Array:
-    """log p(x) of the sampled distribution: (N, 2) -> (N,), nats."""
+    """The log density of the sampled distribution.
+
+    Parameters
+    ----------
+    X : Array, shape (N, 2)
+        Data units.
+
+    Returns
+    -------
+    Array, shape (N,)
+        log p(x), nats.
+
+    Notes
+    -----
+    Agrees with adaptive quadrature to 1e-11 relative: tests/test_paper_figures.py.
+    """
     return _log_density_at(np.linalg.norm(X, axis=1))
 
 
 def entropy(points: int = 2001) -> float:
-    """-∫ p log p dx, nats, by the trapezoidal rule along the radius.
+    """The entropy -∫ p log p dx, by the trapezoidal rule along the radius.
 
-    The mean negative log-likelihood of fresh data cannot be lower under any model, in expectation.
+    Parameters
+    ----------
+    points : int
+        Of the rule; with 4001 the value is the same to 1e-12.
+
+    Returns
+    -------
+    float
+        Nats. Under no model is the expected mean negative log-likelihood of fresh data lower.
     """
     radius = np.linspace(1.0 - _REACH * NOISE, 1.0 + _REACH * NOISE, points)
     log_p = _log_density_at(radius)

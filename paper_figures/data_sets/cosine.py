@@ -18,16 +18,44 @@ _REACH = 9.0  # in standard deviations: beyond it a Gaussian holds less than 3e-
 
 
 def sample(size: int, rng: np.random.Generator) -> Array:
-    """Independent points, (size, 2), data units."""
+    """Draw independent points.
+
+    Parameters
+    ----------
+    size : int
+        How many.
+    rng : numpy.random.Generator
+        Of the draws.
+
+    Returns
+    -------
+    Array, shape (size, 2)
+        Data units.
+    """
     t = rng.standard_normal(size)
     return np.stack([t, np.cos(FREQUENCY * t)], axis=1) + NOISE * rng.standard_normal((size, 2))
 
 
 def log_density(X: Array) -> Array:
-    """log p(x) of the sampled distribution: (N, 2) -> (N,), nats.
+    """The log density of the sampled distribution.
 
-    φ(t) N(x₁; t, s²) = N(x₁; 0, 1 + s²) N(t; m, v) with m = x₁ / (1 + s²), v = s² / (1 + s²); what
-    remains is the mean of N(x₂; cos 1.4 t, s²) over t ~ N(m, v), here with a step of √v / 12.
+    Parameters
+    ----------
+    X : Array, shape (N, 2)
+        Data units.
+
+    Returns
+    -------
+    Array, shape (N,)
+        log p(x), nats.
+
+    Notes
+    -----
+    Agrees with adaptive quadrature to 1e-11 relative: tests/test_paper_figures.py.
+
+    With s = `NOISE`, φ(t) N(x₁; t, s²) = N(x₁; 0, 1 + s²) N(t; m, v) with m = x₁ / (1 + s²), v = s²
+    / (1 + s²); what remains is the mean of N(x₂; cos 1.4 t, s²) over t ~ N(m, v), here with a step
+    of √v / 12.
     """
     total = 1.0 + NOISE**2
     scores = np.linspace(-_REACH, _REACH, 217)
@@ -38,9 +66,17 @@ def log_density(X: Array) -> Array:
 
 
 def entropy(steps_per_noise: int = 2) -> float:
-    """-∫ p log p dx, nats, by the trapezoidal rule on a grid of NOISE / steps_per_noise.
+    """The entropy -∫ p log p dx, by the trapezoidal rule on a grid of the plane.
 
-    The mean negative log-likelihood of fresh data cannot be lower under any model, in expectation.
+    Parameters
+    ----------
+    steps_per_noise : int
+        The grid's step is NOISE / steps_per_noise; with 3 the value is the same to 1e-12.
+
+    Returns
+    -------
+    float
+        Nats. Under no model is the expected mean negative log-likelihood of fresh data lower.
     """
     step = NOISE / steps_per_noise
     across = np.arange(-1.0 - _REACH * NOISE, 1.0 + _REACH * NOISE, step)

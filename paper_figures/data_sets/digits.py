@@ -20,17 +20,47 @@ def checksum() -> str:
 
 
 def images(name: str) -> Array:
-    """The images of one array of the data file, each scaled to unit norm: (N, 784)."""
+    """The images of one array of the data file, each scaled to unit norm.
+
+    Parameters
+    ----------
+    name : str
+        "train_4", "test_4" or "test_9".
+
+    Returns
+    -------
+    Array, shape (N, 784)
+        Data units.
+    """
     with np.load(DATA, allow_pickle=False) as stored:
         pixels = stored[name].reshape(-1, SIDE * SIDE).astype(np.float64)
     return np.asarray(pixels / np.linalg.norm(pixels, axis=1, keepdims=True))
 
 
 def noisy(clean: Array, rng: np.random.Generator) -> Array:
-    """The images with independent noise N(0, NOISE²) on each pixel."""
+    """Add independent noise N(0, NOISE²) to each pixel.
+
+    Parameters
+    ----------
+    clean : Array, shape (N, 784)
+        Images.
+    rng : numpy.random.Generator
+        Of the noise.
+
+    Returns
+    -------
+    Array, shape (N, 784)
+        Data units.
+    """
     return clean + NOISE * rng.standard_normal(clean.shape)
 
 
 def noise_entropy() -> float:
-    """The entropy of the added noise, nats: a lower bound on that of the noisy images."""
+    """The entropy of the added noise, a lower bound on that of the noisy images.
+
+    Returns
+    -------
+    float
+        Nats.
+    """
     return float(SIDE**2 * (0.5 * np.log(2.0 * np.pi * np.e) + np.log(NOISE)))

@@ -1,8 +1,9 @@
 """The variational autoencoder that exact learning is compared with, in JAX [Sec. 2, eq. 3].
 
-Its decoder is the generator itself: the same layers and the same initial weights. The encoder, two
-hidden layers of 32 leaky ReLU, gives q(z|x): a Gaussian, or a mixture of Gaussians. Training is
-Adam on the reparameterised ELBO, all in float64; every epoch visits the data in a new order.
+Its decoder is the generator itself: it has the same layers and the same initial weights. The
+encoder, two hidden layers of 32 leaky ReLU, gives q(z|x): a Gaussian, or a mixture of Gaussians.
+Training is Adam on the reparameterised ELBO, all in float64. Every epoch visits the data in a new
+order.
 """
 
 from __future__ import annotations
@@ -22,36 +23,38 @@ import optax
 from fast import DGN, Dense, LeakyReLU, Network
 from paper_figures.methods.exact_bound import Mixture
 from paper_figures.methods.recipe import Form, Recipe
+from paper_figures.methods.reparameterised_elbo import Layers, Parameters, encode, negative_elbo
 from reference.model import Array
-
-# Weights and likelihoods travel between here and `fast`: with less they would not be the same.
-jax.config.update("jax_enable_x64", True)
 
 BATCH = 50
 #: Updates between two looks at the clock; records are at multiples of it.
 CHUNK = 100
 
 _HIDDEN = (32, 32)
-_ENCODER_SLOPE = 0.1
 #: Component means of a mixture start spread over this many standard deviations of the prior.
 _SPREAD = 1.5
 
-#: JAX arrays, or NumPy's, by layer: (weight (n_out, n_in), bias (n_out,)).
-Layers = list[tuple[Any, Any]]
 
-
-class Parameters(NamedTuple):
-    """All that is learned."""
-
-    encoder: Layers
-    decoder: Layers
-    log_variance: Any
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """An autoencoder during training. seconds: of processor time so far, compilation left out; of
-    recipes trained side by side each counts its share."""
+    """An autoencoder during training.
+
+    Attributes
+    ----------
+    update : int
+        Updates made so far.
+    seconds : float
+        Of processor time so far, without compilation. Recipes that are trained side by side have
+        equal shares of it.
+    parameters : Parameters
+        All that is learned, as NumPy arrays.
+    recipe : Recipe
+        How it is trained.
+    slope : float
+        Of the decoder's leaky ReLU below 0.
+    latent_dimension : int
+        Of z.
+    """
 
     update: int
     seconds: float
@@ -61,20 +64,42 @@ class Snapshot:
     latent_dimension: int
 
     def is_finite(self) -> bool:
-        """Whether training has not diverged to numbers that are none."""
+        """Whether all parameters are finite."""
         return all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(self.parameters))
 
     def dgn(self) -> DGN:
-        """The decoder and its noise as the exact model that they are."""
+        """The decoder and its noise as an exact model.
+
+        Returns
+        -------
+        DGN
+            With the same weights, bit for bit.
+
+        Raises
+        ------
+        ValueError
+            If the parameters are not those of a model.
+        """
         layers: list[Dense | LeakyReLU] = []
         for weight, bias in self.parameters.decoder:
             layers += [Dense(weight, bias), LeakyReLU(self.slope)]
         return DGN(Network(layers[:-1]), float(np.exp(self.parameters.log_variance)))
 
     def posterior(self, X: Array) -> Mixture:
-        """q(z | x) of every row of X (N, D)."""
+        """The encoder's q(z | x).
+
+        Parameters
+        ----------
+        X : Array, shape (N, D)
+            The data.
+
+        Returns
+        -------
+        Mixture
+            One a datum.
+        """
         shape = self.recipe.components, self.latent_dimension, self.recipe.full
-        log_weights, mean, factor = _encode(self.parameters.encoder, jnp.asarray(X), *shape)
+        log_weights, mean, factor = encode(self.parameters.encoder, jnp.asarray(X), *shape)
         cov = np.einsum("ncij,nckj->ncik", factor, factor)
         return Mixture(np.exp(log_weights), np.asarray(mean), cov)
 
@@ -89,10 +114,31 @@ def train(
 ) -> Iterator[Snapshot]:
     """Train one autoencoder a recipe, all from the same weights, and yield each at every record.
 
-    network: Dense and LeakyReLU layers in turn. deviation: of the noise, where it starts. X (N, D),
-    N a multiple of BATCH. records: increasing numbers of updates, multiples of CHUNK; the first may
-    be 0. Recipes next to each other of one form and length are trained side by side, in one
-    compiled loop.
+    Parameters
+    ----------
+    network : Network
+        Dense and LeakyReLU layers in turn: the decoder at the start.
+    deviation : float
+        Of the noise at the start, data units.
+    X : Array, shape (N, D)
+        The data, N a multiple of `BATCH`.
+    recipes : sequence of Recipe
+        How each is trained. Recipes next to each other, of one form and length, are trained side by
+        side in one compiled loop.
+    seed : int
+        Of the encoder's weights, the minibatches and the draws of z.
+    records : sequence of int
+        Increasing numbers of updates, multiples of `CHUNK`; the first may be 0.
+
+    Yields
+    ------
+    Snapshot
+        For each record every recipe of a loop; loops one after another.
+
+    Raises
+    ------
+    ValueError
+        If `network` has other layers, or N is not a multiple of `BATCH`.
     """
     for _, group in groupby(recipes, key=lambda recipe: (recipe.form, recipe.updates)):
         yield from _train_together(network, deviation, X, list(group), seed, records)
@@ -140,10 +186,17 @@ def _train_together(
         parameters = jax.tree.map(np.asarray, state.parameters)
         for i, recipe in enumerate(recipes):
             mine = jax.tree.map(lambda leaf, i=i: leaf[i], parameters)
-            yield Snapshot(update, seconds / len(recipes), mine, recipe, slope, latent)
+            yield Snapshot(
+                update=update,
+                seconds=seconds / len(recipes),
+                parameters=mine,
+                recipe=recipe,
+                slope=slope,
+                latent_dimension=latent,
+            )
 
 
-#: Apart from the seeds of the decoders' weights.
+#: Added to a seed, so that encoders and decoders do not have the same random weights.
 _SEED_OF_ENCODERS = 99
 
 
@@ -180,7 +233,10 @@ def _decoder(network: Network) -> Layers:
 
 
 def _encoder(rng: np.random.Generator, observed: int, latent: int, recipe: Recipe) -> Layers:
-    """He's initial weights; the last ones a tenth of it, so that every q starts near the prior."""
+    """An encoder with He's initial weights.
+
+    The last layer's are a tenth as large, so that every q starts near the prior.
+    """
     factors = latent * (latent + 1) // 2 if recipe.full else latent
     sizes = [observed, *_HIDDEN, recipe.components * (1 + latent + factors)]
     layers: Layers = []
@@ -195,86 +251,21 @@ def _encoder(rng: np.random.Generator, observed: int, latent: int, recipe: Recip
     return layers
 
 
-def _perceptron(layers: Layers, hidden: Any, slope: float) -> Any:
-    for weight, bias in layers[:-1]:
-        hidden = hidden @ weight.T + bias
-        hidden = jnp.where(hidden >= 0, hidden, slope * hidden)
-    weight, bias = layers[-1]
-    return hidden @ weight.T + bias
-
-
-def _encode(
-    encoder: Layers, x: Any, components: int, latent: int, full: bool
-) -> tuple[Any, Any, Any]:
-    """q(z | x): log weights (N, C), means (N, C, S), Cholesky factors (N, C, S, S)."""
-    out = _perceptron(encoder, x, _ENCODER_SLOPE)
-    ends = np.cumsum([components, components * latent, components * latent])
-    logits, mean, log_scale, below = jnp.split(out, ends, axis=1)
-    mean = mean.reshape(-1, components, latent)
-    scale = jnp.exp(log_scale.reshape(-1, components, latent))
-    factor = scale[..., None] * jnp.eye(latent)
-    if full:
-        rows, columns = np.tril_indices(latent, -1)
-        below = below.reshape(*mean.shape[:2], len(rows))
-        factor = factor.at[:, :, rows, columns].set(below)
-    return jax.nn.log_softmax(logits), mean, factor
-
-
-def _log_normal(offset: Any, factor: Any) -> Any:
-    """log N of an offset from the mean (..., S), by the covariance's Cholesky factor."""
-    size = offset.shape[-1]
-    white: list[Any] = []
-    for i in range(size):
-        known = sum(factor[..., i, j] * white[j] for j in range(i))
-        white.append((offset[..., i] - known) / factor[..., i, i])
-    log_det = jnp.sum(jnp.log(jnp.diagonal(factor, axis1=-2, axis2=-1)), axis=-1)
-    square = sum(value**2 for value in white)
-    return -0.5 * square - log_det - 0.5 * size * jnp.log(2 * jnp.pi)
-
-
-def negative_elbo(
-    parameters: Parameters,
-    x: Any,
-    key: Any,
-    weight: Any,
-    form: Form,
-    slope: float,
-    latent: int,
-) -> Any:
-    """The loss of a minibatch x (B, D) [eq. 3]: one number, nats a datum.
-
-    Every component of q is drawn from and counts by its weight, so that the gradient reaches the
-    weights too. weight: of KL(q ‖ p(z)), 1 for the ELBO itself. Unbiased: tests/test_autoencoder.py
-    compares its mean with the exact ELBO.
-    """
-    encoder, decoder, log_variance = parameters
-    log_weights, mean, factor = _encode(encoder, x, form.components, latent, form.full)
-    noise = jax.random.normal(key, (form.samples, *mean.shape))
-    step = jnp.einsum("ncij,mncj->mnci", factor, noise)
-    z = mean + step  # (M, B, C, S)
-    error = x[:, None, :] - _perceptron(decoder, z, slope)
-    log_fit = -0.5 * (
-        x.shape[1] * (log_variance + jnp.log(2 * jnp.pi))
-        + jnp.sum(error**2, axis=-1) * jnp.exp(-log_variance)
-    )
-    if form.components == 1:
-        scale = jnp.diagonal(factor, axis1=-2, axis2=-1)
-        divergence = 0.5 * (
-            jnp.sum(mean**2, axis=-1) + jnp.sum(factor**2, axis=(-2, -1)) - latent
-        ) - jnp.sum(jnp.log(scale), axis=-1)
-    else:
-        # The density of every component where each was drawn.
-        each = _log_normal(z[:, :, :, None, :] - mean[:, None, :, :], factor[:, None])
-        log_q = jax.nn.logsumexp(log_weights[:, None, :] + each, axis=-1)
-        log_prior = -0.5 * jnp.sum(z**2, axis=-1) - 0.5 * latent * jnp.log(2 * jnp.pi)
-        divergence = log_q - log_prior
-    bound = jnp.sum(jnp.exp(log_weights) * (log_fit - weight * divergence), axis=-1)
-    return -jnp.mean(bound)
-
-
 def batches(key: Any, count: int) -> Any:
-    """Which data each of CHUNK minibatches holds, (CHUNK, BATCH): all data once an epoch, in a new
-    order every epoch."""
+    """Which data each of `CHUNK` minibatches holds.
+
+    Parameters
+    ----------
+    key : jax.Array
+        JAX's random key.
+    count : int
+        How many data there are, a multiple of `BATCH`.
+
+    Returns
+    -------
+    array of int, shape (CHUNK, BATCH)
+        All data once an epoch, in a new order every epoch.
+    """
     epochs = jax.random.split(key, -(-CHUNK * BATCH // count))
     shuffled = jax.vmap(lambda one: jax.random.permutation(one, count))(epochs)
     return shuffled.reshape(-1, BATCH)[:CHUNK]

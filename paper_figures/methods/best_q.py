@@ -1,5 +1,8 @@
-"""For a given model the q of every datum that is nearest to p(z|x), S = 1: among Gaussians N(m, s²)
-what no encoder can do better than; and mixtures of them, found one component after another."""
+"""For a given model and every datum, the q(z|x) that is nearest to p(z|x), S = 1.
+
+Among Gaussians N(m, s²) it is the best that any encoder could do. Mixtures of Gaussians are found
+one component after another.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,33 @@ _REGIONS = 4
 
 
 def nearest(dgn: DGN, X: Array, most: int) -> tuple[Array, Array]:
-    """For every row of X (N, D) the least KL(q ‖ p(z|x)) of a Gaussian, and what a mixture of at
-    most `most` Gaussians has been found to leave, each (N,), nats.
+    """The KL(q ‖ p(z|x)) of every datum's nearest Gaussian, and of a mixture found from them.
 
-    The KL has several minima where the posterior has several modes: searches start from the
-    posterior's moments, from its mode, and from its weightiest regions. The mixture is built from
-    the minima found: the best, and as long as it helps another, weighted as if they did not
-    overlap; its KL is exact, and no more than the best mixture's is known to be below it.
+    Parameters
+    ----------
+    dgn : DGN
+        With one latent dimension.
+    X : Array, shape (N, D)
+        The data.
+    most : int
+        At most so many Gaussians in a mixture.
+
+    Returns
+    -------
+    gaussian : Array, shape (N,)
+        The least KL of a Gaussian, nats.
+    mixture : Array, shape (N,)
+        The KL of the mixture that was found, nats.
+
+    Notes
+    -----
+    Where the posterior has several modes, the KL has several minima. So a search starts from the
+    posterior's moments, one from its mode, and one from each of the four regions with the largest
+    weights. The mixture is built from the minima that are found: the best one, and then another as
+    long as that lowers the KL. Their weights are those that are best if the Gaussians do not
+    overlap. The KL of the mixture is exact; the best mixture's may be lower.
+
+    That no perturbation does better is tested in tests/test_variational.py.
     """
     log_p = dgn.logpdf(X)
     found = [_search(dgn, X, log_p, start) for start in _starts(dgn, X)]
@@ -60,8 +83,10 @@ def _starts(dgn: DGN, X: Array) -> list[Array]:
 def _of_mixture(
     dgn: DGN, X: Array, log_p: Array, places: Array, divergences: Array, chosen: Array
 ) -> Array:
-    """KL of the mixtures of the chosen minima (C, N): of Gaussians that do not overlap the best
-    weights are as exp(-KL)."""
+    """KL of the mixtures of the chosen minima (C, N).
+
+    The best weights of Gaussians that do not overlap are proportional to exp(-KL).
+    """
     rows = np.arange(len(X))
     means, log_deviations = np.moveaxis(places[chosen, rows], 2, 0)
     weights = np.exp(-divergences[chosen, rows])
@@ -74,8 +99,10 @@ def _of_mixture(
 
 
 def _search(dgn: DGN, X: Array, log_p: Array, place: Array) -> tuple[Array, Array]:
-    """Downhill from places (N, 2), mean and log deviation: a compass search of all data at once,
-    every step halved where no move helps."""
+    """Search downhill from places (N, 2), mean and log deviation, for all data at once.
+
+    It is a compass search: where no move helps, the step is halved.
+    """
     value = _divergence(dgn, X, log_p, place)
     step = np.full(len(X), 0.5)
     for _ in range(_MOST_ROUNDS):

@@ -1,8 +1,9 @@
-"""log p(x) = ELBO + KL(q ‖ p(z|x)), with a KL and a log p(x) that owe nothing to `fast`.
+"""The check that log p(x) = ELBO + KL(q ‖ p(z|x)), with a log p(x) and a KL computed by quadrature.
 
-`DGN.kl` is log p(x) less the ELBO, so it cannot contradict them. Here both integrals are taken
-anew, S = 1, from p(x, z) as a forward pass through the network gives it: of the partition only the
-breakpoints are used, as ends of panels, and a wrong one would show as a disagreement.
+`DGN.kl` is computed as log p(x) less the ELBO, so it cannot contradict them. Here both integrals
+are computed independently of `fast`, for S = 1, from p(x, z) as a forward pass through the network
+gives it. Only the breakpoints of the partition are used, as ends of panels; a wrong one would show
+as a disagreement.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from paper_figures.methods.exact_bound import Mixture, elbo
 from paper_figures.methods.panel_quadrature import integration_points
 from reference.model import Array
 
-#: Of max(1, |log p|, |ELBO|); of both, S = 1: ten times the worst in tests/test_variational.py.
+#: What a disagreement may be, relative to max(1, |log p|, |ELBO|): ten times the worst that
+#: tests/test_variational.py finds on random models.
 TOLERANCE = 1e-12
 
 # Panel ends about the largest value of p(x, z) on a region, in units of how fast it falls there.
@@ -23,8 +25,23 @@ _STEPS = np.array([0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 40.
 
 
 def disagreement(dgn: DGN, X: Array, q: Mixture) -> Array:
-    """The larger of |log p - ELBO - KL| and |log p - log p|, per datum (N,), both between `fast`
-    and quadrature, as a share of max(1, |log p|, |ELBO|)."""
+    """How far `fast` and quadrature disagree on log p(x) and on the ELBO, relatively.
+
+    Parameters
+    ----------
+    dgn : DGN
+        With one latent dimension and isotropic noise.
+    X : Array, shape (N, D)
+        The data.
+    q : Mixture
+        One mixture a datum.
+
+    Returns
+    -------
+    Array, shape (N,)
+        The larger of |log p - ELBO - KL| and |log p - log p'|, divided by max(1, |log p|, |ELBO|).
+        log p and ELBO are from `fast`; KL and log p' are by quadrature.
+    """
     log_p, bound = dgn.logpdf(X), elbo(dgn, X, q)
     size = np.maximum(1.0, np.maximum(np.abs(log_p), np.abs(bound)))
     evidence, divergence = by_quadrature(dgn, X, q)
@@ -33,7 +50,18 @@ def disagreement(dgn: DGN, X: Array, q: Mixture) -> Array:
 
 
 def by_quadrature(dgn: DGN, X: Array, q: Mixture) -> tuple[Array, Array]:
-    """log p(x) and KL(q ‖ p(z|x)), each (N,), nats."""
+    """log p(x) and KL(q ‖ p(z|x)) by quadrature.
+
+    Parameters
+    ----------
+    dgn, X, q
+        As of `disagreement`.
+
+    Returns
+    -------
+    log_p, kl : Array, shape (N,)
+        Nats.
+    """
     breaks = dgn.partition().breakpoints
     evidence = np.array([_log_evidence(dgn, x, breaks) for x in X])
 
@@ -71,8 +99,8 @@ def _log_evidence(dgn: DGN, x: Array, breaks: Array) -> float:
 
 
 def _falls(dgn: DGN, x: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Of log p(x, z) on every region: its slope at the lower end, and the deviation of the Gaussian
-    it is a part of."""
+    """The slope of log p(x, z) at the lower end of every region, and the standard deviation of the
+    Gaussian that p(x, z) is a piece of there."""
     noise, prior = float(dgn.cov_x), float(dgn.cov_z[0, 0])
     left, right = dgn.network(low[:, None]), dgn.network(high[:, None])
     rise = (right - left) / (high - low)[:, None]

@@ -10,12 +10,28 @@ from paper_figures.methods.exact_bound import elbo
 from paper_figures.methods.exact_fits import TROUBLE, nll
 from reference.model import Array
 
-#: What the exact values of a model or a q may end in that training has led astray.
+#: The errors with which exact values fail for a model, or a q, that has diverged.
 DIVERGED = (*TROUBLE, ValueError)
 
 
 def model_of(end: Snapshot) -> DGN:
-    """The generator it learned. Raises ArithmeticError if it has diverged."""
+    """The generator that an autoencoder has learned, as an exact model.
+
+    Parameters
+    ----------
+    end : Snapshot
+        Of its training.
+
+    Returns
+    -------
+    DGN
+        The decoder and its noise.
+
+    Raises
+    ------
+    ArithmeticError
+        If its parameters are not finite, or are not those of a model.
+    """
     if not end.is_finite():
         raise ArithmeticError("parameters are no numbers")
     try:
@@ -25,7 +41,22 @@ def model_of(end: Snapshot) -> DGN:
 
 
 def loss_and_divergence(end: Snapshot, X: Array) -> tuple[float, float]:
-    """Mean NLL and KL(q ‖ p(z|x)), nats: NaN where the model, or its q, has diverged."""
+    """The loss of an autoencoder's generator, and how far its q is from the posterior.
+
+    Parameters
+    ----------
+    end : Snapshot
+        Of its training.
+    X : Array, shape (N, D)
+        The data.
+
+    Returns
+    -------
+    loss : float
+        The mean negative log-likelihood, nats; NaN if the model has diverged.
+    divergence : float
+        The mean KL(q ‖ p(z|x)), nats; NaN if the model or its q has diverged.
+    """
     try:
         dgn = model_of(end)
         loss = nll(dgn, X)

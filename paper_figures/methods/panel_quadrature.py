@@ -10,7 +10,18 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 
 def integration_points(edges: Array) -> tuple[Array, Array]:
-    """Points and weights (N, M) of a composite rule between sorted edges (N, E), a row each."""
+    """Points and weights of composite Gauss-Legendre rules, 12 points a panel.
+
+    Parameters
+    ----------
+    edges : Array, shape (N, E)
+        The ends of the panels of each rule, sorted.
+
+    Returns
+    -------
+    points, weights : Array, shape (N, 12 (E - 1))
+        A row a rule.
+    """
     middle = 0.5 * (edges[:, 1:] + edges[:, :-1])
     half = 0.5 * np.diff(edges, axis=1)
     points = middle[:, :, None] + half[:, :, None] * _NODES

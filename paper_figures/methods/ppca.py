@@ -16,8 +16,20 @@ from reference.model import Array
 def best_line(X: Array) -> DGN:
     """The most likely generator that is one straight line: PPCA with one component.
 
-    In closed form from the covariance's eigenvalues: the noise has the mean of all but the largest,
-    the largest is the variance along the line (Tipping and Bishop 1999).
+    Parameters
+    ----------
+    X : Array, shape (N, D)
+        The data, D > 1.
+
+    Returns
+    -------
+    DGN
+        With one latent dimension and one region.
+
+    Notes
+    -----
+    Of the eigenvalues of the data's covariance, the largest is the variance along the line, and the
+    mean of the others is the variance of the noise.
     """
     covariance = np.cov(X, rowvar=False, bias=True)
     last = len(covariance) - 1
@@ -28,8 +40,27 @@ def best_line(X: Array) -> DGN:
 
 
 def affine_losses(latent: int, train: Array, test: Array) -> Array:
-    """Training and held-out loss (2,) of the most likely generator that is one affine layer (PPCA):
-    its covariance is the data's along the first directions, and flat along the others."""
+    """What the most likely generator that is one affine layer reaches.
+
+    Parameters
+    ----------
+    latent : int
+        The number of latent dimensions.
+    train : Array, shape (N, D)
+        The data it is fitted to, D > latent.
+    test : Array, shape (M, D)
+        Held-out data.
+
+    Returns
+    -------
+    Array, shape (2,)
+        Mean negative log-likelihood of the training and of the held-out data, nats.
+
+    Notes
+    -----
+    Along the first principal directions its covariance is the data's; along all others the variance
+    is the mean of the data's.
+    """
     values, vectors = np.linalg.eigh(np.cov(train, rowvar=False, bias=True))
     small = values[:-latent].mean()
     top = vectors[:, -latent:]
