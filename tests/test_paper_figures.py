@@ -344,7 +344,7 @@ class TestFigures:
             for what in ("noise", "continued", "curve"):
                 numbers[f"{lost}.{what}"][0] = np.nan
             outcomes = numbers[f"{lost}.outcome"].astype("U40")
-            outcomes[0] = "diverged: parameters are no numbers"
+            outcomes[0] = "diverged: parameters are not finite"
             numbers[f"{lost}.outcome"] = outcomes
             for what in ("elbo", "kl", "disagreement"):
                 numbers[f"{experiment}|vae 0.001.{what}"][1, -1] = np.nan

@@ -147,8 +147,13 @@ class Experiment:
         return np.asarray(dgn.network((scores * np.sqrt(dgn.cov_z[0, 0]))[:, None]))
 
     def records(self) -> list[int]:
-        """Updates after which an autoencoder is measured: evenly spaced on a logarithmic axis, and
-        multiples of 100."""
+        """Updates after which an autoencoder is measured.
+
+        Returns
+        -------
+        list of int
+            0, then multiples of 100, about evenly spaced on a logarithmic axis.
+        """
         updates = self.recipes[0].updates
         wanted = np.concatenate([[0], np.geomspace(100, updates, 24)])
         return sorted({int(100 * round(update / 100)) for update in wanted})

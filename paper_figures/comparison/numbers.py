@@ -229,19 +229,22 @@ class Comparison:
 
     @property
     def records(self) -> tuple[int, int]:
-        """At how many records of autoencoders log p and ELBO + KL were compared, and at how many
-        they could not be, because the model or its q had diverged."""
+        """At how many records log p and ELBO + KL were compared, and at how many they were not.
+
+        They cannot be compared where an autoencoder's model, or its q, has diverged.
+        """
         found = [np.isfinite(self.of(method, "disagreement")) for method in self.autoencoders]
         checked = sum(int(one.sum()) for one in found)
         return checked, sum(one.size for one in found) - checked
 
     def collapsed(self, method: str) -> Mask:
-        """On which starts an autoencoder ended no better than a straight line, within `NEAR`: its
-        generator has not learned to bend."""
+        """On which starts an autoencoder ended no better than a straight line, within `NEAR`.
+
+        Its generator has then not learned to bend.
+        """
         return np.asarray(self.final(method) > float(self.numbers["line_train"]) - NEAR)
 
     def still_falling(self, method: str) -> Mask:
-        """On which starts the training NLL fell by more than `NEAR` between the last two
-        records."""
+        """On which starts the training NLL fell by more than `NEAR` before the last record."""
         curves = self.of(method, "train")
         return np.asarray(curves[:, -2] - curves[:, -1] > NEAR)

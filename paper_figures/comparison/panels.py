@@ -17,9 +17,25 @@ _STEPS = "iterations (EM, likelihood),\nupdates (VAEs)"
 
 
 def curves(axes: Axes, one: Comparison, against: str, shift: float = 0.0) -> None:
-    """Training NLL plus a shift of every start, faint, and of the one that ended in the middle,
-    bold; against "step" or "seconds", on a logarithmic axis that begins after the start. Against
-    steps also the lowest of all autoencoders."""
+    """Draw the training NLL of every start of every method.
+
+    Parameters
+    ----------
+    axes : Axes
+        To draw in.
+    one : Comparison
+        The experiment's numbers.
+    against : str
+        "step" or "seconds": what the horizontal axis shows. It is logarithmic, so the start is left
+        out.
+    shift : float
+        Added to the NLL, nats.
+
+    Notes
+    -----
+    Of each method the start whose end is the median is bold, the others are faint. Against steps
+    there is also the lowest loss of all autoencoders.
+    """
     for method in one.methods:
         look = style.METHODS[method]
         middle = _middle(one.final(method))
@@ -43,7 +59,17 @@ def curves(axes: Axes, one: Comparison, against: str, shift: float = 0.0) -> Non
 
 
 def count_above(axes: Axes, one: Comparison, shift: float = 0.0) -> None:
-    """In words how many ends, of training and of held-out data, lie above the panel of `ends`."""
+    """Write how many ends, of training and of held-out data, lie above the panel of `ends`.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel, with its limits set.
+    one : Comparison
+        The experiment's numbers.
+    shift : float
+        As of `ends`.
+    """
     finals = np.array([one.final(m, w) for m in one.methods for w in ("train", "held_out")])
     above = int(np.sum(np.isfinite(finals) & (finals + shift > axes.get_ylim()[1])))
     if above:
@@ -52,8 +78,22 @@ def count_above(axes: Axes, one: Comparison, shift: float = 0.0) -> None:
 
 
 def ends(axes: Axes, one: Comparison, shift: float = 0.0) -> None:
-    """Where every start of every method ended, training data filled and held-out data hollow, and
-    the best autoencoder of every start; how many diverged is written at the upper edge."""
+    """Draw where every start of every method ended, and the best autoencoder of every start.
+
+    Parameters
+    ----------
+    axes : Axes
+        To draw in.
+    one : Comparison
+        The experiment's numbers.
+    shift : float
+        Added to the NLL, nats.
+
+    Notes
+    -----
+    Marks are filled for training data and hollow for held-out data. How many starts diverged is
+    written at the upper edge.
+    """
     columns = [*one.methods, "best VAE"]
     for column, method in enumerate(columns):
         best = method == "best VAE"
@@ -97,13 +137,22 @@ def _middle(finals: Array) -> int:
 
 
 def line_at(axes: Axes, value: float, line: Any, label: str) -> None:
-    """A horizontal line that is no method's result."""
+    """Draw a horizontal line at a value to compare with, which is not the result of a method."""
     axes.axhline(value, color=style.BOUND, linestyle=line, linewidth=1.1, label=label, zorder=0)
 
 
 def legend(figure: Figure, methods: list[str], lines: Axes | None = None) -> None:
-    """One legend under all panels: the methods; with the horizontal lines of a panel also these,
-    and what filled and hollow marks are."""
+    """Draw one legend under all panels.
+
+    Parameters
+    ----------
+    figure : Figure
+        To draw in.
+    methods : list of str
+        Their names.
+    lines : Axes or None
+        A panel whose horizontal lines are explained too, and what filled and hollow marks are.
+    """
     handles: list[Any] = []
     for method in methods:
         colour, mark, line, label = style.METHODS[method]

@@ -99,8 +99,10 @@ def _log_evidence(dgn: DGN, x: Array, breaks: Array) -> float:
 
 
 def _falls(dgn: DGN, x: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """The slope of log p(x, z) at the lower end of every region, and the standard deviation of the
-    Gaussian that p(x, z) is a piece of there."""
+    """On every region p(x, z) is a piece of a Gaussian in z: its slope and standard deviation.
+
+    The slope is that of log p(x, z) at the region's lower end.
+    """
     noise, prior = float(dgn.cov_x), float(dgn.cov_z[0, 0])
     left, right = dgn.network(low[:, None]), dgn.network(high[:, None])
     rise = (right - left) / (high - low)[:, None]

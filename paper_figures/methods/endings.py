@@ -33,7 +33,7 @@ def model_of(end: Snapshot) -> DGN:
         If its parameters are not finite, or are not those of a model.
     """
     if not end.is_finite():
-        raise ArithmeticError("parameters are no numbers")
+        raise ArithmeticError("parameters are not finite")
     try:
         return end.dgn()
     except ValueError as error:

@@ -36,8 +36,12 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """Of every search, named "search|what", the arrays of `tuning_run.run`, a row a start; the
-    noise's starts and the recipes' names."""
+    """Every recipe of every search from every start.
+
+    The arrays of `one_start.run` are called "search|what" and have a row a start. starts, recipes:
+    of each search where the noise starts, and the recipes' names. searches, data, architectures:
+    the searches' names, data sets, and widths in words.
+    """
     searches, seeds = _searches(options), options.seeds(_QUICK_STARTS, _FULL_STARTS)
     numbers = named_runs(run, searches, seeds, options.folder) | {
         "searches": np.array([one.name for one in searches]),

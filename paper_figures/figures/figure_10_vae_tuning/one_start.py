@@ -23,8 +23,17 @@ OTHER_SEEDS = 100
 
 @dataclass(frozen=True)
 class Search:
-    """The recipes that are tried on an experiment's data and network, and the deviations of the
-    noise from which they start in turn."""
+    """What is tried on an experiment's data and network.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        Data, network and limits.
+    starts : tuple of float
+        The deviations of the noise at the start, each tried with every recipe, data units.
+    recipes : tuple of Recipe
+        The settings that are tried, all with as many updates.
+    """
 
     experiment: Experiment
     starts: tuple[float, ...]
@@ -43,8 +52,11 @@ class Search:
 
 
 def recipes_tried(updates: int) -> tuple[Recipe, ...]:
-    """The published rates; falling rates, without and with a rising weight of the KL; eight draws
-    of z instead of one."""
+    """The settings that are tried on points in the plane.
+
+    The published rates; falling rates, plain, with a rising weight of the KL, and with eight draws
+    of z instead of one.
+    """
     variants: tuple[tuple[str, dict[str, Any]], ...] = (
         ("", {}),
         (", warm-up", {"warm_up": 0.25}),
@@ -59,8 +71,11 @@ def recipes_tried(updates: int) -> tuple[Recipe, ...]:
 
 
 def recipes_of_images(updates: int) -> tuple[Recipe, ...]:
-    """The published rates; lower falling ones, without and with a rising weight of the KL, and from
-    a noise near the data's; eight draws of z instead of one."""
+    """The settings that are tried on images.
+
+    The published rates; falling rates, lower than for points, plain and from a noise near the
+    data's; one of them with a rising weight of the KL, and with eight draws of z instead of one.
+    """
     plain = [_falling(rate, updates, "") for rate in (0.001, 0.002, 0.005)]
     near = [
         _falling(rate, updates, ", noise from 0.12", start_deviation=0.12)
@@ -82,8 +97,22 @@ def _falling(rate: float, updates: int, suffix: str, **extra: Any) -> Recipe:
 
 
 def run(search: Search, seed: int) -> Numbers:
-    """train, kl (starts, recipes): final means over the training data, nats; NaN where
-    training diverged. em, mle (starts,): where exact training from the same weights ends."""
+    """Train with every setting, and exactly, from one random start.
+
+    Parameters
+    ----------
+    search : Search
+        What is tried.
+    seed : int
+        Of the random start, before `OTHER_SEEDS` is added.
+
+    Returns
+    -------
+    Numbers
+        train, kl (starts, recipes): NLL and KL of the training data at the end, means, nats; NaN
+        where training diverged. em, mle (starts,): the NLL at which exact training from the same
+        weights ends.
+    """
     X, _ = search.experiment.samples()
     network = search.experiment.network(seed + OTHER_SEEDS, X)
     rows = [_measured(search, network, X, start, seed + OTHER_SEEDS) for start in search.starts]

@@ -36,8 +36,12 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """settings (K,): the guarded step, then the printed one with each damping. Of every trial,
-    named "trial|what", the arrays of `printed_run.run`, a row a start."""
+    """Every setting of the M-step on every data set from every start.
+
+    The arrays of `one_start.run` are called "trial|what" and have a row a start. settings (K,): 0
+    for the guarded step, then the dampings of the printed one. trials, data, architectures: the
+    trials' names, data sets, and widths in words.
+    """
     seeds = options.seeds(_QUICK_STARTS, _FULL_STARTS)
     return named_runs(run, TRIALS, seeds, options.folder) | {
         "trials": np.array([one.name for one in TRIALS]),
@@ -49,8 +53,18 @@ def compute(options: Options) -> Numbers:
 
 
 def largest_rises(curves: Array) -> Array:
-    """The largest rise of the NLL in one iteration, (...,) from (..., iterations + 1); 0 for one
-    that is rounding."""
+    """The largest rise of the NLL in one iteration.
+
+    Parameters
+    ----------
+    curves : Array, shape (..., iterations + 1)
+        The NLL, nats.
+
+    Returns
+    -------
+    Array, shape (...,)
+        Nats; 0 if there is no rise beyond `ROUNDING`.
+    """
     rises = np.diff(curves, axis=-1)
     size = np.maximum(1.0, np.abs(curves[..., :-1]))
     counted = np.where(rises > ROUNDING * size, rises, 0.0)
@@ -58,8 +72,7 @@ def largest_rises(curves: Array) -> Array:
 
 
 def summary(numbers: Numbers) -> Record:
-    """Of every trial and setting: starts on which the NLL rose, its largest rises, where it
-    ended."""
+    """On how many starts the NLL rose, by how much at most, and where it ended."""
     return {
         name: {
             _setting(damping): {

@@ -15,8 +15,17 @@ from reference.model import Array
 
 @dataclass(frozen=True)
 class Trial:
-    """experiment: data and start. dampings: shares of the printed step that are taken; the guarded
-    step is a control."""
+    """The printed M-step with several dampings, and the guarded one as a control.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        Data, network and where training starts.
+    dampings : tuple of float
+        Shares of the printed step that are taken.
+    iterations : int
+        Of EM.
+    """
 
     experiment: Experiment
     dampings: tuple[float, ...]
@@ -33,8 +42,21 @@ class Trial:
 
 
 def run(trial: Trial, seed: int) -> Numbers:
-    """nll (1 + dampings, iterations + 1): of the training data, nats, guarded first; NaN after a
-    run has stopped. outcome (1 + dampings,): why it did."""
+    """Run EM with every setting from one random start.
+
+    Parameters
+    ----------
+    trial : Trial
+        Data and settings.
+    seed : int
+        Of the random start.
+
+    Returns
+    -------
+    Numbers
+        nll (1 + dampings, iterations + 1): of the training data, nats, the guarded step first; NaN
+        after a run has stopped. outcome (1 + dampings,): why it stopped.
+    """
     X, _ = trial.experiment.samples()
     start = DGN(trial.experiment.network(seed, X), trial.experiment.start_deviation**2)
     settings = [("guarded", 1.0), *(("paper", damping) for damping in trial.dampings)]

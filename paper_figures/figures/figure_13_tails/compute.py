@@ -33,9 +33,12 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """For each variance and network, and points at the distances from the network's image along a
-    normal of it: truth, ours, published (V, networks, distances): log p(x) by the oracle, by
-    `fast`, and with the published code's box and floor."""
+    """log p(x) at points farther and farther from what a network generates, in three ways.
+
+    truth, ours, published (V, networks, distances): by the oracle, by `fast`, and with the
+    published code's box and floor, nats; for V variances of the noise. The points lie on a normal
+    of the network's image, at the distances.
+    """
     seeds = options.seeds(_QUICK_NETWORKS, _FULL_NETWORKS)
     networks = [Network.random(_WIDTHS, LeakyReLU(_SLOPE), seed) for seed in seeds]
     shape = len(_VARIANCES), len(seeds), len(_DISTANCES)

@@ -39,10 +39,14 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """Regions in order of discovery, R of them: rings, parents (R,), entries (R, 2) on the facet
-    that was crossed, unbounded (R,); polygons cut off at the window, as corners (C, 2) and ends
-    (R,) in them; facets (F, 2) as pairs of regions; of the start region's half-spaces, lines (H, 3)
-    with normals and offsets, and bounding (H,); g_1 on a grid (G,) of the window, output (G, G)."""
+    """The walk, region by region in order of discovery, and what is drawn of it.
+
+    rings, parents (R,): of each region the step at which it was found, and from which. entries
+    (R, 2): where the walk crossed into it. unbounded (R,). corners (C, 2), ends (R,): the regions
+    as polygons, cut off at the window, and where in the corners each ends. facets (F, 2): pairs of
+    regions. start_lines (H, 3): normals and offsets of the half-spaces of the first region;
+    start_bounding (H,): which of them bound it. output (G, G): g_1 on the grid (G,) of the window.
+    """
     network = Network.random(_WIDTHS, LeakyReLU(_SLOPE), _SEED)
     visits = walk(network, _MAX_REGIONS)
     polygons = [clipped(visit, _WINDOW) for visit in visits]

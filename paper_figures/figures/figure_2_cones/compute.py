@@ -1,5 +1,4 @@
-"""Numbers of figure 2: the triangulation of a region [eq. 9] and the signed cones of one of its
-simplices with their running sum [Lemma 4]."""
+"""Numbers of figure 2: the triangles of a region [eq. 9], and one as a sum of cones [Lemma 4]."""
 
 from __future__ import annotations
 
@@ -37,10 +36,12 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """corners (V, 2) of the region in order, triangles (T, 3, 2), the drawn one `chosen`; of its
-    signed polyhedra K, signs (K,), and on the grid (G,), (G,) of its neighbourhood whether a point
-    is inside (K, G, G); masses (K,) under N(0, I) by the reference's normal CDFs, triangle_masses
-    (T,) by the same, region_mass by `fast`."""
+    """The region, its triangles, and the K signed polyhedra of one of them.
+
+    corners (V, 2): of the region, in order. triangles (T, 3, 2); chosen: the one that is drawn. Of
+    its polyhedra: signs (K,), and inside (K, G, G): which points of the grid they hold. masses
+    (K,), triangle_masses (T,): under N(0, I) by the reference's normal CDF. region_mass: by `fast`.
+    """
     partition = DGN(Network.random(_WIDTHS, LeakyReLU(_SLOPE), _SEED), 1.0).partition()
     region = _chosen_region(partition)
     normals, offsets = partition.halfspaces(region)

@@ -37,8 +37,12 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """samples (M, 2) and latents (M,); the grid's axes and log p(x) there, nats; the two
-    observations (2, 2), their posterior densities on z (Z,), means and the breakpoints."""
+    """Samples, the marginal on a grid, and the posteriors of two observations.
+
+    clean, noisy (M, 2): samples without and with noise. log_density: log p(x), nats, on the grid of
+    grid_1 and grid_2. observed (2, 2); posterior (2, Z): their posterior densities on z (Z,), with
+    their means and deviations, and log_evidence. breakpoints: ends of the regions.
+    """
     network = Network.random(_WIDTHS, LeakyReLU(_SLOPE), _SEED)
     dgn = DGN(network, _VARIANCE)
     rng = np.random.default_rng(_SEED)

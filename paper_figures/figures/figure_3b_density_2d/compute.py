@@ -51,9 +51,14 @@ def model() -> tuple[DGN, Array, Array]:
 
 
 def compute(options: Options) -> Numbers:
-    """clean and noisy samples (M, 2); log p(x) on a grid; observed (2,), z0 (2,); log p(z|x) on a
-    grid of z; polygons of Ω cut off at the window as corners (C, 2) and ends (R,), and e0 (R,);
-    posterior mean (2,), mode (2,), cov (2, 2), draws (K, 2)."""
+    """Samples, the marginal on a grid, and the posterior of one observation.
+
+    clean, noisy (M, 2): samples without and with noise. log_density: log p(x), nats, on the grid of
+    grid_1 and grid_2. observed (2,), and the z0 (2,) it comes from. log_posterior: log p(z|x) on a
+    grid of z. corners (C, 2), ends (R,): the regions as polygons, cut off at the window; e0 (R,):
+    their shares of the posterior. posterior_mean, posterior_mode (2,), posterior_cov (2, 2), draws
+    (K, 2): of the posterior.
+    """
     dgn, latent, observed = model()
     rng = np.random.default_rng(_SEED)
     clean = dgn.network(rng.standard_normal((_SAMPLES, 2)))

@@ -37,8 +37,10 @@ def _growing(one: Comparison) -> Claim:
 
 
 def _explained(one: Comparison) -> Claim:
-    """What the exact likelihood gains from an autoencoder's end, against the KL there. Explained:
-    the gain is no more than twice the KL, and the KL no more than twice the gain."""
+    """What the exact likelihood gains from an autoencoder's end, against the KL there.
+
+    The KL explains the gain if neither is more than twice the other.
+    """
     words, contests = [], []
     for method in one.autoencoders:
         divergence = one.final(method, "kl")

@@ -1,5 +1,4 @@
-"""Numbers of figure 5: KL(q ‖ p(z|x)) of figure 4's autoencoders, and how much of what separates
-them from exact learning it explains."""
+"""Numbers of figure 5: KL(q ‖ p(z|x)) of figure 4's autoencoders, and what it explains."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Picture of figure 5: KL(q || p(z|x)) during training, and at its end beside what the exact
-likelihood gains from there."""
+"""Picture of figure 5: KL(q || p(z|x)) in training, and what exact likelihood gains at its end."""
 
 from __future__ import annotations
 

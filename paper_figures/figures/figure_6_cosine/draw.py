@@ -53,8 +53,10 @@ def draw(numbers: Numbers) -> Figure:
 
 
 def _curves(axes: Axes, numbers: Numbers, one: Comparison, method: str) -> None:
-    """Every start's curve faint, the best by training NLL bold; those that leave the view are
-    counted in words."""
+    """Draw the curve of every start, the one with the lowest training NLL bold.
+
+    How many leave the view is written.
+    """
     data, colour = numbers["data"], style.METHODS[method].colour
     axes.plot(*data.T, ".", color=style.DATA, markersize=2.5)
     learned = one.of(method, "curve")

@@ -28,9 +28,13 @@ def claims(numbers: Numbers) -> list[Claim]:
 
 
 def _fours(one: Comparison, numbers: Numbers) -> Claim:
-    """Judged by the nearest of 500 fours and 500 nines that were held out; of ten real fours as
-    many as `enough` or more are nearest to a four with a probability of 95% at least. One image ten
-    times would pass too: so they must also be nearer to held-out fours than the mean image is."""
+    """Whether EM's ten images are fours, by two criteria.
+
+    First, of 500 fours and 500 nines that were held out, the nearest must be a four for at least
+    `enough` of the ten images. Of ten real fours it is for so many, with a probability of 95%.
+    One image repeated ten times would pass this. So, second, the ten must be nearer to held-out
+    fours than the mean image is.
+    """
     real = float(numbers["real_fours"].mean())
     counts = {method: one.of(method, "fours").sum(axis=1) for method in one.methods}
     images = one.of("em", "fours").shape[1]

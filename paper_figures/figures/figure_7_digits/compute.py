@@ -23,10 +23,13 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """Every start of every method, see `comparison.compared`; what a straight line scores; of every
-    learned image whether the held-out image nearest to it is a four, "...|method.fours" (starts,
-    10), and of real ones, real_fours (1000,); and how much of held-out fours' distance to the mean
-    image the learned ones explain, "...|method.explained" (starts,)."""
+    """Every start of every method, see `compared`; and how well the images are fours.
+
+    Of each method besides: fours (starts, 10), whether the held-out image nearest to a learned one
+    is a four; explained (starts,), how much of the held-out fours' squared distance to the mean
+    image the learned ones take away. real_fours (1000,): as fours, of real ones. Losses of a
+    straight line: see `with_line`.
+    """
     seeds = options.seeds(_QUICK_STARTS)
     numbers = compared(experiments.DIGITS, seeds, options.folder) | with_line(experiments.DIGITS[0])
     train, _ = experiments.DIGITS[0].samples()
@@ -42,15 +45,17 @@ def compute(options: Options) -> Numbers:
 
 
 def _are_fours(images: Array) -> NDArray[np.bool_]:
-    """Whether of 500 fours and 500 nines, held out, the nearest to each is a four: (..., 784) ->
-    (...)."""
+    """Whether the nearest of 500 held-out fours and 500 nines is a four: (..., 784) -> (...)."""
     fours, nines = digits.images("test_4"), digits.images("test_9")
     return np.asarray(_distances(images, fours) < _distances(images, nines))
 
 
 def _explained(images: Array) -> float:
-    """1 less the held-out fours' mean squared distance to the nearest of the images (M, 784), in
-    units of that to the mean of the training images."""
+    """How much of the held-out fours' mean squared distance to the mean image images take away.
+
+    That is 1 - a / b: a is the distance to the nearest of the images (M, 784), b that to the mean
+    of the training images.
+    """
     fours, mean = digits.images("test_4"), digits.images("train_4").mean(axis=0)
     apart = np.square(fours[:, None, :] - images).sum(axis=2).min(axis=1)
     return float(1.0 - apart.mean() / np.square(fours - mean).sum(axis=1).mean())

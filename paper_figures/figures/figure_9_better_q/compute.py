@@ -36,7 +36,7 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """The arrays of `posterior_run.run`, a row a start."""
+    """The arrays of `one_start.run`, a row a start."""
     seeds = options.seeds(_QUICK_STARTS)
     (numbers,) = runs_of(run, [QUESTION], seeds, options.folder)
     return numbers | {

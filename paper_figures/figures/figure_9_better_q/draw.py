@@ -18,8 +18,11 @@ _MODELS = (
 
 
 def draw(numbers: Numbers) -> Figure:
-    """(a) NLL and KL of autoencoders that differ in q; (b) KL of the nearest q of fixed models; (c)
-    its distribution over data; (d) the sphere."""
+    """Four panels: what autoencoders reach, and what the nearest q would.
+
+    (a) NLL and KL of autoencoders that differ in q, on the circle; (b) KL of the nearest q for
+    fixed models; (c) its distribution over the data; (d) as (a) on the sphere.
+    """
     figure = Figure(figsize=(10.6, 7.2), layout="constrained")
     panels = figure.subplots(2, 2)
     _learned(panels[0, 0], numbers, "circle", "recipes")

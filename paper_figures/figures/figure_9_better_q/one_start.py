@@ -23,14 +23,33 @@ _PURPOSE_OF_SPHERE = 9
 MODELS = ("mle", "em", "vae")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Question:
-    """The noisy circle, S = 1, and a sphere, S = 2: widths, data and where the noise starts.
+    """The noisy circle, S = 1, and a sphere, S = 2, learned with autoencoders that differ in q.
 
-    recipes, surface_recipes: autoencoders that differ in q alone; with as many draws of z a datum,
-    of which a mixture needs one a component. most: Gaussians in the mixtures
-    that are found for every datum. continued_iterations: of exact likelihood from where the
-    sphere's last autoencoder ended.
+    Attributes
+    ----------
+    widths : tuple of int
+        Of the network's layers, for the circle.
+    surface_widths : tuple of int
+        The same for the sphere.
+    n : int
+        How many points of each are learned from.
+    start_deviation : float
+        Of the noise, data units.
+    em_iterations : int
+        EM's limit.
+    mle_iterations : int
+        The limit of exact likelihood.
+    continued_iterations : int
+        The limit of exact likelihood from where the sphere's last autoencoder ended.
+    most : int
+        At most so many Gaussians in the mixtures that are found for every datum.
+    recipes : tuple of Recipe
+        Autoencoders on the circle. They differ in q alone, and draw as many z a datum: a mixture
+        draws one a component.
+    surface_recipes : tuple of Recipe
+        The same on the sphere.
     """
 
     widths: tuple[int, ...]
@@ -57,10 +76,24 @@ class Question:
 
 
 def run(question: Question, seed: int) -> Numbers:
-    """Mean NLL and KL over the training data, nats. "circle.train", "circle.kl" (L,): where
-    autoencoders with each q ended. Of each model in MODELS "model.train" (), and its KL at the
-    nearest q of every datum: "model.gaussian" (N,) and "model.mixture" (N,). "sphere.train",
-    "sphere.kl" (F,) as the circle's; "sphere.continued" ()."""
+    """Train with every q from one random start, and find the nearest q of the models.
+
+    Parameters
+    ----------
+    question : Question
+        Data, networks and limits.
+    seed : int
+        Of the random start.
+
+    Returns
+    -------
+    Numbers
+        "circle.train", "circle.kl" (L,): where the autoencoder with each q ended, mean NLL and KL
+        over the training data, nats. Of each model in `MODELS`, "model.train" () its NLL, and
+        "model.gaussian", "model.mixture" (N,) the KL of every datum's nearest q, see `nearest`.
+        "sphere.train", "sphere.kl" (F,): as the circle's. "sphere.continued" (): the NLL that the
+        exact likelihood reaches from the end of the last of these.
+    """
     X = circle.sample(question.n, data_generator(PURPOSES["circle"]))
     network, deviation = _network(question.widths, seed), question.start_deviation
     ends = _ends(network, deviation, X, question.recipes, seed)
