@@ -1,6 +1,9 @@
 """The paper's figures, computed anew: `python -m paper_figures`.
 
-Figure N is three things: `compute_N` makes its numbers, `draw_N` makes a picture of them, and the
-table in `catalogue` says what it is. `results` keeps the numbers beside the pictures, so that a
-figure is recomputed only when its parameters or the code that made it have changed.
+A figure is a folder in `figures`: `compute` makes its numbers, `claims` says what they mean for the
+paper's claims, `draw` makes a picture of them. `catalogue` lists the figures. `records` keeps the
+numbers beside the pictures, so that a figure is recomputed only when its parameters or its code
+have changed.
+
+No name is imported here: the command sets the number of threads before it imports NumPy.
 """

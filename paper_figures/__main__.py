@@ -7,8 +7,8 @@ import signal
 import sys
 import threading
 
-#: Read when NumPy and JAX are first imported. One thread each: the matrices are small, on which
-#: more threads cost up to three times the time; and all cores have work from runs side by side.
+#: NumPy and JAX read these when they are first imported. They get one thread each: the matrices are
+#: small, and more threads cost up to three times the time. Runs side by side use all cores.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
@@ -16,8 +16,13 @@ _ONE_THREAD = {
 
 
 def run() -> int:
-    """Run the command on one thread a process, unless the environment says otherwise. Its exit
-    code, or 130 if it was interrupted, be it while it imports what it needs."""
+    """Run the command with one thread a process, unless the environment says otherwise.
+
+    Returns
+    -------
+    int
+        The command's exit code; 130 if it was interrupted, even while it was importing.
+    """
     for name, value in _ONE_THREAD.items():
         os.environ.setdefault(name, value)
     sys.unraisablehook = _interrupt_again
@@ -34,8 +39,10 @@ def run() -> int:
 
 
 def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
-    """An interrupt while a callback runs, such as the garbage collector's, is an exception that
-    nobody can catch: it comes again a moment later."""
+    """Send an interrupt once more if it came while a callback ran, such as the garbage collector's.
+
+    An exception raised in a callback cannot be caught: Python prints it and goes on.
+    """
     if issubclass(lost.exc_type, KeyboardInterrupt):
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
     else:
@@ -43,7 +50,10 @@ def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _let_interrupts_end_it() -> None:
-    """What is left is to exit: another Ctrl-C may end that at once, but not with a traceback."""
+    """Let another Ctrl-C end the process at once, without a traceback.
+
+    To be called when nothing but the exit is left to do.
+    """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -1,11 +1,11 @@
-"""Which figures there are."""
+"""Which figures there are, and what each of them can be asked."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims import Claim
 from paper_figures.options import Numbers, Options, Record
@@ -14,17 +14,37 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
 
+#: What the numbers or the picture of every figure are made with.
 _COMMON = ("numpy", "scipy", "matplotlib", "tqdm")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A figure of the paper. Its modules are imported only when they are needed. extra: packages
-    that it needs beside those that all need."""
+    """A figure of the paper, or one beyond it.
+
+    Its modules are imported only when they are needed. They are in a folder of their own:
+    `compute`, `claims` and `draw`, each with functions that are described here.
+
+    Attributes
+    ----------
+    number : str
+        As the paper and the command call it: "3b".
+    title : str
+        What it shows.
+    topic : str
+        How its folder's name ends: "figure_3b_density_2d" ends with "density_2d".
+    extra : tuple of str
+        Packages that it needs beside those that all figures need.
+    shares : str
+        The number of the figure whose folder and picture it shares; its own number if none. Its
+        other modules are then named after it: `compute_4b`, `claims_4b`.
+    """
 
     number: str
     title: str
+    topic: str
     extra: tuple[str, ...] = ()
+    shares: str = ""
 
     @property
     def name(self) -> str:
@@ -37,7 +57,7 @@ class Figure:
         return _COMMON + self.extra
 
     def command(self, options: Options) -> str:
-        """What makes it again."""
+        """What makes it again, as typed in a shell."""
         seeds = "" if options.n_seeds is None else f" --seeds {options.n_seeds}"
         full = " --full" if options.full else ""
         return f"python -m paper_figures {self.number}{full}{seeds}"
@@ -45,63 +65,198 @@ class Figure:
     @property
     def compute_module(self) -> str:
         """The module that makes its numbers: `parameters`, `compute` and `summary`."""
-        return f"paper_figures.compute_{self.number}"
+        return self._module("compute")
 
     @property
     def draw_module(self) -> str:
         """The module that makes its picture: `draw`."""
-        return f"paper_figures.draw_{self.number}"
+        return f"{self._folder}.draw"
 
     def parameters(self, options: Options) -> Record:
-        """Everything that determines its numbers, beside the code."""
-        function = importlib.import_module(self.compute_module).parameters
-        return cast(Callable[[Options], Record], function)(options)
+        """Everything that determines its numbers, beside the code.
+
+        Parameters
+        ----------
+        options : Options
+            What the user asked for.
+
+        Returns
+        -------
+        Record
+            Ready for JSON. Numbers that are kept are found again by it.
+        """
+        function: Callable[[Options], Record] = _function(self.compute_module, "parameters")
+        return function(options)
 
     def compute(self, options: Options) -> Numbers:
-        """Its numbers."""
-        function = importlib.import_module(self.compute_module).compute
-        return cast(Callable[[Options], Numbers], function)(options)
+        """Its numbers.
+
+        Parameters
+        ----------
+        options : Options
+            What the user asked for.
+
+        Returns
+        -------
+        Numbers
+            Named arrays, all that is drawn. The docstring of the figure's `compute` says which.
+
+        Raises
+        ------
+        ArithmeticError, PartitionError, SingularCovarianceError
+            If the computation fails numerically; a single start that fails is recorded instead.
+        """
+        function: Callable[[Options], Numbers] = _function(self.compute_module, "compute")
+        return function(options)
 
     def summary(self, numbers: Numbers) -> Record:
-        """What its numbers amount to, for the record."""
-        function = importlib.import_module(self.compute_module).summary
-        return cast(Callable[[Numbers], Record], function)(numbers)
+        """The results in short, for the JSON file beside the arrays.
+
+        Parameters
+        ----------
+        numbers : Numbers
+            What `compute` returned.
+
+        Returns
+        -------
+        Record
+            Ready for JSON, losses in nats.
+        """
+        function: Callable[[Numbers], Record] = _function(self.compute_module, "summary")
+        return function(numbers)
 
     def claims(self, numbers: Numbers) -> list[Claim]:
-        """The paper's claims that it tests, with what it says of them."""
-        function = importlib.import_module(f"paper_figures.claims_{self.number}").claims
-        return cast(Callable[[Numbers], list[Claim]], function)(numbers)
+        """The paper's claims that it tests, each with what was measured and a verdict.
+
+        Parameters
+        ----------
+        numbers : Numbers
+            What `compute` returned.
+
+        Returns
+        -------
+        list of Claim
+            In the order in which the pages of results show them.
+        """
+        function: Callable[[Numbers], list[Claim]] = _function(self._module("claims"), "claims")
+        return function(numbers)
 
     def draw(self, numbers: Numbers) -> Picture:
-        """A picture of its numbers."""
-        function = importlib.import_module(self.draw_module).draw
-        return cast("Callable[[Numbers], Picture]", function)(numbers)
+        """A picture of its numbers.
+
+        Parameters
+        ----------
+        numbers : Numbers
+            What `compute` returned.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Not saved yet; to be drawn within `style.applied`.
+        """
+        function: Callable[[Numbers], Picture] = _function(self.draw_module, "draw")
+        return function(numbers)
+
+    @property
+    def _folder(self) -> str:
+        return f"paper_figures.figures.figure_{self.shares or self.number}_{self.topic}"
+
+    def _module(self, what: str) -> str:
+        return f"{self._folder}.{what}_{self.number}" if self.shares else f"{self._folder}.{what}"
 
 
-_TITLES = {
-    "1": "partition discovery by walking over facets, S = 2, step by step",
-    "2": "triangulation of a region, and a triangle as a sum of signed cones",
-    "3": "samples, marginal p(x) and posterior p(z|x) of a random DGN",
-    "3b": "the same in two latent dimensions: the posterior over the polygons of the partition",
-    "4": "noisy circle: EM, exact likelihood and VAEs from the same weights",
-    "4b": "the same with another hidden layer",
-    "5": "KL(q || p(z|x)) of the VAEs on the circle, and what it explains",
-    "6": "localised cosine: curves learned by EM, exact likelihood and VAEs",
-    "7": "MNIST digit 4: images learned by EM, exact likelihood and VAEs",
-    "8": "beyond the paper: two and three latent dimensions, sphere, swiss roll, digits",
-    "9": "beyond the paper: what a better q(z|x) recovers",
-    "10": "beyond the paper: how the VAE was tuned",
-    "11": "beyond the paper: how often the printed M-step raises the NLL",
-    "12": "beyond the paper: a two-dimensional latent space learned on the digit 4",
-    "13": "beyond the paper: accuracy in the tails, the published approach and ours",
-}
+def _function(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
+
+#: The autoencoder and its optimiser.
 _VAE = ("jax", "optax")
-_EXTRA = {
-    **dict.fromkeys(("4", "4b", "5", "6", "7", "9", "10"), _VAE),
-    "13": ("mpmath",),
-}
+_ALL = (
+    Figure(
+        number="1",
+        topic="walk",
+        title="partition discovery by walking over facets, S = 2, step by step",
+    ),
+    Figure(
+        number="2",
+        topic="cones",
+        title="triangulation of a region, and a triangle as a sum of signed cones",
+    ),
+    Figure(
+        number="3",
+        topic="density",
+        title="samples, marginal p(x) and posterior p(z|x) of a random DGN",
+    ),
+    Figure(
+        number="3b",
+        topic="density_2d",
+        title="the same in two latent dimensions: the posterior over the polygons of the partition",
+    ),
+    Figure(
+        number="4",
+        topic="circle",
+        title="noisy circle: EM, exact likelihood and VAEs from the same weights",
+        extra=_VAE,
+    ),
+    Figure(
+        number="4b",
+        topic="circle",
+        shares="4",
+        title="the same with another hidden layer",
+        extra=_VAE,
+    ),
+    Figure(
+        number="5",
+        topic="divergence",
+        title="KL(q || p(z|x)) of the VAEs on the circle, and what it explains",
+        extra=_VAE,
+    ),
+    Figure(
+        number="6",
+        topic="cosine",
+        title="localised cosine: curves learned by EM, exact likelihood and VAEs",
+        extra=_VAE,
+    ),
+    Figure(
+        number="7",
+        topic="digits",
+        title="MNIST digit 4: images learned by EM, exact likelihood and VAEs",
+        extra=_VAE,
+    ),
+    Figure(
+        number="8",
+        topic="surfaces",
+        title="beyond the paper: two and three latent dimensions, sphere, swiss roll, digits",
+    ),
+    Figure(
+        number="9",
+        topic="better_q",
+        title="beyond the paper: what a better q(z|x) recovers",
+        extra=_VAE,
+    ),
+    Figure(
+        number="10",
+        topic="vae_tuning",
+        title="beyond the paper: how the VAE was tuned",
+        extra=_VAE,
+    ),
+    Figure(
+        number="11",
+        topic="printed_m_step",
+        title="beyond the paper: how often the printed M-step raises the NLL",
+    ),
+    Figure(
+        number="12",
+        topic="digit_plane",
+        title="beyond the paper: a two-dimensional latent space learned on the digit 4",
+    ),
+    Figure(
+        number="13",
+        topic="tails",
+        title="beyond the paper: accuracy in the tails, the published approach and ours",
+        extra=("mpmath",),
+    ),
+)
 
-FIGURES: dict[str, Figure] = {
-    number: Figure(number, title, _EXTRA.get(number, ())) for number, title in _TITLES.items()
-}
+#: By number, in the order in which the command draws them.
+FIGURES: dict[str, Figure] = {figure.number: figure for figure in _ALL}

@@ -12,8 +12,10 @@ from reference.model import Array
 
 
 class Verdict(Enum):
-    """Whether a claim holds on what was measured, or that this decided nothing; of the rest, that
-    there is no claim."""
+    """Whether a claim holds by what was measured.
+
+    `OPEN` if the measurement decides nothing, `OWN` if the paper makes no such claim.
+    """
 
     HOLDS = "holds"
     PARTLY = "holds in part"
@@ -23,8 +25,19 @@ class Verdict(Enum):
 
 
 class Claim(NamedTuple):
-    """The paper's words or their sense, what was measured, the verdict; and where, in a figure that
-    asks in several places."""
+    """A claim, what was measured, and the verdict.
+
+    Attributes
+    ----------
+    paper : str
+        The paper's words, or their sense.
+    measured : str
+        What was measured, in words with numbers.
+    verdict : Verdict
+        Whether the claim holds by it.
+    where : str
+        On which data or model, for a figure that asks on several.
+    """
 
     paper: str
     measured: str
@@ -33,9 +46,25 @@ class Claim(NamedTuple):
 
 
 def judged(won: Sequence[tuple[int, int]]) -> Verdict:
-    """Of contests, each won on so many of so many starts: the claim holds if all are won on all
-    starts; it does not if one is lost on half of them or more; else it holds in part. Contests of
-    no start decide nothing."""
+    """The verdict on a claim that is a number of contests.
+
+    Parameters
+    ----------
+    won : sequence of (int, int)
+        For each contest, on how many starts it was won, and of how many.
+
+    Returns
+    -------
+    Verdict
+        The claim holds if every contest is won on all starts. It fails if one is lost on half of
+        the starts or more. Otherwise it holds in part. Contests without a start do not count; if
+        there is no other, the claim is not decided.
+
+    Examples
+    --------
+    >>> judged([(3, 3), (2, 3)]).value
+    'holds in part'
+    """
     won = [(wins, count) for wins, count in won if count]
     if not won:
         return Verdict.OPEN
@@ -47,12 +76,32 @@ def judged(won: Sequence[tuple[int, int]]) -> Verdict:
 
 
 def checked(good: bool) -> Verdict:
-    """Of a check with one outcome."""
+    """The verdict on a claim that is one check."""
     return Verdict.HOLDS if good else Verdict.FAILS
 
 
 def median_and_range(values: Array, digits: int = 3) -> str:
-    """In words: "0.41 (0.32 to 0.66)", and how many are unknown (NaN)."""
+    """The median of some values and their range, in words.
+
+    Parameters
+    ----------
+    values : Array, shape (N,)
+        NaN where unknown, infinite where a run diverged.
+    digits : int
+        Significant digits, as of `number`.
+
+    Returns
+    -------
+    str
+        "unknown" if all are.
+
+    Examples
+    --------
+    >>> median_and_range(np.array([0.1, 0.35, 0.9]))
+    '0.350 (0.100 to 0.900)'
+    >>> median_and_range(np.array([1.0, np.nan]))
+    '1 (1 to 1; 1 unknown)'
+    """
     known = values[~np.isnan(values)]
     lost = len(values) - len(known)
     if not len(known):
@@ -62,7 +111,25 @@ def median_and_range(values: Array, digits: int = 3) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """With so many significant digits, without an exponent where it is short."""
+    """A number as text, with an exponent only where it would be long without.
+
+    Parameters
+    ----------
+    value : float
+        Infinite for a run that diverged.
+    digits : int
+        Significant digits of numbers below 10; larger ones have two decimals, whole ones none.
+
+    Returns
+    -------
+    str
+        "diverged" if infinite.
+
+    Examples
+    --------
+    >>> number(0.41234), number(50_000.0), number(1.234e-5)
+    ('0.412', '50,000', '1.23e-05')
+    """
     if np.isinf(value):
         return "diverged"
     if float(value).is_integer() and abs(value) < 1e6:

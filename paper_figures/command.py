@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from paper_figures import files, pictures
 from paper_figures.catalogue import FIGURES, Figure
 from paper_figures.options import Options
-from paper_figures.results import result_of
+from paper_figures.records import pictures, whole_files
+from paper_figures.records.figure_numbers import result_of
 
 _PROGRAM = "paper_figures"
+#: What the pages of results are made with.
+_PAGES = ("jinja2",)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,19 +27,36 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw the figures asked for and print the files written. Exit code 1: a figure's computation
-    ended in numerical trouble; 2: it was not possible."""
+    """Draw the figures asked for and print the files written.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None
+        As typed after the command; None for those of this process.
+
+    Returns
+    -------
+    int
+        The exit code: 0; 1 if a figure's computation failed numerically; 2 if a package is missing
+        or the folder cannot be written.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 if the arguments are not understood.
+    """
     asked = _parser().parse_args(arguments)
     if "list" in asked.figures:
         print("\n".join(f"{figure.number:3} {figure.title}" for figure in FIGURES.values()))
         return 0
     figures = _chosen(asked.figures)
-    needed = dict.fromkeys(package for figure in figures for package in figure.packages)
+    packages = (package for figure in figures for package in figure.packages)
+    needed = dict.fromkeys([*packages, *_PAGES])
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         return _refuse(f"{', '.join(missing)} not installed: pip install 'exactdgn[figures]'")
     try:
-        files.prepare_folder(asked.out)
+        whole_files.prepare_folder(asked.out)
     except OSError as error:
         return _refuse(f"--out: cannot write in {str(asked.out)!r} ({error.strerror})")
     options = Options(full=asked.full, n_seeds=asked.seeds, folder=asked.out)
@@ -48,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _made(figure: Figure, options: Options, folder: Path) -> bool:
-    """Whether it was; the figures after it are drawn all the same."""
-    from paper_figures.exact_fits import TROUBLE
+    """Whether the figure could be computed. If not, print the reason; the next figures are made."""
+    from paper_figures.methods.exact_fits import TROUBLE
 
     try:
         for path in make(figure, options, folder):
@@ -62,8 +81,22 @@ def _made(figure: Figure, options: Options, folder: Path) -> bool:
 
 
 def make(figure: Figure, options: Options, folder: Path) -> list[Path]:
-    """Compute a figure, or find its numbers, and draw it if its pictures are not of them. Returns
-    the files that hold it."""
+    """Compute a figure, or find its numbers, and draw it unless its pictures show these numbers.
+
+    Parameters
+    ----------
+    figure : Figure
+        Of the catalogue.
+    options : Options
+        What the user asked for.
+    folder : Path
+        Where its files are, or are to be.
+
+    Returns
+    -------
+    list of Path
+        Its arrays, its record and its pictures.
+    """
     result = result_of(figure, options, folder)
     found = "numbers from cache" if result.from_cache else "numbers computed"
     print(f"figure {figure.number}: {found}", file=sys.stderr)
@@ -71,13 +104,13 @@ def make(figure: Figure, options: Options, folder: Path) -> list[Path]:
 
 
 def _summarise(folder: Path) -> list[Path]:
-    """The table of results and the page with the pictures, of all figures that the folder holds."""
-    from paper_figures import report
+    """Write the pages of results, on all figures that the folder holds."""
+    from paper_figures.records import report
 
     entries = report.entries(folder)
     written = {"RESULTS.md": report.markdown(entries), "results.html": report.page(entries, folder)}
     for name, text in written.items():
-        files.write_whole(folder / name, text.encode())
+        whole_files.write_whole(folder / name, text.encode())
     return [folder / name for name in written]
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 #: What a figure computes: named arrays.
 Numbers = dict[str, NDArray[Any]]
 
-#: Ready for a JSON file: what determines a figure's numbers, or what they amount to.
+#: Ready for a JSON file: what determines a figure's numbers, or their summary.
 Record = dict[str, Any]
 
-#: One random generator a purpose, so that more starts do not change the data.
+#: Seeds the data of every figure. More random starts do not change the data.
 DATA_SEED = 20200707
 
 #: Random starts in the paper, and of every comparison in full mode.
@@ -24,8 +24,17 @@ FULL_STARTS = 20
 
 @dataclass(frozen=True)
 class Options:
-    """full: more random starts and more iterations. n_seeds: how many starts, if given. folder:
-    where the runs of single starts are kept; they are not if it is None."""
+    """What a user may ask of every figure.
+
+    Attributes
+    ----------
+    full : bool
+        More random starts and more iterations.
+    n_seeds : int or None
+        How many random starts; None for as many as the figure takes in its mode.
+    folder : Path or None
+        Where the runs of single starts are kept; None to keep none.
+    """
 
     full: bool = False
     n_seeds: int | None = None
@@ -37,12 +46,40 @@ class Options:
         return "full" if self.full else "quick"
 
     def seeds(self, quick: int, full: int = FULL_STARTS) -> list[int]:
-        """The seeds of the random starts, 0, 1, 2, ..., none ever skipped: as many as was asked
-        for, else as many as a figure takes in each mode."""
+        """The seeds of the random starts: 0, 1, 2 and so on, none ever left out.
+
+        Parameters
+        ----------
+        quick, full : int
+            How many a figure takes in each mode, if the user has not asked for a number.
+
+        Returns
+        -------
+        list of int
+            In order.
+
+        Examples
+        --------
+        >>> Options().seeds(quick=3)
+        [0, 1, 2]
+        >>> Options(full=True, n_seeds=2).seeds(quick=3)
+        [0, 1]
+        """
         default = full if self.full else quick
         return list(range(default if self.n_seeds is None else self.n_seeds))
 
 
 def data_generator(purpose: int) -> np.random.Generator:
-    """The generator of the data of one purpose: the same in every run."""
+    """The random generator of one data set.
+
+    Parameters
+    ----------
+    purpose : int
+        Another number for every data set; by convention the number of the figure.
+
+    Returns
+    -------
+    numpy.random.Generator
+        In the same state in every run.
+    """
     return np.random.default_rng([DATA_SEED, purpose])

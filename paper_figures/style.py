@@ -26,7 +26,19 @@ LATENT_MAP = "viridis"
 
 
 class Look(NamedTuple):
-    """A method's colour, mark, line and name."""
+    """How a method is drawn.
+
+    Attributes
+    ----------
+    colour : str
+        Of its lines and marks.
+    mark : str
+        Matplotlib's name of the mark.
+    line : Any
+        Matplotlib's line style.
+    label : str
+        The method's name in legends and in words.
+    """
 
     colour: str
     mark: str
@@ -47,10 +59,10 @@ EM = METHODS["em"].colour
 MLE = METHODS["mle"].colour
 TUNED = METHODS["vae tuned"].colour
 
-#: Levels of what is no method: greys, with marks that no method has.
+#: For series that are not methods: greys, with marks that no method has.
 LEVELS = (("#333333", "X"), ("#777777", "<"), ("#A0A0A0", ">"), ("#C4C4C4", "p"))
 
-#: One start among many: faint, but there.
+#: How one start among many is drawn, and how the one that stands for all.
 FAINT: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.3}
 BOLD: dict[str, Any] = {"linewidth": 1.8}
 
@@ -74,15 +86,32 @@ _SETTINGS: Any = {
 
 
 def applied() -> AbstractContextManager[None]:
-    """The settings, for as long as a picture is drawn and saved."""
+    """A context within which pictures are drawn and saved with this style.
+
+    Returns
+    -------
+    context manager
+        It restores Matplotlib's settings at its end.
+    """
     return matplotlib.rc_context(_SETTINGS)
 
 
 def latent_colours(shares: Any) -> Any:
-    """Colours (n, 4) of numbers in [0, 1] (n,), on the map of the latent space."""
+    """The colours of the latent space.
+
+    Parameters
+    ----------
+    shares : array_like, shape (n,)
+        In [0, 1]; in figures the distance from z = 0.
+
+    Returns
+    -------
+    array, shape (n, 4)
+        Red, green, blue and opacity.
+    """
     return matplotlib.colormaps[LATENT_MAP](shares)
 
 
 def label_panel(axes: Axes, letter: str, title: str) -> None:
-    """A panel's letter and title, above it on the left."""
+    """Write a panel's letter and title above it, on the left."""
     axes.set_title(f"({letter}) {title}", loc="left")

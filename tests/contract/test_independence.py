@@ -44,6 +44,20 @@ ROOMS = {
         "campaign",
         "__main__",
     ),
+    "paper_figures": (
+        "options",
+        "claims",
+        "catalogue",
+        "style",
+        "polygons",
+        "data_sets",
+        "methods",
+        "records",
+        "comparison",
+        "figures",
+        "command",
+        "__main__",
+    ),
 }
 #: The rooms of the oracle that may run the implementations: they compare.
 COMPARING = {"checks", "fixed_checks", "mutants", "mutation", "campaign", "__main__"}
@@ -120,6 +134,31 @@ def test_no_import_runs_up(package):
     assert upward(package) == []
 
 
+def foreign_figures():
+    """Imports of a figure's modules from the folder of another figure."""
+    figures = "paper_figures.figures."
+    return [
+        f"{name} imports {imported}"
+        for name, path in modules("paper_figures").items()
+        if name.startswith(figures)
+        for imported in sorted(project_imports(path))
+        if imported.startswith(figures) and imported.split(".")[2] != name.split(".")[2]
+    ]
+
+
+def test_no_figure_imports_another():
+    """What two figures need is in a room below them."""
+    assert foreign_figures() == []
+
+
+def test_a_figure_that_imports_another_is_seen(monkeypatch):
+    """With the import of another figure in place of every file's own."""
+    other = "paper_figures.figures.figure_1_walk.compute"
+    monkeypatch.setitem(globals(), "project_imports", lambda path: {other})
+    assert f"paper_figures.figures.figure_2_cones.draw imports {other}" in foreign_figures()
+    assert not any("figure_1_walk.draw imports" in offence for offence in foreign_figures())
+
+
 def test_an_import_that_runs_up_is_seen(monkeypatch):
     """With two rooms exchanged."""
     monkeypatch.setitem(ROOMS, "fast", ("partition", "polyhedra", *ROOMS["fast"][2:]))
@@ -182,7 +221,7 @@ def test_reference_stands_alone():
     assert offences("reference", set()) == []
 
 
-@pytest.mark.parametrize("package", ["reference", "fast", "oracle"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_cycles(package):
     """Within a package data flows one way."""
     graph = {

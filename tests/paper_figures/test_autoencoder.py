@@ -10,11 +10,12 @@ import pytest
 from scipy.stats import norm
 
 from fast import Dense, LeakyReLU, Network, ReLU
-from paper_figures.autoencoder import BATCH, CHUNK, Parameters, batches, negative_elbo, train
-from paper_figures.ended import loss_and_divergence
-from paper_figures.recipe import Recipe
-from paper_figures.starts import best_line
-from paper_figures.variational import elbo
+from paper_figures.methods.autoencoder import BATCH, CHUNK, batches, train
+from paper_figures.methods.endings import loss_and_divergence
+from paper_figures.methods.exact_bound import elbo
+from paper_figures.methods.ppca import best_line
+from paper_figures.methods.recipe import Recipe
+from paper_figures.methods.reparameterised_elbo import Parameters, negative_elbo
 
 ALARM = 1e-6
 BRIEF = Recipe("any", 0.01, 5 * CHUNK)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from paper_figures.claims import Verdict, judged, median_and_range, number
-from paper_figures.comparison import Comparison, spread, summary_of
-from paper_figures.comparison_claims import bound_holds, lower_ends, same_bound, sooner
-from paper_figures.compute_4 import EXPERIMENTS
-from paper_figures.draw_comparison import count_above, curves, ends
+from paper_figures.comparison.experiments import CIRCLE
+from paper_figures.comparison.numbers import Comparison
+from paper_figures.comparison.panels import count_above, curves, ends
+from paper_figures.comparison.summary import spread, summary_of
+from paper_figures.comparison.verdicts import bound_holds, lower_ends, same_bound, sooner
 
-EXPERIMENT = EXPERIMENTS[0]
+EXPERIMENT = CIRCLE[0]
 VAES = ("vae 0.005", "vae 0.001", "vae 0.0001", "vae tuned")
 NAME = "circle_1-8-2_0.55"
 
@@ -22,6 +23,9 @@ def comparison(**ends):
     others' 1 if they are not named, and diverged where an end is infinite."""
     numbers = {
         "experiments": np.array([NAME]),
+        "architectures": np.array(["[1, 8, 2]"]),
+        "hidden_layers": np.array([1]),
+        "start_deviations": np.array([0.55]),
         "methods": np.array(["em", "mle", *VAES]),
         "seeds": np.arange(3),
         "line_train": np.array(2.1),
@@ -45,7 +49,8 @@ def comparison(**ends):
             "outcome": np.where(diverged, "diverged at 2", "ran all updates"),
         }.items():
             numbers[f"{NAME}|{method}.{what}"] = values
-    return Comparison(numbers, NAME)
+    (one,) = Comparison.all_of(numbers)
+    return one
 
 
 class TestVerdicts:

@@ -14,11 +14,11 @@ import pytest
 from test_seed_runs import TRIAL
 from tests_support import interrupts
 
-from paper_figures import sources
-from paper_figures.files import prepare_folder
-from paper_figures.kept import load
-from paper_figures.printed_run import run
-from paper_figures.seed_runs import SECONDS, runs_of
+from paper_figures.figures.figure_11_printed_m_step.one_start import run
+from paper_figures.records import source_fingerprint
+from paper_figures.records.keyed_arrays import load
+from paper_figures.records.runs_by_seed import SECONDS, runs_of
+from paper_figures.records.whole_files import prepare_folder
 
 INTERRUPTED = "paper_figures: interrupted; what was done is kept"
 #: Seconds after which a process hangs, on however busy a machine.
@@ -38,7 +38,7 @@ import os, sys
 from pathlib import Path
 sys.path[:] = sys.argv[1].split(os.pathsep)
 from paper_figures import __main__, command
-from paper_figures.seed_runs import runs_of
+from paper_figures.records.runs_by_seed import runs_of
 import test_ended_runs as these
 
 def main():
@@ -58,7 +58,7 @@ def started(disposition, *arguments):
     with interrupts(disposition):
         process = subprocess.Popen(
             [sys.executable, *arguments],
-            cwd=sources.ROOT,
+            cwd=source_fingerprint.ROOT,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -173,10 +173,10 @@ def command(folder):
 def figure(tmp_path_factory):
     """The folder of a whole run, and the seconds of one that has little left to do."""
     folder = tmp_path_factory.mktemp("figure")
-    subprocess.run([sys.executable, *command(folder)], cwd=sources.ROOT, check=True)
+    subprocess.run([sys.executable, *command(folder)], cwd=source_fingerprint.ROOT, check=True)
     again = little_left(folder, tmp_path_factory.mktemp("again") / "out")
     begun = time.monotonic()
-    subprocess.run([sys.executable, *command(again)], cwd=sources.ROOT, check=True)
+    subprocess.run([sys.executable, *command(again)], cwd=source_fingerprint.ROOT, check=True)
     return folder, time.monotonic() - begun
 
 

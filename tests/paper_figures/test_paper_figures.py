@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import html
 import importlib
 import json
 import os
@@ -14,48 +13,44 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from matplotlib.figure import Figure
 from scipy.integrate import quad
 from scipy.stats import norm
 
 from fast import DGN, Dense, LeakyReLU, Network, fit_em, fit_mle
-from paper_figures import (
-    circle,
-    command,
-    compute_1,
-    compute_2,
-    compute_3,
-    compute_3b,
-    compute_4,
-    compute_4b,
-    compute_5,
-    compute_6,
-    compute_7,
-    compute_8,
-    compute_9,
-    compute_10,
-    compute_11,
-    compute_12,
-    compute_13,
-    cosine,
-    digits,
-    sources,
-    style,
-)
+from paper_figures import command, style
 from paper_figures.catalogue import FIGURES
 from paper_figures.claims import Verdict
-from paper_figures.curves import held, last_values, median_curve
-from paper_figures.exact_fits import TROUBLE
-from paper_figures.files import write_whole
-from paper_figures.learning_run import _exact
+from paper_figures.comparison import experiments
+from paper_figures.comparison.curves import held, last_values, median_curve
+from paper_figures.comparison.one_start import _exact
+from paper_figures.data_sets import circle, cosine, digits
+from paper_figures.figures.figure_1_walk import compute as compute_1
+from paper_figures.figures.figure_2_cones import compute as compute_2
+from paper_figures.figures.figure_3_density import compute as compute_3
+from paper_figures.figures.figure_3b_density_2d import compute as compute_3b
+from paper_figures.figures.figure_4_circle import compute as compute_4
+from paper_figures.figures.figure_7_digits import compute as compute_7
+from paper_figures.figures.figure_8_surfaces import compute as compute_8
+from paper_figures.figures.figure_8_surfaces.one_start import Case, principal
+from paper_figures.figures.figure_9_better_q import compute as compute_9
+from paper_figures.figures.figure_10_vae_tuning import compute as compute_10
+from paper_figures.figures.figure_11_printed_m_step import compute as compute_11
+from paper_figures.figures.figure_12_digit_plane import compute as compute_12
+from paper_figures.figures.figure_12_digit_plane.one_start import Plane
+from paper_figures.figures.figure_13_tails import compute as compute_13
+from paper_figures.figures.figure_13_tails.published_density import log_density
+from paper_figures.methods.exact_fits import TROUBLE
+from paper_figures.methods.matched_start import matched_network
+from paper_figures.methods.ppca import affine_losses, best_line
 from paper_figures.options import Options
-from paper_figures.plane_run import Plane
-from paper_figures.published_density import log_density
-from paper_figures.report import entries
-from paper_figures.starts import best_line, matched_network
-from paper_figures.surface_run import Case, principal
+from paper_figures.records import source_fingerprint
+from paper_figures.records.report import entries
+from paper_figures.records.whole_files import write_whole
 
 SUFFIXES = (".json", ".npz", ".pdf", ".png")
+RECORDS = "paper_figures.records"
 COMPARING = ("4", "4b", "5", "6", "7")
 
 
@@ -81,6 +76,12 @@ def brief(experiment):
     )
 
 
+def case(name, widths, **given):
+    """Of figure 8, with few points and iterations."""
+    few = {"points": 40, "held_out": 20, "em_iterations": 2, "mle_iterations": 3}
+    return Case(name=name, widths=widths, **few | given)
+
+
 def reduce(monkeypatch):
     """Every figure in seconds: little data, small networks, few iterations, coarse grids; and in
     this process, where what is replaced here is seen."""
@@ -88,14 +89,14 @@ def reduce(monkeypatch):
     monkeypatch.setitem(style._SETTINGS, "savefig.dpi", 50)
     reduce_3b(monkeypatch)
     monkeypatch.setattr(compute_3, "_QUICK_GRID", 60)
-    for module in (compute_4, compute_4b, compute_5, compute_6, compute_7):
-        monkeypatch.setattr(module, "EXPERIMENTS", tuple(map(brief, module.EXPERIMENTS)))
-    monkeypatch.setattr(compute_4b, "EXPERIMENTS", compute_4b.EXPERIMENTS[:1])
+    for name in ("CIRCLE", "DEEPER_CIRCLE", "COSINE", "DIGITS"):
+        monkeypatch.setattr(experiments, name, tuple(map(brief, getattr(experiments, name))))
+    monkeypatch.setattr(experiments, "DEEPER_CIRCLE", experiments.DEEPER_CIRCLE[:1])
     cases = [
-        Case("sphere", (2, 3, 3), 40, 20, 2, 3),
-        Case("roll", (2, 3, 3), 40, 20, 2, 3),
-        Case("digits", (2, 3, 8), 40, 20, 2, 3),
-        Case("digits_3", (3, 2, 8), 20, 20, 1, 1),
+        case("sphere", (2, 3, 3)),
+        case("roll", (2, 3, 3)),
+        case("digits", (2, 3, 8)),
+        case("digits_3", (3, 2, 8), points=20, em_iterations=1, mle_iterations=1),
     ]
     monkeypatch.setattr(compute_8, "_cases", lambda options: cases)
     question = compute_9.QUESTION
@@ -121,7 +122,15 @@ def reduce(monkeypatch):
         for t in compute_11.TRIALS
     ]
     monkeypatch.setattr(compute_11, "TRIALS", trials)
-    plane = Plane((2, 3, 784), 60, 30, 0.2, 0.1, 2, 2)
+    plane = Plane(
+        widths=(2, 3, 784),
+        n=60,
+        n_held_out=30,
+        start_deviation=0.2,
+        prior_scale=0.1,
+        em_iterations=2,
+        mle_iterations=2,
+    )
     monkeypatch.setattr(compute_12, "_plane", lambda options: plane)
     monkeypatch.setattr(compute_13, "_VARIANCES", (0.1, 0.0025))
     monkeypatch.setattr(compute_13, "_DISTANCES", np.array([0.0, 3.0, 30.0]))
@@ -175,8 +184,8 @@ def undrawn(monkeypatch):
     monkeypatch.setattr(compute_1, "_WIDTHS", [2, 2, 2])
     monkeypatch.setattr(compute_2, "_WIDTHS", [2, 5, 4, 2])
     monkeypatch.setattr(compute_3, "_QUICK_GRID", 12)
-    for number in FIGURES:
-        module = importlib.import_module(f"paper_figures.draw_{number}")
+    for figure in FIGURES.values():
+        module = importlib.import_module(figure.draw_module)
         monkeypatch.setattr(module, "draw", lambda numbers: Figure(figsize=(1, 1)))
 
 
@@ -208,7 +217,7 @@ class TestCommand:
         assert len(output.err.splitlines()) == 1
         assert "--out: cannot write in" in output.err
 
-    @pytest.mark.parametrize("package", ["matplotlib", "tqdm"])
+    @pytest.mark.parametrize("package", ["matplotlib", "tqdm", "jinja2"])
     def test_a_missing_package_is_one_line_that_says_what_to_do(
         self, package, tmp_path, monkeypatch, capsys
     ):
@@ -232,7 +241,7 @@ class TestCommand:
             [sys.executable, "-m", "paper_figures", "99"],
             capture_output=True,
             encoding="utf-8",
-            cwd=sources.ROOT,
+            cwd=source_fingerprint.ROOT,
             check=False,
         )
         assert done.returncode == 2
@@ -335,7 +344,7 @@ class TestFigures:
             for what in ("noise", "continued", "curve"):
                 numbers[f"{lost}.{what}"][0] = np.nan
             outcomes = numbers[f"{lost}.outcome"].astype("U40")
-            outcomes[0] = "diverged: parameters are no numbers"
+            outcomes[0] = "diverged: parameters are not finite"
             numbers[f"{lost}.outcome"] = outcomes
             for what in ("elbo", "kl", "disagreement"):
                 numbers[f"{experiment}|vae 0.001.{what}"][1, -1] = np.nan
@@ -402,8 +411,8 @@ class TestFigures:
 
     def test_affine_models_of_figure_8_are_fit_mle_s(self):
         """PPCA in closed form is where the exact likelihood of one affine layer leads."""
-        train, test = Case("sphere", (2, 3, 3), 60, 500, 1, 1).samples()
-        found = compute_8.affine_losses(2, train, test)
+        train, test = case("sphere", (2, 3, 3), points=60, held_out=500).samples()
+        found = affine_losses(2, train, test)
         start = DGN(Network([Dense(np.eye(3)[:, :2], np.zeros(3))]), 0.3)
         fitted = fit_mle(start, train, gtol=1e-7).dgn
         assert -fitted.logpdf(train).mean() == pytest.approx(found[0], abs=1e-9)
@@ -422,7 +431,7 @@ class TestFigures:
 
     def test_one_start_is_enough_to_draw(self, tmp_path, monkeypatch):
         reduce(monkeypatch)
-        for module, name in ((compute_4, "EXPERIMENTS"), (compute_11, "TRIALS")):
+        for module, name in ((experiments, "CIRCLE"), (compute_11, "TRIALS")):
             monkeypatch.setattr(module, name, getattr(module, name)[:1])
         assert run(4, 11, "--seeds", 1, "--out", tmp_path) == 0
 
@@ -440,7 +449,7 @@ class TestReport:
             for claim in entry.claims:
                 assert claim.paper.replace("|", "\\|") in text
                 assert claim.measured.replace("|", "\\|") in text
-                assert html.escape(claim.measured) in page
+                assert escape(claim.measured) in page
         assert page.count("data:image/png;base64,") == len(FIGURES)
         assert "src=" not in page.replace('src="data:', "")  # a page by itself
 
@@ -480,10 +489,10 @@ class TestCache:
         def refuse(*arguments):
             raise AssertionError("computed or drawn again")
 
-        for number in FIGURES:
-            module = importlib.import_module(f"paper_figures.compute_{number}")
+        for figure in FIGURES.values():
+            module = importlib.import_module(figure.compute_module)
             monkeypatch.setattr(module, "compute", refuse)
-        monkeypatch.setattr("paper_figures.pictures._draw", refuse)
+        monkeypatch.setattr("paper_figures.records.pictures._draw", refuse)
         before = {path.name: path.read_bytes() for path in everything.glob("*.*")}
         assert run("--seeds", 2, "--out", everything) == 0
         assert {path.name: path.read_bytes() for path in everything.glob("*.*")} == before
@@ -513,8 +522,10 @@ class TestCache:
         self, counted, undrawn, tmp_path, monkeypatch
     ):
         run(3, "--out", tmp_path)
-        monkeypatch.setattr("paper_figures.pictures.fingerprint", lambda module: "other code")
-        monkeypatch.setattr("paper_figures.draw_3.draw", lambda numbers: Figure(figsize=(2, 2)))
+        monkeypatch.setattr(f"{RECORDS}.pictures.fingerprint", lambda module: "other code")
+        monkeypatch.setattr(
+            f"{FIGURES['3'].draw_module}.draw", lambda numbers: Figure(figsize=(2, 2))
+        )
         before = (tmp_path / "figure_3.png").read_bytes()
         run(3, "--out", tmp_path)
         assert (tmp_path / "figure_3.png").read_bytes() != before
@@ -544,7 +555,7 @@ class TestCache:
 
     def test_changed_code_recomputes(self, counted, undrawn, tmp_path, monkeypatch):
         run(3, "--out", tmp_path)
-        monkeypatch.setattr("paper_figures.results.fingerprint", lambda module: "other code")
+        monkeypatch.setattr(f"{RECORDS}.figure_numbers.fingerprint", lambda module: "other code")
         run(3, "--out", tmp_path)
         assert counted["3"] == 2
 
@@ -626,7 +637,7 @@ class TestTrouble:
     @pytest.mark.parametrize("trouble", TROUBLE)
     def test_a_fit_in_trouble_is_a_run_that_diverged(self, trouble):
         """Two iterations made, the third in trouble: both are kept."""
-        experiment = brief(compute_4.EXPERIMENTS[0])
+        experiment = brief(experiments.CIRCLE[0])
         X, fresh = experiment.samples()
 
         def fit(start, X, iterations, watch):
@@ -642,25 +653,36 @@ class TestTrouble:
         assert np.isnan(found["noise"])
 
 
+def names_of(package):
+    """The files of a package in which something is defined, as a fingerprint names them."""
+    root = source_fingerprint.ROOT
+    files = (root / package).rglob("*.py")
+    return {
+        p.relative_to(root).as_posix() for p in files if len(ast.parse(p.read_bytes()).body) > 1
+    }
+
+
 class TestSources:
     @pytest.mark.parametrize("figure", FIGURES.values(), ids=lambda figure: figure.name)
     def test_the_fingerprint_covers_all_that_computes_and_nothing_that_draws(self, figure):
         names = {
-            p.relative_to(sources.ROOT).as_posix()
-            for p in sources.source_files(figure.compute_module)
+            p.relative_to(source_fingerprint.ROOT).as_posix()
+            for p in source_fingerprint.source_files(figure.compute_module)
         }
-        assert {"reference/network.py", "reference/layers.py"} <= names
+        assert {"reference/model/network.py", "reference/model/layers.py"} <= names
         if figure.number == "1":
-            assert {"reference/walk.py", "reference/regions.py", "reference/polyhedron.py"} <= names
+            walk = ("partition/walk.py", "partition/region.py", "polyhedra/polyhedron.py")
+            assert {f"reference/{name}" for name in walk} <= names
         else:
-            package = (sources.ROOT / "fast").glob("*.py")
-            assert {f"fast/{path.name}" for path in package} <= names
-        assert f"paper_figures/compute_{figure.number}.py" in names
+            assert names_of("fast") <= names
+        assert f"{figure.compute_module.replace('.', '/')}.py" in names
         assert not any("draw" in name or "style" in name for name in names)
 
     def test_computing_does_not_import_matplotlib(self):
         modules = [figure.compute_module for figure in FIGURES.values()]
-        for path in {path for module in modules for path in sources.source_files(module)}:
+        for path in {
+            path for module in modules for path in source_fingerprint.source_files(module)
+        }:
             assert "matplotlib" not in {
                 name.split(".")[0] for name in _imported(ast.parse(path.read_bytes()))
             }, path

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pytest
 
-from paper_figures import compute_4
-from paper_figures.files import prepare_folder
-from paper_figures.printed_run import Trial, run
-from paper_figures.seed_runs import SECONDS, runs_of, stacked
+from paper_figures.comparison.experiments import CIRCLE
+from paper_figures.figures.figure_11_printed_m_step.one_start import Trial, run
+from paper_figures.records import runs_by_seed
+from paper_figures.records.runs_by_seed import SECONDS, runs_of, stacked
+from paper_figures.records.whole_files import prepare_folder
 
-TRIAL = Trial(replace(compute_4.EXPERIMENTS[0], n=50, n_held_out=20), (1.0,), 2)
+TRIAL = Trial(replace(CIRCLE[0], n=50, n_held_out=20), (1.0,), 2)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def counted(monkeypatch):
         calls.append(seed)
         return {"values": np.arange(float(job.size + seed)), "word": np.array("x" * seed)}
 
-    run.__module__ = "paper_figures.cosine"
+    run.__module__ = "paper_figures.data_sets.cosine"
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     run.calls = calls
     return run
@@ -68,7 +69,7 @@ class TestKept:
     def test_other_parameters_or_code_are_other_runs(self, counted, tmp_path, monkeypatch):
         runs_of(counted, [Job()], [0], tmp_path)
         runs_of(counted, [Job(size=4)], [0], tmp_path)
-        monkeypatch.setattr("paper_figures.seed_runs.fingerprint", lambda module: "other code")
+        monkeypatch.setattr(f"{runs_by_seed.__name__}.fingerprint", lambda module: "other code")
         runs_of(counted, [Job(size=4)], [0], tmp_path)
         assert counted.calls == [0, 0, 0]
 
@@ -85,7 +86,7 @@ class TestKept:
                 raise RuntimeError("half-way")
             return {"values": np.zeros(1)}
 
-        run.__module__ = "paper_figures.cosine"
+        run.__module__ = "paper_figures.data_sets.cosine"
         monkeypatch.setattr(os, "cpu_count", lambda: 1)
         with pytest.raises(RuntimeError, match="half-way"):
             runs_of(run, [Job()], [0, 1, 2], tmp_path)

@@ -10,10 +10,10 @@ from scipy.integrate import quad
 
 from fast import DGN, LeakyReLU, Network, fit_mle
 from oracle import exact_values, layers_of
-from paper_figures import circle
-from paper_figures.best_q import nearest
-from paper_figures.bound_check import TOLERANCE, by_quadrature, disagreement
-from paper_figures.variational import Mixture, elbo
+from paper_figures.data_sets import circle
+from paper_figures.methods.best_q import nearest
+from paper_figures.methods.bound_check import TOLERANCE, by_quadrature, disagreement
+from paper_figures.methods.exact_bound import Mixture, elbo
 
 
 def gaussian(mean, deviation):

@@ -1,0 +1,1 @@
+"""Methods side by side, from the same weights on the same data."""

@@ -1,0 +1,1 @@
+"""What is learned: points on curves and surfaces with their densities, and images of digits."""

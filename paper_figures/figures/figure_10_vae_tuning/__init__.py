@@ -1,0 +1,1 @@
+"""Figure 10: how the VAE was tuned."""

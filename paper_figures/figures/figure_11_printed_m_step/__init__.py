@@ -1,0 +1,1 @@
+"""Figure 11: how often the printed M-step raises the NLL."""

@@ -1,0 +1,1 @@
+"""Figure 4: methods on the noisy circle; 4b: the same with another hidden layer."""

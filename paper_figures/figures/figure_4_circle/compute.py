@@ -1,0 +1,27 @@
+"""Numbers of figure 4: EM, exact likelihood and autoencoders on the noisy circle, [1, 8, 2]."""
+
+from __future__ import annotations
+
+from paper_figures.comparison import experiments
+from paper_figures.comparison.baselines import with_truth
+from paper_figures.comparison.numbers import compared, parameters_of
+from paper_figures.comparison.summary import summary_of
+from paper_figures.data_sets import circle
+from paper_figures.options import Numbers, Options, Record
+
+
+def parameters(options: Options) -> Record:
+    """What determines the numbers."""
+    return parameters_of(experiments.CIRCLE, options.seeds(experiments.CIRCLE_QUICK_STARTS))
+
+
+def compute(options: Options) -> Numbers:
+    """Every start of every method, see `compared`; and what the true density scores."""
+    shown = experiments.CIRCLE
+    numbers = compared(shown, options.seeds(experiments.CIRCLE_QUICK_STARTS), options.folder)
+    return numbers | with_truth(shown[0], circle.log_density, circle.entropy())
+
+
+def summary(numbers: Numbers) -> Record:
+    """Where every start ended."""
+    return summary_of(numbers)

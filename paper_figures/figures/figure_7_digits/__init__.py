@@ -1,0 +1,1 @@
+"""Figure 7: methods on images of the digit 4."""

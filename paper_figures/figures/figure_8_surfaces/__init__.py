@@ -1,0 +1,1 @@
+"""Figure 8: two and three latent dimensions."""

@@ -1,0 +1,1 @@
+"""Figure 9: what a better q(z|x) recovers."""

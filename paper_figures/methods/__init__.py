@@ -1,0 +1,1 @@
+"""Exact and variational learning, and what judges a q(z|x) exactly."""

@@ -1,0 +1,1 @@
+"""Computed once, found again: runs, numbers, pictures and the pages that show them."""
