@@ -17,7 +17,7 @@ from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices, Mask
 
 # A corner this many times as far as a point found from it leaves that less than 13 digits.
-_FAR = 1e3
+_FAR_CORNER = 1e3
 
 
 class Level(NamedTuple):
@@ -157,7 +157,7 @@ def _projections(
 
 def _is_far(corners: Array, vectors: Array) -> Mask:
     """Whether corners are so much farther than points found from them that these lost digits."""
-    return dots(corners, corners) > _FAR**2 * np.maximum(1.0, dots(vectors, vectors))
+    return dots(corners, corners) > _FAR_CORNER**2 * np.maximum(1.0, dots(vectors, vectors))
 
 
 def _by_facets(items: Whitened, origin: Origin, m: int, faces: Indices, owner: Indices) -> Array:

@@ -20,10 +20,12 @@ from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices, Mask
 
 _LOG_2 = np.log(2.0)
-# Polyhedra smaller than this have their volumes in units of their own size.
+# Polyhedra smaller than this have their volumes in units of their own size: the sixth power of it
+# is still a double.
 _TINY = 1e-30
-# Corners farther than this are as good as at infinity: exp(-41) is reached at 9.
-_FAR = 1e30
+# Corners farther than this are taken for directions: the Gaussian has fallen to exp(-41) at a
+# distance of 9, and the sixth power of this is still a double.
+_AT_INFINITY = 1e30
 
 
 class Simplices(NamedTuple):
@@ -87,7 +89,7 @@ def _far_corners_to_infinity(corners: Array, finite: Mask) -> Array:
     """Turn corners that are too far for their squares into directions, in place: the Gaussian has
     long ended there. Returns what they were divided by (K, k)."""
     lengths = np.max(np.abs(corners), axis=2)
-    far = finite & (lengths > _FAR)
+    far = finite & (lengths > _AT_INFINITY)
     lengths = np.where(far, lengths, 1.0)
     corners /= lengths[:, :, None]
     finite[far] = False
