@@ -38,7 +38,7 @@ def gaussians_on_regions(
 ) -> Iterator[GaussiansOnRegions]:
     """N(means (N, S), covs (N, S, S)) on the regions that hold more than exp(-80) of them, in
     batches."""
-    roots: Array = np.linalg.cholesky(covs)
+    roots = np.asarray(np.linalg.cholesky(covs), dtype=np.float64)
     maps = np.linalg.inv(roots)
     log_scales = np.linalg.slogdet(roots)[1]
     log_scales = np.linalg.slogdet(roots)[1]

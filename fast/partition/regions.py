@@ -283,12 +283,12 @@ def _corners(cells: Cells, region_of: Indices, facets: Indices, maps: _RegionMap
     positions = cells.vertices.positions / lengths[:, None]
     positions, small = refined(positions, points, on_facets, maps.normals, maps.heights)
     return Corners(
-        positions,
-        small,
-        points,
-        owners.indptr.astype(np.intp),
-        owners.indices.astype(np.intp),
-        Source(cells.complex, order, facets),
+        positions=positions,
+        small=small,
+        points=points,
+        starts=owners.indptr.astype(np.intp),
+        members=owners.indices.astype(np.intp),
+        source=Source(cells.complex, order, facets),
     )
 
 

@@ -269,8 +269,8 @@ _EQUATIONS = (
         "simplex volumes in single precision",
         "integration.split",
         "split",
-        "volume[kept], _LOG_2",
-        "volume[kept].astype(np.float32).astype(float), _LOG_2",
+        "volume=volume[kept],",
+        "volume=volume[kept].astype(np.float32).astype(float),",
         "A float32 array on the way.",
     ),
     _reference(
