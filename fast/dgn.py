@@ -1,15 +1,21 @@
-"""The model a user holds: a network with its two covariances, and every exact quantity of it."""
+"""The model a user holds: a network with its two covariances, and every exact quantity of it.
+
+Arguments are checked here, once. The quantities are defined in fast.distributions.model.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fast.distributions.gradient import gradient
-from fast.distributions.observation import Noise
+from fast.distributions.marginal import marginal_cov, marginal_mean
+from fast.distributions.model import LatentModel
+from fast.distributions.observation import Coordinates, Noise
 from fast.distributions.posterior import Posterior
 from fast.distributions.statistics import Statistics
 from fast.distributions.zero_noise import zero_noise_latent
@@ -39,12 +45,36 @@ from reference.model import (
 class DGN(ReadOnly):
     """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly.
 
-    network: g. cov_x: Σx as (D, D), (D,) variances, or one scalar variance; its structure is kept,
-    and no D x D matrix is formed unless it is full. cov_z: Σz, (S, S), (S,) or scalar; the identity
-    by default. max_regions: the largest partition that may be enumerated. negligible, in [0, 1e-3]:
-    for S >= 2, at most this share s of p(x) may be left out, where a bound says that regions cannot
-    matter (it changes an entropy by up to s log 1/s); 0: nothing is. Raises ValueError on bad
-    input; probabilities exist for S <= 6. Immutable: learning makes new models.
+    Immutable: learning makes new models.
+
+    Parameters
+    ----------
+    network : Network
+        The generator g, from S latent to D observed dimensions.
+    cov_x : array_like, shape (D, D), (D,) or ()
+        Σx in squared data units: full, one variance a dimension, or one variance for all. The
+        structure is kept, and no D x D matrix is formed unless Σx is full.
+    cov_z : array_like, shape (S, S), (S,) or (), optional
+        Σz in squared latent units; the identity by default.
+    max_regions : int, default 1_000_000
+        The largest partition that may be enumerated.
+    negligible : float in [0, 1e-3], default 1e-15
+        For S >= 2, at most this share s of p(x) may be left out, where a bound proves that regions
+        cannot matter. It changes an entropy by up to s log 1/s. With 0 nothing is left out.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind or shape. Probabilities, though not the partition, also
+        raise it where S > 6.
+
+    Examples
+    --------
+    >>> from fast import DGN, Dense, Network
+    >>> dgn = DGN(Network([Dense([[1.0], [2.0]], [0.0, 0.0])]), cov_x=0.5)
+    >>> dgn.cov()
+    array([[1.5, 2. ],
+           [2. , 4.5]])
     """
 
     def __init__(
@@ -69,34 +99,69 @@ class DGN(ReadOnly):
         self._found: Partition | None = None
 
     def __repr__(self) -> str:
+        """The network and the structure of Σx."""
         return f"DGN({self.network!r}, cov_x of shape {self.cov_x.shape})"
 
-    @property
-    def _partition(self) -> Partition:
-        return self.partition()
+    @cached_property
+    def noise(self) -> Noise:
+        """Σx with its factor, which learning and inference share."""
+        return Noise.of(self.cov_x, self.network.observed_dimension)
 
     @cached_property
-    def _model(self) -> OneDimension | ManyDimensions:
+    def _coordinates(self) -> Coordinates:
+        return Coordinates.of(self.network, self.noise)
+
+    @cached_property
+    def _model(self) -> LatentModel:
         latent = self.network.latent_dimension
         if latent > MOST_DIMENSIONS:
             raise ValueError(
                 f"network: integration for at most {MOST_DIMENSIONS} latent dimensions, it has "
                 f"{latent}"
             )
-        noise = Noise.of(self.cov_x, self.network.observed_dimension)
+        partition = self.partition()
         if latent == 1:
-            return OneDimension(self.network, self._partition, noise, self.cov_z)
-        return ManyDimensions(self.network, self._partition, noise, self.cov_z, self.negligible)
+            return OneDimension(partition, self._coordinates, self.cov_z)
+        return ManyDimensions(partition, self._coordinates, self.cov_z, self.negligible)
 
     def _data(self, X: ArrayLike) -> Array:
         return check_points(X, "X", self.network.observed_dimension)
 
+    def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
+        latent = self.network.latent_dimension
+        mean = check_array(q_mean, "q_mean", (n, latent))
+        cov = check_array(q_cov, "q_cov", (n, latent), (n, latent, latent))
+        return mean, check_covariances(cov, "q_cov")
+
     def parameters(self) -> dict[str, Array]:
-        """Every parameter by name: the network's, cov_x and cov_z."""
+        """Every parameter by name.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The network's parameters ("0.weight", "0.bias", ...), "cov_x" and "cov_z"; read-only.
+        """
         return {**self.network.parameters(), "cov_x": self.cov_x, "cov_z": self.cov_z}
 
     def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
-        """A model with the named parameters replaced. Raises ValueError on an unknown name."""
+        """A new model with the named parameters replaced.
+
+        Parameters
+        ----------
+        values : mapping of str to array_like
+            New values under the names of `parameters`, in the same shapes; a covariance may have
+            any structure.
+
+        Returns
+        -------
+        DGN
+            The new model. Where only covariances change it shares this model's partition.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a value does not fit.
+        """
         check_mapping(values, "values")
         if values.get("cov_z", self.cov_z) is None:
             raise ValueError("cov_z: expected a covariance in place of the model's, got None")
@@ -108,17 +173,34 @@ class DGN(ReadOnly):
             max_regions=self.max_regions,
             negligible=self.negligible,
         )
-        if not mine:  # covariances leave the regions alone
-            model._found = self._found
-        return model
+        return model if mine else model._sharing(self)
+
+    def _sharing(self, other: DGN) -> Self:
+        """This new model with the partition that `other`, of the same network, has found."""
+        self._found = other._found
+        return self
 
     def partition(self, callback: Progress | None = None) -> Partition:
-        """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2], any S; found once.
+        """The latent partition Ω with A_ω, b_ω [Lemma 3, Corollary 1, eq. 2], found once.
 
-        callback: for S > 1, called after every unit's cut with the units done, the units in all and
-        the regions so far, from the first unit again should rounding force another attempt; an
-        exception it raises ends the enumeration. Raises ValueError when
-        there are more than max_regions, PartitionError when rounding cannot tell regions apart.
+        Parameters
+        ----------
+        callback : callable, optional
+            For S > 1, called after every unit's cut with the units done, the units in all and the
+            regions so far. It starts again from the first unit if rounding forces another attempt.
+            An exception that it raises ends the enumeration.
+
+        Returns
+        -------
+        Partition
+            For any S.
+
+        Raises
+        ------
+        TooManyRegionsError
+            If there are more than max_regions; a ValueError.
+        PartitionError
+            If rounding cannot tell regions apart.
         """
         if callback is not None and not callable(callback):
             raise ValueError(f"callback: expected a function, got {callback!r}")
@@ -127,101 +209,194 @@ class DGN(ReadOnly):
         return self._found
 
     def logpdf(self, X: ArrayLike) -> Array:
-        """log p(x) [eq. 5], X (N, D) -> (N,), nats.
+        """log p(x) [eq. 5].
 
-        Relative accuracy in max(1, |log p|): 1e-12 for S = 1, 1e-10 for S = 2, 1e-8 for S = 3; for
-        S = 4 to 6 see `posterior(X).error`.
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Nats.
+
+        Notes
+        -----
+        Accuracy relative to max(1, |log p|): 1e-12 for S = 1, 1e-10 for S = 2, 1e-8 for S = 3; for
+        S = 4 to 6 see `Posterior.error`. Guarded by tests/contract/test_accuracy.py.
         """
-        data = self._data(X)
-        return self._model.logpdf(data)
+        return self._model.logpdf(self._data(X))
 
     def posterior(self, X: ArrayLike) -> Posterior:
-        """p(z | x) for each row of X (N, D) [eq. 6, Proposition 2]. Memory O(N R)."""
-        data = self._data(X)
-        return self._model.posterior(data)
+        """p(z | x) for each datum [eq. 6, Proposition 2].
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data.
+
+        Returns
+        -------
+        Posterior
+            Of all data together. Memory O(N R S²) for R regions.
+        """
+        return self._model.posterior(self._data(X))
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
-        """Where p(z | x) concentrates as Σx -> 0 in proportion, (N, S) [Lemma 2, Proposition 3,
-        corrected]: the minimiser of (x - g(z))ᵀ Σx^-1 (x - g(z)), and of zᵀ Σz^-1 z among several.
+        """Where p(z | x) concentrates as Σx -> 0 in proportion [Lemma 2, Proposition 3, corrected].
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data.
+
+        Returns
+        -------
+        ndarray, shape (N, S)
+            The minimiser of (x - g(z))ᵀ Σx^-1 (x - g(z)); among several, of zᵀ Σz^-1 z.
         """
-        data, noise = self._data(X), Noise.of(self.cov_x, self.network.observed_dimension)
-        return zero_noise_latent(self.network, self._partition, noise, self.cov_z, data)
+        data = self._data(X)
+        return zero_noise_latent(self.partition(), self._coordinates, self.cov_z, data)
 
     def mean(self) -> Array:
-        """E[x] of the marginal p(x), (D,)."""
-        mass, centre, _ = self._model.prior_on_regions()
-        return np.asarray(mass @ self._images(centre))
+        """E[x] of the marginal p(x).
+
+        Returns
+        -------
+        ndarray, shape (D,)
+            Data units.
+        """
+        return marginal_mean(self.partition(), self._model.prior_on_regions())
 
     def cov(self) -> Array:
-        """Cov[x] of the marginal p(x), (D, D): Σx + Cov[g(z)]."""
-        mass, centre, spread = self._model.prior_on_regions()
-        slopes, images = self._partition.slopes, self._images(centre)
-        departure = images - mass @ images
-        total = (departure * mass[:, None]).T @ departure
-        values, vectors = np.linalg.eigh(spread)
-        half = slopes @ (vectors * np.sqrt(np.maximum(values, 0.0) * mass[:, None])[:, None, :])
-        total += np.tensordot(half, half, axes=((0, 2), (0, 2)))
-        noise = self.cov_x if self.cov_x.ndim == 2 else np.diag(self._variances())
-        return np.asarray(total + noise)
+        """Cov[x] of the marginal p(x): Σx + Cov[g(z)].
+
+        Returns
+        -------
+        ndarray, shape (D, D)
+            Squared data units.
+        """
+        return marginal_cov(self.partition(), self.noise, self._model.prior_on_regions())
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
-        """Independent draws from p(x), (size, D) [eq. 4]."""
+        """Independent draws from p(x) [eq. 4].
+
+        Parameters
+        ----------
+        size : int, default 1
+            How many.
+        random_state : None, int or numpy.random.Generator, optional
+            A seed, or where random numbers come from.
+
+        Returns
+        -------
+        ndarray, shape (size, D)
+            Data units.
+        """
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
         latent = rng.standard_normal((size, self.network.latent_dimension))
         noise = rng.standard_normal((size, self.network.observed_dimension))
         images = self.network(latent @ np.linalg.cholesky(self.cov_z).T)
-        return images + Noise.of(self.cov_x, self.network.observed_dimension).unwhiten(noise)
+        return images + self.noise.unwhiten(noise)
 
     def statistics(self, X: ArrayLike) -> Statistics:
-        """Sums over data that the M-step needs, in memory independent of N [Sec. 4.1]."""
-        data = self._data(X)
-        return self._model.statistics(data)
+        """Sums over data that the M-step needs [Sec. 4.1], in memory independent of N.
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data.
+
+        Returns
+        -------
+        Statistics
+            Posterior expectations summed over the rows of X.
+        """
+        return self._model.statistics(self._data(X))
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
-        """E[log p(x, z) | x] per datum [Sec. 4.1], (N,), nats."""
-        data = self._data(X)
-        return self._model.expected_complete_loglik(data)
+        """E[log p(x, z) | x] of each datum [Sec. 4.1].
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Nats.
+        """
+        return self._model.expected_complete_loglik(self._data(X))
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
-        """The evidence lower bound of q = N(q_mean, q_cov) per datum [eq. 3], exact, (N,), nats.
+        """The evidence lower bound of q = N(q_mean, q_cov) for each datum [eq. 3], exact.
 
-        q_mean (N, S); q_cov (N, S, S), symmetric positive definite, or (N, S) variances. Raises
-        ArithmeticError where q is so far away, or so narrow, that its ELBO is no double.
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data.
+        q_mean : array_like, shape (N, S)
+            Latent units.
+        q_cov : array_like, shape (N, S, S) or (N, S)
+            Symmetric positive definite matrices, or variances.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Nats.
+
+        Raises
+        ------
+        ArithmeticError
+            If q is so far away, or so narrow, that its bound is not finite in double precision.
         """
         data = self._data(X)
-        q = self._gaussians(len(data), q_mean, q_cov)
+        return self._elbo(data, *self._gaussians(len(data), q_mean, q_cov))
+
+    def _elbo(self, data: Array, q_mean: Array, q_cov: Array) -> Array:
         # Distances in deviations of q may overflow where q has no mass, which does no harm.
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            bound = self._model.elbo(data, *q)
+            bound = self._model.elbo(data, q_mean, q_cov)
         if not np.all(np.isfinite(bound)):
             datum = int(np.flatnonzero(~np.isfinite(bound))[0])
-            raise ArithmeticError(f"q_mean, q_cov: the ELBO of datum {datum} is no double")
+            raise ArithmeticError(
+                f"q_mean, q_cov: the ELBO of datum {datum} is not finite in double precision"
+            )
         return bound
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
-        """KL(q ‖ p(z | x)) = log p(x) - ELBO per datum [eq. 3], exact, (N,), nats."""
-        self._gaussians(len(self._data(X)), q_mean, q_cov)  # bad input is refused before any work
-        return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
+        """KL(q ‖ p(z | x)) = log p(x) - ELBO for each datum [eq. 3], exact.
+
+        Parameters
+        ----------
+        X, q_mean, q_cov : array_like
+            As of `elbo`.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Nats; 0 where q is the posterior.
+        """
+        data = self._data(X)
+        q = self._gaussians(len(data), q_mean, q_cov)  # bad input is refused before any work
+        return self._model.logpdf(data) - self._elbo(data, *q)
 
     def gradient(self, X: ArrayLike) -> dict[str, Array]:
-        """Gradient of the mean log-likelihood, by Fisher's identity: one entry per parameter name.
+        """Gradient of the mean log-likelihood by every parameter, by Fisher's identity.
 
-        A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij.
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Shaped as `parameters`. A full covariance counts as a symmetric matrix: d log p =
+            Σ_ij gradient_ij dΣ_ij.
         """
         sums = self.statistics(X)
-        return gradient(self.network, self._partition, self.cov_x, self.cov_z, sums)
-
-    def _images(self, Z: Array) -> Array:
-        """A_ω z_ω + b_ω, (R, D), for one z a region (R, S)."""
-        slopes, offsets = self._partition.slopes, self._partition.offsets
-        return np.asarray(np.einsum("rds,rs->rd", slopes, Z) + offsets)
-
-    def _variances(self) -> Array:
-        return np.broadcast_to(self.cov_x, (self.network.observed_dimension,))
-
-    def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
-        latent = self.network.latent_dimension
-        mean = check_array(q_mean, "q_mean", (n, latent))
-        cov = check_array(q_cov, "q_cov", (n, latent), (n, latent, latent))
-        return mean, check_covariances(cov, "q_cov")
+        return gradient(self.network, self.partition(), self.noise, self.cov_z, sums)

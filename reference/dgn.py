@@ -319,7 +319,9 @@ class DGN(ReadOnly):
             except (OverflowError, ZeroDivisionError):
                 bounds[i] = np.nan
             if not np.isfinite(bounds[i]):
-                raise ArithmeticError(f"q_mean, q_cov: the ELBO of datum {i} is no double")
+                raise ArithmeticError(
+                    f"q_mean, q_cov: the ELBO of datum {i} is not finite in double precision"
+                )
         return bounds
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:

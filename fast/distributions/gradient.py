@@ -19,14 +19,13 @@ _BATCH = 1 << 22
 
 
 def gradient(
-    network: Network, partition: Partition, cov_x: Array, cov_z: Array, statistics: Statistics
+    network: Network, partition: Partition, noise: Noise, cov_z: Array, statistics: Statistics
 ) -> dict[str, Array]:
     """Gradient of the mean log-likelihood by every parameter, shaped as the parameters are.
 
     Guarded by tests/distributions/test_gradient.py against finite differences of the oracle, to
     1e-7, and by tests/contract/test_structures.py.
     """
-    noise = Noise.of(cov_x, network.observed_dimension)
     codes, n = partition.codes, statistics.n
     maps = input_maps(network, codes)
     # d/dx of the expected complete log-likelihood on each region, times 1 and times z.

@@ -20,13 +20,13 @@ from reference.model import Array, Dense, Network
 class Noise:
     """The covariance Σx of the observation noise in the structure it was given in.
 
-    cov: (D, D), (D,) or () ; root: its Cholesky factor, or the standard deviations. No D x D matrix
-    is formed unless Σx is full. A full Σx costs accuracy ε cond(Σx) in log p(x).
+    `full` alone forms a D x D matrix, unless Σx is full itself. A full Σx costs accuracy ε cond(Σx)
+    in log p(x).
     """
 
-    cov: Array
-    root: Array
-    dimension: int
+    cov: Array  # Σx: (D, D), (D,) variances, or () one variance
+    root: Array  # its Cholesky factor, or the standard deviations
+    dimension: int  # D
 
     @staticmethod
     def of(cov: Array, dimension: int) -> Noise:
@@ -42,6 +42,12 @@ class Noise:
         if self.root.ndim == 1:
             return 2.0 * float(np.sum(np.log(self.root)))
         return 2.0 * self.dimension * float(np.log(self.root))
+
+    def full(self) -> Array:
+        """Σx as a matrix, (D, D)."""
+        if self.cov.ndim == 2:
+            return self.cov
+        return np.diag(np.broadcast_to(self.cov, (self.dimension,)))
 
     def whiten(self, rows: Array) -> Array:
         """Σx^{-1/2} applied to each row, (..., D) -> (..., D)."""
@@ -63,7 +69,7 @@ class Noise:
         return np.asarray(solved).reshape(rows.shape)
 
 
-# Standard deviations whose squares, added up, do not overflow.
+# Standard deviations whose squares, added up, do not overflow: the square of 1e154 does.
 _FARTHEST = 1e150
 
 
@@ -73,15 +79,14 @@ def _is_affine(network: Network, index: int) -> bool:
 
 @dataclass(frozen=True)
 class Coordinates:
-    """x -> y = Qᵀ Σx^{-1/2} (x - origin), with what of x is orthogonal to the image of g.
+    """x -> y = Qᵀ Σx^{-1/2} (x - origin), and how much of x is orthogonal to the image of g.
 
-    basis (D, r) = Q, orthonormal, or None for the identity (r = D). Every g(z) has no orthogonal
-    part, so ‖Σx^{-1/2}(x - g(z))‖² = ‖y(x) - y(g(z))‖² + rest(x).
+    Every g(z) has no orthogonal part, so ‖Σx^{-1/2}(x - g(z))‖² = ‖y(x) - y(g(z))‖² + rest(x).
     """
 
     noise: Noise
-    origin: Array
-    basis: Array | None
+    origin: Array  # (D,)
+    basis: Array | None  # (D, r): Q, orthonormal; None for the identity, r = D
 
     @staticmethod
     def of(network: Network, noise: Noise) -> Coordinates:
@@ -109,7 +114,7 @@ class Coordinates:
     def points(self, X: Array) -> tuple[Array, Array]:
         """y (N, r) and the squared length (N,) of what is orthogonal to the basis.
 
-        Raises ArithmeticError where squares of that are no doubles.
+        Raises ArithmeticError where a square overflows.
         """
         white = self.noise.whiten(X - self.origin)
         if not np.all(np.abs(white) < _FARTHEST):

@@ -11,18 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.distributions.observation import Coordinates, Noise
+from fast.distributions.observation import Coordinates
 from fast.integration.apex import Apex, choose_apex, free_directions
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Indices, Network
+from reference.model import Array, Indices
 
 # The prior beside the data, in the search for the face that holds the minimiser.
 _FAINT = 1e-6
 # Singular values below this share of the largest are rounding.
 _FLAT = 1e-12
+# Singular values of the prior's root on what leaves x alone, below this share of its largest, are
+# rounding: that of the directions themselves, _FLAT, with a margin.
+_FLAT_PRIOR = 1e-10
 # Rounding of the bounds on squared distances, over the size of their terms.
 _BOUND = 1e-12
 # Rounding of an image A z + b, and of inner products, over the size of their terms.
@@ -45,10 +48,9 @@ class _Candidates(NamedTuple):
 
 
 def zero_noise_latent(
-    network: Network, partition: Partition, noise: Noise, cov_z: Array, X: Array
+    partition: Partition, coordinates: Coordinates, cov_z: Array, X: Array
 ) -> Array:
     """The minimiser for each row of X (N, D), (N, S)."""
-    coordinates = Coordinates.of(network, noise)
     y, _ = coordinates.points(X)
     slopes = np.swapaxes(coordinates.directions(np.swapaxes(partition.slopes, 1, 2)), 1, 2)
     offsets = coordinates.directions(partition.offsets - coordinates.origin)
@@ -143,7 +145,7 @@ class _Search:
         # What leaves A z alone: the rest of the span.
         flat = free - free @ np.swapaxes(right, 1, 2) @ (kept[:, :, None] * right)
         left, values, right = np.linalg.svd(self._prior_root @ flat)
-        kept = values > 1e-10 * np.linalg.norm(self._prior_root, 2)
+        kept = values > _FLAT_PRIOR * np.linalg.norm(self._prior_root, 2)
         inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
         back = np.einsum("pku,pk,psk,ps->pu", right, inverse, left, z @ self._prior_root.T)
         return np.asarray(z - np.einsum("pst,pt->ps", flat, back))

@@ -20,16 +20,14 @@ _SNAP = 0.05
 
 
 class Apex(NamedTuple):
-    """The chosen point of every item: its origin, where it is (I, S), u there (I, k), and how high
-    it is over each of the item's facets, in units of their normals (item after item). level, face
-    (I,): the face that it lies inside, by dimension and number; k and -1 in the interior."""
+    """The chosen point of every item."""
 
     origin: Origin
-    place: Array
-    whitened: Array
-    heights: Array
-    level: Indices
-    face: Indices
+    place: Array  # (I, S): where it is
+    whitened: Array  # (I, k): u there
+    heights: Array  # over each of the item's facets, in units of their normals, item after item
+    level: Indices  # (I,): the dimension of the face that it lies inside; k in the interior
+    face: Indices  # (I,): the number of that face; -1 in the interior
 
 
 def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
@@ -39,7 +37,14 @@ def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
     start = Origin(nowhere, nowhere, items.centres)
     if not lattice.dimension:
         none = np.full(count, -1)
-        return Apex(start, items.means, items.centres, np.empty(0), none + 1, none)
+        return Apex(
+            origin=start,
+            place=items.means,
+            whitened=items.centres,
+            heights=np.empty(0),
+            level=none + 1,
+            face=none,
+        )
     levels = nearest_points(items, start)
     entries, owner = lattice.facets.entries(items.cells)
     at_mean = dots(lattice.normals[entries], items.means[owner]) + lattice.offsets[entries]
@@ -51,12 +56,12 @@ def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
     allowed = nearest if exact else nearest + 2 * _SNAP
 
     apex = Apex(
-        Origin(start.base.copy(), start.small.copy(), start.step.copy()),
-        items.means.copy(),
-        np.zeros_like(items.centres),
-        np.maximum(at_mean, 0.0),
-        np.full(count, lattice.dimension),
-        np.full(count, -1),
+        origin=Origin(start.base.copy(), start.small.copy(), start.step.copy()),
+        place=items.means.copy(),
+        whitened=np.zeros_like(items.centres),
+        heights=np.maximum(at_mean, 0.0),
+        level=np.full(count, lattice.dimension),
+        face=np.full(count, -1),
     )
     open_items = np.ones(count, dtype=bool)
     for m, (level, (square, place)) in enumerate(zip(levels, found, strict=True)):

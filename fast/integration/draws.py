@@ -7,6 +7,10 @@ from scipy.special import erf
 
 from reference.model import Array
 
+# An exponential whose rate times width is below this is drawn as uniform, which it is to the last
+# digit: the quotient that draws it otherwise would be 0 over 0.
+_FLAT = 1e-300
+
 
 def sample_interval(distance: Array, below: Array, above: Array, rng: np.random.Generator) -> Array:
     """Draw the signed distance s from the peak of truncated standard normals, flat arrays.
@@ -48,7 +52,7 @@ def _one_sided(distance: Array, width: Array, rng: np.random.Generator) -> Array
 def _truncated_exponential(rate: Array, width: Array, uniforms: Array) -> Array:
     """The quantile function of an exponential truncated to [0, width]; uniform where rate is 0."""
     depth = rate * width
-    flat = depth < 1e-300
+    flat = depth < _FLAT
     safe = np.where(flat, 1.0, rate)
     draws = -np.log1p(uniforms * np.expm1(-depth)) / safe
     return np.where(flat, uniforms * np.where(flat, width, 0.0), draws)

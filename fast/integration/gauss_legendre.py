@@ -9,7 +9,9 @@ import numpy as np
 
 from reference.model import Array
 
+# Working digits: enough that a node rounds once, whatever cancels in Legendre's recurrence.
 _DIGITS = 40
+# Each step doubles the digits, of which numpy's nodes have 13: three leave more than 40.
 _NEWTON_STEPS = 3
 
 

@@ -21,6 +21,7 @@ from fast.integration.gauss_legendre import legendre_rule
 from reference.model import Array
 
 LOG_2PI = float(np.log(2 * np.pi))
+# The integrand is followed until it has fallen to exp(-41) = 2e-18 of its largest value.
 _FALL = 41.0
 _NODES, _WEIGHTS = legendre_rule(26)
 _EXPONENTS = np.stack([-_NODES, -0.5 * _NODES**2])

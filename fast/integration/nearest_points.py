@@ -17,27 +17,24 @@ from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices, Mask
 
 # A corner this many times as far as a point found from it leaves that less than 13 digits.
-_FAR = 1e3
+_FAR_CORNER = 1e3
 
 
 class Level(NamedTuple):
-    """The points nearest an origin on all faces of one dimension, item after item.
+    """The points nearest an origin on all n faces of one dimension, item after item.
 
-    starts (I + 1,): where an item's faces begin. vectors (n, k): from the origin, or a direction
-    where `finite` is False. corner, other, share (n,): the point is at corner + share (other -
-    corner), or corner + share other if that is a direction; corner is -1 where the point lies
-    inside a face of dimension 2 or more. lengths (n,): of edges, whitened; 0 otherwise. far (n,):
-    the point is known from its facets, as that corner is far away.
+    The point is at corner + share (other - corner), or at corner + share other if `other` is a
+    direction.
     """
 
-    starts: Indices
-    vectors: Array
-    finite: Mask
-    corner: Indices
-    other: Indices
-    share: Array
-    lengths: Array
-    far: Mask
+    starts: Indices  # (I + 1,): where an item's faces begin
+    vectors: Array  # (n, k): from the origin; a direction for a face at infinity
+    finite: Mask  # (n,): whether the face has a point
+    corner: Indices  # (n,): -1 where the point lies inside a face of dimension 2 or more
+    other: Indices  # (n,)
+    share: Array  # (n,)
+    lengths: Array  # (n,): of edges, whitened; 0 otherwise
+    far: Mask  # (n,): whether the point is known from its facets, as that corner is far away
 
 
 def nearest_points(items: Whitened, origin: Origin) -> list[Level]:
@@ -57,7 +54,16 @@ def _corners(items: Whitened, origin: Origin) -> Level:
     lengths = np.where(finite, 1.0, np.sqrt(dots(vectors, vectors)))
     none = np.zeros(len(corners))
     near = np.zeros(len(corners), dtype=bool)
-    return Level(starts, vectors / lengths[:, None], finite, corners, corners, none, none, near)
+    return Level(
+        starts=starts,
+        vectors=vectors / lengths[:, None],
+        finite=finite,
+        corner=corners,
+        other=corners,
+        share=none,
+        lengths=none,
+        far=near,
+    )
 
 
 def _edges(items: Whitened, origin: Origin) -> Level:
@@ -89,7 +95,16 @@ def _edges(items: Whitened, origin: Origin) -> Level:
     vectors[~finite] = np.where(dots(one, two)[:, None] >= 0, one, one + two)
     by_facets = np.zeros(len(faces), dtype=bool)
     by_facets[far] = True
-    return Level(starts, vectors, finite, corner, other, share, np.sqrt(square), by_facets)
+    return Level(
+        starts=starts,
+        vectors=vectors,
+        finite=finite,
+        corner=corner,
+        other=other,
+        share=share,
+        lengths=np.sqrt(square),
+        far=by_facets,
+    )
 
 
 def _larger(items: Whitened, origin: Origin, m: int, below: Level) -> Level:
@@ -115,7 +130,16 @@ def _larger(items: Whitened, origin: Origin, m: int, below: Level) -> Level:
     for i in np.flatnonzero(~finite):
         vectors[i] = _acute_direction(items, faces[i], owner[i], m)
         corner[i] = -1
-    return Level(starts, vectors, finite, corner, other, share, np.zeros(len(faces)), far)
+    return Level(
+        starts=starts,
+        vectors=vectors,
+        finite=finite,
+        corner=corner,
+        other=other,
+        share=share,
+        lengths=np.zeros(len(faces)),
+        far=far,
+    )
 
 
 def _projections(
@@ -157,7 +181,7 @@ def _projections(
 
 def _is_far(corners: Array, vectors: Array) -> Mask:
     """Whether corners are so much farther than points found from them that these lost digits."""
-    return dots(corners, corners) > _FAR**2 * np.maximum(1.0, dots(vectors, vectors))
+    return dots(corners, corners) > _FAR_CORNER**2 * np.maximum(1.0, dots(vectors, vectors))
 
 
 def _by_facets(items: Whitened, origin: Origin, m: int, faces: Indices, owner: Indices) -> Array:

@@ -20,7 +20,10 @@ from reference.model import Array, check_array, check_covariance, check_points
 _BATCH = 1 << 18
 # Standard deviations within which all that matters lies, if the mass is not below exp(-1e6).
 _NEAR = 1e6
-# Standard deviations whose squares, added up, do not overflow.
+# A factor of this condition number or more is refused: rounding of its entries may have made it out
+# of a singular one.
+_SINGULAR = 1e15
+# Standard deviations whose squares, added up, do not overflow: the square of 1e154 does.
 _FARTHEST = 1e150
 
 
@@ -137,7 +140,7 @@ def covariance_factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension
         raise ValueError("cov: expected either cov or factor, and not both")
     if factor is not None:
         root = check_array(factor, "factor", (dimension, dimension))
-        if not np.linalg.cond(root) < 1e15:
+        if not np.linalg.cond(root) < _SINGULAR:
             raise ValueError("factor: expected an invertible matrix")
         return root
     covariance = check_covariance(cov, "cov", dimension)  # type: ignore[arg-type]

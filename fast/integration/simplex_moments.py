@@ -23,6 +23,11 @@ from fast.integration.gauss_legendre import legendre_rule
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Mask
 
+# A rate that underflows to 0 counts as this: the range is then all the room there is.
+_LEAST_RATE = 1e-300
+# How far an inner integrand is followed at least, where the outer one has used up what may be lost:
+# its range must not be empty, and what it adds there is below exp(-fall).
+_LEAST_FALL = 1e-3
 # Numbers held at once: nodes of all simplices of a batch.
 _BATCH = 1 << 19
 
@@ -102,7 +107,7 @@ def _nested(
     slope, curvature = slopes[:, 0], gram[:, 0, 0]
     rate = slope + np.sqrt(slope * slope + 2 * fall * curvature)
     # Of a corner so near that its square underflows, the range is the whole.
-    reach = 2 * fall / np.maximum(rate, 1e-300)
+    reach = 2 * fall / np.maximum(rate, _LEAST_RATE)
     reach = np.where(finite[:, 0], np.minimum(reach, room), reach)
     if slopes.shape[1] == 1:
         return _innermost(slope, curvature, reach, rule.inner)
@@ -117,7 +122,7 @@ def _nested(
         np.repeat(gram[:, 1:, 1:], rule.outer, axis=0),
         np.repeat(finite[:, 1:], rule.outer, axis=0),
         np.where(finite[:, :1], room[:, None] - values, room[:, None]).ravel(),
-        np.maximum(fall[:, None] - exponents, 1e-3).ravel(),
+        np.maximum(fall[:, None] - exponents, _LEAST_FALL).ravel(),
         rule,
     ).reshape(*values.shape, slopes.shape[1], slopes.shape[1])
     return _with_outer(weights, values, inner)

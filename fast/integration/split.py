@@ -20,24 +20,27 @@ from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices, Mask
 
 _LOG_2 = np.log(2.0)
-# Polyhedra smaller than this have their volumes in units of their own size.
+# Polyhedra smaller than this have their volumes in units of their own size: the sixth power of it
+# is still a double.
 _TINY = 1e-30
-# Corners farther than this are as good as at infinity: exp(-41) is reached at 9.
-_FAR = 1e30
+# Corners farther than this are taken for directions: the Gaussian has fallen to exp(-41) at a
+# distance of 9, and the sixth power of this is still a double.
+_AT_INFINITY = 1e30
 
 
 class Simplices(NamedTuple):
-    """The simplices of all items: item (K,), corners (K, k, k) from the apex, whitened, finite
-    (K, k); volume (K,): |det| of the corners over exp(log_unit), log_unit (I,), so that those of
-    tiny polyhedra do not underflow; slopes (K, k) and gram (K, k, k) of the exponent."""
+    """The simplices of all items.
 
-    item: Indices
-    corners: Array
-    finite: Mask
-    volume: Array
-    log_unit: Array
-    slopes: Array
-    gram: Array
+    Volumes have units of their own, so that those of tiny polyhedra do not underflow.
+    """
+
+    item: Indices  # (K,): whose it is
+    corners: Array  # (K, k, k): from the apex, whitened; a direction where not finite
+    finite: Mask  # (K, k): whether a corner is a point
+    volume: Array  # (K,): |det| of the corners over exp(log_unit) of the item
+    log_unit: Array  # (I,)
+    slopes: Array  # (K, k): α of the exponent (fast.integration.simplex_moments)
+    gram: Array  # (K, k, k): Γ of the exponent
 
 
 def split(items: Whitened, apex: Apex) -> Simplices:
@@ -66,7 +69,15 @@ def split(items: Whitened, apex: Apex) -> Simplices:
     item, corners, finite = item[kept], corners[kept], finite[kept]
     slopes = np.einsum("nij,nj->ni", corners, apex.whitened[item])
     gram = corners @ np.swapaxes(corners, 1, 2)
-    return Simplices(item, corners, finite, volume[kept], _LOG_2 * (unit * fewest), slopes, gram)
+    return Simplices(
+        item=item,
+        corners=corners,
+        finite=finite,
+        volume=volume[kept],
+        log_unit=_LOG_2 * (unit * fewest),
+        slopes=slopes,
+        gram=gram,
+    )
 
 
 def _in_units(
@@ -87,7 +98,7 @@ def _far_corners_to_infinity(corners: Array, finite: Mask) -> Array:
     """Turn corners that are too far for their squares into directions, in place: the Gaussian has
     long ended there. Returns what they were divided by (K, k)."""
     lengths = np.max(np.abs(corners), axis=2)
-    far = finite & (lengths > _FAR)
+    far = finite & (lengths > _AT_INFINITY)
     lengths = np.where(far, lengths, 1.0)
     corners /= lengths[:, :, None]
     finite[far] = False

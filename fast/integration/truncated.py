@@ -31,19 +31,14 @@ ACCURACY = (1e-15, 3e-14, 1e-12, 1e-10, 1e-10, 1e-10, 1e-10)
 
 
 class Truncated(NamedTuple):
-    """One Gaussian on one polyhedron an item.
+    """One Gaussian on one polyhedron an item."""
 
-    peak (I, S): the apex, a point of the polyhedron at or near its largest density. square (I,):
-    |u|² there. log_volume (I,): log of the mass over the density at the peak, by z. mean (I, S),
-    cov (I, S, S), entropy (I,) of the truncated Gaussian.
-    """
-
-    peak: Array
-    square: Array
-    log_volume: Array
-    mean: Array
-    cov: Array
-    entropy: Array
+    peak: Array  # (I, S): the apex, a point of the polyhedron at or near its largest density
+    square: Array  # (I,): |u|² there
+    log_volume: Array  # (I,): log of the mass over the density at the peak, by z
+    mean: Array  # (I, S): of the truncated Gaussian
+    cov: Array  # (I, S, S): of the same
+    entropy: Array  # (I,): of the same, nats
 
 
 def truncate_with_error(items: Whitened) -> tuple[Truncated, Array]:
@@ -73,7 +68,14 @@ def _everywhere(items: Whitened) -> Truncated:
     log_volume = 0.5 * n_free * LOG_2PI + items.log_scale
     cov = items.free @ np.swapaxes(items.free, 1, 2)
     entropy = log_volume + 0.5 * n_free
-    return Truncated(items.means, np.zeros(count), log_volume, items.means, cov, entropy)
+    return Truncated(
+        peak=items.means,
+        square=np.zeros(count),
+        log_volume=log_volume,
+        mean=items.means,
+        cov=cov,
+        entropy=entropy,
+    )
 
 
 def assemble(items: Whitened, apex: Apex, parts: Simplices, moments: Array) -> Truncated:

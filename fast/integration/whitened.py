@@ -15,19 +15,18 @@ from reference.model import Array, Indices
 class Whitened:
     """Gaussians on polyhedra of a lattice, one an item.
 
-    cells (I,): the polyhedron. maps (I, k, S) = M, centres (I, k) = m. means (I, S): the Gaussian's
-    mean. inverses (I, S, k), free (I, S, S-k): z = mean + inverses u + free v, v standard normal
-    along the lines. log_scale (I,): log of the volume of z for one of (u, v).
+    u = M z - m is standard normal, and z = mean + inverses u + free v with v standard normal along
+    the polyhedron's lines.
     """
 
     lattice: Lattice
-    cells: Indices
-    maps: Array
-    centres: Array
-    means: Array
-    inverses: Array
-    free: Array
-    log_scale: Array
+    cells: Indices  # (I,): the polyhedron of each item
+    maps: Array  # (I, k, S): M
+    centres: Array  # (I, k): m
+    means: Array  # (I, S): the Gaussian's mean
+    inverses: Array  # (I, S, k)
+    free: Array  # (I, S, S-k)
+    log_scale: Array  # (I,): log of the volume of z for one of (u, v)
 
     @staticmethod
     def of(lattice: Lattice, cells: Indices, maps: Array, centres: Array, means: Array) -> Whitened:
@@ -43,7 +42,16 @@ class Whitened:
             free = inverses @ along
             maps, inverses = np.swapaxes(across, 1, 2) @ maps, inverses @ across
             centres = np.einsum("nij,ni->nj", across, centres)
-        return Whitened(lattice, cells, maps, centres, means, inverses, free, log_scale)
+        return Whitened(
+            lattice=lattice,
+            cells=cells,
+            maps=maps,
+            centres=centres,
+            means=means,
+            inverses=inverses,
+            free=free,
+            log_scale=log_scale,
+        )
 
 
 class Origin(NamedTuple):
@@ -62,6 +70,7 @@ def dots(a: Array, b: Array) -> Array:
 
 
 def apply(maps: Array, vectors: Array) -> Array:
+    """Each matrix times its vector."""
     return np.asarray(np.einsum("...ij,...j->...i", maps, vectors))
 
 

@@ -8,87 +8,119 @@ from scipy.sparse import csr_array
 
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
-from fast.many_dimensions.geometry import Mixture
-from fast.many_dimensions.pairs import Terms
+from fast.many_dimensions.gaussians import gaussians_on_regions
+from fast.many_dimensions.geometry import PolyhedralGeometry
+from fast.many_dimensions.pairs import Terms, pairs_of
 from reference.model import Array
 
 
-def statistics(mixture: Mixture, X: Array) -> Statistics:
+def statistics(geometry: PolyhedralGeometry, X: Array) -> Statistics:
     """The E-step's sums over X (N, D), in chunks: memory O(R D), independent of N."""
-    coordinates = mixture.coordinates
-    n_regions, rank, latent = mixture.slopes.shape
-    dimension, structure = X.shape[1], coordinates.noise.cov.ndim
-    loglik = 0.0
-    e0, e1 = np.zeros(n_regions), np.zeros((n_regions, latent))
-    e2 = np.zeros((n_regions, latent, latent))
-    # Of x - g(z): its part along the basis of the coordinates y, and what is orthogonal.
-    inside0, inside1 = np.zeros((n_regions, rank)), np.zeros((n_regions, rank, latent))
-    outside0, outside1 = np.zeros((n_regions, dimension)), np.zeros((n_regions, dimension, latent))
-    spread = np.zeros((rank, rank))
-    scatter = np.zeros((dimension,) * structure)
-    for part in mixture.chunks(len(X)):
-        y, rest = coordinates.points(X[part])
-        terms = mixture.terms(y, rest)
+    sums = _Sums(geometry)
+    for part in geometry.chunks(len(X)):
+        y, rest = geometry.coordinates.points(X[part])
+        terms = pairs_of(geometry, y, rest)
+        orthogonal = X[part] - geometry.coordinates.origin - geometry.coordinates.lift(y)
+        expected = sums.add_inside(terms, y)
+        sums.add_outside(terms, orthogonal)
+        sums.add_scatter(rest, orthogonal, expected)
+    return sums.statistics(len(X))
+
+
+class _Sums:
+    """The sums so far. Of x - g(z), its part along the basis of the coordinates y (inside) and what
+    is orthogonal to that (outside) are summed by themselves."""
+
+    def __init__(self, geometry: PolyhedralGeometry) -> None:
+        self._geometry, self._coordinates = geometry, geometry.coordinates
+        n_regions, rank, latent = geometry.slopes.shape
+        dimension = self._coordinates.noise.dimension
+        self._loglik = 0.0
+        self._e0, self._e1 = np.zeros(n_regions), np.zeros((n_regions, latent))
+        self._e2 = np.zeros((n_regions, latent, latent))
+        self._inside0 = np.zeros((n_regions, rank))
+        self._inside1 = np.zeros((n_regions, rank, latent))
+        self._outside0 = np.zeros((n_regions, dimension))
+        self._outside1 = np.zeros((n_regions, dimension, latent))
+        self._spread = np.zeros((rank, rank))
+        self._scatter = np.zeros((dimension,) * self._coordinates.noise.cov.ndim)
+
+    def add_inside(self, terms: Terms, y: Array) -> Array:
+        """Add moments of z and of what lies along the basis; y - E[y(g(z)) | x], (N, r)."""
         pairs, weights = terms.pairs, np.exp(terms.log_e0)
-        loglik += float(terms.log_evidence.sum())
+        n_regions = len(self._e0)
+        self._loglik += float(terms.log_evidence.sum())
         by_region = csr_array(
             (np.ones(len(weights)), (pairs.region, np.arange(len(weights)))),
             shape=(n_regions, len(weights)),
         )
 
-        def summed(rows: Array, by_region: csr_array = by_region) -> Array:
+        def summed(rows: Array) -> Array:
             flat = by_region @ rows.reshape(len(rows), -1)
             return np.asarray(flat).reshape(n_regions, *rows.shape[1:])
 
         mean, cov = pairs.mean, pairs.cov
-        e0 += summed(weights)
-        e1 += summed(weights[:, None] * mean)
+        self._e0 += summed(weights)
+        self._e1 += summed(weights[:, None] * mean)
         outer = mean[:, :, None] * mean[:, None, :]
-        e2 += summed(weights[:, None, None] * (cov + outer))
-        slopes = mixture.slopes[pairs.region]
-        residual = mixture.residual(y[pairs.datum], pairs.region, mean)
+        self._e2 += summed(weights[:, None, None] * (cov + outer))
+        slopes = self._geometry.slopes[pairs.region]
+        residual = self._geometry.residual(y[pairs.datum], pairs.region, mean)
         weighted = weights[:, None] * residual
-        inside0 += summed(weighted)
+        self._inside0 += summed(weighted)
         # E[(x - g) zᵀ] = r mᵀ - A Cov: x - g(z) = r - A (z - m) on the region.
         carried = slopes @ cov
-        inside1 += summed(
+        self._inside1 += summed(
             weighted[:, :, None] * mean[:, None, :] - weights[:, None, None] * carried
         )
-        spread += weighted.T @ residual
-        spread += np.einsum("p,pds,pes->de", weights, carried, slopes)
+        self._spread += weighted.T @ residual
+        self._spread += np.einsum("p,pds,pes->de", weights, carried, slopes)
+        by_datum = csr_array(
+            (np.ones(len(weights)), (pairs.datum, np.arange(len(weights)))),
+            shape=(len(y), len(weights)),
+        )
+        return np.asarray(by_datum @ weighted)
 
-        of_datum = csr_array((weights, (pairs.region, pairs.datum)), shape=(n_regions, len(y)))
-        orthogonal = X[part] - coordinates.origin - coordinates.lift(y)
-        outside0 += of_datum @ orthogonal
-        for s in range(latent):
+    def add_outside(self, terms: Terms, orthogonal: Array) -> None:
+        """Add what of the data, (N, D), is orthogonal to the basis, times 1 and times z."""
+        pairs, weights = terms.pairs, np.exp(terms.log_e0)
+        shape = len(self._e0), len(orthogonal)
+        of_datum = csr_array((weights, (pairs.region, pairs.datum)), shape=shape)
+        self._outside0 += of_datum @ orthogonal
+        for s in range(pairs.mean.shape[1]):
             of_datum = csr_array(
-                (weights * mean[:, s], (pairs.region, pairs.datum)), shape=(n_regions, len(y))
+                (weights * pairs.mean[:, s], (pairs.region, pairs.datum)), shape=shape
             )
-            outside1[:, :, s] += of_datum @ orthogonal
-        if structure == 0:
-            scatter += coordinates.noise.cov * rest.sum()
+            self._outside1[:, :, s] += of_datum @ orthogonal
+
+    def add_scatter(self, rest: Array, orthogonal: Array, expected: Array) -> None:
+        """Add to the scatter what involves the orthogonal part, (N, D), of squared length rest
+        (N,); expected (N, r): the residual along the basis."""
+        noise = self._coordinates.noise
+        if noise.cov.ndim == 0:
+            self._scatter += noise.cov * rest.sum()
+            return
+        lifted = self._coordinates.lift(expected)
+        if noise.cov.ndim == 2:
+            cross = orthogonal.T @ lifted
+            self._scatter += orthogonal.T @ orthogonal + cross + cross.T
         else:
-            by_datum = csr_array(
-                (np.ones(len(weights)), (pairs.datum, np.arange(len(weights)))),
-                shape=(len(y), len(weights)),
-            )
-            expected = coordinates.lift(by_datum @ weighted)
-            if structure == 2:
-                cross = orthogonal.T @ expected
-                scatter += orthogonal.T @ orthogonal + cross + cross.T
-            else:
-                scatter += (orthogonal * (orthogonal + 2 * expected)).sum(axis=0)
-    lifted1 = np.swapaxes(coordinates.lift(np.swapaxes(inside1, 1, 2)), 1, 2)
-    return Statistics(
-        n=len(X),
-        loglik=loglik,
-        e0=e0,
-        e1=e1,
-        e2=e2,
-        residual0=outside0 + coordinates.lift(inside0),
-        residual1=outside1 + lifted1,
-        scatter=np.asarray(scatter + coordinates.lifted_cov(spread)),
-    )
+            self._scatter += (orthogonal * (orthogonal + 2 * lifted)).sum(axis=0)
+
+    def statistics(self, n: int) -> Statistics:
+        """All sums, of n data, back in the units of the data."""
+        coordinates = self._coordinates
+        lifted1 = np.swapaxes(coordinates.lift(np.swapaxes(self._inside1, 1, 2)), 1, 2)
+        return Statistics(
+            n=n,
+            loglik=self._loglik,
+            e0=self._e0,
+            e1=self._e1,
+            e2=self._e2,
+            residual0=self._outside0 + coordinates.lift(self._inside0),
+            residual1=self._outside1 + lifted1,
+            scatter=np.asarray(self._scatter + coordinates.lifted_cov(self._spread)),
+        )
 
 
 def entropies(terms: Terms) -> Array:
@@ -97,39 +129,26 @@ def entropies(terms: Terms) -> Array:
     return np.bincount(terms.pairs.datum, shares, len(terms.log_evidence)).astype(np.float64)
 
 
-def expected_complete_loglik(mixture: Mixture, X: Array) -> Array:
-    """E[log p(x, z) | x] [Sec. 4.1, the E-step with its bracket inside the -1/2], (N,), nats."""
+def expected_complete_loglik(geometry: PolyhedralGeometry, X: Array) -> Array:
+    """log p(x) less the entropy of p(z | x), which is E[log p(x, z) | x], (N,), nats."""
     result = np.empty(len(X))
-    for part in mixture.chunks(len(X)):
-        terms = mixture.terms(*mixture.coordinates.points(X[part]))
-        # E[log p(x, z) | x] = log p(x) - H(p(z | x)).
+    for part in geometry.chunks(len(X)):
+        terms = pairs_of(geometry, *geometry.coordinates.points(X[part]))
         result[part] = terms.log_evidence - entropies(terms)
     return result
 
 
-def elbo(mixture: Mixture, X: Array, q_mean: Array, q_cov: Array) -> Array:
-    """E_q[log p(x, z)] + H(q) for q = N(q_mean (N, S), q_cov (N, S, S)), exact [eq. 3], (N,)."""
-    y, rest = mixture.coordinates.points(X)
+def elbo(geometry: PolyhedralGeometry, X: Array, q_mean: Array, q_cov: Array) -> Array:
+    """E_q[log p(x, z)] + H(q), (N,), nats: the expectation region by region."""
+    y, rest = geometry.coordinates.points(X)
     latent = q_mean.shape[1]
     log_det = np.linalg.slogdet(q_cov)[1]
     result = 0.5 * (latent * (LOG_2PI + 1.0) + log_det)
-    for datum, region, log_mass, mean, cov in mixture.gaussians(q_mean, q_cov):
+    for datum, region, log_mass, mean, cov in gaussians_on_regions(geometry, q_mean, q_cov):
         # Of log p(x, z) on a region: its value at q's mean there, and its curvature.
-        at_mean = mixture.log_joint(y[datum], rest[datum], region, mean)
-        roots = mixture.roots[region]
+        at_mean = geometry.log_joint(y[datum], rest[datum], region, mean)
+        roots = geometry.roots[region]
         curvature = np.einsum("pij,pjk,pik->p", roots, cov, roots)
         expected = at_mean - 0.5 * curvature
         result += np.bincount(datum, np.exp(log_mass) * expected, len(X))
     return np.asarray(result)
-
-
-def prior_on_regions(mixture: Mixture, cov_z: Array) -> tuple[Array, Array, Array]:
-    """Φ_ω(0, Σz) [Proposition 1] (R,), mean (R, S) and covariance (R, S, S) of z on each region;
-    0 where less than exp(-80)."""
-    n_regions, latent = len(mixture.slopes), len(cov_z)
-    mass, mean = np.zeros(n_regions), np.zeros((n_regions, latent))
-    cov = np.zeros((n_regions, latent, latent))
-    origin = np.zeros((1, latent))
-    for _, region, log_mass, means, covs in mixture.gaussians(origin, cov_z[None]):
-        mass[region], mean[region], cov[region] = np.exp(log_mass), means, covs
-    return mass, mean, cov

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fast.partition.cell_complex import Complex
-from fast.polyhedra.face_lattice import Faces, Ragged
+from fast.polyhedra.face_lattice import Faces
+from fast.polyhedra.ragged import Ragged
 from reference.model import Indices, Mask
 
 

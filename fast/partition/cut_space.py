@@ -24,6 +24,10 @@ _BLOCK = 16
 # Rows nearer to dependent than this, after scaling to length one, count as dependent.
 _RANK_TOLERANCE = 1e-12
 
+# The share of their length that the inputs of the first cuts have beside the cuts themselves in the
+# choice of where to start: pivoting takes them where the cuts do not suffice.
+_INPUTS_LAST = 0.01
+
 
 class Cells(NamedTuple):
     """A subdivision on whose cells every code is constant, and the code of each, (cells, U).
@@ -59,7 +63,7 @@ def starting_functions(network: Network) -> Start:
         return Start(slopes[:0], offsets[:0])
     cut_slopes, cut_offsets = layer.cuts(slopes, offsets)
     # Pivoting takes the longest row first: the layer's own cuts before the rest.
-    own, rest = _unit_rows(cut_slopes), 0.01 * _unit_rows(slopes)
+    own, rest = _unit_rows(cut_slopes), _INPUTS_LAST * _unit_rows(slopes)
     triangle, order = qr(np.concatenate([own, rest]).T, mode="r", pivoting=True)
     independent = np.abs(np.diag(triangle)) > _RANK_TOLERANCE
     chosen = order[: len(independent)][independent]

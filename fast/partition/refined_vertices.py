@@ -14,7 +14,9 @@ from reference.model import Array, Mask
 
 # A vertex this far off a facet, over the size of the terms, is moved.
 _OFF = 8 * np.finfo(np.float64).eps
+# Corrections of a vertex: each leaves a share of its error, the condition number times ε.
 _ROUNDS = 3
+# A direction that a correction makes shorter than this has been projected away.
 _LEAST = 0.5
 
 

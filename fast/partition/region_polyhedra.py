@@ -28,15 +28,13 @@ class Source(NamedTuple):
 class Corners:
     """Vertices and rays of every region, shared between neighbours.
 
-    positions (V, S): points, and directions of length 1 where `points` is False; small (V, S): what
-    rounding left off them, where that is known. Region r has those with the numbers
-    members[starts[r]:starts[r + 1]].
+    Region r has those with the numbers members[starts[r]:starts[r + 1]].
     """
 
-    positions: Array
-    small: Array
-    points: Mask
-    starts: Indices
+    positions: Array  # (V, S): points, and directions of length 1
+    small: Array  # (V, S): what rounding left off the positions, where that is known
+    points: Mask  # (V,): whether it is a point
+    starts: Indices  # (R + 1,)
     members: Indices
     source: Source | None = None
 
@@ -50,17 +48,15 @@ class Corners:
 class Polyhedra:
     """Every region as {z : normals z + offsets > 0}, none of it redundant, and what spans it.
 
-    Region r has the facets starts[r]:starts[r + 1] of normals (F, S) and offsets (F,). corners is
-    None where several cells made one region (max-pooling): vertices and rays are then found from
-    the facets when asked for. dimension: what the rank of a region's normals does not exceed, that
-    of all cuts together.
+    Region r has the facets starts[r]:starts[r + 1]. Where several cells made one region
+    (max-pooling), corners are found from the facets when they are asked for.
     """
 
-    starts: Indices
-    normals: Array
-    offsets: Array
+    starts: Indices  # (R + 1,)
+    normals: Array  # (F, S)
+    offsets: Array  # (F,)
     corners: Corners | None
-    dimension: int
+    dimension: int  # the rank of all cuts together, which that of a region's normals cannot exceed
 
     def __post_init__(self) -> None:
         for array in (self.starts, self.normals, self.offsets):
@@ -123,14 +119,14 @@ class Polyhedra:
         normals[place], offsets[place] = self.normals, self.offsets
         lines = self.lines(0)
         return Lattice(
-            source.complex.dimension,
-            corners.positions,
-            corners.small,
-            corners.points,
-            np.broadcast_to(lines, (len(self.starts) - 1, *lines.shape)),
-            faces,
-            normals,
-            offsets,
+            dimension=source.complex.dimension,
+            positions=corners.positions,
+            small=corners.small,
+            points=corners.points,
+            lines=np.broadcast_to(lines, (len(self.starts) - 1, *lines.shape)),
+            faces=faces,
+            normals=normals,
+            offsets=offsets,
         )
 
 
@@ -144,11 +140,11 @@ def polyhedra_of_intervals(breakpoints: Array) -> Polyhedra:
     regions = both + np.tile([0, 1], count)
     signs = np.tile([-1.0, 1.0], count)
     corners = Corners(
-        np.concatenate([breakpoints, [-1.0, 1.0]])[:, None],
-        np.zeros((count + 2, 1)),
-        np.arange(count + 2) < count,
-        np.arange(count + 2) * 2,
-        np.concatenate([[count], both, [count + 1]]),
+        positions=np.concatenate([breakpoints, [-1.0, 1.0]])[:, None],
+        small=np.zeros((count + 2, 1)),
+        points=np.arange(count + 2) < count,
+        starts=np.arange(count + 2) * 2,
+        members=np.concatenate([[count], both, [count + 1]]),
     )
     return Polyhedra(
         np.searchsorted(regions, np.arange(count + 2)),

@@ -19,10 +19,10 @@ from reference.model import Array, Codes, Indices, Layer, Mask, MaxPool, Network
 # Numbers held at once while the maps of a batch of regions are pushed through the layers.
 _BATCH = 1 << 20
 
-# Points at which the partition is checked if the network has max-pooling, or vertices farther away
-# than this.
+# Points at which the partition is checked if the network has max-pooling, or distant vertices.
 _SAMPLE = 20_000
-_FAR = 1e6
+# Vertices farther away than this are distant: rounding leaves their places to 1e-10 at best.
+_DISTANT = 1e6
 
 
 class Regions(NamedTuple):
@@ -59,7 +59,7 @@ def regions_of_cells(network: Network, cells: Cells) -> Regions:
     maps = _maps(network, codes, facets, centres)
     if pooled:
         _check_points_between(network, codes, centres)
-    if np.max(np.abs(cells.vertices.positions)) > _FAR:
+    if np.max(np.abs(cells.vertices.positions)) > _DISTANT:
         _check_points_near(network, codes)
     starts = np.searchsorted(facets.regions, np.arange(len(codes) + 1))
     corners = None if pooled else _corners(cells, region_of, facets.faces, maps)
@@ -283,12 +283,12 @@ def _corners(cells: Cells, region_of: Indices, facets: Indices, maps: _RegionMap
     positions = cells.vertices.positions / lengths[:, None]
     positions, small = refined(positions, points, on_facets, maps.normals, maps.heights)
     return Corners(
-        positions,
-        small,
-        points,
-        owners.indptr.astype(np.intp),
-        owners.indices.astype(np.intp),
-        Source(cells.complex, order, facets),
+        positions=positions,
+        small=small,
+        points=points,
+        starts=owners.indptr.astype(np.intp),
+        members=owners.indices.astype(np.intp),
+        source=Source(cells.complex, order, facets),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from reference.model import Array
 
+# Splits a double into two halves whose products are exact [Dekker 1971].
 _SPLITTER = 2.0**27 + 1.0
 
 

@@ -12,84 +12,34 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from fast.polyhedra.compensated_sums import heights
+from fast.polyhedra.ragged import Ragged
 from reference.model import Array, Indices, Mask
 
 
 @dataclass(frozen=True, eq=False)
-class Ragged:
-    """Rows of different lengths: row i is values[starts[i]:starts[i + 1]]."""
-
-    starts: Indices
-    values: Indices
-
-    @staticmethod
-    def of(matrix: csr_array) -> Ragged:
-        """The columns of the entries of every row of a sparse matrix, in order."""
-        matrix = csr_array(matrix)
-        matrix.sort_indices()
-        return Ragged(matrix.indptr.astype(np.intp), matrix.indices.astype(np.intp))
-
-    @staticmethod
-    def stacked(parts: list[Ragged], shifts: Indices) -> Ragged:
-        """The rows of several, with a number added to the values of each."""
-        lengths = np.concatenate([np.diff(part.starts) for part in parts])
-        values = [part.values + shift for part, shift in zip(parts, shifts, strict=True)]
-        return Ragged(np.concatenate([[0], np.cumsum(lengths)]), np.concatenate(values))
-
-    @property
-    def counts(self) -> Indices:
-        """How long each row is."""
-        return np.diff(self.starts)
-
-    @property
-    def owners(self) -> Indices:
-        """The row of each value."""
-        return np.repeat(np.arange(len(self.starts) - 1), self.counts)
-
-    def entries(self, rows: Indices) -> tuple[Indices, Indices]:
-        """The places in `values` of the entries of the given rows, one row after another; and for
-        each the place in `rows` of its row."""
-        counts = self.counts[rows]
-        owner = np.repeat(np.arange(len(rows)), counts)
-        first = np.cumsum(counts) - counts
-        return self.starts[rows[owner]] + np.arange(len(owner)) - first[owner], owner
-
-
-@dataclass(frozen=True, eq=False)
 class Faces:
-    """The faces of one dimension m.
+    """The n faces of one dimension m."""
 
-    of_cells: those of every polyhedron. corners: those of every face. finite (n,): whether it has a
-    point. boundary: its faces of dimension m - 1.
-    """
-
-    of_cells: Ragged
-    corners: Ragged
-    finite: Mask
-    boundary: Ragged
+    of_cells: Ragged  # the faces of every polyhedron
+    corners: Ragged  # the corners of every face
+    finite: Mask  # (n,): whether a face has a point
+    boundary: Ragged  # the faces of dimension m - 1 of every face
 
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """Pointed polyhedra of dimension k >= 1 in R^S, times their lines.
+    """P pointed polyhedra of dimension k >= 1 in R^S, times their lines."""
 
-    positions (C, S), points (C,): the corners, directions where not a point; small (C, S): what
-    rounding left off the positions. lines (P, S-k, S): orthonormal, of every polyhedron. faces[m],
-    m < k. normals (n, S), offsets (n,): of the facets of every polyhedron, in the order of
-    faces[k-1].of_cells; 0 and 1 for a facet at infinity.
-    """
-
-    dimension: int
-    positions: Array
-    small: Array
-    points: Mask
-    lines: Array
-    faces: tuple[Faces, ...]
-    normals: Array
-    offsets: Array
+    dimension: int  # k
+    positions: Array  # (C, S): the corners; directions where they are at infinity
+    small: Array  # (C, S): what rounding left off the positions
+    points: Mask  # (C,): whether a corner is a point
+    lines: Array  # (P, S-k, S): orthonormal, of every polyhedron
+    faces: tuple[Faces, ...]  # of dimension 0, ..., k-1
+    normals: Array  # (n, S): of every polyhedron's facets, as faces[k-1].of_cells; 0 at infinity
+    offsets: Array  # (n,): as the normals; 1 for a facet at infinity
 
     @property
     def facets(self) -> Ragged:
@@ -188,12 +138,12 @@ def joined(parts: list[Lattice]) -> Lattice:
         for m in range(k)
     )
     return Lattice(
-        k,
-        np.concatenate([part.positions for part in parts]),
-        np.concatenate([part.small for part in parts]),
-        np.concatenate([part.points for part in parts]),
-        np.concatenate([part.lines for part in parts]),
-        faces,
-        np.concatenate([part.normals for part in parts]),
-        np.concatenate([part.offsets for part in parts]),
+        dimension=k,
+        positions=np.concatenate([part.positions for part in parts]),
+        small=np.concatenate([part.small for part in parts]),
+        points=np.concatenate([part.points for part in parts]),
+        lines=np.concatenate([part.lines for part in parts]),
+        faces=faces,
+        normals=np.concatenate([part.normals for part in parts]),
+        offsets=np.concatenate([part.offsets for part in parts]),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fast.polyhedra.face_lattice import Faces, Ragged
+from fast.polyhedra.face_lattice import Faces
+from fast.polyhedra.ragged import Ragged
 from reference.model import Mask
 
 

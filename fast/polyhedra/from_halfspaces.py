@@ -57,7 +57,16 @@ def lattice_of_halfspaces(
     if not len(basis):
         nothing = np.empty((0, normals.shape[1]))
         none = np.empty(0, dtype=bool)
-        return Lattice(0, nothing, nothing, none, lines[None], (), nothing, np.empty(0))
+        return Lattice(
+            dimension=0,
+            positions=nothing,
+            small=nothing,
+            points=none,
+            lines=lines[None],
+            faces=(),
+            normals=nothing,
+            offsets=np.empty(0),
+        )
     vertices = _corners(normals, offsets, basis, at_infinity=False)
     rays = _corners(normals, offsets, basis, at_infinity=True)
     corners = _Corners(*(np.concatenate(pair) for pair in zip(vertices, rays, strict=True)))
@@ -72,8 +81,16 @@ def lattice_of_halfspaces(
     normals = np.concatenate([normals, np.zeros((1, normals.shape[1]))])[facets]
     offsets = np.append(offsets, 1.0)[facets]
     faces = faces_of_facets(on_it[facets], points, len(basis))
-    positions, small, _ = corners
-    return Lattice(len(basis), positions, small, points, lines[None], faces, normals, offsets)
+    return Lattice(
+        dimension=len(basis),
+        positions=corners.positions,
+        small=corners.small,
+        points=points,
+        lines=lines[None],
+        faces=faces,
+        normals=normals,
+        offsets=offsets,
+    )
 
 
 def _scaled(normals: Array, offsets: Array) -> tuple[Array, Array]:

@@ -63,8 +63,8 @@ RESULTS: tuple[Result, ...] = (
         says="prior and conditional",
         reference=("distributions.prior.log_prior", "distributions.marginal.log_conditional"),
         fast=(
-            "one_dimension.pairs.Geometry.log_joint",
-            "many_dimensions.geometry.Mixture.log_joint",
+            "one_dimension.geometry.IntervalGeometry.log_joint",
+            "many_dimensions.geometry.PolyhedralGeometry.log_joint",
         ),
         quantities=("log p at the mode", "expected complete log-likelihood"),
         fixed=("density and mode",),
@@ -78,11 +78,14 @@ RESULTS: tuple[Result, ...] = (
             "distributions.marginal.log_marginal",
             "distributions.marginal.log_region_marginal",
         ),
-        fast=("one_dimension.pairs.pairs", "many_dimensions.geometry.Mixture.terms"),
+        fast=("one_dimension.pairs.pairs_of", "many_dimensions.pairs.pairs_of"),
         quantities=("log p",),
         fixed=("quantities",),
         proofs=("eq. 5", "eq. 5, exponent"),
-        tests=("tests/distributions/test_far_tails.py", "tests/distributions/test_many_dimensions.py"),
+        tests=(
+            "tests/distributions/test_far_tails.py",
+            "tests/distributions/test_many_dimensions.py",
+        ),
     ),
     Result(
         name="eq. 6",
@@ -110,9 +113,9 @@ RESULTS: tuple[Result, ...] = (
             "distributions.marginal.posterior_cov",
         ),
         fast=(
-            "one_dimension.pairs.Geometry.of",
-            "many_dimensions.geometry.Mixture.of",
-            "many_dimensions.geometry.Mixture.items",
+            "one_dimension.geometry.IntervalGeometry.of",
+            "many_dimensions.geometry.PolyhedralGeometry.of",
+            "many_dimensions.geometry.PolyhedralGeometry.items",
         ),
         quantities=("region mean", "region covariance", "posterior mean", "posterior covariance"),
         fixed=("regions",),
@@ -137,15 +140,18 @@ RESULTS: tuple[Result, ...] = (
         quantities=("region mass",),
         fixed=("polyhedra",),
         proofs=("eq. 9", "eq. 9, Lemma 4"),
-        tests=("tests/polyhedra/test_reference_triangulation.py", "tests/polyhedra/test_lattice.py"),
+        tests=(
+            "tests/polyhedra/test_reference_triangulation.py",
+            "tests/polyhedra/test_lattice.py",
+        ),
     ),
     Result(
         name="Lemma 1",
         says="p(x | z) over the regions",
         reference=("distributions.marginal.log_conditional",),
         fast=(
-            "one_dimension.pairs.Geometry.log_joint",
-            "many_dimensions.geometry.Mixture.log_joint",
+            "one_dimension.geometry.IntervalGeometry.log_joint",
+            "many_dimensions.geometry.PolyhedralGeometry.log_joint",
         ),
         quantities=("log p at the mode", "expected complete log-likelihood"),
         fixed=("density and mode",),
@@ -160,7 +166,10 @@ RESULTS: tuple[Result, ...] = (
         quantities=(),
         fixed=("zero noise",),
         proofs=("Lemma 2, Proposition 3",),
-        tests=("tests/contract/test_errata.py::TestLemma2", "tests/distributions/test_reference_zero_noise.py"),
+        tests=(
+            "tests/contract/test_errata.py::TestLemma2",
+            "tests/distributions/test_reference_zero_noise.py",
+        ),
     ),
     Result(
         name="Lemma 3",
@@ -170,7 +179,10 @@ RESULTS: tuple[Result, ...] = (
         quantities=("region mass",),
         fixed=("partition",),
         proofs=(),
-        tests=("tests/partition/test_partition_agreement.py", "tests/partition/test_arrangements.py"),
+        tests=(
+            "tests/partition/test_partition_agreement.py",
+            "tests/partition/test_arrangements.py",
+        ),
     ),
     Result(
         name="Lemma 4",
@@ -186,7 +198,10 @@ RESULTS: tuple[Result, ...] = (
         quantities=("region mass", "e0"),
         fixed=("polyhedra",),
         proofs=("Lemma 4", "Lemma 4, unbounded", "Lemma 4, excluded pattern"),
-        tests=("tests/integration/test_polyhedra.py", "tests/integration/test_reference_integration.py"),
+        tests=(
+            "tests/integration/test_polyhedra.py",
+            "tests/integration/test_reference_integration.py",
+        ),
     ),
     Result(
         name="Corollary 1",
@@ -214,7 +229,10 @@ RESULTS: tuple[Result, ...] = (
         quantities=("region mass",),
         fixed=("partition",),
         proofs=("Sec. 3.2",),
-        tests=("tests/contract/test_errata.py::TestClosedPolytopes", "tests/partition/test_spaces.py"),
+        tests=(
+            "tests/contract/test_errata.py::TestClosedPolytopes",
+            "tests/partition/test_spaces.py",
+        ),
     ),
     Result(
         name="Proposition 1",
@@ -223,7 +241,10 @@ RESULTS: tuple[Result, ...] = (
             "distributions.prior.region_weight",
             "distributions.prior.prior_on_regions",
         ),
-        fast=("one_dimension.pairs.gaussian_on_regions", "many_dimensions.e_step.prior_on_regions"),
+        fast=(
+            "one_dimension.gaussians.gaussians_on_regions",
+            "many_dimensions.gaussians.prior_on_regions",
+        ),
         quantities=("region mass", "marginal mean", "marginal covariance"),
         fixed=("quantities",),
         proofs=("Proposition 1",),
@@ -233,7 +254,10 @@ RESULTS: tuple[Result, ...] = (
         name="Proposition 2",
         says="the posterior is a mixture of truncated Gaussians",
         reference=("distributions.posterior.Posterior", "distributions.marginal.region_term"),
-        fast=("one_dimension.model.IntervalPosterior", "many_dimensions.model.PolyhedralPosterior"),
+        fast=(
+            "one_dimension.posterior.IntervalPosterior",
+            "many_dimensions.posterior.PolyhedralPosterior",
+        ),
         quantities=(
             "region mean",
             "region covariance",
@@ -291,7 +315,10 @@ RESULTS: tuple[Result, ...] = (
         quantities=(),
         fixed=("updates",),
         proofs=("Sec. 4.2, bias",),
-        tests=("tests/contract/test_errata.py::TestBiasUpdate", "tests/contract/test_structures.py"),
+        tests=(
+            "tests/contract/test_errata.py::TestBiasUpdate",
+            "tests/contract/test_structures.py",
+        ),
     ),
     Result(
         name="Sec. 4.2, weights",

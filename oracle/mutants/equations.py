@@ -20,7 +20,7 @@ EQUATIONS: tuple[Mutant, ...] = (
     in_fast(
         "offset added to x",
         "many_dimensions.geometry",
-        "Mixture.items",
+        "PolyhedralGeometry.items",
         "y[datum[chosen]] - self.offsets[r]",
         "y[datum[chosen]] + self.offsets[r]",
         "A sign lost in x - b.",
@@ -28,7 +28,7 @@ EQUATIONS: tuple[Mutant, ...] = (
     in_fast(
         "slope of log p(x, z) negated",
         "one_dimension.pairs",
-        "pairs",
+        "_ends",
         "scales[1:] * (pull - np",
         "scales[1:] * (pull + np",
         "A sign lost where the distance of the region's end from the mean is written down.",
@@ -43,8 +43,8 @@ EQUATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "Σz for its inverse, S = 1",
-        "one_dimension.pairs",
-        "Geometry.of",
+        "one_dimension.geometry",
+        "IntervalGeometry.of",
         "precision = 1.0 / float(cov_z[0, 0])",
         "precision = float(cov_z[0, 0])",
         "A covariance taken for a precision, invisible where Σz = I.",
@@ -52,15 +52,15 @@ EQUATIONS: tuple[Mutant, ...] = (
     in_fast(
         "root of Σz not transposed",
         "many_dimensions.geometry",
-        "Mixture.of",
+        "PolyhedralGeometry.of",
         "prior_root = np.linalg.inv(root_z)",
         "prior_root = np.linalg.inv(root_z.T)",
         "L^-T for L^-1: the same determinant and trace, another quadratic form.",
     ),
     in_fast(
         "root of q's covariance transposed",
-        "many_dimensions.geometry",
-        "Mixture.gaussians",
+        "many_dimensions.gaussians",
+        "gaussians_on_regions",
         "maps = np.linalg.inv(roots)",
         "maps = np.linalg.inv(np.swapaxes(roots, 1, 2))",
         "A factor that is not symmetric, transposed.",
@@ -147,8 +147,8 @@ EQUATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "the best region counted twice",
-        "many_dimensions.geometry",
-        "Mixture._selected",
+        "many_dimensions.bounds",
+        "selected",
         "bound[rows[:, 0], best] = -np.inf",
         "bound[rows[:, 0], best] += 0.0",
         "A region integrated first, and once more with the others.",
@@ -180,7 +180,7 @@ EQUATIONS: tuple[Mutant, ...] = (
     in_fast(
         "masses wrong by 1e-6, S = 1",
         "one_dimension.pairs",
-        "pairs",
+        "pairs_of",
         "log_volume = log_mass + np.log(scales)",
         "log_volume = log_mass + np.log(scales) + 1e-6 * (np.arange(n_regions) == 1)",
         "An integral with six digits.",
@@ -188,15 +188,15 @@ EQUATIONS: tuple[Mutant, ...] = (
     in_fast(
         "masses wrong by 1e-9, S = 1",
         "one_dimension.pairs",
-        "pairs",
+        "pairs_of",
         "log_volume = log_mass + np.log(scales)",
         "log_volume = log_mass + np.log(scales) + 1e-9 * (np.arange(n_regions) == 1)",
         "An integral with nine digits.",
     ),
     in_fast(
         "masses wrong by 1e-9, S > 1",
-        "many_dimensions.geometry",
-        "Mixture._terms",
+        "many_dimensions.pairs",
+        "_terms",
         "log_terms = relative + pairs.log_volume",
         "log_terms = relative + pairs.log_volume + 1e-9 * (pairs.region % 2)",
         "Integrals with nine digits.",
@@ -219,7 +219,7 @@ EQUATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "images in single precision",
-        "one_dimension.pairs",
+        "one_dimension.geometry",
         "_images",
         "np.asarray(slopes[region] *",
         "np.float32(slopes[region] *",
@@ -237,8 +237,8 @@ EQUATIONS: tuple[Mutant, ...] = (
         "simplex volumes in single precision",
         "integration.split",
         "split",
-        "volume[kept], _LOG_2",
-        "volume[kept].astype(np.float32).astype(float), _LOG_2",
+        "volume=volume[kept],",
+        "volume=volume[kept].astype(np.float32).astype(float),",
         "A float32 array on the way.",
     ),
     in_reference(
@@ -253,16 +253,16 @@ EQUATIONS: tuple[Mutant, ...] = (
         "1e-42 added to p(x)",
         "one_dimension.model",
         "OneDimension.logpdf",
-        "pairs(geometry, y, rest).log_evidence",
-        "np.log(np.exp(pairs(geometry, y, rest).log_evidence) + 1e-42)",
+        "pairs_of(geometry, y, rest).log_evidence",
+        "np.log(np.exp(pairs_of(geometry, y, rest).log_evidence) + 1e-42)",
         "The floor that the authors' published code adds to every mass.",
     ),
     in_fast(
         "1e-42 added to p(x), S > 1",
         "many_dimensions.model",
         "ManyDimensions.logpdf",
-        "mixture.terms(*mixture.coordinates.points(X[part])).log_evidence",
-        "np.log(np.exp(mixture.terms(*mixture.coordinates.points(X[part])).log_evidence) + 1e-42)",
+        "pairs_of(geometry, y, rest).log_evidence",
+        "np.log(np.exp(pairs_of(geometry, y, rest).log_evidence) + 1e-42)",
         "The floor that the authors' published code adds to every mass.",
     ),
     in_reference(
@@ -276,7 +276,7 @@ EQUATIONS: tuple[Mutant, ...] = (
     in_fast(
         "a box of ±18 on the latent line",
         "one_dimension.pairs",
-        "pairs",
+        "_ends",
         "    widths = np.full(n_regions, np.inf)\n",
         "    widths = np.full(n_regions, np.inf)\n"
         "    centre = anchors[-1] + scales[-1] ** 2 * (error[:, -1] @ slopes[-1] - pull[-1])\n"

@@ -135,8 +135,8 @@ EXPECTATIONS: tuple[Mutant, ...] = (
         "the KL divergence negated",
         "dgn",
         "DGN.kl",
-        "self.logpdf(X) - self.elbo(X, q_mean, q_cov)",
-        "self.elbo(X, q_mean, q_cov) - self.logpdf(X)",
+        "self._model.logpdf(data) - self._elbo(data, *q)",
+        "self._elbo(data, *q) - self._model.logpdf(data)",
         "ELBO - log p(x) for log p(x) - ELBO.",
     ),
     in_reference(
@@ -149,9 +149,9 @@ EXPECTATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "the marginal covariance without Σx",
-        "dgn",
-        "DGN.cov",
-        "np.asarray(total + noise)",
+        "distributions.marginal",
+        "marginal_cov",
+        "np.asarray(total + noise.full())",
         "np.asarray(total)",
         "Cov[g(z)] for Cov[x].",
     ),
@@ -189,7 +189,7 @@ EXPECTATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "the mode of the worst region",
-        "one_dimension.model",
+        "one_dimension.posterior",
         "IntervalPosterior.mode",
         "self._terms.relative_peak.argmax(axis=1)",
         "self._terms.relative_peak.argmin(axis=1)",
@@ -197,7 +197,7 @@ EXPECTATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "the mode of the likeliest region",
-        "many_dimensions.model",
+        "many_dimensions.posterior",
         "PolyhedralPosterior.mode",
         "better = last[values[last] > value[datum[row[last]]]]",
         "better = last[:0]",
@@ -205,7 +205,7 @@ EXPECTATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "a mode near the mode",
-        "many_dimensions.model",
+        "many_dimensions.posterior",
         "PolyhedralPosterior._peaks",
         "choose_apex(items, exact=True)",
         "choose_apex(items)",

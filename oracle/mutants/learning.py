@@ -27,7 +27,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "E[z 1] without its weight, S = 1",
         "one_dimension.e_step",
-        "statistics",
+        "_Sums.add",
         "weighted = e0 * offset",
         "weighted = offset",
         "A sum over data without e0.",
@@ -35,7 +35,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "E[z 1] without its weight, S > 1",
         "many_dimensions.e_step",
-        "statistics",
+        "_Sums.add_inside",
         "e1 += summed(weights[:, None] * mean)",
         "e1 += summed(mean)",
         "A sum over data without e0.",
@@ -51,7 +51,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "spread of g left out of the scatter, S > 1",
         "many_dimensions.e_step",
-        "statistics",
+        "_Sums.add_inside",
         'np.einsum("p,pds,pes->de", weights, carried, slopes)',
         '0.0 * np.einsum("p,pds,pes->de", weights, carried, slopes)',
         "(x - E[g])(x - E[g])ᵀ for E[(x - g)(x - g)ᵀ].",
@@ -67,7 +67,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "cross moments of x and z without their covariance, S > 1",
         "many_dimensions.e_step",
-        "statistics",
+        "_Sums.add_inside",
         "- weights[:, None, None] * carried",
         "- 0.0 * weights[:, None, None] * carried",
         "E[(x - g) zᵀ] as a product of means.",

@@ -29,13 +29,13 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
     "chunks and batches": (
         _fast(
             "rows of the last chunk repeated by the posterior",
-            "many_dimensions.model:PolyhedralPosterior.__init__",
+            "many_dimensions.posterior:PolyhedralPosterior.__init__",
             "start += len(terms.log_evidence)",
             "start += 0",
         ),
         _fast(
             "the ELBO's second chunk counts from the first datum",
-            "many_dimensions.geometry:Mixture.gaussians",
+            "many_dimensions.gaussians:gaussians_on_regions",
             "datum += some.start",
             "datum += 0",
         ),
@@ -47,9 +47,9 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "the mode of every chunk from the first data",
-            "many_dimensions.model:PolyhedralPosterior.mode",
-            "mixture.bounds(self._y[part], self._rest[part])",
-            "mixture.bounds(self._y[: len(self._y[part])], self._rest[: len(self._y[part])])",
+            "many_dimensions.posterior:PolyhedralPosterior.mode",
+            "bounds(geometry, self._y[part], self._rest[part])",
+            "bounds(geometry, self._y[: len(self._y[part])], self._rest[: len(self._y[part])])",
         ),
         _fast(
             "the first chunk's data for every chunk of the E-step",
@@ -85,7 +85,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "the first simplex of the next region",
-            "many_dimensions.model:_chosen",
+            "many_dimensions.posterior:_chosen",
             'side="right"), starts, ends - 1)',
             'side="right") + 1, starts, ends - 1)',
         ),
@@ -117,13 +117,13 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "the diagonal scatter without its cross term",
-            "many_dimensions.e_step:statistics",
-            "(orthogonal * (orthogonal + 2 * expected)).sum(axis=0)",
-            "(orthogonal * (orthogonal + expected)).sum(axis=0)",
+            "many_dimensions.e_step:_Sums.add_scatter",
+            "(orthogonal * (orthogonal + 2 * lifted)).sum(axis=0)",
+            "(orthogonal * (orthogonal + lifted)).sum(axis=0)",
         ),
         _fast(
             "the full scatter without its cross term",
-            "many_dimensions.e_step:statistics",
+            "many_dimensions.e_step:_Sums.add_scatter",
             "orthogonal.T @ orthogonal + cross + cross.T",
             "orthogonal.T @ orthogonal + cross",
         ),
@@ -263,7 +263,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "an error told 2,000 times too small",
-            "many_dimensions.geometry:Mixture._terms",
+            "many_dimensions.pairs:_terms",
             "np.exp(log_e0) * pairs.error",
             "5e-4 * np.exp(log_e0) * pairs.error",
         ),
@@ -281,15 +281,15 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "regions of a thousandth of q left out of the ELBO",
-            "many_dimensions.geometry:Mixture.gaussians",
+            "many_dimensions.gaussians:_near",
             "log_ndtr(-outside) > _LEAST_LOG_MASS",
             "log_ndtr(-outside) > -7.0",
         ),
         _fast(
             "a thousand times more left out than allowed",
-            "many_dimensions.geometry:Mixture._selected",
-            "out = total <= self.negligible",
-            "out = total <= 1e6 * self.negligible",
+            "many_dimensions.bounds:selected",
+            "out = total <= geometry.negligible",
+            "out = total <= 1e6 * geometry.negligible",
         ),
         _fast(
             "the less accurate of two differences in the far tail",
@@ -305,7 +305,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "what was left out told too small",
-            "many_dimensions.geometry:Mixture._selected",
+            "many_dimensions.bounds:selected",
             "skipped = np.max(np.where(out, total, 0.0), axis=1)",
             "skipped = 1e-3 * np.max(np.where(out, total, 0.0), axis=1)",
         ),

@@ -21,6 +21,7 @@ from scipy.stats import truncnorm
 
 import fast
 import reference
+from fast.many_dimensions.bounds import bounds
 from fast.polyhedra.chunks import chunks, uneven_chunks
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
@@ -53,10 +54,10 @@ OVER_DATA = {
     2: {
         ("many_dimensions.model", "ManyDimensions.logpdf", "chunks"),
         ("many_dimensions.model", "ManyDimensions.posterior", "chunks"),
-        ("many_dimensions.model", "PolyhedralPosterior.mode", "chunks"),
+        ("many_dimensions.posterior", "PolyhedralPosterior.mode", "chunks"),
         ("many_dimensions.e_step", "statistics", "chunks"),
         ("many_dimensions.e_step", "expected_complete_loglik", "chunks"),
-        ("many_dimensions.geometry", "Mixture.gaussians", "chunks"),
+        ("many_dimensions.gaussians", "gaussians_on_regions", "chunks"),
         ("distributions.zero_noise", "zero_noise_latent", "chunks"),
         ("partition.location", "locate", "chunks"),
     },
@@ -147,12 +148,13 @@ def test_chunks_do_not_change_where_regions_compete(rows):
     expected, _ = modes(None)
     values, reached = modes(rows)
     assert (
-        Place("fast.many_dimensions.model", "PolyhedralPosterior._peaks", "items") in reached.second
+        Place("fast.many_dimensions.posterior", "PolyhedralPosterior._peaks", "items")
+        in reached.second
     )
     assert differences(values, expected) == []
     dgn, _, posterior = among_many_regions()
-    _, bounds = posterior._mixture.bounds(posterior._y, posterior._rest)
-    first = bounds.argmax(axis=1)
+    _, peaks = bounds(posterior._geometry, posterior._y, posterior._rest)
+    first = peaks.argmax(axis=1)
     assert np.sum(dgn.partition().locate(expected["mode"])[rows:] != first[rows:]) >= 3
 
 
@@ -180,7 +182,7 @@ def test_chunks_do_not_change_the_law_of_draws(latent, rows):
     if latent == 1:
         np.testing.assert_array_equal(draws, together)
         return
-    place = Place("fast.many_dimensions.model", "PolyhedralPosterior._draw", "items")
+    place = Place("fast.many_dimensions.posterior", "PolyhedralPosterior._draw", "items")
     assert place in reached.second
     assert place in reached.ragged or rows < 3  # the pairs are even in number
     locate = posterior._partition.locate
@@ -353,7 +355,7 @@ def test_budgets():
         for name in names & vars(module).keys()
     }
     assert found == {
-        "one_dimension.pairs._PAIRS_PER_CHUNK": 15,
+        "one_dimension.geometry._PAIRS_PER_CHUNK": 15,
         "distributions.gradient._BATCH": 22,
         "polyhedra.from_halfspaces._BATCH": 14,
         "integration.on_polyhedron._BATCH": 18,
@@ -361,6 +363,7 @@ def test_budgets():
         "partition.location._BATCH": 20,
         "integration.split._BATCH": 18,
         "many_dimensions.geometry._CHUNK": 20,
+        "many_dimensions.gaussians._CHUNK": 20,
         "partition.regions._BATCH": 20,
         "integration.simplex_moments._BATCH": 19,
         "distributions.zero_noise._CHUNK": 20,
@@ -445,7 +448,7 @@ DEFECTS = {
     "posterior of the first rows": (
         data_in_plane,
         defect(
-            "many_dimensions.model", "ManyDimensions.posterior", "terms(y[part]", f"terms(y{FIRST}"
+            "many_dimensions.model", "ManyDimensions.posterior", "y[part], rest", f"y{FIRST}, rest"
         ),
     ),
     "the first point's region": (
@@ -455,25 +458,25 @@ DEFECTS = {
     "the datum's number within its chunk": (
         data_in_plane,
         defect(
-            "many_dimensions.geometry", "Mixture.gaussians", "datum += some.start", "datum += 0"
+            "many_dimensions.gaussians", "gaussians_on_regions", "datum += some.start", "datum += 0"
         ),
     ),
     "deviations of the first q": (
         data_in_plane,
         defect(
-            "many_dimensions.geometry",
-            "Mixture.gaussians",
-            "@ roots[some]",
-            "@ roots[: len(means[some])]",
+            "many_dimensions.gaussians",
+            "gaussians_on_regions",
+            "means[some], roots[some]",
+            "means[some], roots[: len(means[some])]",
         ),
     ),
     "pairs of the first batch": (
         data_in_plane,
         defect(
-            "many_dimensions.geometry",
-            "Mixture.evaluate",
-            "region[mine], items",
-            "region[: len(mine)], items",
+            "many_dimensions.pairs",
+            "evaluate",
+            "region[mine]), items",
+            "region[: len(mine)]), items",
         ),
     ),
     "the first simplices": (
@@ -487,12 +490,15 @@ DEFECTS = {
     ),
     "modes of the first rows": (
         modes,
-        defect("many_dimensions.model", MODE, "_peaks(datum, ", "_peaks(0 * datum, "),
+        defect("many_dimensions.posterior", MODE, "_peaks(datum, ", "_peaks(0 * datum, "),
     ),
     "better modes written to the first rows": (
         modes,
         defect(
-            "many_dimensions.model", MODE, "result[datum[row[better]]] =", "result[row[better]] ="
+            "many_dimensions.posterior",
+            MODE,
+            "result[datum[row[better]]] =",
+            "result[row[better]] =",
         ),
     ),
 }

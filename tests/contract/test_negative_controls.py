@@ -269,14 +269,17 @@ def scaled_mass(size):
 
 
 def change_terms(reference_change, fast_change):
-    """A breakage of the terms of [eq. 5, 6]: RegionTerm of reference, Pairs of fast."""
+    """A breakage of the terms of [eq. 5, 6]: RegionTerm of reference, PairTable of fast."""
 
     def breakage(monkeypatch, impl):
         if impl is reference:
             place = (reference.distributions.marginal, "region_term")
             patch(monkeypatch, after(reference_change), place)
         else:
-            places = [(fast.one_dimension.model, "pairs"), (fast.one_dimension.e_step, "pairs")]
+            places = [
+                (fast.one_dimension.model, "pairs_of"),
+                (fast.one_dimension.e_step, "pairs_of"),
+            ]
             patch(monkeypatch, after(fast_change), *places)
 
     return breakage

@@ -99,7 +99,7 @@ def test_shares_hold_in_the_far_tail(impl, cases):
 def test_plain_differences_would_not(monkeypatch, impl, cases):
     """The same from differences of log p(x, z), each rounded by ε |log p|."""
     if impl is fast:
-        monkeypatch.setattr(fast.one_dimension.pairs, "_FAR", np.inf)
+        monkeypatch.setattr(fast.one_dimension.pairs, "_FAR_TAIL", np.inf)
     else:
         monkeypatch.setattr(
             reference.distributions.responsibilities,

@@ -6,6 +6,8 @@ from scipy import stats
 
 import fast
 import reference
+from fast.many_dimensions.bounds import bounds
+from fast.many_dimensions.pairs import pairs_of
 from oracle.checks.implementations import network_from
 from oracle.models.architectures import random_network
 from reference.model import Dense, LeakyReLU, Network, ReLU
@@ -189,10 +191,10 @@ def test_bounds_on_what_may_matter(model):
     said."""
     dgn, points = model
     whole = fast.DGN(dgn.network, dgn.cov_x, negligible=0.0)
-    mixture = whole._model.mixture
-    y, rest = mixture.coordinates.points(points)
-    mass_bound, peak_bound = mixture.bounds(y, rest)
-    terms = mixture.terms(y, rest)
+    geometry = whole._model.geometry
+    y, rest = geometry.coordinates.points(points)
+    mass_bound, peak_bound = bounds(geometry, y, rest)
+    terms = pairs_of(geometry, y, rest)
     assert len(terms.pairs.datum) == mass_bound.size
     log_mass = np.empty(mass_bound.shape)
     at = terms.pairs.datum, terms.pairs.region

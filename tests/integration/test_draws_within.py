@@ -31,7 +31,7 @@ from scipy.optimize import nnls
 from fast.integration.draws import _one_sided, _truncated_exponential, sample_interval
 from fast.integration.simplex_draws import _independent, sample_simplices
 from fast.integration.simplex_moments import simplex_moments
-from fast.many_dimensions.model import _chosen
+from fast.many_dimensions.posterior import _chosen
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
 from reference.integration import draws as sampling
@@ -628,7 +628,7 @@ DEFECTS = [
     (
         _sampling,
         "_truncated_exponential",
-        "depth < 1e-300",
+        "depth < _FLAT",
         "depth < 1e-2",
         lambda: test_truncated_exponential(1e-12, 0.3),
     ),
@@ -665,6 +665,6 @@ def test_defects_are_seen(kind, function, replaced, by, check):
 
 @pytest.mark.parametrize("by", ["starts - 1, ends - 2", "starts, ends"])
 def test_a_simplex_beside_the_chosen_one_is_seen(by):
-    defect = Mutant(by, "fast", "many_dimensions.model", "_chosen", "starts, ends - 1", by, "")
+    defect = Mutant(by, "fast", "many_dimensions.posterior", "_chosen", "starts, ends - 1", by, "")
     with uncounted(), applied(defect), pytest.raises((AssertionError, IndexError)):
         test_chosen(1)

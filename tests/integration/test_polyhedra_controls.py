@@ -12,7 +12,8 @@ import fast.integration.simplex_moments
 import fast.integration.truncated
 import fast.many_dimensions.e_step
 import fast.many_dimensions.geometry
-import fast.many_dimensions.model
+import fast.many_dimensions.pairs
+import fast.many_dimensions.posterior
 import reference
 import reference.distributions.marginal
 import reference.integration.cone_moments
@@ -179,23 +180,23 @@ FAST = {
         lambda f: lambda a, b: f(a, b) * (1 + 1e-6),
     ),
     "regions left out": (
-        fast.many_dimensions.geometry.Mixture,
-        "_selected",
+        fast.many_dimensions.pairs,
+        "selected",
         lambda f: lambda *a: (np.zeros_like(f(*a)[0]), f(*a)[1]),
     ),
     "bounds too low": (
-        fast.many_dimensions.geometry.Mixture,
+        fast.many_dimensions.pairs,
         "bounds",
-        result(lambda b: (b[0] - 40 * (np.arange(b[0].shape[1]) % 2), b[1])),
+        result(lambda b: b._replace(log_mass=b[0] - 40 * (np.arange(b[0].shape[1]) % 2))),
     ),
     "prior precision for prior covariance": (
         fast.dgn,
         "ManyDimensions",
-        argument(3, np.linalg.inv),
+        argument(2, np.linalg.inv),
     ),
     "q's variance halved": (fast.many_dimensions.e_step, "elbo", argument(3, lambda c: 0.5 * c)),
     "mode at the mean": (
-        fast.many_dimensions.model,
+        fast.many_dimensions.posterior,
         "choose_apex",
         lambda f: lambda items, **k: (lambda a: a._replace(place=items.means))(f(items, **k)),
     ),

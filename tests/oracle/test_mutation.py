@@ -128,9 +128,9 @@ put_in_force(root, Mutant("", "fast", "dgn", "DGN.kl", "self.logpdf(X) - self", 
 assert dgn.kl([[0.5]], [[0.0]], [[1.0]]) != right, "a function"
 
 constant = first("fast", "one_dimension.pairs", function="", operator="NumberReplacer")
-before = fast.one_dimension.pairs._FAR
+before = fast.one_dimension.pairs._FAR_TAIL
 put_in_force(root, constant)
-assert fast.one_dimension.pairs._FAR != before, "a constant"
+assert fast.one_dimension.pairs._FAR_TAIL != before, "a constant"
 
 default = first("fast", "dgn", function="DGN.rvs", operator="NumberReplacer")
 assert "size: int = 2" in default.after
@@ -141,7 +141,7 @@ shared = first("fast", "integration.interval", function="", operator="NumberRepl
 old = fast.integration.interval.LOG_2PI
 put_in_force(root, shared)
 assert fast.integration.interval.LOG_2PI != old
-assert fast.one_dimension.pairs.LOG_2PI == fast.integration.interval.LOG_2PI
+assert fast.one_dimension.e_step.LOG_2PI == fast.integration.interval.LOG_2PI
 """
 
 
@@ -172,8 +172,8 @@ defects = [
     fast("sample_interval", "np.where(downwards, -draws, draws)", "draws"),
     fast("_one_sided", "todo = todo[~accepted]", "todo = todo[accepted | True]"),
     Mutant(
-        "unreached", "fast", "many_dimensions.geometry", "Mixture.residual", "y - images",
-        "images - y", "",
+        "unreached", "fast", "many_dimensions.geometry", "PolyhedralGeometry.residual",
+        "y - images", "images - y", "",
     ),
 ]
 root = Path.cwd()

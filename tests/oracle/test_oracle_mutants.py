@@ -115,7 +115,7 @@ def test_a_place_that_is_gone_fails_loudly(change):
 def test_a_method_that_needs_its_class_fails_loudly():
     """`super()` is compiled within a class only."""
     mutant = Mutant(
-        "", "fast", "one_dimension.model", "IntervalPosterior.__init__", "nothing,\n", "", ""
+        "", "fast", "one_dimension.posterior", "IntervalPosterior.__init__", "nothing,\n", "", ""
     )
     mutant = replace(mutant, replaced="terms.entropy,", by="-terms.entropy,")
     with pytest.raises(DoesNotApply):

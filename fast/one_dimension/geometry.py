@@ -1,0 +1,120 @@
+"""A partition seen through the noise, for S = 1: all that does not depend on the data.
+
+Images of the regions' ends are computed once, since neighbouring regions share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fast.distributions.observation import Coordinates
+from fast.integration.interval import LOG_2PI
+from fast.partition.partition import Partition
+from fast.polyhedra.chunks import chunks
+from reference.model import Array, Indices
+
+# Pairs per chunk: the widest temporary (26 nodes a pair) takes 7 MB.
+_PAIRS_PER_CHUNK = 1 << 15
+# A region from beyond this many deviations of the prior on both sides of 0 is measured from 0.
+_WIDE = 8.0
+# Standard deviations whose squares, added up, do not overflow: the square of 1e154 does.
+_FARTHEST = 1e150
+
+
+@dataclass(frozen=True)
+class IntervalGeometry:
+    """A partition seen through the noise, for latent dimension 1."""
+
+    partition: Partition
+    coordinates: Coordinates
+    anchors: Array  # (K,): the breakpoints, or 0 if there are none
+    images: Array  # (K, r): y(g(anchor))
+    slopes: Array  # (R, r): Qᵀ Σx^{-1/2} A_ω
+    scales: Array  # (R,): σ_ω [eq. 7]
+    prior_precision: float  # 1/σz²
+    log_constant: float  # log p(x, z) where it is largest
+
+    @staticmethod
+    def of(partition: Partition, coordinates: Coordinates, cov_z: Array) -> IntervalGeometry:
+        """Precompute what does not depend on the data. cov_z: (1, 1).
+
+        Raises ArithmeticError where a squared distance from 0 overflows.
+        """
+        noise = coordinates.noise
+        anchors = partition.breakpoints if partition.breakpoints.size else np.zeros(1)
+        unit = min(1.0, float(np.sqrt(cov_z[0, 0])))
+        if not np.all(np.abs(anchors) < _FARTHEST * unit):
+            raise ArithmeticError(
+                "a region ends too far away for its squared distance from 0 to be a double"
+            )
+        images = _images(partition, anchors) - coordinates.origin
+        slopes = coordinates.directions(partition.slopes[:, :, 0])
+        precision = 1.0 / float(cov_z[0, 0])
+        log_constant = -0.5 * ((1 + noise.dimension) * LOG_2PI + noise.log_det - np.log(precision))
+        return IntervalGeometry(
+            partition=partition,
+            coordinates=coordinates,
+            anchors=anchors,
+            images=coordinates.directions(images),
+            slopes=slopes,
+            scales=1.0 / np.sqrt(precision + np.einsum("rd,rd->r", slopes, slopes)),
+            prior_precision=precision,
+            log_constant=float(log_constant),
+        )
+
+    @cached_property
+    def wide(self) -> int | None:
+        """The region that holds 0 and all of the prior's mass near it, if one does."""
+        breaks = self.partition.breakpoints
+        middle = int(np.searchsorted(breaks, 0.0))
+        near = breaks[max(middle - 1, 0) : middle + 1]
+        return None if np.any(near * near * self.prior_precision <= _WIDE**2) else middle
+
+    @cached_property
+    def bases(self) -> tuple[Array, Array]:
+        """A point of each region to measure from (R,), and its image (R, r): of its two anchors the
+        one nearer 0, or 0 itself in a wide one. Measured from far away, places where the prior's
+        mass is have no digits."""
+        last = len(self.anchors) - 1
+        left = np.maximum(np.arange(len(self.scales)) - 1, 0)
+        right = np.minimum(np.arange(len(self.scales)), last)
+        nearer = np.where(np.abs(self.anchors[left]) <= np.abs(self.anchors[right]), left, right)
+        points, images = self.anchors[nearer], self.images[nearer]
+        if self.wide is not None:
+            points[self.wide] = 0.0
+            offset = self.partition.offsets[self.wide] - self.coordinates.origin
+            images[self.wide] = self.coordinates.directions(offset[None])[0]
+        return points, images
+
+    def chunks(self, n: int) -> Iterator[slice]:
+        """Slices of n data whose pairs fit in memory whatever R is."""
+        return chunks(n, _PAIRS_PER_CHUNK, max(len(self.scales), self.images.shape[1]))
+
+    def residual(self, y: Array, regions: Indices, Z: Array) -> Array:
+        """y - y(g(z)) for z (...) in its region; y broadcasts against (..., r)."""
+        points, images = self.bases
+        return y - images[regions] - self.slopes[regions] * (Z - points[regions])[..., None]
+
+    def log_joint(self, y: Array, rest: Array, regions: Indices, Z: Array) -> Array:
+        """log p(x, z) for z in its region [eq. 4]."""
+        error = self.residual(y, regions, Z)
+        square = np.einsum("...d,...d->...", error, error)
+        return np.asarray(self.log_constant - 0.5 * (square + rest + self.prior_precision * Z * Z))
+
+
+def _images(partition: Partition, anchors: Array) -> Array:
+    """g(anchor), (K, D): of the two maps that meet there, by the one whose terms cancel less."""
+    left = np.arange(len(anchors))
+    right = np.minimum(left + 1, partition.n_regions - 1)
+    slopes = partition.slopes[:, :, 0]
+    size = [
+        np.linalg.norm(slopes[side] * anchors[:, None], axis=1)
+        + np.linalg.norm(partition.offsets[side], axis=1)
+        for side in (left, right)
+    ]
+    region = np.where(size[0] <= size[1], left, right)
+    return np.asarray(slopes[region] * anchors[:, None] + partition.offsets[region])

@@ -1,0 +1,53 @@
+"""p(z | x) on intervals, for S = 1 [eq. 6, Proposition 2]: its mode and its draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fast.distributions.posterior import Posterior
+from fast.integration.draws import sample_interval
+from fast.one_dimension.geometry import IntervalGeometry
+from fast.one_dimension.pairs import PairTable
+from reference.model import Array, Indices
+
+
+class IntervalPosterior(Posterior):
+    """The posterior on intervals."""
+
+    def __init__(self, geometry: IntervalGeometry, y: Array, rest: Array, terms: PairTable) -> None:
+        self._geometry, self._y, self._rest, self._terms = geometry, y, rest, terms
+        nothing = np.zeros(len(y))
+        super().__init__(
+            partition=geometry.partition,
+            log_evidence=terms.log_evidence,
+            log_e0=terms.log_e0,
+            region_mean=terms.mean[:, :, None],
+            region_cov=terms.variance[:, :, None, None],
+            region_entropy=terms.entropy,
+            skipped=nothing,
+            error=nothing,
+        )
+
+    def mode(self) -> Array:
+        """The z at which p(z | x) is largest over all regions, (N, 1)."""
+        best = self._terms.relative_peak.argmax(axis=1)[:, None]
+        return np.take_along_axis(self._terms.peak, best, axis=1)
+
+    def _log_joint(self, regions: Indices, points: Array) -> Array:
+        return self._geometry.log_joint(
+            self._y[:, None], self._rest[:, None], regions, points[..., 0]
+        )
+
+    def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
+        geometry = self._geometry
+        ends = np.concatenate([[-np.inf], geometry.partition.breakpoints, [np.inf]])
+        scale, peak = geometry.scales[region], self._terms.peak[datum, region]
+        # How fast log p falls at the peak, inwards: zero where the peak is inside the region.
+        error = geometry.residual(self._y[datum], region, peak)
+        slope = np.einsum("pd,pd->p", error, geometry.slopes[region])
+        slope -= geometry.prior_precision * peak
+        lower, upper = ends[region], ends[region + 1]
+        at_end = (peak <= lower) | (peak >= upper)
+        distance = np.where(at_end, np.abs(slope) * scale, 0.0)
+        below, above = (peak - lower) / scale, (upper - peak) / scale
+        return np.clip(peak + scale * sample_interval(distance, below, above, rng), lower, upper)

@@ -1,0 +1,50 @@
+"""Tables whose rows differ in length, in two flat arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from reference.model import Indices
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Rows of different lengths: row i is values[starts[i]:starts[i + 1]]."""
+
+    starts: Indices
+    values: Indices
+
+    @staticmethod
+    def of(matrix: csr_array) -> Ragged:
+        """The columns of the entries of every row of a sparse matrix, in order."""
+        matrix = csr_array(matrix)
+        matrix.sort_indices()
+        return Ragged(matrix.indptr.astype(np.intp), matrix.indices.astype(np.intp))
+
+    @staticmethod
+    def stacked(parts: list[Ragged], shifts: Indices) -> Ragged:
+        """The rows of several, with a number added to the values of each."""
+        lengths = np.concatenate([np.diff(part.starts) for part in parts])
+        values = [part.values + shift for part, shift in zip(parts, shifts, strict=True)]
+        return Ragged(np.concatenate([[0], np.cumsum(lengths)]), np.concatenate(values))
+
+    @property
+    def counts(self) -> Indices:
+        """How long each row is."""
+        return np.diff(self.starts)
+
+    @property
+    def owners(self) -> Indices:
+        """The row of each value."""
+        return np.repeat(np.arange(len(self.starts) - 1), self.counts)
+
+    def entries(self, rows: Indices) -> tuple[Indices, Indices]:
+        """The places in `values` of the entries of the given rows, one row after another; and for
+        each the place in `rows` of its row."""
+        counts = self.counts[rows]
+        owner = np.repeat(np.arange(len(rows)), counts)
+        first = np.cumsum(counts) - counts
+        return self.starts[rows[owner]] + np.arange(len(owner)) - first[owner], owner
