@@ -1,7 +1,8 @@
 """Ground truth from weights, covariances and points alone: slow, simple and independent.
 
-Nothing here that computes a value imports `reference` or `fast`; tests/contract/test_independence.py states
-it as a rule about folders. `python -m oracle` compares both implementations with it.
+Nothing here that computes a value imports `reference` or `fast`;
+tests/contract/test_independence.py states it as a rule about folders. `python -m oracle` compares
+both implementations with it.
 """
 
 try:

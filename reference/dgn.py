@@ -186,7 +186,8 @@ class DGN(ReadOnly):
         Notes
         -----
         Accuracy: 1e-12 relative to max(1, |log p|) for S = 1; absolute 1e-9 at worst for S = 2, 3.
-        Guarded by tests/distributions/test_distributions.py and tests/distributions/test_reference_dgn.py.
+        Guarded by tests/distributions/test_distributions.py and
+        tests/distributions/test_reference_dgn.py.
         """
         data = self._data(X)
         return np.array([log_marginal(t) for t in terms_of_data(data, *self._model)])
@@ -366,7 +367,8 @@ class DGN(ReadOnly):
         Notes
         -----
         What is corrected is said at `distributions.zero_noise.zero_noise_latent` [Proposition 3].
-        Guarded by tests/contract/test_errata.py and tests/distributions/test_reference_zero_noise.py.
+        Guarded by tests/contract/test_errata.py and
+        tests/distributions/test_reference_zero_noise.py.
         """
         data = self._data(X)
         model = self._partition, self.cov_x, self.cov_z

@@ -26,7 +26,8 @@ class LatentModel(Protocol):
     `fast.one_dimension.model.OneDimension` keeps it on intervals and
     `fast.many_dimensions.model.ManyDimensions` on polyhedra. Each quantity is defined here, once.
     Arguments are checked by `DGN`, the door: they are finite float64 arrays of the shapes named
-    here, N >= 1. Results do not depend on how data are cut into chunks (tests/contract/test_chunks.py).
+    here, N >= 1. Results do not depend on how data are cut into chunks
+    (tests/contract/test_chunks.py).
     """
 
     def logpdf(self, X: Array) -> Array:

@@ -151,7 +151,8 @@ def fit_em(
     the exact objective does not fall. The loss therefore never rises. ``m_step="paper"`` takes
     every closed form in turn under one posterior, as printed (corrected); the loss may rise, and
     the history shows it. An iteration costs an E-step, and one more for each trial of a hidden
-    layer. Guarded by tests/learning/test_training.py, tests/learning/test_starts.py and tests/learning/test_checkpoints.py.
+    layer. Guarded by tests/learning/test_training.py, tests/learning/test_starts.py and
+    tests/learning/test_checkpoints.py.
 
     Examples
     --------

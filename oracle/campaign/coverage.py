@@ -1,7 +1,7 @@
 """Every numbered result of the paper: the functions that compute it and the checks that guard them.
 
-tests/oracle/test_coverage.py asserts that every result has functions and checks, and that all names lead
-somewhere.
+tests/oracle/test_coverage.py asserts that every result has functions and checks, and that all names
+lead somewhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Both implementations against the oracle on one random case: errors, allowances, breaches.
 
-Which rooms may run the implementations is stated in tests/contract/test_independence.py; nothing that
-computes a truth imports them.
+Which rooms may run the implementations is stated in tests/contract/test_independence.py; nothing
+that computes a truth imports them.
 """
 
 from __future__ import annotations

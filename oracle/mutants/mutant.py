@@ -2,7 +2,8 @@
 
 Data only: oracle.mutants.trial puts defects in, in memory, and says which the oracle catches. Each
 is named by what it does. `replaced` must occur exactly once in the function, so that a defect whose
-place has gone fails loudly and does not pass for caught. Guarded by tests/oracle/test_oracle_mutants.py.
+place has gone fails loudly and does not pass for caught. Guarded by
+tests/oracle/test_oracle_mutants.py.
 """
 
 from __future__ import annotations

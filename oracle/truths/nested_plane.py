@@ -223,7 +223,8 @@ def nested_values(
 
     Notes
     -----
-    A second opinion on oracle.truths.regionwise. Guarded by tests/oracle/test_oracle_two_dimensions.py.
+    A second opinion on oracle.truths.regionwise. Guarded by
+    tests/oracle/test_oracle_two_dimensions.py.
     """
     per_rule = []
     for rule in rules:

@@ -152,7 +152,8 @@ def negative_elbo(
     Notes
     -----
     z is drawn from every component of q, and each counts by its weight, so that the weights have a
-    gradient too. tests/paper_figures/test_autoencoder.py compares the mean of the estimate with the exact ELBO.
+    gradient too. tests/paper_figures/test_autoencoder.py compares the mean of the estimate with the
+    exact ELBO.
     """
     encoder, decoder, log_variance = parameters
     log_weights, mean, factor = encode(encoder, x, form.components, latent, form.full)

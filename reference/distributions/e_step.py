@@ -108,7 +108,8 @@ def expected_complete_loglik(
 
     With e0, e1 = e0 m and E2 = e0 (C + m mᵀ), the printed terms of a region are e0 times (x - A m -
     b)ᵀ Σx^-1 (x - A m - b) + Tr(Aᵀ Σx^-1 A C). That is what is summed here: multiplied out, the
-    terms cancel. tests/contract/test_errata.py compares both, and shows that the printed signs fail.
+    terms cancel. tests/contract/test_errata.py compares both, and shows that the printed signs
+    fail.
     """
     log_e0s = log_responsibilities(x, terms, partition, cov_x, cov_z)
     total = 0.0

@@ -143,7 +143,8 @@ def region_term(
     log φ(x; b, Σx + A Σz Aᵀ) Φ_ω(μ, Σ_ω), as printed, is `log_region_marginal` plus a log mass; far
     out these are large numbers that cancel. For S = 1 therefore: on ω p(x, z) = φ(x; b, ...) φ(z;
     μ, Σ_ω), so at the point z° of ω nearest μ the summand is p(x, z°) times the ratio of the
-    region's mass to φ(z°; μ, Σ_ω). tests/distributions/test_distributions.py shows that both are equal.
+    region's mass to φ(z°; μ, Σ_ω). tests/distributions/test_distributions.py shows that both are
+    equal.
     """
     slope, offset = partition.slopes[region], partition.offsets[region]
     centre = posterior_mean(x, slope, offset, cov_x, cov_z)

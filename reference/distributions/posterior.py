@@ -49,7 +49,8 @@ class Posterior:
     units of Σ_ω's standard deviations from μ_ω). A region whose mass is lost below that has log_e0
     = -inf. Where a region's own mass and moments are less accurate than 1e-6, region_mean and
     region_cov are NaN; e1, e2, mean and cov never are. Guarded by `python -m oracle`,
-    tests/distributions/test_posterior.py and tests/distributions/test_reference_dgn.py; draws by tests/distributions/test_draws.py.
+    tests/distributions/test_posterior.py and tests/distributions/test_reference_dgn.py; draws by
+    tests/distributions/test_draws.py.
     """
 
     def __init__(self, X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> None:

@@ -41,8 +41,8 @@ def region_weight(region: int, partition: Partition, cov_z: Array) -> float:
     """p(t = r) = Φ_ω(0, Σz), the prior mass of a region [Proposition 1].
 
     The weights of all regions sum to 1. But given t = r, z is N(0, Σz) truncated to ω_r, and not
-    N(0, Σz) as in an MPPCA: t and z are dependent (tests/contract/test_errata.py). Accuracy: relative 3e-14
-    for S = 1. For S = 2, 3 it is absolute, about 1e-14, and a smaller weight is 0.
+    N(0, Σz) as in an MPPCA: t and z are dependent (tests/contract/test_errata.py). Accuracy:
+    relative 3e-14 for S = 1. For S = 2, 3 it is absolute, about 1e-14, and a smaller weight is 0.
     """
     return gaussian_on_region(region, partition, np.zeros(len(cov_z)), cov_z).mass
 

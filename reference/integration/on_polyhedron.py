@@ -9,7 +9,8 @@ in the mean, or of the smallest truncated variance in the covariance (where cov 
 Valid for S = 2 and 3 are, in standard deviations: half-spaces up to 4.5 from the mean, with mass
 3e-6; boxes of side 1 up to 4 (S = 2) or 3.5 (S = 3) away; near the mean, slabs of width 5e-3 and
 boxes of side 0.03 (S = 2) or 0.1 (S = 3). Everything past 5, or thinner than 3e-3, raises. `fast`
-has no such limit. Guarded by tests/integration/test_gaussian.py and tests/integration/test_reference_gaussian.py.
+has no such limit. Guarded by tests/integration/test_gaussian.py and
+tests/integration/test_reference_gaussian.py.
 """
 
 from __future__ import annotations

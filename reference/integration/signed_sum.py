@@ -17,7 +17,8 @@ from reference.model.arrays import Array
 from reference.polyhedra.inclusion_exclusion import SignedCones
 
 # A sum of terms, and their moments about μ in standard deviations, err by at most the first of
-# these plus the second for each term. tests/integration/test_reference_integration.py measures at most half.
+# these plus the second for each term. tests/integration/test_reference_integration.py measures at
+# most half.
 _SUM_ERROR, _TERM_ERROR = 5e-16, 1.5e-16
 # Relative error of a slack n · μ + b of at most four terms, in units of their absolute sum.
 _SLACK_ERROR = 2 * np.finfo(np.float64).eps

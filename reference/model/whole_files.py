@@ -35,7 +35,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     Notes
     -----
     The content goes to a temporary file in the same folder (see `UNFINISHED`), which is renamed
-    once it is written. Guarded by tests/learning/test_checkpoints.py, which kills a process that writes.
+    once it is written. Guarded by tests/learning/test_checkpoints.py, which kills a process that
+    writes.
     """
     target = Path(path)
     handle, temporary = tempfile.mkstemp(_ENDS, _BEGINS, target.parent or ".")

@@ -64,7 +64,8 @@ class Partition(ReadOnly):
 
     Notes
     -----
-    Guarded by tests/partition/test_partition.py, tests/partition/test_walk.py and `python -m oracle`.
+    Guarded by tests/partition/test_partition.py, tests/partition/test_walk.py and `python -m
+    oracle`.
 
     Examples
     --------
