@@ -53,8 +53,8 @@ def outcome(name, factor, test):
         "SCALED_CONSTANT": f"{name} {factor}",
         "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS / "support")]),
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "scaled_constant"]
-    command += ["-p", "no:cacheprovider", "::".join(map(str, place(test)))]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0"]
+    command += ["-p", "scaled_constant", "-p", "no:cacheprovider", "::".join(map(str, place(test)))]
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
 
 
