@@ -1,6 +1,6 @@
 """The paper's errata: the printed form fails against the oracle, the corrected form passes.
 
-See the table in the README.
+See the table in docs/errata.md.
 """
 
 import numpy as np
