@@ -41,7 +41,6 @@ def gaussians_on_regions(
     roots: Array = np.asarray(np.linalg.cholesky(covs), dtype=np.float64)
     maps = np.linalg.inv(roots)
     log_scales = np.linalg.slogdet(roots)[1]
-    log_scales = np.linalg.slogdet(roots)[1]
     latent = means.shape[1]
     width = latent * max(len(geometry.partition.polyhedra.normals), len(geometry.slopes))
     for some in chunks(len(means), _CHUNK, width):
