@@ -65,8 +65,7 @@ class DGN(ReadOnly):
     Raises
     ------
     ValueError
-        If an argument is not of its kind or shape. Probabilities, though not the partition, also
-        raise it where S > 6.
+        If an argument does not fit; by probabilities, though not by the partition, if S > 6.
 
     Examples
     --------
@@ -186,9 +185,8 @@ class DGN(ReadOnly):
         Parameters
         ----------
         callback : callable, optional
-            For S > 1, called after every unit's cut with the units done, the units in all and the
-            regions so far. It starts again from the first unit if rounding forces another attempt.
-            An exception that it raises ends the enumeration.
+            For S > 1, called after every cut with the units done, the units in all and the regions
+            so far; from the first again if rounding forces a retry. What it raises ends the search.
 
         Returns
         -------

@@ -21,14 +21,34 @@ from reference.model import (
 class Posterior(ABC):
     """The exact posterior of N data [eq. 6]; made by `DGN.posterior`.
 
-    log_e0 (N, R): log E[1{z in ω} | x]. region_mean (N, R, S), region_cov (N, R, S, S): of z given
-    x and z in ω. skipped (N,): for S >= 2, pairs of a datum and a region that cannot matter are
-    left out, their log_e0 -inf and their moments NaN; together they are at most this share of p(x).
-    error (N,): for S >= 4, how far the integration may have left log p(x) off. Latent units, nats.
-    Accuracy, S = 1: e0 1e-12, region moments 1e-11 of the region's standard deviation; S = 2, 3:
-    1e-10 and 1e-8; or the problem's condition number times 2e-16. Guarded by `python -m oracle`,
-    tests/distributions/test_posterior.py, tests/distributions/test_many_dimensions.py and, for
-    draws, tests/distributions/test_draws.py.
+    Attributes
+    ----------
+    log_e0 : ndarray, shape (N, R)
+        log E[1{z in ω} | x], the log probability of each region.
+    region_mean : ndarray, shape (N, R, S)
+        Mean of z given x and z in ω, latent units.
+    region_cov : ndarray, shape (N, R, S, S)
+        Covariance of z given x and z in ω.
+    skipped : ndarray, shape (N,)
+        What was left out, as a share of p(x), at most. For S >= 2 pairs of a datum and a region
+        that cannot matter are left out: their log_e0 is -inf, their moments are NaN.
+    error : ndarray, shape (N,)
+        How far the integration may have left log p(x) off, nats; 0 for S <= 3.
+
+    Notes
+    -----
+    Accuracy for S = 1: e0 to 1e-12, region moments to 1e-11 of the region's standard deviation. For
+    S = 2 and 3: 1e-10 and 1e-8. Where the problem's condition number times 2e-16 is larger, that.
+    Guarded by `python -m oracle`, tests/distributions/test_posterior.py,
+    tests/distributions/test_many_dimensions.py and, for draws, tests/distributions/test_draws.py.
+
+    Examples
+    --------
+    >>> from fast import DGN, Dense, Network
+    >>> dgn = DGN(Network([Dense([[1.0]], [0.0])]), cov_x=1.0)
+    >>> posterior = dgn.posterior([[3.0]])
+    >>> print(f"{posterior.mean()[0, 0]:.6f} {posterior.cov()[0, 0, 0]:.6f}")
+    1.500000 0.500000
     """
 
     def __init__(
@@ -49,7 +69,7 @@ class Posterior(ABC):
 
     @property
     def e0(self) -> Array:
-        """E[1{z in ω} | x], (N, R)."""
+        """E[1{z in ω} | x], the probability of each region, (N, R)."""
         return np.exp(self.log_e0)
 
     @property
@@ -74,23 +94,47 @@ class Posterior(ABC):
         return self.e0[:, :, None, None] * (self._kept_cov + outer)
 
     def mean(self) -> Array:
-        """E[z | x], (N, S)."""
+        """E[z | x].
+
+        Returns
+        -------
+        ndarray, shape (N, S)
+            Latent units.
+        """
         return np.asarray(self.e1.sum(axis=1))
 
     def cov(self) -> Array:
-        """Cov[z | x], (N, S, S): within regions plus between them, no cancellation."""
+        """Cov[z | x], within regions plus between them: nothing cancels.
+
+        Returns
+        -------
+        ndarray, shape (N, S, S)
+            Squared latent units.
+        """
         spread = self._kept_mean - self.mean()[:, None, :]
         outer = spread[:, :, :, None] * spread[:, :, None, :]
         return np.asarray((self.e0[:, :, None, None] * (self._kept_cov + outer)).sum(axis=1))
 
     def entropy(self) -> Array:
-        """Differential entropy of p(z | x), (N,), nats."""
+        """Differential entropy of p(z | x).
+
+        Returns
+        -------
+        ndarray, shape (N,)
+            Nats.
+        """
         each = np.where(np.isneginf(self.log_e0), 0.0, self._region_entropy - self.log_e0)
         return np.asarray((self.e0 * each).sum(axis=1))
 
     @abstractmethod
     def mode(self) -> Array:
-        """The z at which p(z | x) is largest over all regions, (N, S)."""
+        """The z at which p(z | x) is largest over all regions.
+
+        Returns
+        -------
+        ndarray, shape (N, S)
+            Latent units.
+        """
 
     @abstractmethod
     def _log_joint(self, regions: Indices, points: Array) -> Array:
@@ -101,7 +145,18 @@ class Posterior(ABC):
         """One draw (P, S) from each (datum, region) pair's truncated Gaussian."""
 
     def logpdf(self, Z: ArrayLike) -> Array:
-        """log p(z | x) [eq. 6], nats: Z (M, S) for every datum, or (N, M, S) -> (N, M)."""
+        """log p(z | x) [eq. 6].
+
+        Parameters
+        ----------
+        Z : array_like, shape (M, S) or (N, M, S)
+            Latents, the same for every datum or its own.
+
+        Returns
+        -------
+        ndarray, shape (N, M)
+            Nats.
+        """
         count, latent = len(self.log_e0), self.region_mean.shape[2]
         points = check_array(Z, "Z", (None, latent), (count, None, latent))
         points = np.broadcast_to(points, (count, *points.shape[-2:]))
@@ -109,7 +164,20 @@ class Posterior(ABC):
         return self._log_joint(regions, points) - self._log_evidence[:, None]
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
-        """Exact independent draws from p(z | x), (N, size, S): a region, then z within it."""
+        """Exact independent draws from p(z | x): a region, then z within it.
+
+        Parameters
+        ----------
+        size : int, default 1
+            How many for each datum.
+        random_state : None, int or numpy.random.Generator, optional
+            A seed, or where random numbers come from.
+
+        Returns
+        -------
+        ndarray, shape (N, size, S)
+            Latent units.
+        """
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
         count = len(self.log_e0)

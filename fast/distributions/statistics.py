@@ -11,11 +11,32 @@ from reference.model import Array
 class Statistics:
     """Sums over data of posterior expectations: all that the M-step and the gradient need.
 
-    n: how many data. loglik: Σ_x log p(x). e0 (R,), e1 (R, S), e2 (R, S, S): Σ_x E[1 | x], E[z |
-    x], E[z zᵀ | x] on each region. residual0 (R, D): Σ_x E[(x - g(z)) 1{z in ω} | x]. residual1 (R,
-    D, S): Σ_x E[(x - g(z)) zᵀ 1{z in ω} | x]. scatter: Σ_x E[(x - g(z))(x - g(z))ᵀ | x], in the
-    structure of Σx: (D, D), its diagonal (D,), or its trace (). Residuals rather than x itself:
-    near a good fit the sums of x would cancel.
+    Made by `DGN.statistics`. All units are those of the data and the latents.
+
+    Parameters
+    ----------
+    n : int
+        How many data.
+    loglik : float
+        Σ_x log p(x), nats.
+    e0 : ndarray, shape (R,)
+        Σ_x E[1{z in ω} | x] on each region.
+    e1 : ndarray, shape (R, S)
+        Σ_x E[z 1{z in ω} | x].
+    e2 : ndarray, shape (R, S, S)
+        Σ_x E[z zᵀ 1{z in ω} | x].
+    residual0 : ndarray, shape (R, D)
+        Σ_x E[(x - g(z)) 1{z in ω} | x].
+    residual1 : ndarray, shape (R, D, S)
+        Σ_x E[(x - g(z)) zᵀ 1{z in ω} | x].
+    scatter : ndarray, shape (D, D), (D,) or ()
+        Σ_x E[(x - g(z))(x - g(z))ᵀ | x] in the structure of Σx: all of it, its diagonal, or its
+        trace.
+
+    Notes
+    -----
+    Residuals are kept, not x itself: near a good fit sums of x would cancel. Guarded by
+    `python -m oracle` and tests/distributions/test_distributions.py.
     """
 
     n: int

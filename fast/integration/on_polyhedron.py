@@ -34,8 +34,22 @@ class _Moments(NamedTuple):
 
 
 class TruncatedMoments(_Moments):
-    """log_mass (M,), mean (M, S), cov (M, S, S) as a tuple of three; and log_mass_error (M,): how
-    far log_mass may be off, 0 where it is exactly -inf."""
+    """Moments of truncated Gaussians: a tuple of three, with an error beside.
+
+    Made by `gaussian_on_polyhedron`.
+
+    Parameters
+    ----------
+    log_mass : ndarray, shape (M,)
+        Log of each Gaussian's mass on the polyhedron, nats.
+    mean : ndarray, shape (M, S)
+        Of the truncated Gaussian.
+    cov : ndarray, shape (M, S, S)
+        Of the truncated Gaussian.
+    log_mass_error : ndarray, shape (M,)
+        How far log_mass may be off; 0 where it is exactly -inf. An attribute: the tuple has three
+        entries.
+    """
 
     log_mass_error: Array
 
@@ -60,55 +74,128 @@ def gaussian_on_polyhedron(
 ) -> TruncatedMoments:
     """Log mass, mean and covariance of N(means, cov) on {z : normals z + offsets > 0} [Lemma 4].
 
-    normals (F, S), offsets (F,), F = 0 meaning the whole space; means (M, S). Either cov: (S, S),
-    (S,) or scalar; or factor (S, S), invertible, with cov = factor factorᵀ: a Cholesky factor costs
-    ε cond(cov) |log mass|. Returns log_mass (M,), mean (M, S), cov (M, S, S) of the truncated
-    Gaussian, unpacked as a tuple of three; `.log_mass_error` (M,) is how far log_mass may be off.
-    Half-spaces may be redundant, unbounded, contain lines. A polyhedron without interior gives log
-    mass -inf and NaN moments; so does one too thin for double precision, with log_mass_error inf
-    unless it is proven empty.
+    Parameters
+    ----------
+    normals : array_like, shape (F, S)
+        One half-space a row, possibly redundant; S from 1 to 6. F = 0 means the whole space. The
+        polyhedron may be unbounded and contain lines.
+    offsets : array_like, shape (F,)
+        As the normals.
+    means : array_like, shape (M, S)
+        One Gaussian a row.
+    cov : array_like, shape (S, S), (S,) or (), optional
+        The covariance, variances, or one variance; shared by all Gaussians.
+    factor : array_like, shape (S, S), optional
+        In place of cov: an invertible matrix with cov = factor factorᵀ. Given cov, its Cholesky
+        factor costs ε cond(cov) |log mass|.
 
-    Accuracy, at any distance: log mass relative to max(1, |log mass|) 3e-14 (S = 1), 1e-12 (2),
-    1e-10 (3); moments in truncated standard deviations 1e-13, 1e-10, 1e-8; S = 4..6 by coarser
-    rules, log_mass_error estimated for each mean. Raises ValueError on bad input, and for S > 6;
-    ArithmeticError where results overflow. Guarded by tests/integration/test_gaussian.py and
-    tests/integration/test_polyhedra.py.
+    Returns
+    -------
+    TruncatedMoments
+        log_mass (M,), mean (M, S) and cov (M, S, S). Without an interior the log mass is -inf and
+        moments are NaN. A polyhedron too thin for double precision gives the same, with an infinite
+        log_mass_error unless it is proven empty.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind or shape.
+    ArithmeticError
+        If a result overflows.
+
+    Notes
+    -----
+    Accuracy at any distance for S = 1, 2, 3: log mass relative to max(1, |log mass|) 3e-14, 1e-12,
+    1e-10; moments in truncated standard deviations 1e-13, 1e-10, 1e-8. For S = 4 to 6 rules are
+    coarser, and log_mass_error is estimated for each mean. Guarded by
+    tests/integration/test_gaussian.py and tests/integration/test_polyhedra.py.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fast import gaussian_on_polyhedron
+    >>> log_mass, mean, cov = gaussian_on_polyhedron(np.eye(2), np.zeros(2), np.zeros((1, 2)), 1.0)
+    >>> print(f"{np.exp(log_mass[0]):.6f} {mean[0, 0]:.6f} {cov[0, 0, 0]:.6f}")
+    0.250000 0.797885 0.363380
     """
-    normal_rows = check_array(normals, "normals", (None, None))
-    dimension = normal_rows.shape[1]
+    rows, levels, centres = _checked(normals, offsets, means)
+    root = covariance_factor(cov, factor, centres.shape[1])
+    return _moments(rows, levels, centres, root, by_cholesky=factor is None)
+
+
+def _checked(
+    normals: ArrayLike, offsets: ArrayLike, means: ArrayLike
+) -> tuple[Array, Array, Array]:
+    """The half-spaces and the means as arrays, checked."""
+    rows = check_array(normals, "normals", (None, None))
+    dimension = rows.shape[1]
     if not 1 <= dimension <= MOST_DIMENSIONS:
         raise ValueError(
             f"normals: expected from 1 to {MOST_DIMENSIONS} columns (S), got {dimension}"
         )
-    offset_values = check_array(offsets, "offsets", (normal_rows.shape[0],))
-    centres = check_points(means, "means", dimension)
-    root = covariance_factor(cov, factor, dimension)
+    levels = check_array(offsets, "offsets", (rows.shape[0],))
+    return rows, levels, check_points(means, "means", dimension)
+
+
+def _moments(
+    normals: Array, offsets: Array, centres: Array, root: Array, *, by_cholesky: bool
+) -> TruncatedMoments:
+    """The moments of N(centres, root rootᵀ); by_cholesky: root was made from a covariance."""
+    dimension = centres.shape[1]
     if dimension == 1:
-        log_mass, mean, variance = gaussian_on_interval(
-            normal_rows[:, 0], offset_values, centres[:, 0], float(abs(root[0, 0]))
-        )
-        size = np.where(np.isinf(log_mass), 0.0, np.maximum(1.0, np.abs(log_mass)))
-        error = ACCURACY[1] * size
-        return TruncatedMoments(log_mass, mean[:, None], variance[:, None, None], error)
-    lattice = lattice_of_halfspaces(normal_rows, offset_values)
-    if lattice is not None and _has_far_corners(lattice, centres, root):
-        near = needed_within(
-            normal_rows @ root,
-            normal_rows @ centres.mean(axis=0) + offset_values,
-            _NEAR + np.ptp(centres @ np.linalg.inv(root).T, axis=0).max(),
-        )
-        if near is not None and len(near) < len(normal_rows):
-            found = gaussian_on_polyhedron(
-                normal_rows[near], offset_values[near], centres, factor=root
-            )
-            if np.all(found.log_mass > -_NEAR):
-                return found
+        return _on_interval(normals[:, 0], offsets, centres[:, 0], root)
+    lattice = lattice_of_halfspaces(normals, offsets)
     if lattice is None:
-        count = len(centres)
-        nothing = np.full((count, dimension), np.nan)
-        empty = np.full(count, -np.inf), nothing, np.full((count, dimension, dimension), np.nan)
-        unknown = 0.0 if proven_empty(normal_rows, offset_values) else np.inf
-        return TruncatedMoments(*empty, np.full(count, unknown))
+        unknown = 0.0 if proven_empty(normals, offsets) else np.inf
+        return _on_nothing(len(centres), dimension, unknown)
+    if _has_far_corners(lattice, centres, root):
+        found = _without_far_corners(normals, offsets, centres, root)
+        if found is not None:
+            return found
+    moments = _on_lattice(lattice, centres, root)
+    if by_cholesky:
+        size = np.maximum(1.0, np.abs(moments.log_mass))
+        moments.log_mass_error += _cholesky_error(root) * size
+    return moments
+
+
+def _on_interval(normals: Array, offsets: Array, centres: Array, root: Array) -> TruncatedMoments:
+    """The moments for S = 1: normals, offsets (F,), centres (M,), root (1, 1)."""
+    log_mass, mean, variance = gaussian_on_interval(
+        normals, offsets, centres, float(abs(root[0, 0]))
+    )
+    size = np.where(np.isinf(log_mass), 0.0, np.maximum(1.0, np.abs(log_mass)))
+    return TruncatedMoments(log_mass, mean[:, None], variance[:, None, None], ACCURACY[1] * size)
+
+
+def _on_nothing(count: int, dimension: int, error: float) -> TruncatedMoments:
+    """No mass and no moments of so many Gaussians, the log mass known to this error."""
+    return TruncatedMoments(
+        np.full(count, -np.inf),
+        np.full((count, dimension), np.nan),
+        np.full((count, dimension, dimension), np.nan),
+        np.full(count, error),
+    )
+
+
+def _without_far_corners(
+    normals: Array, offsets: Array, centres: Array, root: Array
+) -> TruncatedMoments | None:
+    """The moments without the half-spaces that matter only far from all means; None where none can
+    be left out, or where the mass is so small that they might matter."""
+    near = needed_within(
+        normals @ root,
+        normals @ centres.mean(axis=0) + offsets,
+        _NEAR + np.ptp(centres @ np.linalg.inv(root).T, axis=0).max(),
+    )
+    if near is None or len(near) == len(normals):
+        return None
+    found = gaussian_on_polyhedron(normals[near], offsets[near], centres, factor=root)
+    return found if np.all(found.log_mass > -_NEAR) else None
+
+
+def _on_lattice(lattice: Lattice, centres: Array, root: Array) -> TruncatedMoments:
+    """The moments on a polyhedron whose faces are known."""
     # What overflows shows in the result.
     with np.errstate(all="ignore"):
         parts = [
@@ -123,8 +210,6 @@ def gaussian_on_polyhedron(
         raise ArithmeticError(
             f"means: the moments for row {np.argmin(finite)} are beyond the range of doubles"
         )
-    if factor is None:
-        error += _cholesky_error(root) * np.maximum(1.0, np.abs(log_mass))
     return TruncatedMoments(log_mass, mean, covs, error)
 
 

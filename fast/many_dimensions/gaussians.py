@@ -38,9 +38,8 @@ def gaussians_on_regions(
 ) -> Iterator[GaussiansOnRegions]:
     """N(means (N, S), covs (N, S, S)) on the regions that hold more than exp(-80) of them, in
     batches."""
-    roots = np.asarray(np.linalg.cholesky(covs), dtype=np.float64)
+    roots: Array = np.asarray(np.linalg.cholesky(covs), dtype=np.float64)
     maps = np.linalg.inv(roots)
-    log_scales = np.linalg.slogdet(roots)[1]
     log_scales = np.linalg.slogdet(roots)[1]
     latent = means.shape[1]
     width = latent * max(len(geometry.partition.polyhedra.normals), len(geometry.slopes))
@@ -49,8 +48,9 @@ def gaussians_on_regions(
         datum += some.start
         for lattice, batch in geometry.batches(region):
             d, r = datum[batch], region[batch]
-            centres = np.einsum("pij,pj->pi", maps[d], means[d])
-            items = Whitened.of(lattice, geometry.cell[r], maps[d], centres, means[d])
+            own: Array = np.asarray(maps[d], dtype=np.float64)
+            centres: Array = np.einsum("pij,pj->pi", own, means[d])
+            items = Whitened.of(lattice, geometry.cell[r], own, centres, means[d])
             found, _ = truncate_with_error(items)
             log_mass = found.log_volume - 0.5 * found.square - log_scales[d]
             yield GaussiansOnRegions(d, r, log_mass - 0.5 * latent * LOG_2PI, found.mean, found.cov)

@@ -45,7 +45,13 @@ class PolyhedralPosterior(Posterior):
         )
 
     def mode(self) -> Array:
-        """The z at which p(z | x) is largest over all regions, (N, S)."""
+        """The z at which p(z | x) is largest over all regions.
+
+        Returns
+        -------
+        ndarray, shape (N, S)
+            Latent units.
+        """
         # On each region that may hold it, the nearest point of the polyhedron to its Gaussian's
         # mean. The region of the largest bound comes first: most others are then ruled out.
         geometry, every = self._geometry, np.arange(len(self._y))

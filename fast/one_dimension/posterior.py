@@ -29,7 +29,13 @@ class IntervalPosterior(Posterior):
         )
 
     def mode(self) -> Array:
-        """The z at which p(z | x) is largest over all regions, (N, 1)."""
+        """The z at which p(z | x) is largest over all regions.
+
+        Returns
+        -------
+        ndarray, shape (N, 1)
+            Latent units.
+        """
         best = self._terms.relative_peak.argmax(axis=1)[:, None]
         return np.take_along_axis(self._terms.peak, best, axis=1)
 

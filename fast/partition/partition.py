@@ -39,14 +39,39 @@ _HIGH_RANK = 12
 class Partition(ReadOnly):
     """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
 
-    codes (R, U): on the region, the sign of every unit's pre-activation, 0 where it vanishes on all
-    of it; for max-pooling the winner's position in its window. slopes (R, D, S) = A_ω, offsets
-    (R, D) = b_ω [eq. 2]. breakpoints (R-1,): for S = 1 the ends of the intervals, in latent units;
-    empty for S > 1. shapes, network: for S > 1, the regions as polyhedra and where they come from.
-    Accuracy: a facet is off by
-    rounding only; regions thinner than rounding are absent. Guarded by
+    Made by `DGN.partition`.
+
+    Parameters
+    ----------
+    codes : ndarray of int8, shape (R, U)
+        The sign of every unit's pre-activation on each region, 0 where it vanishes on all of it.
+        For max-pooling, the winner's position in its window.
+    slopes : ndarray, shape (R, D, S)
+        A_ω [eq. 2].
+    offsets : ndarray, shape (R, D)
+        b_ω [eq. 2].
+    breakpoints : ndarray, shape (R - 1,)
+        For S = 1 the ends of the intervals, in latent units; empty for S > 1.
+    shapes : Polyhedra, optional
+        For S > 1 the regions as polyhedra.
+    network : Network, optional
+        For S > 1 the network whose regions they are.
+
+    Notes
+    -----
+    A facet is off by rounding only. Regions thinner than rounding are absent. Guarded by
     tests/partition/test_partition.py, tests/partition/test_arrangements.py,
     tests/partition/test_partition_agreement.py and `python -m oracle`.
+
+    Examples
+    --------
+    >>> from fast import DGN, Dense, Network, ReLU
+    >>> network = Network([Dense([[1.0], [-1.0]], [0.0, 2.0]), ReLU(), Dense([[1.0, 1.0]], [0.0])])
+    >>> partition = DGN(network, 1.0).partition()
+    >>> partition.breakpoints
+    array([0., 2.])
+    >>> partition.slopes[:, 0, 0]
+    array([-1.,  0.,  1.])
     """
 
     codes: Codes
@@ -73,27 +98,82 @@ class Partition(ReadOnly):
         return polyhedra_of_intervals(self.breakpoints) if self.shapes is None else self.shapes
 
     def halfspaces(self, region: int) -> tuple[Array, Array]:
-        """The facets of a region [Corollary 1]: normals (F, S), offsets (F,), the region being
-        {z : normals z + offsets > 0}; none redundant."""
+        """The facets of a region [Corollary 1]: it is {z : normals z + offsets > 0}.
+
+        Parameters
+        ----------
+        region : int
+            Index below R.
+
+        Returns
+        -------
+        normals : ndarray, shape (F, S)
+            One row a facet; none is redundant.
+        offsets : ndarray, shape (F,)
+            As the normals.
+        """
         return self.polyhedra.halfspaces(self._checked(region))
 
     def vertices(self, region: int) -> Array:
-        """The vertices of a region, (V, S). The region is conv(vertices) + cone(rays) +
-        span(lines); if it has lines it has no vertex in the strict sense, and these are the points
-        of its smallest faces that are orthogonal to them."""
+        """The vertices of a region, which is conv(vertices) + cone(rays) + span(lines).
+
+        Parameters
+        ----------
+        region : int
+            Index below R.
+
+        Returns
+        -------
+        ndarray, shape (V, S)
+            Latent units. A region with lines has no vertex in the strict sense: these are then the
+            points of its smallest faces that are orthogonal to the lines.
+        """
         return self.polyhedra.vertices(self._checked(region))
 
     def rays(self, region: int) -> Array:
-        """The extreme directions of a region, (W, S), of length 1; none if it is bounded."""
+        """The extreme directions of a region.
+
+        Parameters
+        ----------
+        region : int
+            Index below R.
+
+        Returns
+        -------
+        ndarray, shape (W, S)
+            Of length 1; none if the region is bounded.
+        """
         return self.polyhedra.rays(self._checked(region))
 
     def lines(self, region: int) -> Array:
-        """An orthonormal basis (n, S) of the directions a region contains both ways."""
+        """The directions that a region contains both ways.
+
+        Parameters
+        ----------
+        region : int
+            Index below R.
+
+        Returns
+        -------
+        ndarray, shape (n, S)
+            An orthonormal basis.
+        """
         return self.polyhedra.lines(self._checked(region))
 
     def locate(self, Z: ArrayLike) -> NDArray[np.intp]:
-        """Index of the region of each point: Z (M, S) -> (M,). A point on a facet, within rounding,
-        goes to the region entered by increasing z_1 (or, along it, z_2, ...)."""
+        """The region of each point.
+
+        Parameters
+        ----------
+        Z : array_like, shape (M, S)
+            Points, latent units.
+
+        Returns
+        -------
+        ndarray of int, shape (M,)
+            Indices of regions. A point on a facet, within rounding, goes to the region entered by
+            increasing z_1; where the facet runs along z_1, by increasing z_2, and so on.
+        """
         points = check_array(Z, "Z", (None, self.slopes.shape[2]))
         if self.shapes is None or self.network is None:
             return np.searchsorted(self.breakpoints, points[:, 0], side="right")
@@ -111,14 +191,14 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
     callback: for S > 1, called after every unit's cut with the units done, the units there are and
     the regions so far. Raises TooManyRegionsError when there are more than `max_regions` (with
     max-pooling, cells before those of one code are joined), before their memory is spent, and
-    PartitionError when rounding leaves signs that contradict each other, or values are no doubles.
+    PartitionError when rounding leaves signs that contradict each other, or values overflow.
     Cost: proportional to R U.
     """
     try:
         # What overflows shows in the maps, and is refused by name.
         with np.errstate(over="ignore", invalid="ignore"):
             if network.latent_dimension == 1:
-                return Partition(*enumerate_intervals(network, max_regions))
+                return Partition(**enumerate_intervals(network, max_regions)._asdict())
             regions = _enumerate_regions(network, max_regions, callback)
     except OutOfRange:
         raise PartitionError(
@@ -129,9 +209,13 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
             f"max_regions: the network has more than {max_regions} regions; "
             "pass a larger max_regions to DGN"
         ) from None
-    breakpoints = np.empty(0)
     return Partition(
-        regions.codes, regions.slopes, regions.offsets, breakpoints, regions.polyhedra, network
+        codes=regions.codes,
+        slopes=regions.slopes,
+        offsets=regions.offsets,
+        breakpoints=np.empty(0),
+        shapes=regions.polyhedra,
+        network=network,
     )
 
 

@@ -118,7 +118,7 @@ def on_polyhedron(latent, rows):
 def test_chunks_of_means_change_nothing(latent, rows):
     """`gaussian_on_polyhedron` in chunks of means, and of corners tried."""
     values, reached = on_polyhedron(latent, rows)
-    place = Place("fast.integration.on_polyhedron", "gaussian_on_polyhedron", "chunks")
+    place = Place("fast.integration.on_polyhedron", "_on_lattice", "chunks")
     assert place in reached.second
     if rows > 1:
         assert place in reached.ragged

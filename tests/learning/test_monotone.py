@@ -94,5 +94,6 @@ def test_the_printed_step_rises(seed):
 
 @pytest.mark.deep
 def test_how_often_the_printed_step_rises():
-    """On 25 of the 200 runs, as docs/learning.md says; a few more or less where rounding differs."""
+    """On 25 of the 200 runs, as docs/learning.md says; a few more or less where rounding
+    differs."""
     assert sum(rise(seed, "paper") > 1e-10 for seed in range(RUNS)) == pytest.approx(25, abs=4)
