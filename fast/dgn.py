@@ -175,7 +175,7 @@ class DGN(ReadOnly):
         return model if mine else model._sharing(self)
 
     def _sharing(self, other: DGN) -> Self:
-        """This new model with the partition that `other`, of the same network, has found."""
+        """Return this new model with the partition that `other`, of the same network, has found."""
         self._found = other._found
         return self
 

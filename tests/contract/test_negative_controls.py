@@ -183,7 +183,7 @@ def change_partition(change):
     """A breakage that changes the partition before anything uses it."""
 
     def breakage(monkeypatch, impl):
-        patch(monkeypatch, after(change), (impl.partition, "partition"))
+        patch(monkeypatch, after(change), (impl.partition.partition, "partition"))
 
     return breakage
 
