@@ -76,8 +76,8 @@ def enumerate_cells(
     network: Network,
     start: Start,
     max_cells: int,
-    callback: Progress | None = None,
-    caution: float = 1.0,
+    callback: Progress | None,
+    caution: float,
 ) -> Cells:
     """Cut R^S by every unit, layer by layer, beginning with `start`, which is not empty.
 

@@ -9,6 +9,7 @@ from mpmath import mpf
 from scipy.special import log_ndtr, logsumexp, ndtr
 
 import fast
+from fast.integration.on_polyhedron import _has_far_corners
 from fast.polyhedra.emptiness import needed_within, proven_empty
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
 from oracle.quadrature.polygon import polygon_moments
@@ -482,3 +483,26 @@ def test_half_spaces_that_matter_far_out():
     np.testing.assert_allclose(mean[0], nearest, rtol=1e-9)
     # Its neighbourhood adds the logarithm of its size, some -30 nats, to the density's -1e12.
     np.testing.assert_allclose(log_mass, -0.5 * nearest @ nearest, rtol=1e-10)
+
+
+def square(centre, half):
+    """Half-spaces of a square."""
+    normals = np.concatenate([np.eye(2), -np.eye(2)])
+    return normals, half - normals @ centre
+
+
+@pytest.mark.parametrize(
+    ("centre", "mean", "root", "far"),
+    [
+        ([3e12, 0.0], [3e12, 0.0], np.eye(2), False),
+        ([3e12, 0.0], [0.0, 0.0], np.eye(2), True),
+        ([3e12, 0.0], [0.0, 0.0], 10 * np.eye(2), False),
+        # In standard deviations z is root^-1 (z1, z2): (z1, z2 - 3 z1), not (z1 - 3 z2, z2).
+        ([3e11, 9e11], [0.0, 0.0], np.array([[1.0, 0.0], [3.0, 1.0]]), False),
+        ([4e11, -2e11], [0.0, 0.0], np.array([[1.0, 0.0], [3.0, 1.0]]), True),
+    ],
+)
+def test_corners_are_far_in_standard_deviations_from_the_mean(centre, mean, root, far):
+    """1e12 of them, in either direction."""
+    lattice = lattice_of_halfspaces(*square(np.array(centre), 1e3))
+    assert _has_far_corners(lattice, np.array([mean]), np.asarray(root)) == far

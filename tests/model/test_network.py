@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from reference import Abs, Dense, LeakyReLU, Network, ReLU
+from reference.model import check_covariances
 
 EPS = np.finfo(float).eps
 ACTIVATIONS = [ReLU(), LeakyReLU(0.1), LeakyReLU(1.0), Abs()]
@@ -393,3 +394,22 @@ def test_with_all_parameters_is_a_copy():
     network = every_kind()
     assert same_bits(network.with_parameters(network.parameters()), network)
     assert same_bits(network.with_parameters({}), network)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_saved_files_are_ordinary(tmp_path):
+    """Whoever may read what a user writes may read them, though they began as temporary files."""
+    network = Network.random([1, 2, 2], ReLU(), 0)
+    network.save(tmp_path / "network.npz")
+    assert (tmp_path / "network.npz").stat().st_mode & 0o777 == 0o644
+
+
+def test_covariances_of_different_sizes_are_judged_each_by_its_own():
+    """A large one, uneven by rounding, beside a small one that is exact."""
+    large = 1e9 * np.array([[2.0, 1.0], [1.0 + 1e-13, 3.0]])
+    small = np.array([[1e-9, 0.0], [0.0, 2e-9]])
+    found = check_covariances(np.stack([large, small]), "q_cov")
+    np.testing.assert_array_equal(found[1], small)
+    small[0, 1] = 1e-12
+    with pytest.raises(ValueError, match="q_cov: expected a symmetric matrix"):
+        check_covariances(np.stack([large, small]), "q_cov")
