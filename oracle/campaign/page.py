@@ -14,9 +14,10 @@ import scipy
 import sympy
 from markupsafe import Markup
 
-from oracle.campaign.coverage import RESULTS, Result
+from oracle.campaign.coverage import RESULTS
 from oracle.campaign.digit_plots import digits
 from oracle.campaign.page_template import TEMPLATE
+from oracle.campaign.result import Result
 from oracle.campaign.run import Findings, Proved
 from oracle.campaign.summary import (
     LEGEND,

@@ -50,6 +50,7 @@ ROOMS = {
         "catalogue",
         "style",
         "polygons",
+        "data",
         "data_sets",
         "methods",
         "records",
