@@ -66,8 +66,6 @@ class DGN(ReadOnly):
 
     Examples
     --------
-    The network g(z) = z is a Gaussian model, whose marginal is N(0, Σx + Σz).
-
     >>> from reference import DGN, Dense, Network
     >>> dgn = DGN(Network([Dense([[1.0]], [0.0])]), cov_x=1.0)
     >>> print(dgn.cov())
@@ -393,8 +391,7 @@ class DGN(ReadOnly):
         A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij. Accuracy:
         1e-7 against finite differences of the oracle, see tests/distributions/test_gradient.py.
         """
-        sums = self.statistics(X)
-        return gradient(self.network, *self._model, sums)
+        return gradient(self.network, *self._model, self.statistics(X))
 
     def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
         latent = self.network.latent_dimension
