@@ -24,7 +24,7 @@ def layers_of(network: Any) -> tuple[LayerSpec, ...]:
 
     Parameters
     ----------
-    network
+    network : reference.Network
         Any object with `layers`. Layers are known by the names of their classes and attributes.
 
     Returns

@@ -218,9 +218,9 @@ def certify(layers: tuple[LayerSpec, ...], codes: Iterable[Iterable[int]]) -> Ce
 
     Parameters
     ----------
-    layers
+    layers : tuple[LayerSpec, ...]
         The network's layers, as oracle.exact.layers.layers_of gives them.
-    codes
+    codes : Iterable[Iterable[int]]
         The code of each region: signs of units, then winners of windows, layer by layer.
 
     Returns

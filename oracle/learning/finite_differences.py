@@ -26,15 +26,15 @@ def gradient(
 
     Parameters
     ----------
-    layers
+    layers : tuple[LayerSpec, ...]
         The network's layers, as oracle.exact.layers.layers_of gives them.
-    cov_x
+    cov_x : Array
         Σx: a number, (D,) or (D, D).
-    cov_z
+    cov_z : Array
         Σz: a number or (1, 1).
-    X
+    X : Array
         The data, (N, D).
-    rule
+    rule : Rule, optional
         The precision of log p(x).
 
     Returns

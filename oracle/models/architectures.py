@@ -59,9 +59,9 @@ def random_network(seed: int, latent: int | None = None) -> RandomNetwork:
 
     Parameters
     ----------
-    seed
+    seed : int
         Which network.
-    latent
+    latent : int or None, optional
         The latent dimension; by default 1, 2, 3 in turn.
 
     Returns
@@ -83,11 +83,11 @@ def random_case(seed: int, latent: int = 1, points: int = 3) -> Case:
 
     Parameters
     ----------
-    seed
+    seed : int
         Which case.
-    latent
+    latent : int, optional
         The latent dimension, 1 to 4.
-    points
+    points : int, optional
         How many points.
 
     Returns

@@ -23,21 +23,21 @@ class Case:
 
     Parameters
     ----------
-    seed
+    seed : int
         The seed it was drawn with.
-    label
+    label : str
         What it is, in words.
-    layers
+    layers : tuple[Description, ...]
         A description (kind, settings) of each layer, as in oracle.models.descriptions.
-    cov_x
+    cov_x : Array
         Σx: a number in an array of shape (), the diagonal (D,), or all of it (D, D).
-    cov_z
+    cov_z : Array
         Σz, (S, S).
-    X
+    X : Array
         The points, (N, D).
-    q_mean
+    q_mean : Array
         The mean of each q, (N, S).
-    q_cov
+    q_cov : Array
         The covariance of each q, (N, S, S).
     """
 
@@ -65,7 +65,7 @@ class Case:
 
         Parameters
         ----------
-        path
+        path : str or os.PathLike[str]
             The file. It is written whole or not at all.
 
         Raises
@@ -87,7 +87,7 @@ class Case:
 
         Parameters
         ----------
-        path
+        path : str or os.PathLike[str]
             The file.
 
         Returns

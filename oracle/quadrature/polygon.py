@@ -65,11 +65,11 @@ def polygon_moments(normals: Any, offsets: Any, mean: Any, cov: Any) -> Moments:
 
     Parameters
     ----------
-    normals
+    normals : array_like
         Inward normals, (F, 2), not normalised.
-    offsets
+    offsets : array_like
         (F,).
-    mean, cov
+    mean, cov : array_like
         Of the Gaussian before truncation, (2,) and (2, 2).
 
     Returns

@@ -69,11 +69,11 @@ def polyhedron_moments(normals: Any, offsets: Any, mean: Any, cov: Any) -> Momen
 
     Parameters
     ----------
-    normals
+    normals : array_like
         Inward normals, (F, 3), not normalised.
-    offsets
+    offsets : array_like
         (F,).
-    mean, cov
+    mean, cov : array_like
         Of the Gaussian before truncation, (3,) and (3, 3).
 
     Returns

@@ -34,11 +34,11 @@ def random_product(seed: int, dimensions: tuple[int, ...], distance: float) -> P
 
     Parameters
     ----------
-    seed
+    seed : int
         Which polyhedron.
-    dimensions
+    dimensions : tuple[int, ...]
         The dimension of each part, 1 to 3; the polyhedron has their sum.
-    distance
+    distance : float
         The parts lie around points that are a random part of this away from the mean.
 
     Returns

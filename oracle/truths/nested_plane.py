@@ -199,15 +199,15 @@ def nested_values(
 
     Parameters
     ----------
-    layers
+    layers : tuple[LayerSpec, ...]
         The network's layers, as oracle.exact.layers.layers_of gives them.
-    cov_x
+    cov_x : Array or float
         Σx: a number, (D,) or (D, D).
-    cov_z
+    cov_z : Array
         Σz, (2, 2).
-    X
+    X : Array
         The points, (N, D).
-    rules
+    rules : tuple[Rule, Rule], optional
         The two rules by which everything is computed.
 
     Returns

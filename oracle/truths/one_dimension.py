@@ -292,17 +292,17 @@ def exact_values(
 
     Parameters
     ----------
-    layers
+    layers : tuple[LayerSpec, ...]
         The network's layers, as oracle.exact.layers.layers_of gives them.
-    cov_x
+    cov_x : Array or float
         Σx: a number, (D,) or (D, D).
-    cov_z
+    cov_z : Array or float
         Σz: a number or (1, 1).
-    X
+    X : Array
         The points, (N, D).
-    q_mean, q_variance
+    q_mean, q_variance : Array
         Mean and variance of q for each point, (N,).
-    rules
+    rules : tuple[Rule, Rule], optional
         The two precisions at which everything is computed.
 
     Returns

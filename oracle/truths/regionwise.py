@@ -57,13 +57,13 @@ class LatentSpace:
 
     Parameters
     ----------
-    layers
+    layers : tuple[LayerSpec, ...]
         The network's layers, as oracle.exact.layers.layers_of gives them.
-    cov_x
+    cov_x : Array or float
         Σx: a number, (D,) or (D, D).
-    cov_z
+    cov_z : Array
         Σz, (S, S).
-    jitter
+    jitter : Callable[[Array], Array] or None, optional
         Applied in doubles to the maps and half-spaces of every region. Only condition numbers need
         it.
 
@@ -107,9 +107,9 @@ class LatentSpace:
 
         Parameters
         ----------
-        x
+        x : Array
             The point, (D,).
-        q_mean, q_cov
+        q_mean, q_cov : Array
             Mean (S,) and covariance (S, S) of q, for the ELBO and the KL divergence [eq. 3].
 
         Returns
@@ -129,7 +129,7 @@ class LatentSpace:
 
         Parameters
         ----------
-        x
+        x : Array
             The point, (D,).
 
         Returns
@@ -145,7 +145,7 @@ class LatentSpace:
 
         Parameters
         ----------
-        x
+        x : Array
             The point, (D,).
 
         Returns
