@@ -43,9 +43,7 @@ from reference.model import (
 
 
 class DGN(ReadOnly):
-    """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly.
-
-    Immutable: learning makes new models.
+    """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly; immutable.
 
     Parameters
     ----------
@@ -71,9 +69,8 @@ class DGN(ReadOnly):
     --------
     >>> from fast import DGN, Dense, Network
     >>> dgn = DGN(Network([Dense([[1.0], [2.0]], [0.0, 0.0])]), cov_x=0.5)
-    >>> dgn.cov()
-    array([[1.5, 2. ],
-           [2. , 4.5]])
+    >>> print(dgn.cov().tolist())
+    [[1.5, 2.0], [2.0, 4.5]]
     """
 
     def __init__(
@@ -224,7 +221,8 @@ class DGN(ReadOnly):
         Accuracy relative to max(1, |log p|): 1e-12 for S = 1, 1e-10 for S = 2, 1e-8 for S = 3; for
         S = 4 to 6 see `Posterior.error`. Guarded by tests/contract/test_accuracy.py.
         """
-        return self._model.logpdf(self._data(X))
+        data = self._data(X)
+        return self._model.logpdf(data)
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """p(z | x) for each datum [eq. 6, Proposition 2].
@@ -239,7 +237,8 @@ class DGN(ReadOnly):
         Posterior
             Of all data together. Memory O(N R S²) for R regions.
         """
-        return self._model.posterior(self._data(X))
+        data = self._data(X)
+        return self._model.posterior(data)
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
         """Where p(z | x) concentrates as Σx -> 0 in proportion [Lemma 2, Proposition 3, corrected].
@@ -312,7 +311,8 @@ class DGN(ReadOnly):
         Statistics
             Posterior expectations summed over the rows of X.
         """
-        return self._model.statistics(self._data(X))
+        data = self._data(X)
+        return self._model.statistics(data)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] of each datum [Sec. 4.1].
@@ -327,7 +327,8 @@ class DGN(ReadOnly):
         ndarray, shape (N,)
             Nats.
         """
-        return self._model.expected_complete_loglik(self._data(X))
+        data = self._data(X)
+        return self._model.expected_complete_loglik(data)
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """The evidence lower bound of q = N(q_mean, q_cov) for each datum [eq. 3], exact.
@@ -358,10 +359,10 @@ class DGN(ReadOnly):
         # Distances in deviations of q may overflow where q has no mass, which does no harm.
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             bound = self._model.elbo(data, q_mean, q_cov)
-        if not np.all(np.isfinite(bound)):
-            datum = int(np.flatnonzero(~np.isfinite(bound))[0])
+        wrong = np.flatnonzero(~np.isfinite(bound))
+        if len(wrong):
             raise ArithmeticError(
-                f"q_mean, q_cov: the ELBO of datum {datum} is not finite in double precision"
+                f"q_mean, q_cov: the ELBO of datum {wrong[0]} is not finite in double precision"
             )
         return bound
 

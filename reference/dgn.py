@@ -35,9 +35,7 @@ from reference.partition.partition import Partition
 
 
 class DGN(ReadOnly):
-    """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly.
-
-    Immutable: learning makes new models.
+    """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly; immutable.
 
     Parameters
     ----------
@@ -391,7 +389,8 @@ class DGN(ReadOnly):
         A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij. Accuracy:
         1e-7 against finite differences of the oracle, see tests/distributions/test_gradient.py.
         """
-        return gradient(self.network, *self._model, self.statistics(X))
+        sums = self.statistics(X)
+        return gradient(self.network, *self._model, sums)
 
     def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
         latent = self.network.latent_dimension

@@ -7,7 +7,7 @@ import numpy as np
 
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
-from fast.one_dimension.gaussians import gaussians_on_regions
+from fast.one_dimension.gaussians import shares_of_gaussians
 from fast.one_dimension.geometry import IntervalGeometry
 from fast.one_dimension.pairs import pairs_of
 from reference.model import Array
@@ -109,7 +109,7 @@ def elbo(geometry: IntervalGeometry, X: Array, q_mean: Array, q_variance: Array)
     for part in geometry.chunks(len(X)):
         y, rest = geometry.coordinates.points(X[part])
         deviation = np.sqrt(q_variance[part])
-        log_mass, mean, variance = gaussians_on_regions(geometry, q_mean[part], deviation)
+        log_mass, mean, variance = shares_of_gaussians(geometry, q_mean[part], deviation)
         # Of log p(x, z) on a region: its value at q's mean there, and its curvature.
         regions = np.broadcast_to(np.arange(log_mass.shape[1]), log_mass.shape)
         at_mean = geometry.log_joint(y[:, None], rest[:, None], regions, mean)

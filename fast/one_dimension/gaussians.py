@@ -21,7 +21,7 @@ class GaussiansOnRegions(NamedTuple):
     variance: Array  # (N, R): of the same
 
 
-def gaussians_on_regions(
+def shares_of_gaussians(
     geometry: IntervalGeometry, centres: Array, deviations: Array
 ) -> GaussiansOnRegions:
     """N(centres, deviations²) on every region; centres, deviations (N,)."""
@@ -43,7 +43,7 @@ def gaussians_on_regions(
 
 def prior_on_regions(geometry: IntervalGeometry, cov_z: Array) -> PriorOnRegions:
     """The prior N(0, cov_z) on every region; cov_z (1, 1)."""
-    found = gaussians_on_regions(geometry, np.zeros(1), np.sqrt(cov_z[0]))
+    found = shares_of_gaussians(geometry, np.zeros(1), np.sqrt(cov_z[0]))
     return PriorOnRegions(
         np.exp(found.log_mass[0]), found.mean[0, :, None], found.variance[0, :, None, None]
     )

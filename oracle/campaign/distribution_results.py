@@ -224,7 +224,7 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
             "distributions.prior.prior_on_regions",
         ),
         fast=(
-            "one_dimension.gaussians.gaussians_on_regions",
+            "one_dimension.gaussians.shares_of_gaussians",
             "many_dimensions.gaussians.prior_on_regions",
         ),
         quantities=("region mass", "marginal mean", "marginal covariance"),

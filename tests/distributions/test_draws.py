@@ -382,7 +382,7 @@ def test_no_simplex_is_obtuse_at_its_apex(size):
         dgn = fast.DGN(Network.random([size, 5, 4, 2], LeakyReLU(0.1), seed), 0.05)
         posterior = dgn.posterior(np.concatenate([dgn.rvs(3, 0), [[20.0, -30.0]]]))
         pairs = np.nonzero(posterior.e0 > 1e-9)
-        for _, items in posterior._mixture.items(posterior._y, *pairs):
+        for _, items in posterior._geometry.items(posterior._y, *pairs):
             assert split(items, choose_apex(items)).gram.min() > -1e-12
 
 
@@ -787,7 +787,7 @@ DEFECTS = [
     (
         "fast",
         "training.initial_networks",
-        "initial_network",
+        "_placed",
         "@ root.T",
         "@ root",
         test_starts_on_the_prior,

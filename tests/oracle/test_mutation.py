@@ -124,7 +124,8 @@ def first(package, module, **wanted):
 
 dgn = fast.DGN(fast.Network([fast.Dense([[1.0]], [0.0])]), 1.0)
 right = dgn.kl([[0.5]], [[0.0]], [[1.0]])
-put_in_force(root, Mutant("", "fast", "dgn", "DGN.kl", "self.logpdf(X) - self", "-self", ""))
+place = ("fast", "dgn", "DGN.kl")
+put_in_force(root, Mutant("", *place, "self._model.logpdf(data) - self", "-self", ""))
 assert dgn.kl([[0.5]], [[0.0]], [[1.0]]) != right, "a function"
 
 constant = first("fast", "one_dimension.pairs", function="", operator="NumberReplacer")
@@ -256,16 +257,20 @@ def mutant(**changes):
 
 
 def test_the_score_counts_what_is_not_caught():
-    """Only listed equivalents are left out, and a listed one that is caught counts as caught."""
+    """Only listed equivalents are left out; a listed one that is caught was no equivalent, and
+    fails the whole."""
     outcomes = ["caught"] * 17 + ["survived", "timeout", "unreached", "died"]
     trials = [Trial(mutant(after=str(i)), outcome) for i, outcome in enumerate(outcomes)]
-    listed = {mutant(after=str(i)).key: "Because." for i in (0, 17)}
+    listed = {mutant(after=str(i)).key: "Because." for i in (17, 30)}
     written = [Trial(one, "caught") for one in WRITTEN]
     score = Score(written=written, trials=trials, arguments=listed, seed=3)
     assert len(score.counted()) == 20
     assert "| **both** | 21 | 1 | 17 | 3 | 85.0% | 62.1% to 96.8% |" in page(score)
     assert not suffices(score)
     assert suffices(Score(written=written, trials=trials[:18], arguments=listed, seed=3))
+    wrong = Score(written, trials[:18], {trials[0].defect.key: "Because.", **listed}, seed=3)
+    assert not suffices(wrong)
+    assert "refuted" in page(wrong)
     written[0] = Trial(WRITTEN[0], "survived")
     missed = Score(written=written, trials=trials[:18], arguments=listed, seed=3)
     assert not suffices(missed)
@@ -292,9 +297,11 @@ def test_reached_by_lines_and_by_what_uses_a_default():
     """A statement is reached by the tests that run its lines; a default by those of the body."""
     path = ROOT / "fast" / "dgn.py"
     text = path.read_text(encoding="utf-8").splitlines()
-    line = next(i for i, row in enumerate(text, 1) if "return self.logpdf(X) - self.elbo" in row)
+    line = next(
+        i for i, row in enumerate(text, 1) if "return self._model.logpdf(data) - self._elbo" in row
+    )
     reached = Reached({path: {line: frozenset({"a"}), line - 1: frozenset({"b"})}}, {})
-    kl = Mutant("", "fast", "dgn", "DGN.kl", "self.logpdf(X) - self", "self", "")
+    kl = Mutant("", "fast", "dgn", "DGN.kl", "self._model.logpdf(data) - self", "self", "")
     assert reached.by(ROOT, kl) == ["a"]
     head = Mutant("", "fast", "dgn", "DGN.kl", "q_mean: ArrayLike", "q_mean: ArrayLike = 0", "")
     assert reached.by(ROOT, head) == ["a", "b"]

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from oracle.quadrature import line_integrals as radial
-from oracle.quadrature import polygon
+from oracle.quadrature import moments, polygon
 from oracle.quadrature.interval import OracleDisagreement
 from oracle.quadrature.polygon import polygon_moments
 
@@ -244,7 +243,7 @@ def test_bad_input(name, change):
 
 def test_no_agreement_no_answer(monkeypatch):
     """A precision that differs from the next in the 24th digit is not believed."""
-    monkeypatch.setattr(radial, "LADDER", (30, 42))
+    monkeypatch.setattr(moments, "LADDER", (30, 42))
     honest = polygon.whitened_mass
 
     def off(edges, level):

@@ -5,8 +5,7 @@ import pytest
 from mpmath import mp, mpf
 from test_oracle_polygon import added, close, dyadic, exact, interval
 
-from oracle.quadrature import line_integrals as radial
-from oracle.quadrature import polyhedron
+from oracle.quadrature import moments, polyhedron
 from oracle.quadrature.interval import OracleDisagreement
 from oracle.quadrature.polygon import polygon_moments
 from oracle.quadrature.polyhedron import polyhedron_moments
@@ -150,7 +149,7 @@ def test_empty_and_bad_input():
 
 def test_no_agreement_no_answer(monkeypatch):
     """A precision that differs from the next in the 24th digit is not believed."""
-    monkeypatch.setattr(radial, "LADDER", (30, 42))
+    monkeypatch.setattr(moments, "LADDER", (30, 42))
     honest = polyhedron._flux
 
     def off(faces, ridges, reach, level):

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from oracle.campaign.coverage import RESULTS
 from oracle.campaign.page import Run, commit_of, page, worst_seeds
@@ -58,8 +59,8 @@ def test_one_file_by_itself(found):
     assert [v for v in parser.fetched if not str(v).startswith(namespaces)] == []
     assert "No breach." in content
     assert "a &lt; b &amp; c" in content
-    assert all(f"<td>{result.name}</td>" in content for result in RESULTS)
-    assert all(f"<td>{quantity}</td>" in content for quantity in TOLERANCES[1]["fast"])
+    assert all(f"<td>{escape(result.name)}</td>" in content for result in RESULTS)
+    assert all(f"<td>{escape(quantity)}</td>" in content for quantity in TOLERANCES[1]["fast"])
     assert content.count("<svg") == 3
     assert 'href="cases/case-2.json"' in content
 
