@@ -394,8 +394,7 @@ class DGN(ReadOnly):
         Returns
         -------
         dict of str to ndarray
-            Shaped as `parameters`. A full covariance counts as a symmetric matrix: d log p =
-            Σ_ij gradient_ij dΣ_ij.
+            Shaped as `parameters`; for a full covariance d log p = Σ_ij gradient_ij dΣ_ij.
         """
         sums = self.statistics(X)
         return gradient(self.network, self.partition(), self.noise, self.cov_z, sums)
