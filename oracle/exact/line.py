@@ -38,7 +38,7 @@ def exact_partition(layers: tuple[LayerSpec, ...]) -> ExactPartition:
 
     Parameters
     ----------
-    layers
+    layers : tuple[LayerSpec, ...]
         The network's layers, as oracle.exact.layers.layers_of gives them.
 
     Returns

@@ -59,7 +59,7 @@ def exact_regions(layers: tuple[LayerSpec, ...]) -> list[ExactRegion]:
 
     Parameters
     ----------
-    layers
+    layers : tuple[LayerSpec, ...]
         The network's layers, as oracle.exact.layers.layers_of gives them.
 
     Returns

@@ -38,7 +38,7 @@ class Model:
     ----------
     name
         By which checks are named.
-    layers
+    layers : tuple[LayerSpec, ...]
         (kind, settings) of each layer.
     cov_x
         Σx: a number, (D,) or (D, D).
