@@ -11,8 +11,10 @@ from typing import NoReturn
 
 from paper_figures.catalogue import FIGURES, Figure
 from paper_figures.options import Options
-from paper_figures.records import pictures, whole_files
+from paper_figures.records import pictures
 from paper_figures.records.figure_numbers import result_of
+from paper_figures.records.output_folder import prepare_folder
+from reference.model import write_whole
 
 _PROGRAM = "paper_figures"
 #: What the pages of results are made with.
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         return _refuse(f"{', '.join(missing)} not installed: pip install 'exactdgn[figures]'")
     try:
-        whole_files.prepare_folder(asked.out)
+        prepare_folder(asked.out)
     except OSError as error:
         return _refuse(f"--out: cannot write in {str(asked.out)!r} ({error.strerror})")
     options = Options(full=asked.full, n_seeds=asked.seeds, folder=asked.out)
@@ -110,7 +112,7 @@ def _summarise(folder: Path) -> list[Path]:
     entries = report.entries(folder)
     written = {"RESULTS.md": report.markdown(entries), "results.html": report.page(entries, folder)}
     for name, text in written.items():
-        whole_files.write_whole(folder / name, text.encode())
+        write_whole(folder / name, text.encode())
     return [folder / name for name in written]
 
 

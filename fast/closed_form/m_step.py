@@ -185,7 +185,7 @@ def _dense(
     gram, cross = gram[:, columns[:, None], columns], cross[:, :, columns]
     current = np.column_stack([known[f"{index}.weight"], known[f"{index}.bias"]])[:, columns]
     penalty = _Penalty(prior, current, columns < n_in)
-    noise = Noise.of(dgn.cov_x, dgn.network.observed_dimension)
+    noise = dgn.noise
     rows = output_rows(dgn.network, codes, index)
     if rows is None:
         diagonal = output_diagonal(dgn.network, codes, index)
@@ -210,7 +210,7 @@ def _kernels(
 ) -> dict[str, Array]:
     """The new kernels, biases or both of a Conv2d, by name."""
     known = dgn.network.parameters()
-    noise = Noise.of(dgn.cov_x, dgn.network.observed_dimension)
+    noise = dgn.noise
     normal, gradient = kernel_system(
         dgn.network, codes, index, maps, noise, _second_moments(statistics), _residuals(statistics)
     )

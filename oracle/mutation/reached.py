@@ -53,8 +53,7 @@ def _at(lines: dict[int, frozenset[str]], wanted: Iterable[int]) -> frozenset[st
 def fingerprint(root: Path) -> str:
     """A name for the state of all source files, of what tests read and of how they are run."""
     found = hashlib.sha256()
-    settings = [root / "pyproject.toml"] if (root / "pyproject.toml").exists() else []
-    for paths in (settings, *((root / package).rglob("*") for package in SOURCES)):
+    for paths in ([root / "pyproject.toml"], *((root / package).rglob("*") for package in SOURCES)):
         for path in sorted(p for p in paths if p.is_file() and p.suffix != ".pyc"):
             found.update(str(path.relative_to(root)).encode())
             found.update(path.read_bytes())

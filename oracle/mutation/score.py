@@ -35,25 +35,18 @@ class Score:
     arguments: dict[tuple[str, str, str, str, str], str]
     seed: int
 
+    def listed(self, trial: Trial) -> bool:
+        """Whether a defect is listed as changing nothing."""
+        mine = trial.defect
+        return isinstance(mine, SystematicMutant) and mine.key in self.arguments
+
     def equivalent(self, trial: Trial) -> bool:
         """Whether a defect that was not caught is shown to change nothing."""
-        mine = trial.defect
-        return (
-            trial.outcome != "caught"
-            and isinstance(mine, SystematicMutant)
-            and mine.key in self.arguments
-        )
+        return trial.outcome != "caught" and self.listed(trial)
 
     def refuted(self) -> list[Trial]:
-        """The trials of defects that are listed as changing nothing and were caught all the same:
-        their arguments are wrong."""
-        return [
-            trial
-            for trial in self.trials
-            if trial.outcome == "caught"
-            and isinstance(trial.defect, SystematicMutant)
-            and trial.defect.key in self.arguments
-        ]
+        """The trials of listed defects that were caught all the same: their arguments are wrong."""
+        return [t for t in self.trials if t.outcome == "caught" and self.listed(t)]
 
     def counted(self) -> list[Trial]:
         """The trials that the score is of."""

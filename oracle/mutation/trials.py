@@ -108,9 +108,10 @@ class Trials:
         """Tests that told most defects; the cheapest tests of every file, then the others; file by
         file, so that what a file's tests share is made once, and the quickest file first."""
         told = Counter(trial.test for trial in self.found if trial.outcome == "caught")
-        telling = [name for name, _ in told.most_common() if name in set(names)][:_TELLING]
+        reaching = set(names)
+        telling = [name for name, _ in told.most_common() if name in reaching][:_TELLING]
         files = defaultdict(list)
-        for name in sorted(set(names) - set(telling), key=lambda name: (self._cost(name), name)):
+        for name in sorted(reaching - set(telling), key=lambda name: (self._cost(name), name)):
             files[name.split("::")[0]].append(name)
         rounds = [f[:_TASTE] for f in files.values()], [f[_TASTE:] for f in files.values()]
         return telling + [

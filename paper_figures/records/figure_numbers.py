@@ -19,7 +19,7 @@ from paper_figures.options import Numbers, Options, Record
 from paper_figures.records.keyed_arrays import key_of, load, save
 from paper_figures.records.runs_by_seed import SECONDS
 from paper_figures.records.source_fingerprint import fingerprint
-from paper_figures.records.whole_files import write_whole
+from reference.model import write_whole
 
 _KEY = "key"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from paper_figures.options import Numbers, Record
-from paper_figures.records.whole_files import write_whole
+from reference.model import write_whole
 
 _KEY = "key"
 

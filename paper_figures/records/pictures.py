@@ -9,7 +9,7 @@ from paper_figures.catalogue import Figure
 from paper_figures.records.figure_numbers import Result, versions
 from paper_figures.records.keyed_arrays import key_of
 from paper_figures.records.source_fingerprint import fingerprint
-from paper_figures.records.whole_files import write_whole
+from reference.model import write_whole
 
 #: The text field of a PNG file that holds its mark, the key of what it shows.
 _MARK = "Description"

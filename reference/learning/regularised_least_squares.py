@@ -96,10 +96,9 @@ def _common_optimum(normal: Array, right: Array, w: Array, rates: Array) -> Arra
         left = pull - among @ step
         left[np.diag(normal) <= RANK_TOLERANCE * np.max(np.diag(normal))] = 0.0
         first, share = _first_zero(w, left, rates)
+        pulls = np.max(np.abs(left)) > _LEFT * _size(normal, right, w, rates)
         # If the matrix is not singular in that direction after all, the objective turns first.
-        if np.max(np.abs(left)) > _LEFT * _size(normal, right, w, rates) and (
-            share * (left @ normal @ left) <= left @ left
-        ):
+        if pulls and share < np.inf and share * (left @ normal @ left) <= left @ left:
             step = left
         else:
             first, share = _first_zero(w, step, rates)

@@ -371,6 +371,16 @@ def test_many_weights_that_are_hard_to_tell_apart():
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+def test_nothing_slides_without_an_end(monkeypatch):
+    """Two unknowns without a prior that do the same, but are pulled apart, where no rounding tilts
+    the pull: no zero is on the way, and they stay where they are, without a warning."""
+    module = reference.learning.regularised_least_squares
+    monkeypatch.setattr(module, "_smallest_solution", lambda matrix, right: np.zeros(2))
+    right, still = np.array([1.0, -1.0]), np.zeros(2)
+    found = module._common_optimum(np.ones((2, 2)), right, still, still)
+    np.testing.assert_array_equal(found, still)
+
+
 def test_small_eigenvalues_do_not_spoil_the_others():
     """The inverse of a matrix of condition 1e10 has entries so large that their rounding left 1e-10
     of the equations unsolved."""

@@ -17,8 +17,8 @@ from tests_support import interrupts
 from paper_figures.figures.figure_11_printed_m_step.one_start import run
 from paper_figures.records import source_fingerprint
 from paper_figures.records.keyed_arrays import load
+from paper_figures.records.output_folder import prepare_folder
 from paper_figures.records.runs_by_seed import SECONDS, runs_of
-from paper_figures.records.whole_files import prepare_folder
 
 INTERRUPTED = "paper_figures: interrupted; what was done is kept"
 #: Seconds after which a process hangs, on however busy a machine.

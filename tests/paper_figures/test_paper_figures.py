@@ -47,7 +47,7 @@ from paper_figures.methods.ppca import affine_losses, best_line
 from paper_figures.options import Options
 from paper_figures.records import source_fingerprint
 from paper_figures.records.report import entries
-from paper_figures.records.whole_files import write_whole
+from reference.model import write_whole
 
 SUFFIXES = (".json", ".npz", ".pdf", ".png")
 RECORDS = "paper_figures.records"

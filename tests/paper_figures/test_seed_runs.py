@@ -12,8 +12,8 @@ import pytest
 from paper_figures.comparison.experiments import CIRCLE
 from paper_figures.figures.figure_11_printed_m_step.one_start import Trial, run
 from paper_figures.records import runs_by_seed
+from paper_figures.records.output_folder import prepare_folder
 from paper_figures.records.runs_by_seed import SECONDS, runs_of, stacked
-from paper_figures.records.whole_files import prepare_folder
 
 TRIAL = Trial(replace(CIRCLE[0], n=50, n_held_out=20), (1.0,), 2)
 
