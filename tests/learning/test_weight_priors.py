@@ -371,6 +371,35 @@ def test_many_weights_that_are_hard_to_tell_apart():
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("pull", "optimal"),
+    [
+        ([5.0, 2.0, 0.0, -5.0], True),
+        ([5.0, 5.0 + 1e-8, 0.0, -5.0], True),  # rounding, where terms are 1e6
+        ([5.0, -5.0 - 1e-8, 0.0, -5.0], True),
+        ([5.0, 5.0 + 1e-5, 0.0, -5.0], False),
+        ([-5.0, 2.0, 0.0, -5.0], False),  # towards zero, and the penalty pulls there as well
+        ([5.0, 2.0, 0.0, 5.0], False),
+        ([5.0, 2.0, 0.1, -5.0], False),  # without a penalty nothing holds it at zero
+        ([0.0, 2.0, 0.0, -5.0], False),
+    ],
+)
+def test_what_is_an_optimum(pull, optimal):
+    """An unknown that is not zero is pulled by its rate, one at zero by no more, one without a rate
+    not at all."""
+    normal = 1e6 * np.diag([1.0, 2.0, 3.0, 4.0])
+    w, rates = np.array([1.0, 0.0, 0.0, -1.0]), np.array([5.0, 5.0, 0.0, 5.0])
+    judged = reference.learning.regularised_least_squares._is_optimum
+    assert judged(normal, normal @ w + pull, w, rates) == optimal
+
+
+def test_rates_count_as_terms():
+    """What 1e6 is held by rounds by more than 1e-13."""
+    judged = reference.learning.regularised_least_squares._is_optimum
+    for excess, optimal in ((1e-7, True), (1e-6, False)):
+        assert judged(np.eye(1), np.array([1e6 + excess]), np.zeros(1), np.full(1, 1e6)) == optimal
+
+
 def test_nothing_slides_without_an_end(monkeypatch):
     """Two unknowns without a prior that do the same, but are pulled apart, where no rounding tilts
     the pull: no zero is on the way, and they stay where they are, without a warning."""
