@@ -12,6 +12,7 @@ from reference.model.errors import (
     SingularCovarianceError,
     TooManyRegionsError,
 )
+from reference.model.exact import Dyadic, ExactNetwork, Integers, dyadic
 from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
@@ -54,9 +55,12 @@ __all__ = [
     "Conv2d",
     "ConvergenceWarning",
     "Dense",
+    "Dyadic",
+    "ExactNetwork",
     "Flatten",
     "GaussianPrior",
     "Indices",
+    "Integers",
     "LaplacePrior",
     "Layer",
     "LeakyReLU",
@@ -89,6 +93,7 @@ __all__ = [
     "check_points",
     "check_random_state",
     "check_weight_prior",
+    "dyadic",
     "freeze",
     "learnable_layers",
     "log_weight_prior",

@@ -1,0 +1,177 @@
+"""A network in integers: its values at rational points and its maps on regions, without rounding.
+
+Weights are doubles, and a double is an integer over a power of two. So every value of a network at
+a rational point is one as well, and every sign has an answer.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reference.model.arrays import Codes
+from reference.model.layer_protocol import Layer
+from reference.model.layers import Abs, LeakyReLU, ReLU
+from reference.model.max_pool import MaxPool
+from reference.model.network import Network
+
+#: Python's integers, of any size, in an array.
+Integers = NDArray[np.object_]
+
+
+class Dyadic(NamedTuple):
+    """The numbers `numbers` / 2^exponent."""
+
+    numbers: Integers
+    exponent: int
+
+
+def dyadic(values: ArrayLike) -> Dyadic:
+    """Doubles as integers over one power of two, exactly.
+
+    Parameters
+    ----------
+    values : array_like
+        Finite doubles.
+
+    Returns
+    -------
+    Dyadic
+        Integers of the same shape, and the exponent, which is not negative.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    mantissas, exponents = np.frexp(array)
+    whole = np.ldexp(mantissas, 53).astype(np.int64)
+    # Without the zeros at the end: float32 weights and small integers stay short.
+    ends = np.where(whole != 0, whole & -whole, 1)
+    shifts = exponents - 53 + np.frexp(ends.astype(np.float64))[1] - 1
+    exponent = max(0, -int(shifts.min(initial=0, where=whole != 0)))
+    numbers = np.empty(array.shape, dtype=object)
+    flat = numbers.reshape(-1)
+    pairs = zip((whole // ends).ravel().tolist(), (shifts + exponent).ravel().tolist(), strict=True)
+    flat[:] = [n << s if n else 0 for n, s in pairs]
+    return Dyadic(numbers, exponent)
+
+
+class _AffineInIntegers(NamedTuple):
+    """h -> (matrix h + offset) / 2^exponent, in whole rows or, if most entries are 0, in sparse."""
+
+    rows: list[tuple[NDArray[np.intp], Integers]] | Integers
+    offset: Integers
+    exponent: int
+
+
+def _affine_in_integers(layer: Layer, n_in: int) -> _AffineInIntegers:
+    matrix = layer.derivative(np.empty(0, dtype=np.int8))
+    joint = dyadic(np.column_stack([matrix, layer.offset(n_in)]))
+    whole, offset = joint.numbers[:, :-1], joint.numbers[:, -1]
+    if 2 * np.count_nonzero(matrix) > matrix.size:
+        return _AffineInIntegers(whole, offset, joint.exponent)
+    places = [np.flatnonzero(row) for row in matrix]
+    rows = [(at, row[at]) for at, row in zip(places, whole, strict=True)]
+    return _AffineInIntegers(rows, offset, joint.exponent)
+
+
+class ExactNetwork:
+    """The layers of a network in integers [eq. 1].
+
+    Parameters
+    ----------
+    network : Network
+        Any network. Its float64 weights are taken as the rational numbers they are.
+
+    Notes
+    -----
+    A point (z, t) of integers stands for z / t, and a direction z has t = 0: the network without
+    its biases is what g is far out in that direction, to first order. Cost: a multiplication of
+    integers for every weight, some 0.1 µs. Guarded by tests/model/test_exact.py, against
+    oracle.exact, which shares nothing with it.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._affine: dict[int, _AffineInIntegers] = {}
+
+    def inputs(self, points: Integers, layer: int) -> Dyadic:
+        """The inputs of a layer at points, times their t.
+
+        Parameters
+        ----------
+        points : ndarray of int, shape (V, S + 1)
+            Points (z, t) with t > 0, and directions with t = 0.
+        layer : int
+            Index of the layer; as many as there are for the network's output.
+
+        Returns
+        -------
+        Dyadic
+            Inputs times t, (V, n_in); of a direction, what an input gains along it far out.
+        """
+        values, weights, exponent = points[:, :-1], points[:, -1:], 0
+        for index, each in enumerate(self.network.layers[:layer]):
+            values, exponent = self._pushed(index, each, values, weights, exponent)
+        return Dyadic(values, exponent)
+
+    def maps(self, code: Codes, layer: int) -> Dyadic:
+        """The affine map from z to the input of a layer on the region of a code [eq. 8].
+
+        Parameters
+        ----------
+        code : ndarray of int8, shape (U,)
+            The code of a region.
+        layer : int
+            Index of the layer; as many as there are for the network's output.
+
+        Returns
+        -------
+        Dyadic
+            Slopes and the offset of every input, (n_in, S + 1).
+        """
+        latent = self.network.latent_dimension
+        # Column by column: what the map makes of each axis without offsets, and of 0 with them.
+        values, exponent = np.zeros((latent + 1, latent), dtype=object), 0
+        values[range(latent), range(latent)] = 1
+        weights = np.zeros((latent + 1, 1), dtype=object)
+        weights[-1] = 1
+        parts = self.network.split_code(code)
+        for index, each in enumerate(self.network.layers[:layer]):
+            if isinstance(each, MaxPool):
+                values = values[:, each.winners(parts[index])]
+            elif each.n_codes(self.network.sizes[index]):
+                numerator, shift = _slope(each)
+                factors = [1 << shift if q > 0 else numerator for q in parts[index].tolist()]
+                values, exponent = values * np.array(factors, dtype=object), exponent + shift
+            else:
+                values, exponent = self._pushed(index, each, values, weights, exponent)
+        return Dyadic(values.T, exponent)
+
+    def _pushed(
+        self, index: int, layer: Layer, values: Integers, weights: Integers, exponent: int
+    ) -> tuple[Integers, int]:
+        """The layer's output for inputs values / 2^exponent, as such a pair."""
+        if isinstance(layer, MaxPool):
+            return cast(Integers, values[:, layer.windows].max(axis=2)), exponent
+        if layer.n_codes(self.network.sizes[index]):
+            numerator, shift = _slope(layer)
+            below = values * numerator
+            return np.where(values > 0, values * (1 << shift), below), exponent + shift
+        if index not in self._affine:
+            self._affine[index] = _affine_in_integers(layer, self.network.sizes[index])
+        rows, offset, more = self._affine[index]
+        if isinstance(rows, list):
+            pushed = np.empty((len(values), len(rows)), dtype=object)
+            for i, (places, numbers) in enumerate(rows):
+                pushed[:, i] = values[:, places] @ numbers if len(places) else 0
+        else:
+            pushed = values @ rows.T
+        return pushed + (weights << exponent) * offset, exponent + more
+
+
+def _slope(layer: Layer) -> tuple[int, int]:
+    """The slope below 0 of an activation, as an integer over two to some power."""
+    if not isinstance(layer, Abs | LeakyReLU | ReLU):
+        raise TypeError(f"layers: {layer!r} is no piecewise linear layer with a known slope")
+    slope = dyadic(layer.slope)
+    return int(slope.numbers[()]), slope.exponent
