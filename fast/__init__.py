@@ -4,7 +4,8 @@ from fast.closed_form.m_step import m_step
 from fast.dgn import DGN
 from fast.distributions.posterior import Posterior
 from fast.distributions.statistics import Statistics
-from fast.integration.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
+from fast.integration.on_polyhedron import gaussian_on_box, gaussian_on_polyhedron
+from fast.integration.truncated_moments import TruncatedMoments
 from fast.partition.partition import Partition
 from fast.training.em import fit_em
 from fast.training.initial_networks import initial_network
@@ -60,6 +61,7 @@ __all__ = [
     "Upsample",
     "fit_em",
     "fit_mle",
+    "gaussian_on_box",
     "gaussian_on_polyhedron",
     "initial_network",
     "m_step",

@@ -16,6 +16,12 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from oracle.campaign.near_degenerate import (
+    RESULTS,
+    OtherCode,
+    near_degenerate_campaign,
+)
+from oracle.campaign.near_degenerate import summary as table_of_degenerate
 from oracle.campaign.page import Run, commit_of, page, worst_seeds
 from oracle.campaign.run import Findings, campaign, count, latent_dimension_of
 from oracle.campaign.summary import headline, markdown, text
@@ -68,6 +74,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     add("--deep", action="store_true", help=f"{_DEEP} architectures: an hour or two")
     add("--mutants", action="store_true", help="instead: which defects are caught, by what")
     add("--coverage", action="store_true", help="instead: what the default tests do not run")
+    add("--degenerate", type=_at_least(1), help="instead: so many nearly degenerate networks")
     add("--sample", type=_at_least(0), default=30, help="systematic defects a package (30)")
     add("--out", type=Path, default=Path("oracle_report"), help="folder of the report")
     add("--readme", type=Path, help="a file between whose marks the tables go as well")
@@ -95,6 +102,8 @@ def main(argv: list[str]) -> int:
         return _coverage()
     if arguments.mutants:
         return _mutants(arguments)
+    if arguments.degenerate is not None:
+        return _near_degenerate(arguments)
     start = time.perf_counter()
     seeds = range(arguments.seed, arguments.seed + arguments.architectures)
     bar = partial(tqdm, total=count(seeds), unit="check", disable=None)
@@ -176,6 +185,33 @@ def _mutants(arguments: argparse.Namespace) -> int:
     write_whole(arguments.out / "mutation_score.md", tables)
     missed = any(verdict.outcome != "caught" for verdict in verdicts)
     return int(missed or not mutation_score.suffices(found))
+
+
+def _near_degenerate(arguments: argparse.Namespace) -> int:
+    """Nearly degenerate networks, going on where an earlier run was stopped; 0 if nothing failed,
+    1 otherwise, 130 if it was interrupted."""
+    seeds = range(arguments.seed, arguments.seed + arguments.degenerate)
+    bar = partial(tqdm, unit="network", disable=None)
+    try:
+        found = near_degenerate_campaign(seeds, arguments.out, arguments.processes, bar)
+    except (OSError, OtherCode) as error:
+        print(f"python -m oracle: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(found)} of {len(seeds)} nearly degenerate networks (from seed {seeds[0]})\n")
+    print(table_of_degenerate(found))
+    failures = [(each, failure) for each in found for failure in each.failures]
+    print()
+    for line in _few(
+        f"FAILED seed {each.seed} ({each.label}, {each.regions} regions): "
+        f"{failure.implementation}, {failure.check}: {failure.words}"
+        for each, failure in failures
+    ):
+        print(line)
+    print(f"Results: {arguments.out / RESULTS}")
+    if len(found) < len(seeds):
+        print("Stopped: the same command goes on from here.")
+        return 130
+    return int(bool(failures))
 
 
 def _few(breaches: Iterable[str], most: int = 40) -> list[str]:

@@ -3,7 +3,9 @@
 from reference.dgn import DGN
 from reference.distributions.e_step import Statistics
 from reference.distributions.posterior import Posterior
-from reference.integration.on_polyhedron import TruncatedMoments, gaussian_on_polyhedron
+from reference.integration.on_box import gaussian_on_box
+from reference.integration.on_polyhedron import gaussian_on_polyhedron
+from reference.integration.truncated_moments import TruncatedMoments
 from reference.learning.em import FitResult, fit_em
 from reference.learning.m_step import m_step
 from reference.model.errors import (
@@ -49,6 +51,7 @@ __all__ = [
     "UniformPrior",
     "Upsample",
     "fit_em",
+    "gaussian_on_box",
     "gaussian_on_polyhedron",
     "m_step",
 ]

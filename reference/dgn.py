@@ -18,9 +18,8 @@ from reference.distributions.marginal import (
 )
 from reference.distributions.posterior import Posterior
 from reference.distributions.zero_noise import zero_noise_latent
-from reference.model.arrays import Array, RandomState
+from reference.model.arrays import Array, RandomState, ReadOnly, freeze
 from reference.model.network import Network
-from reference.model.read_only import ReadOnly, freeze
 from reference.model.validation import (
     check_array,
     check_count,

@@ -61,6 +61,13 @@ class LatentModel(Protocol):
         """
         ...
 
+    def kl(self, X: Array, q_mean: Array, q_cov: Array) -> Array:
+        """KL(q ‖ p(z | x)) = log p(x) - ELBO [eq. 3], (N,), nats, arguments as of `elbo`.
+
+        Neither of the two is formed: far from the manifold both are huge.
+        """
+        ...
+
     def prior_on_regions(self) -> PriorOnRegions:
         """Mass, mean and covariance of the prior on every region [Proposition 1]."""
         ...

@@ -43,6 +43,15 @@ class Noise:
             return 2.0 * float(np.sum(np.log(self.root)))
         return 2.0 * self.dimension * float(np.log(self.root))
 
+    @property
+    def spread(self) -> float:
+        """What whitening may cost: for a full Σx its Cholesky factor's largest diagonal entry over
+        the smallest, which is at most the root of its condition number; else 1."""
+        if self.root.ndim < 2:
+            return 1.0
+        diagonal = np.diag(self.root)
+        return float(diagonal.max() / diagonal.min())
+
     def full(self) -> Array:
         """Σx as a matrix, (D, D)."""
         if self.cov.ndim == 2:

@@ -31,16 +31,19 @@ class Posterior(ABC):
         Covariance of z given x and z in ω.
     skipped : ndarray, shape (N,)
         What was left out, as a share of p(x), at most. For S >= 2 pairs of a datum and a region
-        that cannot matter are left out: their log_e0 is -inf, their moments are NaN.
+        that cannot matter are left out: their log_e0 is -inf, their moments are NaN. So are those
+        of regions thinner than rounding.
     error : ndarray, shape (N,)
         How far the integration may have left log p(x) off, nats; 0 for S <= 3.
 
     Notes
     -----
     Accuracy for S = 1: e0 to 1e-12, region moments to 1e-11 of the region's standard deviation. For
-    S = 2 and 3: 1e-10 and 1e-8. Where the problem's condition number times 2e-16 is larger, that.
-    Guarded by `python -m oracle`, tests/distributions/test_posterior.py,
-    tests/distributions/test_many_dimensions.py and, for draws, tests/distributions/test_draws.py.
+    S = 2 and 3: 1e-10 and 1e-8. Where the problem's condition number times 2e-16 is larger, that;
+    for e0 and S >= 2 far from all images not even there. Guarded by `python -m oracle`,
+    tests/distributions/test_posterior.py, tests/distributions/test_many_dimensions.py,
+    tests/distributions/test_far_data.py, tests/distributions/test_thin_regions.py and, for draws,
+    tests/distributions/test_draws.py.
 
     Examples
     --------
@@ -123,8 +126,10 @@ class Posterior(ABC):
         ndarray, shape (N,)
             Nats.
         """
-        each = np.where(np.isneginf(self.log_e0), 0.0, self._region_entropy - self.log_e0)
-        return np.asarray((self.e0 * each).sum(axis=1))
+        # What holds nothing adds nothing: its own entropy may be -inf, or unknown.
+        own = np.where(np.isneginf(self.log_e0), 0.0, self._region_entropy)
+        choice = np.where(np.isneginf(self.log_e0), 0.0, self.log_e0)
+        return np.asarray((self.e0 * (own - choice)).sum(axis=1))
 
     @abstractmethod
     def mode(self) -> Array:
@@ -137,8 +142,8 @@ class Posterior(ABC):
         """
 
     @abstractmethod
-    def _log_joint(self, regions: Indices, points: Array) -> Array:
-        """log p(x, z) for points (N, M, S) in regions (N, M)."""
+    def _log_density(self, regions: Indices, points: Array) -> Array:
+        """log p(z | x) for points (N, M, S) in regions (N, M)."""
 
     @abstractmethod
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
@@ -161,7 +166,7 @@ class Posterior(ABC):
         points = check_array(Z, "Z", (None, latent), (count, None, latent))
         points = np.broadcast_to(points, (count, *points.shape[-2:]))
         regions = self._partition.locate(points.reshape(-1, latent)).reshape(points.shape[:2])
-        return self._log_joint(regions, points) - self._log_evidence[:, None]
+        return self._log_density(regions, points)
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
         """Exact independent draws from p(z | x): a region, then z within it.

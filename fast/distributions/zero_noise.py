@@ -90,16 +90,25 @@ class _Search:
         least = np.maximum(dots(away, away) - dots(along, along), 0.0) - _BOUND * terms
         least[:, self._group < 0] = np.inf
         every, best = np.arange(len(y)), least.argmin(axis=1)
-        first = self._on_regions(y, every, best)
+        # Of a region thinner than rounding the minimiser is no number.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._least(y, (every, best), least, length)
+
+    def _least(self, y: Array, best: tuple[Indices, Indices], least: Array, length: Array) -> Array:
+        """The minimiser for each of y (N, r), of squared length (N,): on the best regions, and on
+        those whose bounds `least` (N, R) they do not rule out."""
+        every = best[0]
+        first = self._on_regions(y, *best)
         known = first.square + _BOUND * (length + first.size**2)
-        datum, region = np.nonzero(least <= known[:, None])
+        # Where a region is too thin for a minimiser nothing is known.
+        datum, region = np.nonzero(~(least > known[:, None]) & np.isfinite(least))
         found, starts = self._on_regions(y, datum, region), np.searchsorted(datum, every)
         excess = found.square
         # From one candidate after another: the nearer it is to the best, the less rounds.
         for _ in range(3):
-            top = np.lexsort((excess, datum))[starts]
+            top = np.lexsort((np.where(np.isnan(excess), np.inf, excess), datum))[starts]
             excess, slack = _excess(y, datum, found, top)
-        order = np.lexsort((found.prior, excess > slack, datum))
+        order = np.lexsort((found.prior, ~(excess <= slack), datum))
         return np.asarray(found.place[order[starts]])
 
     def _on_regions(self, y: Array, datum: Indices, region: Indices) -> _Candidates:

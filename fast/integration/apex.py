@@ -6,17 +6,29 @@ then everything about thin shapes is a product of small numbers known accurately
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from fast.integration.nearest_points import nearest_points
+from fast.integration.nearest_points import Level, nearest_points, placed
 from fast.integration.whitened import Origin, Whitened, apply, dots, expanded
+from fast.polyhedra.compensated_sums import heights
 from fast.polyhedra.face_lattice import places
 from reference.model import Array, Indices
 
-# -log of the density may grow by so much from the nearest point to an apex on a lower face.
-_SNAP = 0.05
+#: -log of the density may grow by so much from the nearest point to an apex on a lower face.
+SNAP = 0.05
+
+
+class Seen(NamedTuple):
+    """The points of all faces nearest to apexes, where they are known better than in doubles."""
+
+    levels: list[Level]
+    falls: list[Array]  # of every level: how -log of the density grows towards each to first order
+    # |det| of points seen from their apex: of which item (K,), and their places in levels k-1, ...,
+    # 0, each (K,).
+    volumes: Callable[[Indices, list[Indices]], Array]
 
 
 class Apex(NamedTuple):
@@ -28,6 +40,7 @@ class Apex(NamedTuple):
     heights: Array  # over each of the item's facets, in units of their normals, item after item
     level: Indices  # (I,): the dimension of the face that it lies inside; k in the interior
     face: Indices  # (I,): the number of that face; -1 in the interior
+    seen: Seen | None = None  # the faces from there; None where `whitened` says enough
 
 
 def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
@@ -53,7 +66,7 @@ def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
         _least(np.where(f.finite, dots(f.vectors, f.vectors), np.inf), f.starts) for f in levels
     ]
     nearest = np.where(inside, 0.0, np.min([square for square, _ in found], axis=0))
-    allowed = nearest if exact else nearest + 2 * _SNAP
+    allowed = nearest if exact else nearest + 2 * SNAP
 
     apex = Apex(
         origin=Origin(start.base.copy(), start.small.copy(), start.step.copy()),
@@ -64,17 +77,23 @@ def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
         face=np.full(count, -1),
     )
     open_items = np.ones(count, dtype=bool)
+    best = levels[-1].vectors[found[-1][1]]
     for m, (level, (square, place)) in enumerate(zip(levels, found, strict=True)):
-        chosen = np.flatnonzero(open_items & (square <= allowed))
-        open_items[chosen] = False
-        apex.level[chosen], apex.face[chosen] = m, expanded(items, m)[0][place[chosen]]
-        apex.whitened[chosen] = level.vectors[place[chosen]]
-        between = level.corner[place[chosen]] >= 0
-        between &= ~level.far[place[chosen]]
-        _put_inside(items, apex, chosen[~between], entries, owner)
-        chosen = chosen[between]
+        # Squares of far points are equal to rounding where their difference is not small.
+        mine = level.vectors[place]
+        farther = ~inside & (dots(mine - best, mine + best) > 2 * SNAP)
+        chosen = np.flatnonzero(open_items & (square <= allowed) & ~farther)
         at = place[chosen]
-        _put_between(items, apex, chosen, level.corner[at], level.other[at], level.share[at])
+        open_items[chosen] = False
+        apex.level[chosen], apex.face[chosen] = m, expanded(items, m)[0][at]
+        apex.whitened[chosen] = level.vectors[at]
+        _put(items, apex, chosen, placed(lattice, level, at))
+        apart = level.apart[at]
+        _heights_inside(items, apex, chosen[apart], entries, owner)
+        chosen, at = chosen[~apart], at[~apart]
+        _heights_between(items, apex, chosen, level.corner[at], level.other[at], level.share[at])
+    # A polyhedron thinner than rounding may have no point that is told.
+    apex.place[open_items & ~inside] = np.nan
     return apex
 
 
@@ -96,36 +115,40 @@ def free_directions(items: Whitened, apex: Apex) -> Array:
     return result
 
 
-def _put_inside(
-    items: Whitened, apex: Apex, chosen: Indices, entries: Indices, owner: Indices
-) -> None:
-    """Place apexes that are known by u alone."""
-    lattice = items.lattice
-    apex.origin.step[chosen] = items.centres[chosen] + apex.whitened[chosen]
-    apex.place[chosen] += apply(items.inverses[chosen], apex.whitened[chosen])
-    mine = np.isin(owner, chosen)
-    levels = dots(lattice.normals[entries[mine]], apex.place[owner[mine]])
-    apex.heights[mine] = np.maximum(levels + lattice.offsets[entries[mine]], 0.0)
-
-
-def _put_between(
-    items: Whitened, apex: Apex, chosen: Indices, corner: Indices, other: Indices, share: Array
-) -> None:
-    """Place apexes at corners, or between two."""
-    lattice, cells = items.lattice, items.cells[chosen]
-    bounded = lattice.points[other][:, None]
-    span = lattice.positions[other] - np.where(bounded, lattice.positions[corner], 0.0)
-    span += lattice.small[other] - np.where(bounded, lattice.small[corner], 0.0)
-    move = share[:, None] * span
-    apex.origin.base[chosen] = lattice.positions[corner]
-    apex.origin.small[chosen] = lattice.small[corner]
-    apex.origin.step[chosen] = apply(items.maps[chosen], move)
-    apex.place[chosen] = lattice.positions[corner] + (lattice.small[corner] + move)
+def _put(items: Whitened, apex: Apex, chosen: Indices, places: tuple[Array, Array]) -> None:
+    """Place apexes that lie on faces, known in two parts."""
+    high, low = places
+    apex.origin.base[chosen], apex.origin.small[chosen] = high, low
+    apex.origin.step[chosen] = 0.0
+    apex.place[chosen] = high + low
     if items.free.shape[2]:
         # Along the lines, where the Gaussian is largest.
         back = apply(items.inverses[chosen], apex.whitened[chosen])
         apex.place[chosen] = items.means[chosen] + back
 
+
+def _heights_inside(
+    items: Whitened, apex: Apex, chosen: Indices, entries: Indices, owner: Indices
+) -> None:
+    """Heights of apexes that lie inside a face, from where they are."""
+    lattice = items.lattice
+    mine = np.isin(owner, chosen)
+    entries, owner = entries[mine], owner[mine]
+    levels = heights(
+        lattice.normals[entries],
+        lattice.offsets[entries],
+        apex.origin.base[owner],
+        apex.origin.small[owner],
+    )
+    apex.heights[mine] = np.maximum(levels, 0.0)
+
+
+def _heights_between(
+    items: Whitened, apex: Apex, chosen: Indices, corner: Indices, other: Indices, share: Array
+) -> None:
+    """Heights of apexes at corners, or between two."""
+    lattice, cells = items.lattice, items.cells[chosen]
+    bounded = lattice.points[other][:, None]
     starts, table = lattice.heights
     counts = lattice.facets.counts[cells]
     row = np.repeat(np.arange(len(chosen)), counts)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
+from fast.integration.between_corners import acute_direction, perpendicular
+from fast.integration.meeting_facets import holds, projected
 from fast.integration.whitened import Origin, Whitened, apply, dots, expanded, relative
-from fast.polyhedra.compensated_sums import heights
+from fast.polyhedra.compensated_sums import doubled_heights, heights
 from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices, Mask
 
@@ -24,17 +25,35 @@ class Level(NamedTuple):
     """The points nearest an origin on all n faces of one dimension, item after item.
 
     The point is at corner + share (other - corner), or at corner + share other if `other` is a
-    direction.
+    direction; where it is `apart` it is at high + low.
     """
 
     starts: Indices  # (I + 1,): where an item's faces begin
     vectors: Array  # (n, k): from the origin; a direction for a face at infinity
     finite: Mask  # (n,): whether the face has a point
-    corner: Indices  # (n,): -1 where the point lies inside a face of dimension 2 or more
+    corner: Indices  # (n,)
     other: Indices  # (n,)
     share: Array  # (n,)
     lengths: Array  # (n,): of edges, whitened; 0 otherwise
-    far: Mask  # (n,): whether the point is known from its facets, as that corner is far away
+    apart: Mask  # (n,): inside a face of dimension 2 or more, far from its corners, or between rays
+    high: Array  # (n, S): where it is then, or a direction of any length; 0 elsewhere
+    low: Array  # (n, S)
+
+    def of_item(self, item: int) -> Level:
+        """The points of one item."""
+        mine = slice(self.starts[item], self.starts[item + 1])
+        return Level(
+            starts=self.starts[item : item + 2] - self.starts[item],
+            vectors=self.vectors[mine],
+            finite=self.finite[mine],
+            corner=self.corner[mine],
+            other=self.other[mine],
+            share=self.share[mine],
+            lengths=self.lengths[mine],
+            apart=self.apart[mine],
+            high=self.high[mine],
+            low=self.low[mine],
+        )
 
 
 def nearest_points(items: Whitened, origin: Origin) -> list[Level]:
@@ -53,7 +72,7 @@ def _corners(items: Whitened, origin: Origin) -> Level:
     finite = items.lattice.points[corners]
     lengths = np.where(finite, 1.0, np.sqrt(dots(vectors, vectors)))
     none = np.zeros(len(corners))
-    near = np.zeros(len(corners), dtype=bool)
+    nowhere = np.zeros((len(corners), items.maps.shape[2]))
     return Level(
         starts=starts,
         vectors=vectors / lengths[:, None],
@@ -62,7 +81,9 @@ def _corners(items: Whitened, origin: Origin) -> Level:
         other=corners,
         share=none,
         lengths=none,
-        far=near,
+        apart=np.zeros(len(corners), dtype=bool),
+        high=nowhere,
+        low=nowhere,
     )
 
 
@@ -78,6 +99,9 @@ def _edges(items: Whitened, origin: Origin) -> Level:
     span += lattice.small[other] - np.where(from_corner, lattice.small[corner], 0.0)
     along = apply(items.maps[owner], span)
     square = dots(along, along)
+    lengths = np.sqrt(square)
+    # Corners may be so near each other that they are one in twice the precision.
+    square = np.where(square > 0, square, 1.0)
     share = -dots(start, along) / square
     # From the nearer end: it may be a tiny part of a long edge.
     turn = bounded & (share > 0.5)
@@ -87,14 +111,18 @@ def _edges(items: Whitened, origin: Origin) -> Level:
     corner, other = np.where(turn, other, corner), np.where(turn, corner, other)
     share = np.maximum(share, 0.0)
     vectors = start + share[:, None] * along
+    high, low = np.zeros((2, len(faces), items.maps.shape[2]))
     far = np.flatnonzero(finite & (share > 0) & _is_far(start, vectors))
-    vectors[far] = _by_facets(items, origin, 1, faces[far], owner[far])
+    vectors[far], high[far], low[far] = projected(items, origin, 1, faces[far], owner[far])
     # Between two directions: one that makes no obtuse angle with either.
-    one = start[~finite] / np.sqrt(dots(start[~finite], start[~finite]))[:, None]
-    two = along[~finite] / np.sqrt(square[~finite])[:, None]
-    vectors[~finite] = np.where(dots(one, two)[:, None] >= 0, one, one + two)
-    by_facets = np.zeros(len(faces), dtype=bool)
-    by_facets[far] = True
+    vectors[~finite] = start[~finite]
+    obtuse = np.flatnonzero(~finite & (share > 0))
+    one, two, mine = corner[obtuse], other[obtuse], owner[obtuse]
+    vectors[obtuse], high[obtuse], low[obtuse] = perpendicular(items, one, two, mine)
+    length = np.sqrt(dots(vectors[~finite], vectors[~finite]))
+    vectors[~finite] /= length[:, None]
+    apart = np.zeros(len(faces), dtype=bool)
+    apart[far] = apart[obtuse] = True
     return Level(
         starts=starts,
         vectors=vectors,
@@ -102,9 +130,29 @@ def _edges(items: Whitened, origin: Origin) -> Level:
         corner=corner,
         other=other,
         share=share,
-        lengths=np.sqrt(square),
-        far=by_facets,
+        lengths=lengths,
+        apart=apart,
+        high=high,
+        low=low,
     )
+
+
+def placed(lattice: Lattice, level: Level, rows: Indices) -> tuple[Array, Array]:
+    """Where some of the points are, or in what direction, in two parts to be added, (n, S)."""
+    corner, other = level.corner[rows], level.other[rows]
+    share = np.where(level.finite[rows], level.share[rows], 0.0)
+    share = np.stack([share, np.where(lattice.points[other], -share, 0.0)], axis=1)
+    both = np.stack([other, corner], axis=1)
+    high, low = doubled_heights(
+        share[:, None],
+        lattice.positions[corner],
+        lattice.small[corner],
+        np.swapaxes(lattice.positions[both], 1, 2),
+        np.swapaxes(lattice.small[both], 1, 2),
+    )
+    apart = level.apart[rows, None]
+    high = np.where(apart, level.high[rows], high)
+    return high, np.where(apart, level.low[rows], low)
 
 
 def _larger(items: Whitened, origin: Origin, m: int, below: Level) -> Level:
@@ -123,115 +171,43 @@ def _larger(items: Whitened, origin: Origin, m: int, below: Level) -> Level:
     order = np.lexsort((size, parent))
     first = np.searchsorted(parent[order], np.arange(len(faces)))
     best = place[order[first]]
-    vectors, corner = below.vectors[best].copy(), below.corner[best].copy()
-    other, share, far = below.other[best].copy(), below.share[best].copy(), below.far[best].copy()
-    projected, inside = _projections(items, origin, m, faces, owner, finite)
-    vectors[inside], corner[inside] = projected[inside], -1
+    vectors, apart = below.vectors[best].copy(), below.apart[best].copy()
+    high, low = below.high[best].copy(), below.low[best].copy()
+    mine = np.flatnonzero(finite)
+    found, inside = _projections(items, origin, m, faces[mine], owner[mine])
+    for part, values in zip((vectors, high, low), found, strict=True):
+        part[mine[inside]] = values[inside]
+    apart[mine[inside]], apart[~finite] = True, True
     for i in np.flatnonzero(~finite):
-        vectors[i] = _acute_direction(items, faces[i], owner[i], m)
-        corner[i] = -1
+        vectors[i], high[i], low[i] = acute_direction(items, faces[i], owner[i], m)
     return Level(
         starts=starts,
         vectors=vectors,
         finite=finite,
-        corner=corner,
-        other=other,
-        share=share,
+        corner=below.corner[best],
+        other=below.other[best],
+        share=below.share[best],
         lengths=np.zeros(len(faces)),
-        far=far,
+        apart=apart,
+        high=high,
+        low=low,
     )
 
 
 def _projections(
-    items: Whitened, origin: Origin, m: int, faces: Indices, owner: Indices, finite: Mask
-) -> tuple[Array, Mask]:
+    items: Whitened, origin: Origin, m: int, faces: Indices, owner: Indices
+) -> tuple[tuple[Array, Array, Array], Mask]:
     """The origin's projection on the span of each face, and whether it lies in the face."""
     lattice = items.lattice
-    k = lattice.dimension
-    span = lattice.spanning(m)[faces]
-    vectors, inside = np.zeros((len(faces), k)), finite.copy()
-    mine = np.flatnonzero(finite)
-    item = owner[mine]
-    first = span[mine, 0]
-    start = relative(items, origin, first, item)
-    first_corner = start
-    columns = []
-    for j in range(1, m + 1):
-        other = span[mine, j]
-        away = lattice.positions[other] - np.where(
-            lattice.points[other][:, None], lattice.positions[first], 0.0
-        )
-        along = apply(items.maps[item], away)
-        columns.append(along / np.sqrt(dots(along, along))[:, None])
-    basis, _ = np.linalg.qr(np.stack(columns, axis=2))
-    for _ in range(2):
-        start = start - apply(basis, apply(np.swapaxes(basis, 1, 2), start))
-    far = np.flatnonzero(_is_far(first_corner, start))
-    start[far] = _by_facets(items, origin, m, faces[mine[far]], item[far])
-    vectors[mine] = start
+    vectors, high, low = projected(items, origin, m, faces, owner)
     # Inside every facet that does not hold the face.
-    places = origin.base[item] + apply(items.inverses[item], start + origin.step[item])
-    facet_entries, row = lattice.facets.entries(items.cells[item])
-    levels = dots(lattice.normals[facet_entries], places[row]) + lattice.offsets[facet_entries]
-    holding = _holds(lattice, m, faces[mine][row], lattice.facets.values[facet_entries])
-    outside = np.bincount(row, weights=(levels < 0) & ~holding, minlength=len(mine)) > 0
-    inside[mine] = ~outside
-    return vectors, inside
+    entries, row = lattice.facets.entries(items.cells[owner])
+    levels = heights(lattice.normals[entries], lattice.offsets[entries], high[row], low[row])
+    holding = holds(lattice, m, faces[row], lattice.facets.values[entries])
+    outside = np.bincount(row, weights=(levels < 0) & ~holding, minlength=len(faces)) > 0
+    return (vectors, high, low), ~outside
 
 
 def _is_far(corners: Array, vectors: Array) -> Mask:
     """Whether corners are so much farther than points found from them that these lost digits."""
     return dots(corners, corners) > _FAR_CORNER**2 * np.maximum(1.0, dots(vectors, vectors))
-
-
-def _by_facets(items: Whitened, origin: Origin, m: int, faces: Indices, owner: Indices) -> Array:
-    """The origin's projection on the span of each face, from the facets that hold it.
-
-    From a corner at distance L it would be known to ε L only.
-    """
-    lattice = items.lattice
-    entries, row = lattice.facets.entries(items.cells[owner])
-    kept = _holds(lattice, m, faces[row], lattice.facets.values[entries])
-    entries, row = entries[kept], row[kept]
-    item = owner[row]
-    normals = np.einsum("nsk,ns->nk", items.inverses[item], lattice.normals[entries])
-    step = origin.small[item] + apply(items.inverses[item], origin.step[item])
-    away = heights(lattice.normals[entries], lattice.offsets[entries], origin.base[item], step)
-    lengths = np.sqrt(dots(normals, normals))
-    normals, away = normals / lengths[:, None], away / lengths
-    result = np.empty((len(faces), lattice.dimension))
-    counts = np.bincount(row, minlength=len(faces))
-    starts = np.cumsum(counts) - counts
-    for count in np.unique(counts):
-        mine = np.flatnonzero(counts == count)
-        together = starts[mine][:, None] + np.arange(count)
-        result[mine] = -apply(np.linalg.pinv(normals[together]), away[together])
-    return result
-
-
-def _holds(lattice: Lattice, m: int, faces: Indices, facets: Indices) -> Mask:
-    """Whether each facet holds all corners of each face."""
-    on_facet = lattice.faces[-1].corners
-    count = len(lattice.points)
-    keys = on_facet.owners * count + on_facet.values
-    corners = lattice.faces[m].corners
-    entries, row = corners.entries(faces)
-    mine = facets[row] * count + corners.values[entries]
-    place = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
-    missing = np.bincount(row, weights=keys[place] != mine, minlength=len(faces))
-    return np.asarray(missing == 0)
-
-
-def _acute_direction(items: Whitened, face: int, item: int, m: int) -> Array:
-    """A direction inside a face at infinity that makes no obtuse angle with any of its rays: the
-    point of their convex hull nearest 0."""
-    lattice = items.lattice
-    corners = lattice.faces[m].corners
-    mine = corners.values[corners.starts[face] : corners.starts[face + 1]]
-    rays = apply(items.maps[item], lattice.positions[mine])
-    rays = rays / np.sqrt(dots(rays, rays))[:, None]
-    weights, _ = nnls(
-        np.concatenate([rays.T, np.ones((1, len(rays)))]), np.eye(rays.shape[1] + 1)[-1]
-    )
-    direction = weights @ rays
-    return np.asarray(direction / np.linalg.norm(direction))

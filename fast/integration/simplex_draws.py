@@ -1,11 +1,57 @@
-"""Exact draws from exp(-quadratic) on simplices, by rejection."""
+"""Exact draws from Gaussians on polyhedra: a simplex by mass, and a point of it by rejection."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from fast.integration.apex import Apex
 from fast.integration.draws import sample_interval
-from reference.model import Array, Mask
+from fast.integration.simplex_moments import own_units, simplex_moments
+from fast.integration.split import Simplices, split
+from fast.integration.truncated import simplex_masses
+from fast.integration.whitened import Whitened
+from reference.model import Array, Indices, Mask
+
+
+def draw_within(items: Whitened, apex: Apex, item: Indices, rng: np.random.Generator) -> Array:
+    """A draw (P, S) from the truncated Gaussian that each entry of item (P,) names."""
+    if not items.lattice.dimension:
+        return np.asarray(apex.place[item] + _along(items, item, rng))
+    return draw_from(items, apex, split(items, apex), item, rng)
+
+
+def draw_from(
+    items: Whitened, apex: Apex, parts: Simplices, item: Indices, rng: np.random.Generator
+) -> Array:
+    """The same of items that are split already, each into one simplex at least."""
+    shape = parts.slopes, parts.gram, parts.finite
+    units = own_units(*shape)
+    # Of one size for every item: sums over items of any size would round the small ones off.
+    masses, _ = simplex_masses(parts, units, simplex_moments(*shape, units))
+    simplex = _chosen(masses, parts.item, item, rng)
+    weights = sample_simplices(
+        parts.slopes[simplex], parts.gram[simplex], parts.finite[simplex], rng
+    )
+    away = np.einsum("pi,pij->pj", weights, parts.corners[simplex])
+    draws = apex.place[item] + np.einsum("psk,pk->ps", items.inverses[item], away)
+    return np.asarray(draws + _along(items, item, rng))
+
+
+def _along(items: Whitened, item: Indices, rng: np.random.Generator) -> Array:
+    """Draws along the lines of the polyhedra."""
+    along = rng.standard_normal((len(item), items.free.shape[2]))
+    return np.asarray(np.einsum("psl,pl->ps", items.free[item], along))
+
+
+def _chosen(masses: Array, owner: Indices, item: Indices, rng: np.random.Generator) -> Indices:
+    """For each item asked for, one of its simplices, drawn by mass."""
+    order = np.argsort(owner, kind="stable")
+    total = np.cumsum(masses[order])
+    ends = np.searchsorted(owner[order], item, side="right")
+    starts = np.searchsorted(owner[order], item, side="left")
+    before = np.where(starts > 0, total[starts - 1], 0.0)
+    sought = before + rng.random(len(item)) * (total[ends - 1] - before)
+    return order[np.clip(np.searchsorted(total, sought, side="right"), starts, ends - 1)]
 
 
 def sample_simplices(slopes: Array, gram: Array, finite: Mask, rng: np.random.Generator) -> Array:

@@ -11,15 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.integration.apex import Apex
-from fast.integration.nearest_points import Level, nearest_points
-from fast.integration.whitened import Whitened, dots
+from fast.integration.apex import SNAP, Apex
+from fast.integration.between_corners import perpendicular
+from fast.integration.nearest_points import Level, nearest_points, placed
+from fast.integration.whitened import Whitened, apply, dots, expanded
 from fast.polyhedra.chunks import uneven_chunks
-from fast.polyhedra.compensated_sums import heights
+from fast.polyhedra.compensated_sums import determinants, doubled_difference
 from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices, Mask
 
-_LOG_2 = np.log(2.0)
+LOG_2 = np.log(2.0)
 # Polyhedra smaller than this have their volumes in units of their own size: the sixth power of it
 # is still a double.
 _TINY = 1e-30
@@ -41,12 +42,14 @@ class Simplices(NamedTuple):
     log_unit: Array  # (I,)
     slopes: Array  # (K, k): α of the exponent (fast.integration.simplex_moments)
     gram: Array  # (K, k, k): Γ of the exponent
+    chain: Indices  # (K,): which of the lattice's chains of faces it is
 
 
 def split(items: Whitened, apex: Apex) -> Simplices:
     """Split every item's polyhedron, which is not all of space, at its apex [eq. 9]."""
     lattice = items.lattice
-    levels = nearest_points(items, apex.origin)
+    seen = apex.seen
+    levels = nearest_points(items, apex.origin) if seen is None else seen.levels
     chains, links = lattice.chains
     entries, item = chains.entries(items.cells)
     links = links[chains.values[entries]]
@@ -57,26 +60,40 @@ def split(items: Whitened, apex: Apex) -> Simplices:
     faces = [levels[m] for m in range(lattice.dimension - 1, -1, -1)]
     corners = np.stack([f.vectors[at] for f, at in zip(faces, places, strict=True)], axis=1)
     finite = np.stack([f.finite[at] for f, at in zip(faces, places, strict=True)], axis=1)
+    if seen is None:
+        slopes = np.einsum("nij,nj->ni", corners, apex.whitened[item])
+    else:
+        falls = [seen.falls[m] for m in range(lattice.dimension - 1, -1, -1)]
+        slopes = np.stack([fall[at] for fall, at in zip(falls, places, strict=True)], axis=1)
     lengths = _far_corners_to_infinity(corners, finite)
+    slopes = slopes / lengths
+    if seen is None:
+        # From the apex the exponent sinks by no more than SNAP: far out rounding leaves any slope.
+        squares = np.einsum("nij,nij->ni", corners, corners)
+        slopes = np.maximum(slopes, -2 * SNAP - np.sqrt(2 * SNAP * squares))
     scaled, unit, fewest = _in_units(corners, finite, item, len(items.cells))
     if lattice.dimension == 2:
         volume = _areas(items, apex, item, scaled, unit[item], faces, places)
         volume /= lengths.prod(axis=1)
+    elif seen is not None:
+        volume = seen.volumes(item, places) / lengths.prod(axis=1)
+        volume = np.ldexp(volume, -unit[item] * finite.sum(axis=1))
     else:
-        volume = np.abs(np.linalg.det(scaled))
+        shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))
+        volume = _volumes(items, apex, item, shrunk, faces, places)
     volume = np.ldexp(volume, unit[item] * (finite.sum(axis=1) - fewest[item]))
     kept = volume > 0
-    item, corners, finite = item[kept], corners[kept], finite[kept]
-    slopes = np.einsum("nij,nj->ni", corners, apex.whitened[item])
+    item, corners, finite, slopes = item[kept], corners[kept], finite[kept], slopes[kept]
     gram = corners @ np.swapaxes(corners, 1, 2)
     return Simplices(
         item=item,
         corners=corners,
         finite=finite,
         volume=volume[kept],
-        log_unit=_LOG_2 * (unit * fewest),
+        log_unit=LOG_2 * (unit * fewest),
         slopes=slopes,
         gram=gram,
+        chain=chains.values[entries][kept],
     )
 
 
@@ -133,32 +150,64 @@ def _areas(
     return np.where(
         faces[0].finite[edge],
         np.ldexp(height, -unit) * length,
-        _between_directions(items, item, corners, faces, edge),
+        _between_directions(items, item, corners, faces[0], edge, end),
     )
 
 
-def _between_directions(
-    items: Whitened, item: Indices, corners: Array, faces: list[Level], edge: Indices
+def _volumes(
+    items: Whitened,
+    apex: Apex,
+    item: Indices,
+    shrunk: Array,
+    faces: list[Level],
+    places: list[Indices],
 ) -> Array:
-    """|det| of the corners of simplices with two corners at infinity, accurate for needles too."""
-    lattice = items.lattice
-    crossed = corners[:, 0, 0] * corners[:, 1, 1] - corners[:, 0, 1] * corners[:, 1, 0]
-    mine = np.flatnonzero(~faces[0].finite[edge] & (crossed != 0))
-    if items.maps.shape[2] > 2:
-        return np.abs(crossed)
-    # The direction between two of length one, or one of them, crossed with one: as the two.
-    one, other = faces[0].corner[edge[mine]], faces[0].other[edge[mine]]
-    sides = np.stack([lattice.positions[one, 0], -lattice.positions[one, 1]], axis=1)
-    left = np.stack([lattice.small[one, 0], -lattice.small[one, 1]], axis=1)
-    turned, small = lattice.positions[other, ::-1], lattice.small[other, ::-1]
-    area = heights(sides, dots(left, turned), turned, small)
-    maps = items.maps[item[mine]]
-    lengths = [
-        np.linalg.norm(np.einsum("nij,nj->ni", maps, lattice.positions[i]), axis=1)
-        for i in (one, other)
-    ]
-    crossed[mine] = area * np.linalg.det(maps) / (lengths[0] * lengths[1])
-    return np.abs(crossed)
+    """For k > 2, from where the corners are in twice the precision: accurate for slabs, needles and
+    slivers too. shrunk (K, k): what the corners are divided by."""
+    lattice, latent = items.lattice, items.maps.shape[2]
+    high, low = np.zeros((2, len(item), latent, latent))
+    _, triangles = np.linalg.qr(np.swapaxes(items.maps, 1, 2))
+    factors = np.abs(np.linalg.det(triangles))[item]
+    for j, (level, at) in enumerate(zip(faces, places, strict=True)):
+        row, row_low, size = _rows(items, apex, level, lattice.dimension - 1 - j)
+        high[:, j], low[:, j] = row[at], row_low[at]
+        factors *= size[at] / shrunk[:, j]
+    high[:, lattice.dimension :] = lattice.lines[items.cells[item]]
+    return np.asarray(factors * determinants(high, low))
+
+
+def _rows(items: Whitened, apex: Apex, level: Level, m: int) -> tuple[Array, Array, Array]:
+    """The points of all items' faces of dimension m from the apex, and directions, each over a
+    power of two: in two parts (n, S), and that power over the length of a direction, whitened."""
+    owner = expanded(items, m)[1]
+    high, low = placed(items.lattice, level, np.arange(len(owner)))
+    inside = apex.level == items.lattice.dimension
+    base = np.where(inside[:, None], items.means, apex.origin.base)[owner]
+    away, away_low = doubled_difference(high, low, base, apex.origin.small[owner])
+    high = np.where(level.finite[:, None], away, high)
+    low = np.where(level.finite[:, None], away_low, low)
+    along = apply(items.maps[owner], high + low)
+    length = np.where(level.finite, 1.0, np.sqrt(dots(along, along)))
+    _, exponent = np.frexp(np.max(np.abs(high), axis=1))
+    scale = -exponent[:, None]
+    return np.ldexp(high, scale), np.ldexp(low, scale), np.ldexp(1 / length, exponent)
+
+
+def _between_directions(
+    items: Whitened, item: Indices, corners: Array, edges: Level, edge: Indices, end: Indices
+) -> Array:
+    """|det| of the corners of simplices with two corners at infinity, accurate for needles too;
+    end (K,): which corner the second of them is."""
+    crossed = np.abs(corners[:, 0, 0] * corners[:, 1, 1] - corners[:, 0, 1] * corners[:, 1, 0])
+    # At an obtuse angle the direction between two has a right angle to one of them.
+    mine = np.flatnonzero(~edges.finite[edge] & (edges.share[edge] == 0))
+    # At any other it is one of them: crossed with the other, as the two.
+    one, other, owner = edges.corner[edge[mine]], edges.other[edge[mine]], item[mine]
+    height, _, _ = perpendicular(items, one, other, owner)
+    along = apply(items.maps[owner], items.lattice.positions[other])
+    area = np.sqrt(dots(height, height) / dots(along, along))
+    crossed[mine] = np.where(end[mine] == one, 0.0, area)
+    return crossed
 
 
 _BATCH = 1 << 18

@@ -14,8 +14,8 @@ import numpy as np
 
 from fast.integration.apex import Apex, choose_apex
 from fast.integration.interval import LOG_2PI
-from fast.integration.simplex_moments import Rule, simplex_moments
-from fast.integration.split import Simplices, split
+from fast.integration.simplex_moments import Rule, own_units, simplex_moments
+from fast.integration.split import LOG_2, Simplices, split
 from fast.integration.whitened import Whitened, dots
 from reference.model import Array, Indices
 
@@ -41,25 +41,44 @@ class Truncated(NamedTuple):
     entropy: Array  # (I,): of the same, nats
 
 
-def truncate_with_error(items: Whitened) -> tuple[Truncated, Array]:
+def truncate_with_error(items: Whitened, apex: Apex | None = None) -> tuple[Truncated, Array]:
     """The truncated Gaussian of every item, and what a coarse rule adds to the error of log_volume,
     (I,): 0 for k <= 3, where all digits are there, else four times the difference to a coarser one.
-    Accuracy: tests/integration/test_polyhedra.py."""
-    k = items.lattice.dimension
-    if k == 0:
+    apex: where it is known better than from the items. Accuracy:
+    tests/integration/test_polyhedra.py."""
+    if not items.lattice.dimension:
         return _everywhere(items), np.zeros(len(items.cells))
-    apex = choose_apex(items)
-    parts = split(items, apex)
-    moments = simplex_moments(parts.slopes, parts.gram, parts.finite)
-    found = assemble(items, apex, parts, moments)
+    apex = choose_apex(items) if apex is None else apex
+    return integrated(items, apex, split(items, apex))
+
+
+def integrated(items: Whitened, apex: Apex, parts: Simplices) -> tuple[Truncated, Array]:
+    """The same of items that are split already, each into one simplex at least."""
+    k = items.lattice.dimension
+    units = own_units(parts.slopes, parts.gram, parts.finite)
+    moments = simplex_moments(parts.slopes, parts.gram, parts.finite, units)
+    found = assemble(items, apex, parts, units, moments)
     if k not in _COARSER:
         return found, np.zeros(len(items.cells))
-    coarse = simplex_moments(parts.slopes, parts.gram, parts.finite, _COARSER[k])
+    coarse = simplex_moments(parts.slopes, parts.gram, parts.finite, units, _COARSER[k])
     # Simplex by simplex: in their sum differences may cancel where errors do not.
-    apart = parts.volume * np.abs(moments[:, 0, 0] - coarse[:, 0, 0])
-    masses = parts.volume * moments[:, 0, 0]
+    masses, _ = simplex_masses(parts, units, moments)
+    apart = masses * np.abs(1.0 - coarse[:, 0, 0] / moments[:, 0, 0])
     total, doubt = (np.bincount(parts.item, v, len(items.cells)) for v in (masses, apart))
     return found, _MARGIN * doubt / total
+
+
+def simplex_masses(parts: Simplices, units: Array, moments: Array) -> tuple[Array, Array]:
+    """The mass of every simplex, (K,), over that of its item whose log is given too, (I,).
+
+    moments: of λ in these units. Far out no mass is a double by itself.
+    """
+    mantissa, exponent = np.frexp(parts.volume * moments[:, 0, 0])
+    exponent = exponent + (np.frexp(units)[1] - 1).sum(axis=1)
+    largest = np.full(len(parts.log_unit), exponent.min(initial=0))
+    np.maximum.at(largest, parts.item, exponent)
+    masses = np.ldexp(mantissa, exponent - largest[parts.item])
+    return masses, parts.log_unit + LOG_2 * largest
 
 
 def _everywhere(items: Whitened) -> Truncated:
@@ -78,19 +97,23 @@ def _everywhere(items: Whitened) -> Truncated:
     )
 
 
-def assemble(items: Whitened, apex: Apex, parts: Simplices, moments: Array) -> Truncated:
-    """The moments of the items from those of their simplices (K, k+1, k+1)."""
+def assemble(
+    items: Whitened, apex: Apex, parts: Simplices, units: Array, moments: Array
+) -> Truncated:
+    """The moments of the items from those of their simplices (K, k+1, k+1), of λ in these units."""
     count, k = len(items.cells), items.maps.shape[1]
-    masses = parts.volume * moments[:, 0, 0]
+    corners, slopes = parts.corners * units[:, :, None], parts.slopes * units
+    gram = parts.gram * units[:, :, None] * units[:, None, :]
+    masses, log_unit = simplex_masses(parts, units, moments)
     total = np.bincount(parts.item, weights=masses, minlength=count)
     share = masses / total[parts.item]
     within = moments[:, 1:, 1:] / moments[:, :1, :1]
     weights = moments[:, 0, 1:] / moments[:, 0, :1]
-    mean = np.einsum("ni,nij->nj", weights, parts.corners)
-    expected = dots(parts.slopes, weights) + 0.5 * np.einsum("nij,nij->n", parts.gram, within)
+    mean = np.einsum("ni,nij->nj", weights, corners)
+    expected = dots(slopes, weights) + 0.5 * np.einsum("nij,nij->n", gram, within)
     shift = _sums(share[:, None] * mean, parts.item, count)
     spread = within - weights[:, :, None] * weights[:, None, :]
-    inner = np.swapaxes(parts.corners, 1, 2) @ spread @ parts.corners
+    inner = np.swapaxes(corners, 1, 2) @ spread @ corners
     away = mean - shift[parts.item]
     inner += away[:, :, None] * away[:, None, :]
     cov = _sums((share[:, None, None] * inner).reshape(-1, k * k), parts.item, count)
@@ -100,7 +123,7 @@ def assemble(items: Whitened, apex: Apex, parts: Simplices, moments: Array) -> T
     back = items.inverses @ cov @ np.swapaxes(items.inverses, 1, 2)
     back = back + free @ np.swapaxes(free, 1, 2)
     n_free = free.shape[2]
-    log_volume = np.log(total) + parts.log_unit + 0.5 * n_free * LOG_2PI + items.log_scale
+    log_volume = np.log(total) + log_unit + 0.5 * n_free * LOG_2PI + items.log_scale
     return Truncated(
         peak=apex.place,
         square=dots(apex.whitened, apex.whitened),

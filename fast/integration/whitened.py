@@ -56,8 +56,8 @@ class Whitened:
 
 class Origin(NamedTuple):
     """One point of each item's polyhedron that others are measured from: u(z) - u(origin) =
-    M (z - base - small) - step. base, small (I, S): a corner and what rounding left off it, or 0;
-    step (I, k)."""
+    M (z - base - small) - step. base, small (I, S): the point in two parts, or 0; step (I, k):
+    u there in the latter case, else 0."""
 
     base: Array
     small: Array

@@ -53,6 +53,8 @@ def bounds(geometry: PolyhedralGeometry, y: Array, rest: Array) -> Bounds:
         outside = np.maximum(-least - _HEIGHT_ROUNDING * sizes, 0.0)
     # Inside, all of the mass may be there.
     share = np.where(outside > 0, log_ndtr(-outside), 0.0)
+    # What is in no lattice is thinner than rounding.
+    density[:, geometry.group < 0] = -np.inf
     return Bounds(density + geometry.log_volumes + share, density - 0.5 * outside**2)
 
 
@@ -62,14 +64,15 @@ def selected(
     """Which pairs to integrate, (N, R), and what share of p(x) the others hold at most, (N,).
 
     bound (N, R): of log p(x, z in ω). best (N,): the region of each datum that is integrated
-    already; known (N,): log of what it holds. A pair is left out while all that are left out hold
-    no more than `negligible` of p(x).
+    already; known (N,): log of what it holds, -inf if nothing. A pair is left out while all that
+    are left out hold no more than `negligible` of p(x).
     """
     rows = np.arange(len(bound))[:, None]
     bound = bound.copy()
     bound[rows[:, 0], best] = -np.inf
     order = np.argsort(bound, axis=1)
     shares = np.exp(np.minimum(bound[rows, order] - known[:, None], 0.0))
+    shares[np.isneginf(bound[rows, order])] = 0.0
     total = np.cumsum(shares, axis=1)
     out = total <= geometry.negligible
     if not geometry.negligible:
@@ -77,4 +80,4 @@ def selected(
     skipped = np.max(np.where(out, total, 0.0), axis=1)
     kept = np.empty(bound.shape, dtype=bool)
     kept[rows, order] = ~out
-    return kept & (geometry.group >= 0), skipped
+    return kept & ~np.isneginf(bound), skipped

@@ -3,27 +3,29 @@ eq. 3]."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
 from fast.many_dimensions.gaussians import gaussians_on_regions
-from fast.many_dimensions.geometry import PolyhedralGeometry
+from fast.many_dimensions.geometry import Points, PolyhedralGeometry
 from fast.many_dimensions.pairs import Terms, pairs_of
-from reference.model import Array
+from reference.model import Array, Indices
 
 
 def statistics(geometry: PolyhedralGeometry, X: Array) -> Statistics:
     """The E-step's sums over X (N, D), in chunks: memory O(R D), independent of N."""
     sums = _Sums(geometry)
     for part in geometry.chunks(len(X)):
-        y, rest = geometry.coordinates.points(X[part])
-        terms = pairs_of(geometry, y, rest)
+        points = geometry.points(X[part])
+        y, terms = points.y, pairs_of(geometry, points)
         orthogonal = X[part] - geometry.coordinates.origin - geometry.coordinates.lift(y)
         expected = sums.add_inside(terms, y)
         sums.add_outside(terms, orthogonal)
-        sums.add_scatter(rest, orthogonal, expected)
+        sums.add_scatter(points.rest, orthogonal, expected)
     return sums.statistics(len(X))
 
 
@@ -133,22 +135,52 @@ def expected_complete_loglik(geometry: PolyhedralGeometry, X: Array) -> Array:
     """log p(x) less the entropy of p(z | x), which is E[log p(x, z) | x], (N,), nats."""
     result = np.empty(len(X))
     for part in geometry.chunks(len(X)):
-        terms = pairs_of(geometry, *geometry.coordinates.points(X[part]))
+        terms = pairs_of(geometry, geometry.points(X[part]))
         result[part] = terms.log_evidence - entropies(terms)
     return result
 
 
 def elbo(geometry: PolyhedralGeometry, X: Array, q_mean: Array, q_cov: Array) -> Array:
     """E_q[log p(x, z)] + H(q), (N,), nats: the expectation region by region."""
-    y, rest = geometry.coordinates.points(X)
-    latent = q_mean.shape[1]
-    log_det = np.linalg.slogdet(q_cov)[1]
-    result = 0.5 * (latent * (LOG_2PI + 1.0) + log_det)
+    points = geometry.points(X)
+
+    def values(datum: Indices, region: Indices, places: Array) -> Array:
+        return geometry.log_joint(points.y[datum], points.rest[datum], region, places)
+
+    return _with_entropy(geometry, values, q_mean, q_cov)
+
+
+def kl(geometry: PolyhedralGeometry, X: Array, q_mean: Array, q_cov: Array) -> Array:
+    """KL(q ‖ p(z | x)), (N,), nats: both log p(x) and the ELBO less log p(x, z) at one z, so that
+    far away no huge numbers are subtracted."""
+    result = np.empty(len(X))
+    for part in geometry.chunks(len(X)):
+        points = geometry.points(X[part])
+        terms = pairs_of(geometry, points)
+
+        def values(
+            *at: *tuple[Indices, Indices, Array], points: Points = points, terms: Terms = terms
+        ) -> Array:
+            return terms.references.relative(geometry, points, at)
+
+        bound = _with_entropy(geometry, values, q_mean[part], q_cov[part])
+        result[part] = terms.above - bound
+    return result
+
+
+def _with_entropy(
+    geometry: PolyhedralGeometry,
+    values: Callable[[Indices, Indices, Array], Array],
+    q_mean: Array,
+    q_cov: Array,
+) -> Array:
+    """The expectation under q of log p(x, z), whose values at z (P, S) for datum (P,) and region
+    (P,) are given, and q's entropy, (N,)."""
+    result = 0.5 * (q_mean.shape[1] * (LOG_2PI + 1.0) + np.linalg.slogdet(q_cov)[1])
     for datum, region, log_mass, mean, cov in gaussians_on_regions(geometry, q_mean, q_cov):
         # Of log p(x, z) on a region: its value at q's mean there, and its curvature.
-        at_mean = geometry.log_joint(y[datum], rest[datum], region, mean)
         roots = geometry.roots[region]
         curvature = np.einsum("pij,pjk,pik->p", roots, cov, roots)
-        expected = at_mean - 0.5 * curvature
-        result += np.bincount(datum, np.exp(log_mass) * expected, len(X))
+        expected = values(datum, region, mean) - 0.5 * curvature
+        result += np.bincount(datum, np.exp(log_mass) * expected, len(q_mean))
     return np.asarray(result)

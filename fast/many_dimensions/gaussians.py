@@ -21,6 +21,8 @@ from reference.model import Array, Indices, Mask
 _CHUNK = 1 << 20
 # A region of which q holds less than exp(-80) is left out of an expectation under q.
 _LEAST_LOG_MASS = -80.0
+# What the apex may lie farther out than the nearest point, in terms of log masses.
+_NEARLY = 1.0
 
 
 class GaussiansOnRegions(NamedTuple):
@@ -36,8 +38,8 @@ class GaussiansOnRegions(NamedTuple):
 def gaussians_on_regions(
     geometry: PolyhedralGeometry, means: Array, covs: Array
 ) -> Iterator[GaussiansOnRegions]:
-    """N(means (N, S), covs (N, S, S)) on the regions that hold more than exp(-80) of them, in
-    batches."""
+    """N(means (N, S), covs (N, S, S)) on the regions that may hold more than exp(-80) of them and
+    have any mass, in batches."""
     roots: Array = np.asarray(np.linalg.cholesky(covs), dtype=np.float64)
     maps = np.linalg.inv(roots)
     log_scales = np.linalg.slogdet(roots)[1]
@@ -51,9 +53,22 @@ def gaussians_on_regions(
             own: Array = np.asarray(maps[d], dtype=np.float64)
             centres: Array = np.einsum("pij,pj->pi", own, means[d])
             items = Whitened.of(lattice, geometry.cell[r], own, centres, means[d])
-            found, _ = truncate_with_error(items)
-            log_mass = found.log_volume - 0.5 * found.square - log_scales[d]
-            yield GaussiansOnRegions(d, r, log_mass - 0.5 * latent * LOG_2PI, found.mean, found.cov)
+            # Of a region thinner than rounding the moments are no numbers.
+            with np.errstate(all="ignore"):
+                found, _ = truncate_with_error(items)
+            log_mass = found.log_volume - 0.5 * (found.square + latent * LOG_2PI) - log_scales[d]
+            # A region thinner than rounding has no mass, and no moments. One that lies behind
+            # several facets may be farther than any of them.
+            held = np.flatnonzero(~np.isneginf(log_mass) & _within_reach(found.square))
+            yield GaussiansOnRegions(
+                d[held], r[held], log_mass[held], found.mean[held], found.cov[held]
+            )
+
+
+def _within_reach(square: Array) -> Mask:
+    """Whether regions may hold more than exp(-80), by |u|² at their apexes, which are nearly the
+    nearest points. A convex set holds no more of a Gaussian than a half-space at its distance."""
+    return np.asarray(log_ndtr(-np.sqrt(square)) > _LEAST_LOG_MASS - _NEARLY)
 
 
 def _near(geometry: PolyhedralGeometry, means: Array, roots: Array) -> Mask:
@@ -65,7 +80,8 @@ def _near(geometry: PolyhedralGeometry, means: Array, roots: Array) -> Mask:
     outside = np.zeros((len(means), len(geometry.slopes)))
     if len(shapes.normals):
         heights = means @ shapes.normals.T + shapes.offsets
-        heights /= np.linalg.norm(shapes.normals @ roots, axis=2)
+        lengths = np.linalg.norm(shapes.normals @ roots, axis=2)
+        heights /= np.where(lengths > 0, lengths, np.inf)
         least = np.minimum.reduceat(heights, shapes.starts[:-1], axis=1)
         outside = np.maximum(-least, 0.0)
     return np.asarray((log_ndtr(-outside) > _LEAST_LOG_MASS) & (geometry.group >= 0))

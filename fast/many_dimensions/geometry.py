@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from fast.distributions.observation import Coordinates
 from fast.integration.interval import LOG_2PI
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
+from fast.many_dimensions.exact_faces import ExactFaces
+from fast.many_dimensions.exact_joint import ExactJoint, Quadratic
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.face_lattice import Lattice
@@ -24,6 +28,23 @@ from reference.model import Array, Indices
 
 # Numbers held at once: of all pairs of a chunk of data.
 _CHUNK = 1 << 20
+
+
+class Points(NamedTuple):
+    """Data seen through the noise: x (N, D), its coordinates y (N, r), and rest (N,), the squared
+    length of what is orthogonal to them."""
+
+    x: Array
+    y: Array
+    rest: Array
+
+    def length(self, row: int) -> float:
+        """How far one of them is from the origin of the coordinates."""
+        return float(np.linalg.norm(self.y[row]) + np.sqrt(self.rest[row]))
+
+    def at(self, rows: slice | Indices) -> Points:
+        """Some of them."""
+        return Points(self.x[rows], self.y[rows], self.rest[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +66,7 @@ class PolyhedralGeometry:
     group: Indices  # (R,): which of the lattices a region is in; -1 where in none
     cell: Indices  # (R,): which polyhedron of that lattice it is; -1 where none
     negligible: float  # the share of p(x) that may be left out
+    cov_z: Array
 
     @staticmethod
     def of(
@@ -67,6 +89,7 @@ class PolyhedralGeometry:
         owners = np.repeat(np.arange(len(slopes)), np.diff(shapes.starts))
         walls = np.einsum("fsk,fs->fk", np.linalg.inv(roots)[owners], shapes.normals)
         lengths = np.linalg.norm(walls, axis=1)
+        lengths[lengths == 0] = np.inf  # what is no facet keeps nothing out
         group, cell = np.full((2, len(slopes)), -1)
         for i, (regions, _) in enumerate(shapes.lattices):
             group[regions], cell[regions] = i, np.arange(len(regions))
@@ -86,17 +109,55 @@ class PolyhedralGeometry:
             group=group,
             cell=cell,
             negligible=negligible,
+            cov_z=cov_z,
         )
+
+    @cached_property
+    def exact(self) -> ExactJoint:
+        """log p(x, z) in integers, for data far away."""
+        return ExactJoint(self.partition, self.coordinates.noise, self.cov_z)
+
+    @cached_property
+    def _exact_faces(self) -> dict[int, ExactFaces]:
+        return {}
+
+    def exact_faces(self, region: int) -> ExactFaces:
+        """The faces of a region in integers, kept once they are known."""
+        if region not in self._exact_faces:
+            _, lattice = self.lattices[self.group[region]]
+            cell = int(self.cell[region])
+            self._exact_faces[region] = ExactFaces.of(self.exact, lattice, cell, region)
+        return self._exact_faces[region]
+
+    def quadratics(self, points: Points, datum: Indices, region: Indices) -> list[Quadratic]:
+        """log p(x, z) in integers, for datum (P,) and region (P,)."""
+        result = np.full(len(datum), None)
+        for which in np.unique(datum):
+            mine = np.flatnonzero(datum == which)
+            found = self.exact.quadratics(points.x[which], points.length(which), region[mine])
+            result[mine] = np.fromiter(found, dtype=object, count=len(mine))
+        return result.tolist()
+
+    def points(self, X: Array) -> Points:
+        """Data X (N, D) in the coordinates of the regions.
+
+        Raises ArithmeticError where a square overflows.
+        """
+        return Points(X, *self.coordinates.points(X))
 
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
         width = self.slopes.shape[2] * max(len(self.walls), len(self.slopes))
         return chunks(n, _CHUNK, max(width, self.slopes.shape[1]))
 
+    def images(self, regions: Indices, Z: Array) -> Array:
+        """y(g(z)) for z in its region, row by row."""
+        slopes = self.slopes[regions]
+        return np.asarray(np.einsum("...ds,...s->...d", slopes, Z) + self.offsets[regions])
+
     def residual(self, y: Array, regions: Indices, Z: Array) -> Array:
         """y - y(g(z)) for z in its region, row by row."""
-        images = np.einsum("...ds,...s->...d", self.slopes[regions], Z) + self.offsets[regions]
-        return np.asarray(y - images)
+        return np.asarray(y - self.images(regions, Z))
 
     def log_joint(self, y: Array, rest: Array, regions: Indices, Z: Array) -> Array:
         """log p(x, z) for z in its region [eq. 4], row by row."""

@@ -30,16 +30,15 @@ class ManyDimensions:
         """log p(x), (N,), nats."""
         geometry, result = self.geometry, np.empty(len(X))
         for part in geometry.chunks(len(X)):
-            y, rest = geometry.coordinates.points(X[part])
-            result[part] = pairs_of(geometry, y, rest).log_evidence
+            result[part] = pairs_of(geometry, geometry.points(X[part])).log_evidence
         return result
 
     def posterior(self, X: Array) -> Posterior:
         """p(z | x) of each datum."""
         geometry = self.geometry
-        y, rest = geometry.coordinates.points(X)
-        parts = [pairs_of(geometry, y[part], rest[part]) for part in geometry.chunks(len(X))]
-        return PolyhedralPosterior(geometry, y, rest, parts)
+        points = geometry.points(X)
+        parts = [pairs_of(geometry, points.at(part)) for part in geometry.chunks(len(X))]
+        return PolyhedralPosterior(geometry, points, parts)
 
     def statistics(self, X: Array) -> Statistics:
         """Posterior expectations summed over data."""
@@ -52,6 +51,10 @@ class ManyDimensions:
     def elbo(self, X: Array, q_mean: Array, q_cov: Array) -> Array:
         """E_q[log p(x, z)] + H(q), (N,), nats, for q_mean (N, S), q_cov (N, S, S)."""
         return e_step.elbo(self.geometry, X, q_mean, q_cov)
+
+    def kl(self, X: Array, q_mean: Array, q_cov: Array) -> Array:
+        """KL(q ‖ p(z | x)), (N,), nats, for q_mean (N, S), q_cov (N, S, S)."""
+        return e_step.kl(self.geometry, X, q_mean, q_cov)
 
     def prior_on_regions(self) -> PriorOnRegions:
         """The prior on every region."""

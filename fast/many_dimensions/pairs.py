@@ -3,54 +3,21 @@ Proposition 2, eq. 5, 6, 7]."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fast.integration.truncated import truncate_with_error
-from fast.integration.whitened import Whitened, dots
+from fast.integration.whitened import Whitened
 from fast.many_dimensions.bounds import bounds, selected
-from fast.many_dimensions.geometry import PolyhedralGeometry
+from fast.many_dimensions.far_data import with_far_data
+from fast.many_dimensions.geometry import Points, PolyhedralGeometry
+from fast.many_dimensions.pair_list import PairList
+from fast.many_dimensions.references import References
 from reference.model import Array, Indices
 
-
-@dataclass(frozen=True, eq=False)
-class PairList:
-    """Pairs of a datum and a region, one a row, sorted by datum and region: those that matter."""
-
-    datum: Indices  # (P,): which row of the chunk
-    region: Indices  # (P,)
-    peak: Array  # (P, S): the point of the region where p(x, z) is largest or nearly so
-    log_joint: Array  # (P,): log p(x, peak)
-    log_volume: Array  # (P,): log p(x, z in ω) less log p(x, peak)
-    error: Array  # (P,): how far a coarse rule may have left log_volume off
-    mean: Array  # (P, S): of z given x and z in ω
-    cov: Array  # (P, S, S): of the same
-    entropy: Array  # (P,): of the same, nats
-
-    @staticmethod
-    def joined(parts: list[PairList]) -> PairList:
-        """Several one after another, sorted by datum and region."""
-        names = [field.name for field in fields(PairList)]
-        arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
-        order = np.lexsort((arrays["region"], arrays["datum"]))
-        return PairList(**{name: array[order] for name, array in arrays.items()})
-
-    @staticmethod
-    def empty(latent: int) -> PairList:
-        """No pairs, in `latent` dimensions."""
-        nowhere, none = np.empty(0, dtype=np.intp), np.empty(0)
-        return PairList(
-            datum=nowhere,
-            region=nowhere,
-            peak=np.empty((0, latent)),
-            log_joint=none,
-            log_volume=none,
-            error=none,
-            mean=np.empty((0, latent)),
-            cov=np.empty((0, latent, latent)),
-            entropy=none,
-        )
+# Where an integral overflows, log p(x, z) at the peak is known to better than this share of it.
+_PEAK = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,83 +27,103 @@ class Terms:
     log_evidence: Array  # (N,): log p(x)
     pairs: PairList
     log_e0: Array  # (P,): log P(z in ω | x) of each pair
+    references: References  # of all data: points where p(x, z) is large
+    above: Array  # (N,): log p(x) less log p(x, z) there
     skipped: Array  # (N,): at most this share of p(x) was left out
     error: Array  # (N,): how far coarse rules (S >= 4) may have left log p(x) off
 
 
-def pairs_of(geometry: PolyhedralGeometry, y: Array, rest: Array) -> Terms:
-    """All pairs of a chunk that matter, y (N, r), rest (N,).
+def pairs_of(geometry: PolyhedralGeometry, points: Points) -> Terms:
+    """All pairs of a chunk of data that matter.
 
-    Raises ArithmeticError where double precision cannot hold them.
+    Raises ArithmeticError where a result is no double.
     """
     # What overflows shows in the result, and is refused there.
     with np.errstate(all="ignore"):
-        terms = _terms(geometry, y, rest)
+        terms = _terms(geometry, points)
     pairs = terms.pairs
-    sums = pairs.log_joint + pairs.mean.sum(axis=1) + pairs.cov.sum(axis=(1, 2))
-    finite = np.isfinite(sums) & ~np.isnan(terms.log_e0)
+    finite = pairs.is_finite & ~np.isnan(terms.log_e0)
     if not (np.all(np.isfinite(terms.log_evidence)) and np.all(finite)):
         raise ArithmeticError(
-            "X: a datum is too far from all images of the network, in standard deviations of "
-            "the noise, for double precision"
+            "X: a moment of p(z | x), or log p(x), is beyond the range of doubles"
         )
     return terms
 
 
-def _terms(geometry: PolyhedralGeometry, y: Array, rest: Array) -> Terms:
-    bound = bounds(geometry, y, rest).log_mass
-    count = len(y)
-    every, best = np.arange(count), bound.argmax(axis=1)
-    first = evaluate(geometry, y, rest, every, best)
-    kept, skipped = selected(geometry, bound, best, first.log_joint + first.log_volume)
-    pairs = PairList.joined([first, evaluate(geometry, y, rest, *np.nonzero(kept))])
-    relative, top = _relative_joint(geometry, y, pairs, count)
-    log_terms = relative + pairs.log_volume
-    starts = np.searchsorted(pairs.datum, every)
-    highest = np.maximum.reduceat(log_terms, starts)
+def _terms(geometry: PolyhedralGeometry, points: Points) -> Terms:
+    pairs, skipped = _in_doubles(geometry, points)
+    count = len(points.y)
+    best = pairs.largest(pairs.log_joint, count)
+    references = References(pairs.region[best], pairs.peak[best], np.full(count, None))
+    at = pairs.datum, pairs.region, pairs.peak
+    pairs = replace(pairs, relative=references.in_doubles(geometry, points, at))
+    pairs, skipped = with_far_data(geometry, points, pairs, references, skipped)
+    # Of far data the pair with the largest value is the one that the others are relative to.
+    best = pairs.largest(np.where(pairs.relative == 0, np.inf, pairs.log_joint), count)
+    references = References(pairs.region[best], pairs.peak[best], pairs.square[best])
+    log_terms = pairs.relative + pairs.log_volume
+    highest = np.maximum.reduceat(log_terms, np.searchsorted(pairs.datum, np.arange(count)))
     log_shares = log_terms - highest[pairs.datum]
-    shares = np.exp(log_shares)
-    log_total = np.log(np.bincount(pairs.datum, shares, count))
+    log_total = np.log(np.bincount(pairs.datum, np.exp(log_shares), count))
     log_e0 = log_shares - log_total[pairs.datum]
     error = np.bincount(pairs.datum, np.exp(log_e0) * pairs.error, count).astype(np.float64)
-    return Terms(pairs.log_joint[top] + highest + log_total, pairs, log_e0, skipped, error)
+    above = highest + log_total
+    log_evidence = pairs.log_joint[best] + above
+    return Terms(log_evidence, pairs, log_e0, references, above, skipped, error)
 
 
-def _relative_joint(
-    geometry: PolyhedralGeometry, y: Array, pairs: PairList, count: int
-) -> tuple[Array, Indices]:
-    """log p(x, peak) minus the largest of each datum, and where that is.
+def _in_doubles(geometry: PolyhedralGeometry, points: Points) -> tuple[PairList, Array]:
+    """The pairs that matter, and what share of p(x) the others hold at most, (N,)."""
+    bound = bounds(geometry, points.y, points.rest).log_mass
+    every, best = np.arange(len(points.y)), bound.argmax(axis=1)
+    first = evaluate(geometry, points, every, best)
+    known = np.full(len(every), -np.inf)
+    # Far away rounding may leave a volume beyond what it can be, or no double.
+    volume = np.minimum(first.log_volume, geometry.log_volumes[first.region])
+    found = first.log_joint + volume
+    known[first.datum] = np.where(np.isfinite(found), found, -np.inf)
+    kept, skipped = selected(geometry, bound, best, known)
+    more = evaluate(geometry, points, *np.nonzero(kept))
+    return _without_unknown(geometry, PairList.joined([first, more]), skipped)
 
-    Far from the manifold these are small differences of large numbers: taken as differences of
-    squares, (a - b)(a + b), in which a - b does not involve x.
-    """
-    order = np.lexsort((-pairs.log_joint, pairs.datum))
-    top = order[np.searchsorted(pairs.datum, np.arange(count))]
-    image = np.einsum("pds,ps->pd", geometry.slopes[pairs.region], pairs.peak)
-    image += geometry.offsets[pairs.region]
-    white = pairs.peak @ geometry.prior_root.T
-    other = top[pairs.datum]
-    both = 2 * y[pairs.datum] - image - image[other]
-    relative = dots(image[other] - image, both)
-    relative += dots(white - white[other], white + white[other])
-    return -0.5 * relative, top
+
+def _without_unknown(
+    geometry: PolyhedralGeometry, pairs: PairList, skipped: Array
+) -> tuple[PairList, Array]:
+    """The pairs without those whose integrals are no doubles, where they hold next to nothing
+    beside the others: slivers far away."""
+    known = pairs.is_finite
+    if np.all(known):
+        return pairs, skipped
+    count = len(skipped)
+    terms = np.where(known, pairs.log_joint + pairs.log_volume, -np.inf)
+    highest = np.full(count, -np.inf)
+    np.maximum.at(highest, pairs.datum, terms)
+    # A region holds no more than all of its Gaussian would if it were as large as at its peak.
+    most = pairs.log_joint + _PEAK * np.abs(pairs.log_joint) + geometry.log_volumes[pairs.region]
+    most -= highest[pairs.datum]
+    # A share that is no double is left out in any case.
+    tiny = float(np.finfo(np.float64).smallest_subnormal)
+    least = max(geometry.negligible / len(geometry.slopes), tiny)
+    out = ~known & (most <= np.log(least))
+    shares = np.where(out, np.exp(np.minimum(most, 0.0)), 0.0)
+    return pairs.where(~out), skipped + np.bincount(pairs.datum, shares, count)
 
 
 def evaluate(
-    geometry: PolyhedralGeometry, y: Array, rest: Array, datum: Indices, region: Indices
+    geometry: PolyhedralGeometry, points: Points, datum: Indices, region: Indices
 ) -> PairList:
-    """Integrate the given pairs, datum (P,) and region (P,)."""
+    """Integrate the given pairs, datum (P,) and region (P,): those with any mass."""
     parts = [
-        _integrated(geometry, y, rest, (datum[mine], region[mine]), items)
-        for mine, items in geometry.items(y, datum, region)
+        _integrated(geometry, points, (datum[mine], region[mine]), items)
+        for mine, items in geometry.items(points.y, datum, region)
     ]
-    return PairList.joined([PairList.empty(geometry.slopes.shape[2]), *parts])
+    return PairList.joined([PairList.empty(geometry.slopes.shape[2]), *parts]).with_mass()
 
 
 def _integrated(
     geometry: PolyhedralGeometry,
-    y: Array,
-    rest: Array,
+    points: Points,
     pairs: tuple[Indices, Indices],
     items: Whitened,
 ) -> PairList:
@@ -147,10 +134,12 @@ def _integrated(
         datum=datum,
         region=region,
         peak=found.peak,
-        log_joint=geometry.log_joint(y[datum], rest[datum], region, found.peak),
+        log_joint=geometry.log_joint(points.y[datum], points.rest[datum], region, found.peak),
         log_volume=found.log_volume,
         error=error,
         mean=found.mean,
         cov=found.cov,
         entropy=found.entropy,
+        relative=np.zeros(len(datum)),
+        square=np.full(len(datum), None),
     )

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 
+from fast.distributions.integers import minus, rounded
 from fast.distributions.posterior import Posterior
-from fast.integration.apex import choose_apex
-from fast.integration.simplex_draws import sample_simplices
-from fast.integration.simplex_moments import simplex_moments
-from fast.integration.split import split
+from fast.integration.apex import Apex, choose_apex
+from fast.integration.simplex_draws import draw_within
 from fast.integration.whitened import Whitened
 from fast.many_dimensions.bounds import bounds
-from fast.many_dimensions.geometry import PolyhedralGeometry
+from fast.many_dimensions.far_data import far_gaussians, slack
+from fast.many_dimensions.far_pairs import far_apex
+from fast.many_dimensions.geometry import Points, PolyhedralGeometry
 from fast.many_dimensions.pairs import Terms
-from reference.model import Array, Indices
+from fast.many_dimensions.references import References
+from reference.model import Array, Indices, Mask
+
+
+class Candidates(NamedTuple):
+    """Points of regions, one a row."""
+
+    datum: Indices  # (P,)
+    region: Indices  # (P,)
+    place: Array  # (P, S)
+
+    def joined(self, other: Candidates) -> Candidates:
+        """Both, one after another."""
+        return Candidates(
+            np.concatenate([self.datum, other.datum]),
+            np.concatenate([self.region, other.region]),
+            np.concatenate([self.place, other.place]),
+        )
+
+    def where(self, kept: Mask) -> Candidates:
+        """Some of them."""
+        return Candidates(self.datum[kept], self.region[kept], self.place[kept])
 
 
 class PolyhedralPosterior(Posterior):
     """The posterior on polyhedra."""
 
-    def __init__(
-        self, geometry: PolyhedralGeometry, y: Array, rest: Array, parts: list[Terms]
-    ) -> None:
-        self._geometry, self._y, self._rest = geometry, y, rest
-        shape, latent = (len(y), len(geometry.slopes)), geometry.slopes.shape[2]
+    def __init__(self, geometry: PolyhedralGeometry, points: Points, parts: list[Terms]) -> None:
+        self._geometry, self._points = geometry, points
+        self._references = References.joined([terms.references for terms in parts])
+        self._above = np.concatenate([terms.above for terms in parts])
+        shape, latent = (len(points.y), len(geometry.slopes)), geometry.slopes.shape[2]
         log_e0, entropy = np.full(shape, -np.inf), np.full(shape, np.nan)
         mean = np.full((*shape, latent), np.nan)
         cov = np.full((*shape, latent, latent), np.nan)
@@ -54,72 +79,87 @@ class PolyhedralPosterior(Posterior):
         """
         # On each region that may hold it, the nearest point of the polyhedron to its Gaussian's
         # mean. The region of the largest bound comes first: most others are then ruled out.
-        geometry, every = self._geometry, np.arange(len(self._y))
-        result, value = np.empty((len(self._y), geometry.slopes.shape[2])), np.empty(len(self._y))
-        for part in geometry.chunks(len(self._y)):
-            datum = every[part]
-            bound = bounds(geometry, self._y[part], self._rest[part]).log_peak
-            bound[:, geometry.group < 0] = -np.inf
-            best = bound.argmax(axis=1)
-            result[datum], value[datum] = self._peaks(datum, best)
-            bound[np.arange(len(best)), best] = -np.inf
-            row, region = np.nonzero(bound > value[datum, None])
-            peaks, values = self._peaks(datum[row], region)
-            order = np.lexsort((values, row))
-            last = order[np.searchsorted(row[order], np.unique(row), side="right") - 1]
-            better = last[values[last] > value[datum[row[last]]]]
-            result[datum[row[better]]] = peaks[better]
+        geometry, points = self._geometry, self._points
+        result = np.empty((len(points.y), geometry.slopes.shape[2]))
+        for part in geometry.chunks(len(points.y)):
+            datum, some = np.arange(len(points.y))[part], points.at(part)
+            bound = bounds(geometry, some.y, some.rest).log_peak
+            first = self._peaks(datum, bound.argmax(axis=1))
+            value = geometry.log_joint(some.y, some.rest, first.region, first.place)
+            value[np.isnan(value)] = -np.inf
+            bound[np.arange(len(datum)), first.region] = -np.inf
+            row, region = np.nonzero(bound > value[:, None])
+            result[datum] = self._highest(first.joined(self._peaks(datum[row], region)))
         return result
 
-    def _peaks(self, datum: Indices, region: Indices) -> tuple[Array, Array]:
-        """Where on a region p(x, z) is largest, (P, S), and its log there, (P,)."""
+    def _peaks(self, datum: Indices, region: Indices) -> Candidates:
+        """Where on each region p(x, z) is largest."""
         geometry = self._geometry
-        peaks = np.empty((len(datum), geometry.slopes.shape[2]))
-        for mine, items in geometry.items(self._y, datum, region):
-            peaks[mine] = choose_apex(items, exact=True).place
-        return peaks, geometry.log_joint(self._y[datum], self._rest[datum], region, peaks)
+        place = np.empty((len(datum), geometry.slopes.shape[2]))
+        # A region thinner than rounding may have no such place.
+        with np.errstate(all="ignore"):
+            for mine, items in geometry.items(self._points.y, datum, region):
+                place[mine] = choose_apex(items, exact=True).place
+        return Candidates(datum, region, place)
 
-    def _log_joint(self, regions: Indices, points: Array) -> Array:
-        return self._geometry.log_joint(self._y[:, None], self._rest[:, None], regions, points)
+    def _highest(self, found: Candidates) -> Array:
+        """The candidate at which p(x, z) is largest, of every datum that has any, (n, S)."""
+        geometry, points = self._geometry, self._points
+        values = self._references.in_doubles(geometry, points, found)
+        far = self._references.far[found.datum]
+        loose = slack(geometry, self._references.doubts(geometry, points))[found.datum]
+        lowest = np.full(len(points.y), -np.inf)
+        np.fmax.at(lowest, found.datum, values - loose)
+        kept = ~far | ~(values + loose < lowest[found.datum])
+        found, values, rows = found.where(kept), values[kept], np.flatnonzero(far[kept])
+        pairs = found.datum[rows], found.region[rows]
+        for chosen, gaussians in far_gaussians(geometry, points, *pairs):
+            apex, tops = far_apex(gaussians, exact=True)
+            mine = rows[chosen]
+            found.place[mine] = apex.place
+            squares = [q.at(top.place) for q, top in zip(gaussians.quadratics, tops, strict=True)]
+            references = self._references.square[found.datum[mine]]
+            values[mine] = [
+                -0.5 * float(rounded(minus(square, reference)))
+                for square, reference in zip(squares, references, strict=True)
+            ]
+        order = np.lexsort((-values, found.datum))
+        first = np.searchsorted(found.datum[order], np.unique(found.datum))
+        return np.asarray(found.place[order[first]])
+
+    def _log_density(self, regions: Indices, points: Array) -> Array:
+        datum = np.repeat(np.arange(len(regions)), regions.shape[1])
+        places = points.reshape(-1, points.shape[2])
+        at = datum, regions.ravel(), places
+        relative = self._references.in_doubles(self._geometry, self._points, at)
+        for row in np.flatnonzero(self._references.far[datum]):
+            n = datum[row]
+            length = self._points.length(n)
+            square = self._geometry.exact.square(self._points.x[n], length, places[row])
+            apart = minus(square, self._references.square[n])
+            relative[row] = -0.5 * float(rounded(apart))
+        return np.asarray(relative.reshape(regions.shape) - self._above[:, None])
 
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
         pairs, which = np.unique(np.stack([datum, region]), axis=1, return_inverse=True)
         draws = np.empty((len(datum), self._geometry.slopes.shape[2]))
-        for mine, items in self._geometry.items(self._y, *pairs):
-            place = np.full(pairs.shape[1], -1)
-            place[mine] = np.arange(len(mine))
-            chosen = np.flatnonzero(place[which] >= 0)
-            draws[chosen] = _drawn(items, place[which[chosen]], rng)
+        is_far = self._references.far[pairs[0]]
+        for far in (False, True):
+            some = np.flatnonzero(is_far == far)
+            for mine, items, apex in self._with_apexes(*pairs[:, some], far=far):
+                place = np.full(pairs.shape[1], -1)
+                place[some[mine]] = np.arange(len(mine))
+                chosen = np.flatnonzero(place[which] >= 0)
+                draws[chosen] = draw_within(items, apex, place[which[chosen]], rng)
         return draws
 
-
-def _drawn(items: Whitened, item: Indices, rng: np.random.Generator) -> Array:
-    """A draw (P, S) from the item that each entry of item (P,) names."""
-    if items.lattice.dimension:
-        apex = choose_apex(items)
-        parts = split(items, apex)
-        masses = parts.volume * simplex_moments(parts.slopes, parts.gram, parts.finite)[:, 0, 0]
-        # Shares of each item: sums over items of any size would round the small ones off.
-        masses /= np.bincount(parts.item, masses, len(items.cells))[parts.item]
-        simplex = _chosen(masses, parts.item, item, rng)
-        weights = sample_simplices(
-            parts.slopes[simplex], parts.gram[simplex], parts.finite[simplex], rng
-        )
-        away = np.einsum("pi,pij->pj", weights, parts.corners[simplex])
-        draws = apex.place[item] + np.einsum("psk,pk->ps", items.inverses[item], away)
-    else:
-        draws = items.means[item]
-    along = rng.standard_normal((len(item), items.free.shape[2]))
-    draws += np.einsum("psl,pl->ps", items.free[item], along)
-    return np.asarray(draws)
-
-
-def _chosen(masses: Array, owner: Indices, item: Indices, rng: np.random.Generator) -> Indices:
-    """For each item asked for, one of its simplices, drawn by mass."""
-    order = np.argsort(owner, kind="stable")
-    total = np.cumsum(masses[order])
-    ends = np.searchsorted(owner[order], item, side="right")
-    starts = np.searchsorted(owner[order], item, side="left")
-    before = np.where(starts > 0, total[starts - 1], 0.0)
-    sought = before + rng.random(len(item)) * (total[ends - 1] - before)
-    return order[np.clip(np.searchsorted(total, sought, side="right"), starts, ends - 1)]
+    def _with_apexes(
+        self, datum: Indices, region: Indices, *, far: bool
+    ) -> Iterator[tuple[Indices, Whitened, Apex]]:
+        """The pairs' posteriors with their apexes, in batches: which of the pairs, and they."""
+        if not far:
+            for chosen, items in self._geometry.items(self._points.y, datum, region):
+                yield chosen, items, choose_apex(items)
+            return
+        for chosen, gaussians in far_gaussians(self._geometry, self._points, datum, region):
+            yield chosen, gaussians.items, far_apex(gaussians)[0]

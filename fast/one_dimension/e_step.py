@@ -3,14 +3,16 @@ eq. 3]."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
 from fast.one_dimension.gaussians import shares_of_gaussians
 from fast.one_dimension.geometry import IntervalGeometry
-from fast.one_dimension.pairs import pairs_of
-from reference.model import Array
+from fast.one_dimension.pairs import PairTable, pairs_of
+from reference.model import Array, Indices
 
 
 def statistics(geometry: IntervalGeometry, X: Array) -> Statistics:
@@ -97,7 +99,9 @@ def expected_complete_loglik(geometry: IntervalGeometry, X: Array) -> Array:
     result = np.empty(len(X))
     for part in geometry.chunks(len(X)):
         terms = pairs_of(geometry, *geometry.coordinates.points(X[part]))
-        entropy = (np.exp(terms.log_e0) * (terms.entropy - terms.log_e0)).sum(axis=1)
+        held = ~np.isneginf(terms.log_e0)
+        surprise = np.subtract(terms.entropy, terms.log_e0, where=held, out=np.zeros(held.shape))
+        entropy = (np.exp(terms.log_e0) * surprise).sum(axis=1)
         result[part] = terms.log_evidence - entropy
     return result
 
@@ -108,12 +112,42 @@ def elbo(geometry: IntervalGeometry, X: Array, q_mean: Array, q_variance: Array)
     result = np.empty(len(X))
     for part in geometry.chunks(len(X)):
         y, rest = geometry.coordinates.points(X[part])
-        deviation = np.sqrt(q_variance[part])
-        log_mass, mean, variance = shares_of_gaussians(geometry, q_mean[part], deviation)
-        # Of log p(x, z) on a region: its value at q's mean there, and its curvature.
-        regions = np.broadcast_to(np.arange(log_mass.shape[1]), log_mass.shape)
-        at_mean = geometry.log_joint(y[:, None], rest[:, None], regions, mean)
-        expected = at_mean - 0.5 * variance / geometry.scales**2
-        entropy = 0.5 * (LOG_2PI + 1.0) + np.log(deviation)
-        result[part] = (np.exp(log_mass) * expected).sum(axis=1) + entropy
+
+        def values(at: tuple[Indices, Array], y: Array = y, rest: Array = rest) -> Array:
+            return geometry.log_joint(y[:, None], rest[:, None], *at)
+
+        result[part] = _with_entropy(geometry, values, q_mean[part], q_variance[part])
     return result
+
+
+def kl(geometry: IntervalGeometry, X: Array, q_mean: Array, q_variance: Array) -> Array:
+    """KL(q ‖ p(z | x)), (N,), nats: both log p(x) and the ELBO less log p(x, z) at one z, so that
+    far away no huge numbers are subtracted."""
+    result = np.empty(len(X))
+    for part in geometry.chunks(len(X)):
+        y, rest = geometry.coordinates.points(X[part])
+        terms = pairs_of(geometry, y, rest)
+
+        def values(at: tuple[Indices, Array], y: Array = y, terms: PairTable = terms) -> Array:
+            return geometry.relative(y[:, None], at, terms.reference)
+
+        bound = _with_entropy(geometry, values, q_mean[part], q_variance[part])
+        result[part] = terms.above - bound
+    return result
+
+
+def _with_entropy(
+    geometry: IntervalGeometry,
+    values: Callable[[tuple[Indices, Array]], Array],
+    q_mean: Array,
+    q_variance: Array,
+) -> Array:
+    """The expectation under q of log p(x, z), whose values at z (N, R) in regions (N, R) are given,
+    and q's entropy, (N,)."""
+    deviation = np.sqrt(q_variance)
+    log_mass, mean, variance = shares_of_gaussians(geometry, q_mean, deviation)
+    # Of log p(x, z) on a region: its value at q's mean there, and its curvature.
+    regions = np.broadcast_to(np.arange(log_mass.shape[1]), log_mass.shape)
+    expected = values((regions, mean)) - 0.5 * variance / geometry.scales**2
+    entropy = 0.5 * (LOG_2PI + 1.0) + np.log(deviation)
+    return np.asarray((np.exp(log_mass) * expected).sum(axis=1) + entropy)

@@ -28,7 +28,7 @@ def shares_of_gaussians(
     breaks = geometry.partition.breakpoints
     ends = np.concatenate([[-np.inf], breaks, [np.inf]])
     limits = (ends - centres[:, None]) / deviations[:, None]
-    widths = np.diff(ends) / deviations[:, None]
+    widths = geometry.widths / deviations[:, None]
     lower, upper = limits[:, :-1], limits[:, 1:]
     moments = interval_moments(lower.ravel(), upper.ravel(), widths.ravel())
     nearest, log_mass, shift, variance = (m.reshape(lower.shape) for m in moments)

@@ -66,6 +66,13 @@ class IntervalGeometry:
             log_constant=float(log_constant),
         )
 
+    @property
+    def widths(self) -> Array:
+        """How long the regions are, (R,)."""
+        known = self.partition.widths
+        ends = np.concatenate([[-np.inf], self.partition.breakpoints, [np.inf]])
+        return np.diff(ends) if known is None else known
+
     @cached_property
     def wide(self) -> int | None:
         """The region that holds 0 and all of the prior's mass near it, if one does."""
@@ -98,6 +105,19 @@ class IntervalGeometry:
         """y - y(g(z)) for z (...) in its region; y broadcasts against (..., r)."""
         points, images = self.bases
         return y - images[regions] - self.slopes[regions] * (Z - points[regions])[..., None]
+
+    def relative(
+        self, y: Array, at: tuple[Indices, Array], reference: tuple[Indices, Array]
+    ) -> Array:
+        """log p(x, z) less that of another z, both (...) in their regions (...), of which only
+        differences of images meet y: far away both are huge."""
+        points, images = self.bases
+        (region, place), (other, base) = at, reference
+        there = images[region] + self.slopes[region] * (place - points[region])[..., None]
+        here = images[other] + self.slopes[other] * (base - points[other])[..., None]
+        squares = np.einsum("...d,...d->...", here - there, 2 * y - there - here)
+        prior = self.prior_precision * (place - base) * (place + base)
+        return np.asarray(-0.5 * (squares + prior))
 
     def log_joint(self, y: Array, rest: Array, regions: Indices, Z: Array) -> Array:
         """log p(x, z) for z in its region [eq. 4]."""

@@ -51,6 +51,10 @@ class OneDimension:
         """E_q[log p(x, z)] + H(q), (N,), nats, for q_mean (N, 1), q_cov (N, 1, 1)."""
         return e_step.elbo(self.geometry, X, q_mean[:, 0], q_cov[:, 0, 0])
 
+    def kl(self, X: Array, q_mean: Array, q_cov: Array) -> Array:
+        """KL(q ‖ p(z | x)), (N,), nats, for q_mean (N, 1), q_cov (N, 1, 1)."""
+        return e_step.kl(self.geometry, X, q_mean[:, 0], q_cov[:, 0, 0])
+
     def prior_on_regions(self) -> PriorOnRegions:
         """The prior on every region."""
         return prior_on_regions(self.geometry, self._cov_z)

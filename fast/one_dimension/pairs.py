@@ -29,6 +29,7 @@ class PairTable:
     """What the posterior of N data is made of: one row a datum, one column a region."""
 
     log_evidence: Array  # (N,): log p(x)
+    above: Array  # (N,): log p(x) less the largest log p(x, z)
     log_e0: Array  # (N, R): log P(z in ω | x)
     peak: Array  # (N, R): the point of the closed region where p(x, z) is largest
     relative_peak: Array  # (N, R): log p(x, z) there, minus the largest over regions
@@ -45,6 +46,12 @@ class PairTable:
         return PairTable(
             **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
         )
+
+    @property
+    def reference(self) -> tuple[Indices, Array]:
+        """Where p(x, z) is largest: in which region and at which z, (N, 1)."""
+        best = self.relative_peak.argmax(axis=1)[:, None]
+        return best, np.take_along_axis(self.peak, best, axis=1)
 
 
 class _Ends(NamedTuple):
@@ -88,10 +95,11 @@ def pairs_of(geometry: IntervalGeometry, y: Array, rest: Array) -> PairTable:
             rise=peaks.rise[far],
             fall=0.5 * square[far],
         )
-    log_volume = log_mass + np.log(scales)
+    log_volume = log_mass + np.log(scales)  # -inf where a region has no width
     log_total, log_e0 = normalised(relative + log_volume)
     return PairTable(
         log_evidence=geometry.log_constant - 0.5 * least + log_total,
+        above=log_total,
         log_e0=log_e0,
         peak=peaks.place,
         relative_peak=relative,
@@ -112,7 +120,7 @@ def _ends(geometry: IntervalGeometry, error: Array) -> _Ends:
     if n_regions > 1:
         lower[:, 1:] = scales[1:] * (pull - np.einsum("nkd,kd->nk", error, slopes[1:]))
         upper[:, :-1] = scales[:-1] * (pull - np.einsum("nkd,kd->nk", error, slopes[:-1]))
-        widths[1:-1] = np.diff(anchors) / scales[1:-1]
+        widths[1:-1] = geometry.widths[1:-1] / scales[1:-1]
     return _Ends(lower, upper, widths)
 
 

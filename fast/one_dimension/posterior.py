@@ -36,13 +36,12 @@ class IntervalPosterior(Posterior):
         ndarray, shape (N, 1)
             Latent units.
         """
-        best = self._terms.relative_peak.argmax(axis=1)[:, None]
-        return np.take_along_axis(self._terms.peak, best, axis=1)
+        return self._terms.reference[1]
 
-    def _log_joint(self, regions: Indices, points: Array) -> Array:
-        return self._geometry.log_joint(
-            self._y[:, None], self._rest[:, None], regions, points[..., 0]
-        )
+    def _log_density(self, regions: Indices, points: Array) -> Array:
+        at = regions, points[..., 0]
+        relative = self._geometry.relative(self._y[:, None], at, self._terms.reference)
+        return relative - self._terms.above[:, None]
 
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
         geometry = self._geometry

@@ -2,7 +2,8 @@
 
 On the cells of the layers before, a layer's pre-activations are affine; so their values at the
 vertices are all that is needed to cut the cells, and at a new vertex they follow from those at the
-ends of its edge.
+ends of its edge. Each value has a proven bound on its error. Where that leaves a sign open, the
+vertex is computed in integers, and all its values are then known to the last digit.
 """
 
 from __future__ import annotations
@@ -12,20 +13,45 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fast.partition.cell_complex import Cut
+from fast.partition.exact_vertices import ExactVertices, Function
 from fast.partition.growing_arrays import Columns, Rows
-from reference.model import Array, Indices, Layer, Mask
+from fast.polyhedra.chunks import chunks
+from reference.model import Array, Indices, Integers, Layer, Mask
 
-# A sum of n rounded terms errs by about sqrt(n) ε times the sum of their magnitudes; 16 covers
-# widths of hundreds. Below it a number cannot be told from zero.
-ROUNDING = 16 * np.finfo(np.float64).eps
+EPS = float(np.finfo(np.float64).eps)
 
+# A sum of n rounded products errs by at most n ε/2 (1 + n ε) times the sum of their magnitudes
+# (Higham 2002, Sec. 3.1). ε for each, and some more of them, covers that, and the rounding of the
+# magnitudes and errors themselves.
+MORE_TERMS = 8
 
-# Values beyond 10^±280 leave no room for what is computed from them.
-_DECADES = 280.0
+# Values are held in units in which the largest are near 1. Where they, or their errors, are below
+# this, doubles may have lost a product of them: what is so small is left to integers.
+FLOOR = 1e-150
+
+# A value that is not 0 is not rounded to less than this.
+_LEAST = 1e-300
+
+# Numbers held at once while values are found at new vertices.
+_BATCH = 1 << 15
+
+# Units of values are changed where they are off by more than two to this power.
+_UNITS_KEPT = 64
+
+# Positions farther than this from 0 leave no room for what is computed from them.
+_FARTHEST = 1e290
 
 
 class OutOfRange(Exception):
     """A network's values leave the range of double precision."""
+
+
+class _Exactly(NamedTuple):
+    """Inputs of a layer at vertices: numbers (n, n_in) over weights (n,) times 2^shift."""
+
+    numbers: Integers
+    weights: Integers
+    shift: int
 
 
 class Vertices:
@@ -36,13 +62,20 @@ class Vertices:
     a column of a large matrix is slow to read.
     """
 
-    def __init__(self, points: Mask, positions: Array) -> None:
-        """points (V,): False for a direction; positions (V, S)."""
-        self._points, self._positions = Columns(points), Rows(positions)
-        self._sizes = Columns(np.max(np.abs(positions), axis=1))
-        self._gains = np.ones(positions.shape[1])
-        self._offsets = np.zeros(positions.shape[1])
-        self.set_values(positions.copy(), np.zeros(positions.shape))
+    def __init__(self, exact: ExactVertices, places: Integers) -> None:
+        """places (V, S + 1): the first vertices."""
+        self.exact, self.layer = exact, 0
+        #: How many signs were left to integers.
+        self.exact_signs = 0
+        # Values are those of the network over two to this power.
+        self._unit = 0
+        self._points = Columns(places[:, -1] != 0)
+        positions = _rounded(places[:, :-1], _weights(places)[:, None], 0)
+        self._positions = Rows(positions)
+        sizes = np.max(np.abs(positions), axis=1)
+        # The size of the largest coordinate, and how far from true one may be.
+        self._extents = Columns(np.stack([sizes, EPS * sizes]))
+        self.set_values(positions.copy(), _doubt(positions))
 
     def set_values(self, values: Array, errors: Array) -> None:
         """Replace the units' values, and how far from true they may be, (V, n) each."""
@@ -60,13 +93,18 @@ class Vertices:
         return self._positions.array
 
     @property
+    def position_errors(self) -> Array:
+        """How far from true the positions' coordinates may be, (V,)."""
+        return np.asarray(self._extents.array[1])
+
+    @property
     def values(self) -> Array:
         """The values of the layer's units, (V, n)."""
         return self._values.array
 
     @property
     def errors(self) -> Array:
-        """How far from true rounding may have left the values, (V, n)."""
+        """How far from true the values may be, (V, n)."""
         return self._errors.array
 
     def open(self, units: Indices, last: bool) -> None:
@@ -92,81 +130,193 @@ class Vertices:
         """Their errors, (units, V)."""
         return self._open_errors.array
 
-    def tolerance(self, unit: int) -> Array:
-        """What rounding alone makes of one unit's values in the last layer, (V,)."""
-        sizes = self._gains[unit] * self._sizes.array + self._offsets[unit] * self.points
-        return np.asarray(ROUNDING * sizes)
+    def settle(self, function: Function, values: Array, errors: Array) -> tuple[Array, Array]:
+        """Values of a function of open units and their errors, (V,), with signs that are certain.
+
+        Where an error leaves the sign open, the vertex is computed in integers, and so are all its
+        values. A value of 0 with an error of 0 is 0.
+        """
+        # An error may be infinite, or unknown.
+        doubtful = np.flatnonzero(~(np.abs(values) > errors) & (errors != 0))
+        if len(doubtful):
+            self.exact_signs += len(doubtful)
+            numbers, weights, shift = self._make_exact(doubtful)
+            exact = _rounded(function.of(numbers), weights, shift)
+            values[doubtful] = exact
+            errors[doubtful] = np.where(np.abs(exact) > _LEAST, EPS, 1.0) * np.abs(exact)
+        return values, errors
+
+    def place_exactly(self) -> None:
+        """Compute all vertices in integers. Where the first units to cut are 0 at the first
+        vertices, this is then known, and so at all vertices between them."""
+        values, _ = self._exactly(np.arange(len(self.points)))
+        self.set_values(values, _doubt(values))
+
+    def _make_exact(self, which: Indices) -> _Exactly:
+        """Compute vertices in integers, and round their values and positions once."""
+        values, exactly = self._exactly(which)
+        errors = _doubt(values)
+        self.values[which], self.errors[which] = values, errors
+        self.open_values[:, which] = values[:, self._units].T
+        self.open_errors[:, which] = errors[:, self._units].T
+        return exactly
+
+    def _exactly(self, which: Indices) -> tuple[Array, _Exactly]:
+        """The layer's inputs at vertices, rounded once and in integers; positions are put right."""
+        numbers, exponent = self.exact.inputs(which, self.layer)
+        places = self.exact.places(which)
+        weights, shift = _weights(places), exponent + self._unit
+        positions = _rounded(places[:, :-1], weights[:, None], 0)
+        self.positions[which] = positions
+        sizes = np.max(np.abs(positions), axis=1)
+        self._extents.array[:, which] = sizes, EPS * sizes
+        return _rounded(numbers, weights[:, None], shift), _Exactly(numbers, weights, shift)
 
     def pass_affine(self, layer: Layer) -> None:
         """Go on to the values after a layer without codes; directions do without its bias."""
         code, origin = np.empty(0, dtype=np.int8), np.zeros(self.values.shape[1])
-        gains, offset_bounds = layer.bound(code, np.ones((len(origin), 1)), origin)
-        # |W h + v| <= |W| 1 max |h| + |v|
-        self._gains, self._offsets = gains[:, 0], offset_bounds
-        self._sizes = Columns(np.max(np.abs(self.values), axis=1))
-        _check_range(self._sizes.array, self._gains)
-        values, offsets = layer.propagate(code, self.values.T, origin)
-        magnitudes, _ = layer.bound(code, np.abs(self.values.T), origin)
-        carried, _ = layer.bound(code, self.errors.T, origin)
-        values, magnitudes = np.ascontiguousarray(values.T), magnitudes.T
+        gains, biases = layer.bound(code, np.ones((len(origin), 1)), origin)
+        offsets = self._in_units(layer, gains[:, 0], biases)
+        inputs = self.values.T
+        values, _ = layer.propagate(code, inputs, origin)
+        magnitudes, _ = layer.bound(code, np.abs(inputs), origin)
+        errors, _ = layer.bound(code, self.errors.T, origin)
+        values = np.ascontiguousarray(values.T)
         values[self.points] += offsets
-        errors = magnitudes + offset_bounds * self.points[:, None]
-        errors *= ROUNDING
-        errors += carried.T
+        magnitudes += np.abs(offsets)[:, None] * self.points
+        rounding = (len(origin) + MORE_TERMS) * EPS
+        magnitudes *= rounding
+        errors *= 1.0 + rounding
+        errors += magnitudes
+        errors[(errors < FLOOR) & (magnitudes > 0)] = FLOOR
+        del magnitudes  # for its memory
+        if _may_underflow(layer, inputs):
+            errors += FLOOR
+        self.layer += 1
+        self.set_values(values, np.ascontiguousarray(errors.T))
+
+    def _in_units(self, layer: Layer, gains: Array, biases: Array) -> Array:
+        """The layer's biases in the units of the values, which are first changed so that what the
+        layer makes of them is near 1 at most. Raises OutOfRange where its weights allow none."""
+        largest = np.max(gains), np.max(biases)
+        if not all(np.isfinite(largest)):
+            raise OutOfRange
+        sizes = []
+        if largest[0] and self.values.any():
+            sizes.append(int(np.frexp(largest[0])[1] + np.frexp(np.max(np.abs(self.values)))[1]))
+        if largest[1]:
+            sizes.append(int(np.frexp(largest[1])[1]) - self._unit)
+        shift = max(sizes, default=0)
+        if abs(shift) > _UNITS_KEPT:
+            self._unit += shift
+            was = self.errors > 0
+            np.ldexp(self.values, -shift, out=self.values)
+            np.ldexp(self.errors, -shift, out=self.errors)
+            self.errors[was & (self.errors < FLOOR)] = FLOOR
+        return np.ldexp(layer.offset(self.values.shape[1]), -self._unit)
+
+    def pass_activation(self, layer: Layer) -> None:
+        """Go on to an activation's output; its inputs' signs are certain."""
+        sides = np.where(self.values < 0, -1, 1).astype(np.int8)
+        values = layer.apply(self.values)
+        _, errors = layer.bound(sides, np.empty((*sides.shape, 0)), self.errors)
+        errors += EPS * np.abs(values)
+        self.layer += 1
         self.set_values(values, errors)
 
     def pass_windows(self, windows: Indices) -> None:
         """Go on to the largest value of each window, (n_out, K)."""
         # The largest of several is off by no more than the worst of them.
-        self._gains = self._gains[windows].max(axis=1)
-        self._offsets = self._offsets[windows].max(axis=1)
+        self.layer += 1
         self.set_values(self.values[:, windows].max(axis=2), self.errors[:, windows].max(axis=2))
 
-    def add(self, cut: Cut, function: Array, tolerance: Array) -> None:
-        """Append the vertices of a cut, at the zeros of the function with these values (V,).
-
-        tolerance (V,): the function's own rounding, which blurs a new vertex along its edge.
-        """
+    def add(self, cut: Cut, made_by: Function, function: Array, errors: Array) -> None:
+        """Append the vertices of a cut, at the zeros of the function with these values and errors
+        (V,), whose signs are certain."""
         high, low = function[cut.above], -function[cut.below]
         above_is_point, below_is_point = self.points[cut.above], self.points[cut.below]
+        points = above_is_point | below_is_point
         # Between two points or two directions the weights sum to one; a point that goes off in a
         # direction keeps weight one.
-        alike = above_is_point == below_is_point
-        a = np.where(alike, low / (high + low), np.where(above_is_point, 1.0, low / high))
-        b = np.where(alike, high / (high + low), np.where(above_is_point, high / low, 1.0))
-        points = above_is_point | below_is_point
-        places = _Pair(self.positions[cut.above], self.positions[cut.below])
-        positions = _mix(_Pair(a, b), places)
-        scale = np.where(points, 1.0, np.max(np.abs(positions), axis=1))
-        a, b = a / scale, b / scale
-        # The values change along the edge as the function does; it falls by so much.
-        moves = _Pair(alike | ~above_is_point, alike | ~below_is_point)
+        moves = _Pair(above_is_point <= below_is_point, below_is_point <= above_is_point)
         fall = moves.above * high + moves.below * low
-        blur = (a * tolerance[cut.above] + b * tolerance[cut.below]) / fall
-        step = _Pair(blur * moves.above, -blur * moves.below)
+        weights = _Pair(low / fall, high / fall)
+        ends = _Pair(self.positions[cut.above], self.positions[cut.below])
+        positions = _mix(weights, ends)
+        sizes = np.max(np.abs(positions), axis=1)
+        if not np.all(sizes < _FARTHEST):
+            raise OutOfRange
+        # What the function's errors move a vertex along its edge, as a share of it: the values
+        # change along the edge as the function does.
+        doubt = _Pair(errors[cut.above], errors[cut.below])
+        least = fall - (moves.above * doubt.above + moves.below * doubt.below)
+        # Where even that is unknown, so are the values: integers will say.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (weights.above * doubt.above + weights.below * doubt.below) / least
+        step = _Pair(share * moves.above, -share * moves.below)
+        if not np.all(points):
+            # Directions are brought to size one. Of opposite ones nothing may be left in doubles.
+            lost = sizes == 0
+            step = _Pair(*(np.where(lost & ~points, np.inf, s) for s in step))
+            scale = np.where(points | lost, 1.0, sizes)
+            positions /= scale[:, None]
+            weights, step = _Pair(*(w / scale for w in weights)), _Pair(*(w / scale for w in step))
+            sizes = np.where(points, sizes, 1.0)
 
-        def between(values: Array, errors: Array) -> tuple[Array, Array]:
-            ends = _Pair(values[cut.above], values[cut.below])
-            blurred = _mix(_Pair(a, b), _Pair(errors[cut.above], errors[cut.below]))
-            return _mix(_Pair(a, b), ends), blurred + np.abs(_mix(step, ends))
-
-        kept, own = slice(self._first, None), (self.open_values.T, self.open_errors.T)
-        values, errors = between(self.values[:, kept], self.errors[:, kept])
-        own_values, own_errors = between(*own)
+        kept = slice(self._first, None)
+        values, off = _between(cut, weights, step, self.values[:, kept], self.errors[:, kept])
+        own = self.open_values.T, self.open_errors.T
+        own_values, own_off = _between(cut, weights, step, *own)
+        self.exact.add(cut, made_by)
         self._values.append(values)
-        self._errors.append(errors)
+        self._errors.append(off)
         self._open_values.append(own_values.T)
-        self._open_errors.append(own_errors.T)
-        self._sizes.append(a * self._sizes.array[cut.above] + b * self._sizes.array[cut.below])
+        self._open_errors.append(own_off.T)
+        moved = np.abs(_mix(step, ends)).max(axis=1)
+        self._extents.append(np.stack([sizes, moved + self._position_doubt(cut, weights)]))
         self._points.append(points)
-        self._positions.append(positions / scale[:, None])
+        self._positions.append(positions)
+
+    def _position_doubt(self, cut: Cut, weights: _Pair) -> Array:
+        """How far from true the positions of new vertices may be for those of the edges' ends."""
+        result: Array = np.zeros(len(cut.above))
+        for weight, vertices in zip(weights, (cut.above, cut.below), strict=True):
+            size, error = self._extents.array[:, vertices]
+            result += weight * (error + 8.0 * EPS * size)
+        return result
 
 
-def _check_range(inputs: Array, gains: Array) -> None:
-    """Raise OutOfRange if products of weights and inputs leave the range of double precision."""
-    largest, gain = np.max(inputs), np.max(gains)
-    if largest > 0 and gain > 0 and not abs(np.log10(largest) + np.log10(gain)) < _DECADES:
-        raise OutOfRange
+def _weights(places: Integers) -> Integers:
+    """What vertices (z, t) are divided by: points by t, directions by their largest entry."""
+    return np.array([row[-1] or max(map(abs, row[:-1])) for row in places.tolist()], dtype=object)
+
+
+def _rounded(numbers: Integers, weights: Integers, shift: int) -> Array:
+    """numbers / (weights 2^shift), rounded once; 0 only where it is. Raises OutOfRange."""
+    try:
+        above, below = (0, shift) if shift >= 0 else (-shift, 0)
+        quotients = (numbers << above) / (weights << below)
+    except OverflowError:
+        raise OutOfRange from None
+    result = np.asarray(quotients, dtype=np.float64)
+    lost = (np.abs(result) < _LEAST) & (numbers != 0)
+    result[lost] = np.where(numbers[lost] > 0, _LEAST, -_LEAST)
+    return result
+
+
+def _doubt(values: Array) -> Array:
+    """How far values rounded once may be off."""
+    errors = EPS * np.abs(values)
+    errors[(errors < FLOOR) & (values != 0)] = FLOOR
+    return np.asarray(errors)
+
+
+def _may_underflow(layer: Layer, inputs: Array) -> bool:
+    """Whether a product of a layer's weights with its inputs may be too small for a double."""
+    sizes = np.abs(inputs)
+    least = float(np.min(sizes, where=sizes > 0, initial=np.inf))
+    weight = np.abs(layer.parameters().get("weight", np.ones(1)))
+    return bool(least * np.min(weight, where=weight > 0, initial=np.inf) < FLOOR**1.8)
 
 
 class _Pair(NamedTuple):
@@ -181,3 +331,30 @@ def _mix(weights: _Pair, rows: _Pair) -> Array:
     mixed: Array = weights.above[:, None] * rows.above
     mixed += weights.below[:, None] * rows.below
     return mixed
+
+
+def _between(
+    cut: Cut, weights: _Pair, step: _Pair, values: Array, errors: Array
+) -> tuple[Array, Array]:
+    """Values and errors at the vertices of a cut, from those (V, n) at the ends of their edges.
+
+    step: the change of the weights that the errors of the cut's own function allow.
+    """
+    shape = len(cut.above), values.shape[1]
+    found, off = np.empty(shape), np.empty(shape)
+    for some in chunks(shape[0], _BATCH, shape[1]):
+        upper, lower = cut.above[some], cut.below[some]
+        above, below = values[upper], values[lower]
+        moved = step.above[some, None] * above
+        moved += step.below[some, None] * below
+        above *= weights.above[some, None]
+        below *= weights.below[some, None]
+        np.add(above, below, out=found[some])
+        rounded = np.abs(above, out=above)
+        rounded += np.abs(below, out=below)
+        rounded *= 8.0 * EPS
+        rounded += np.abs(moved, out=moved)
+        rounded += weights.above[some, None] * errors[upper]
+        rounded += weights.below[some, None] * errors[lower]
+        off[some] = rounded
+    return found, off

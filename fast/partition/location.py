@@ -3,61 +3,91 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fast.partition.cut_vertices import ROUNDING
-from fast.partition.region_polyhedra import Polyhedra
-from fast.partition.regions import codes_at, sortable
+from fast.partition.cut_vertices import EPS, FLOOR, MORE_TERMS
+from fast.partition.regions import sortable
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Codes, Indices, Mask, Network
+from reference.model import (
+    Array,
+    Codes,
+    ExactNetwork,
+    Indices,
+    Layer,
+    Mask,
+    MaxPool,
+    Network,
+    dyadic,
+)
 
 # Numbers held at once while points pass through the layers.
 _BATCH = 1 << 20
 
 
-def locate(network: Network, codes: Codes, shapes: Polyhedra, points: Array) -> Indices:
+def locate(network: Network, codes: Codes, points: Array) -> Indices:
     """The region of each point (M, S), for regions sorted by code [Corollary 1].
 
-    A point on a facet, within rounding, has a code of no region: it goes to the region entered by
-    increasing z_1 (or, along it, z_2, ...).
+    A point on a facet goes to the region entered by increasing z_1 (or, along it, z_2, ...).
+    Exact: where doubles leave it open, integers decide.
     """
     result = np.empty(len(points), dtype=np.intp)
-    known = sortable(codes)
+    known, exact = sortable(codes), ExactNetwork(network)
     for some in chunks(len(points), _BATCH, max(network.sizes)):
         here = points[some]
-        found, tied = codes_at(network, here)
-        seen = sortable(found)
-        index = np.minimum(np.searchsorted(known, seen), len(known) - 1)
-        # Where units are zero on a whole region, or candidates equal, a tie means nothing.
-        for j in np.flatnonzero(tied | (known[index] != seen)):
-            if known[index[j]] != seen[j] or _is_beside(shapes, index[j], here[j]):
-                index[j] = _beside(shapes, here[j])
+        found, tied = _codes_at(network, here)
+        index = np.minimum(np.searchsorted(known, sortable(found)), len(known) - 1)
+        # A code with zeros that is a region's is right: the region's half-spaces are those of the
+        # other units, and the point is inside of them for certain.
+        open_ = np.flatnonzero(tied | (known[index] != sortable(found)))
+        if len(open_):
+            index[open_] = np.searchsorted(known, sortable(exact.codes(_in_integers(here[open_]))))
         result[some] = index
     return result
 
 
-def _is_beside(shapes: Polyhedra, region: int, point: Array) -> bool:
-    """Whether a point lies on a facet of the region, within rounding."""
-    return bool(np.any(_tight(point, *shapes.halfspaces(region))))
+def _in_integers(points: Array) -> NDArray[np.object_]:
+    """Points (M, S) as (z, t) in integers, (M, S + 1)."""
+    numbers, exponent = dyadic(points)
+    weights = np.full((len(points), 1), 1 << exponent, dtype=object)
+    return np.concatenate([numbers, weights], axis=1)
 
 
-def _tight(point: Array, normals: Array, offsets: Array) -> Mask:
-    heights = normals @ point + offsets
-    return np.abs(heights) <= 4.0 * ROUNDING * (np.abs(normals) @ np.abs(point) + np.abs(offsets))
+def _codes_at(network: Network, points: Array) -> tuple[Codes, Mask]:
+    """The code of the network at each point (M, S) -> (M, U), 0 for a unit that may be zero there;
+    and whether two candidates of a window may be equal there, (M,)."""
+    values, errors, parts = points, np.zeros(points.shape), []
+    tied = np.zeros(len(points), dtype=bool)
+    for layer, size in zip(network.layers, network.sizes, strict=False):
+        part = np.empty((len(points), 0), dtype=np.int8)
+        if isinstance(layer, MaxPool):
+            part, close = _winners(layer, values, errors)
+            tied |= close
+        elif layer.n_codes(size):
+            part = np.where(np.abs(values) > errors, np.sign(values), 0.0).astype(np.int8)
+        parts.append(part)
+        values, errors = layer.apply(values), _errors_after(layer, part, values, errors)
+    return np.concatenate(parts, axis=1), tied
 
 
-def _beside(shapes: Polyhedra, point: Array) -> int:
-    """The region entered from a point on its boundary in the direction (1, η, η², ...), η -> 0."""
-    heights = shapes.normals @ point + shapes.offsets
-    tight = _tight(point, shapes.normals, shapes.offsets)
-    lengths = np.max(np.abs(shapes.normals), axis=1, keepdims=True)
-    leading = np.where(np.abs(shapes.normals) > ROUNDING * lengths, np.sign(shapes.normals), 0.0)
-    first = leading[np.arange(len(leading)), np.argmax(leading != 0, axis=1)]
-    inside: Mask = np.where(tight, first > 0, heights > 0)
-    owners = np.repeat(np.arange(len(shapes.starts) - 1), np.diff(shapes.starts))
-    failing = np.bincount(owners, weights=~inside, minlength=len(shapes.starts) - 1)
-    if np.any(failing == 0):
-        return int(np.argmin(failing))
-    # Rounding left the point in no region: the one it is least outside of.
-    deficit = np.zeros(len(shapes.starts) - 1)
-    np.minimum.at(deficit, owners, heights / np.linalg.norm(shapes.normals, axis=1))
-    return int(np.argmax(deficit))
+def _winners(layer: MaxPool, values: Array, errors: Array) -> tuple[Codes, Mask]:
+    """The first best candidate of every window, and whether another may be as good."""
+    windows = layer.windows
+    best = np.argmax(values[:, windows], axis=2)
+    winner = layer.winners(best.astype(np.int8))
+    lead = np.take_along_axis(values, winner, axis=1)[:, :, None] - values[:, windows]
+    doubt = np.take_along_axis(errors, winner, axis=1)[:, :, None] + errors[:, windows]
+    close = ~(lead > doubt + 2.0 * EPS * lead) & (windows != winner[:, :, None])
+    return best.astype(np.int8), np.any(close, axis=(1, 2))
+
+
+def _errors_after(layer: Layer, code: Codes, values: Array, errors: Array) -> Array:
+    """How far a layer's output may be off, from its inputs and how far they may be."""
+    if isinstance(layer, MaxPool):
+        return np.asarray(errors[:, layer.windows].max(axis=2))
+    none = np.empty((*values.shape, 0))
+    rounding = (values.shape[1] + MORE_TERMS) * EPS
+    _, magnitudes = layer.bound(code, none, np.abs(values))
+    _, carried = layer.bound(code, none, errors)
+    offset = np.abs(layer.offset(values.shape[1]))
+    result = rounding * magnitudes + (1.0 + rounding) * (carried - offset)
+    return np.asarray(np.where(magnitudes > 0, result + FLOOR, result))

@@ -10,14 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from fast.partition.cell_complex import InconsistentSigns, TooManyCells
 from fast.partition.cut_line import enumerate_intervals
-from fast.partition.cut_space import Progress, enumerate_cells, starting_functions
+from fast.partition.cut_space import Progress, enumerate_cells
 from fast.partition.cut_vertices import OutOfRange
+from fast.partition.first_vertices import starting_functions
 from fast.partition.location import locate
 from fast.partition.region_polyhedra import Polyhedra, polyhedra_of_intervals
 from fast.partition.regions import Regions, regions_of_cells, single_region
 from reference.model import (
     Array,
     Codes,
+    ExactNetwork,
     Network,
     PartitionError,
     ReadOnly,
@@ -26,10 +28,6 @@ from reference.model import (
     check_count,
     freeze,
 )
-
-# Factors on the rounding error that counts as zero, tried in turn: a bound on rounding errors that
-# was too small shows as signs that contradict each other.
-_CAUTION = (1.0, 16.0, 256.0, 4096.0)
 
 # In up to so many dimensions the first regions fit in memory, whatever is allowed.
 _HIGH_RANK = 12
@@ -56,10 +54,16 @@ class Partition(ReadOnly):
         For S > 1 the regions as polyhedra.
     network : Network, optional
         For S > 1 the network whose regions they are.
+    widths : ndarray, shape (R,), optional
+        For S = 1 the lengths of the intervals, which ends that are rounded do not tell; inf for
+        the first and the last.
+    exact_decisions : int, default 0
+        How many signs and comparisons doubles left open, so that integers decided them.
 
     Notes
     -----
-    A facet is off by rounding only. Regions thinner than rounding are absent. Guarded by
+    The regions are those of exact arithmetic, however thin: the float64 weights are taken as the
+    rational numbers they are. A facet is off by rounding only. Guarded by
     tests/partition/test_partition.py, tests/partition/test_arrangements.py,
     tests/partition/test_partition_agreement.py and `python -m oracle`.
 
@@ -80,9 +84,13 @@ class Partition(ReadOnly):
     breakpoints: Array
     shapes: Polyhedra | None = None
     network: Network | None = None
+    widths: Array | None = None
+    exact_decisions: int = 0
 
     def __post_init__(self) -> None:
         freeze(self.codes, self.slopes, self.offsets, self.breakpoints)
+        if self.widths is not None:
+            freeze(self.widths)
 
     def __repr__(self) -> str:
         return f"Partition({self.n_regions} regions, S = {self.slopes.shape[2]})"
@@ -171,13 +179,15 @@ class Partition(ReadOnly):
         Returns
         -------
         ndarray of int, shape (M,)
-            Indices of regions. A point on a facet, within rounding, goes to the region entered by
-            increasing z_1; where the facet runs along z_1, by increasing z_2, and so on.
+            Indices of regions. A point on a facet goes to the region entered by increasing z_1;
+            where the facet runs along z_1, by increasing z_2, and so on. Exact, for S > 1.
         """
         points = check_array(Z, "Z", (None, self.slopes.shape[2]))
         if self.shapes is None or self.network is None:
             return np.searchsorted(self.breakpoints, points[:, 0], side="right")
-        return locate(self.network, self.codes, self.shapes, points)
+        # What overflows is left open, and decided in integers.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return locate(self.network, self.codes, points)
 
     def _checked(self, region: int) -> int:
         if check_count(region, "region", 0) >= self.n_regions:
@@ -191,7 +201,7 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
     callback: for S > 1, called after every unit's cut with the units done, the units there are and
     the regions so far. Raises TooManyRegionsError when there are more than `max_regions` (with
     max-pooling, cells before those of one code are joined), before their memory is spent, and
-    PartitionError when rounding leaves signs that contradict each other, or values overflow.
+    PartitionError where a vertex or a map is beyond the range of doubles.
     Cost: proportional to R U.
     """
     try:
@@ -202,7 +212,13 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
             regions = _enumerate_regions(network, max_regions, callback)
     except OutOfRange:
         raise PartitionError(
-            "partition: the values of the network's units leave the range of double precision"
+            "partition: the values of the network's units, or a vertex of its regions, leave the "
+            "range of double precision"
+        ) from None
+    except InconsistentSigns:
+        raise PartitionError(
+            "partition: signs at vertices contradict each other, though each is certain: a fault "
+            "of the program, to be reported with the network"
         ) from None
     except TooManyCells:
         raise TooManyRegionsError(
@@ -216,27 +232,21 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
         breakpoints=np.empty(0),
         shapes=regions.polyhedra,
         network=network,
+        exact_decisions=regions.exact_decisions,
     )
 
 
 def _enumerate_regions(network: Network, max_regions: int, callback: Progress | None) -> Regions:
-    start = starting_functions(network)
-    rank = len(start.normals)
+    exact = ExactNetwork(network)
+    start = starting_functions(exact)
+    rank = len(start.rows)
     if not rank:
-        return single_region(network)
+        return single_region(exact)
     if rank > _HIGH_RANK and 3**rank > max_regions:
         raise TooManyRegionsError(
             f"max_regions: the first {rank} units, in {rank} independent dimensions, make "
             f"2^{rank} regions with 3^{rank} faces, too many for {max_regions}; pass a larger "
             "max_regions to DGN"
         )
-    for caution in _CAUTION:
-        try:
-            cells = enumerate_cells(network, start, max_regions, callback, caution)
-            return regions_of_cells(network, cells)
-        except InconsistentSigns:
-            continue
-    raise PartitionError(
-        "partition: the regions could not be told apart in double precision; the network has units "
-        "whose boundaries nearly coincide, but not within rounding"
-    )
+    cells = enumerate_cells(exact, start, max_regions, callback)
+    return regions_of_cells(exact, cells)

@@ -106,12 +106,16 @@ class Lattice:
     def _independent(self, corners: Indices, count: int) -> Indices:
         """So many of a face's corners, each the farthest from the span of those before."""
         first = corners[np.argmax(self.points[corners])]
-        rows = self.positions[corners] - self.points[corners, None] * self.positions[first]
+        from_first = self.points[corners, None]
+        rows = self.positions[corners] - from_first * self.positions[first]
+        # Corners of a small face differ in what rounding left off them.
+        rows += self.small[corners] - from_first * self.small[first]
         chosen = [first]
         for _ in range(count - 1):
             best = int(np.argmax(np.einsum("ij,ij->i", rows, rows)))
             chosen.append(corners[best])
-            axis = rows[best] / np.linalg.norm(rows[best])
+            length = np.linalg.norm(rows[best])
+            axis = rows[best] / (length if length > 0 else 1.0)
             rows = rows - np.outer(rows @ axis, axis)
         return np.array(chosen)
 

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.linalg import qr
 
-from fast.polyhedra.chunks import chunks
-from fast.polyhedra.compensated_sums import heights
+from fast.polyhedra.exact_corners import ExactCorners, exact_corners
 from fast.polyhedra.face_lattice import Lattice
 from fast.polyhedra.face_tables import faces_of_facets
-from reference.model import Array, Mask
+from fast.polyhedra.integer_rows import (
+    direction_in_doubles,
+    in_lowest_terms,
+    independent_rows,
+    integer_rows,
+    orthogonal_complement,
+    point_in_doubles,
+    tightest,
+)
+from reference.model import Array, Integers, Mask
 
-# A corner this near to a hyperplane, over the size of the terms, lies on it.
-_ON_IT = 64 * np.finfo(np.float64).eps
-# Rows of length one nearer to dependent than this count as dependent: no sooner, or the corner far
-# away where two hyperplanes meet would be missing, and no later, or one at infinity would be there
-# too.
-_DEPENDENT = _ON_IT
-# Corrections of a corner: each leaves a share of its error, the condition number times ε.
-_ROUNDS = 8
-# What is left of a number kept in twice the working precision, over its size.
-_DOUBLED = np.finfo(np.float64).eps ** 2
-# What is known of a coordinate no better than so many times this does not tell it from 0.
-_MARGIN = 4.0
-# Sets of half-spaces solved at once.
-_BATCH = 1 << 14
+Kind = Literal["full", "flat", "empty"]
+_NO_CORNERS = ExactCorners(np.empty((0, 1), dtype=object), np.empty((1, 0), dtype=bool))
 
 
-class _Corners(NamedTuple):
-    """Vertices or rays: positions and what rounding left off them (n, S), and how far off the sum
-    of both may still be, by coordinate: where one is 0 that is all there is to tell it by."""
+class _Solved(NamedTuple):
+    """What bounds a polyhedron, and its corners in the span of its normals."""
 
-    positions: Array
-    small: Array
-    doubt: Array
+    normals: Array  # (F, S), of a size near one
+    offsets: Array
+    basis: Integers  # (k, S): a point (y, t) of the corners is at yᵀ basis / t
+    lines: Array  # (S-k, S)
+    exact: ExactCorners
 
 
 def lattice_of_halfspaces(
@@ -44,115 +41,145 @@ def lattice_of_halfspaces(
     """The polyhedron {z : normals z + offsets > 0}; None where it has no interior.
 
     normals (F, S), offsets (F,), any of them redundant; zero normals say that all or nothing is
-    inside. at_most: what the rank of the normals is known not to exceed. Corners solve their
-    facets' equations in twice the working precision. Cost: one small system for every choice of as
-    many half-spaces as there are dimensions. Raises ArithmeticError where one is farther away than
-    any double. Guarded by tests/polyhedra/test_lattice.py.
+    inside. at_most: what the rank of the normals is known not to exceed, though rounding may have
+    raised it: then what is orthogonal to the span of so many of them counts as lines. Which corners
+    there are and on which boundaries is decided exactly, for the doubles as they are; positions
+    have twice the precision of a double. Cost: that of `exact_corners`. Raises ArithmeticError
+    where a corner is farther away than any double. Guarded by tests/polyhedra/test_lattice.py and
+    tests/polyhedra/test_exact_corners.py.
     """
-    sizes = np.max(np.abs(normals), axis=1, initial=0.0)
-    if np.any(offsets[sizes == 0] <= 0):
+    holds_nowhere, _ = _without_normal(normals, offsets)
+    if holds_nowhere:
         return None
-    normals, offsets = _scaled(normals[sizes > 0], offsets[sizes > 0])
-    basis, lines = row_space(normals, at_most)
-    if not len(basis):
-        nothing = np.empty((0, normals.shape[1]))
-        none = np.empty(0, dtype=bool)
-        return Lattice(
-            dimension=0,
-            positions=nothing,
-            small=nothing,
-            points=none,
-            lines=lines[None],
-            faces=(),
-            normals=nothing,
-            offsets=np.empty(0),
-        )
-    vertices = _corners(normals, offsets, basis, at_infinity=False)
-    rays = _corners(normals, offsets, basis, at_infinity=True)
-    corners = _Corners(*(np.concatenate(pair) for pair in zip(vertices, rays, strict=True)))
-    points = np.arange(len(corners.positions)) < len(vertices.positions)
-    values, tolerances = _values(normals, offsets * points[:, None], corners)
-    on_it = (np.abs(values) <= tolerances).T
+    solved = _solved(normals, offsets, at_most)
+    if not len(solved.basis):
+        return _everything(solved.lines)
+    corners, on_it = solved.exact
+    points = np.array([t > 0 for t in corners[:, -1].tolist()], dtype=bool)
     if not np.any(points) or np.any(np.all(on_it, axis=1)):
         return None
-    on_it = np.concatenate([on_it, ~points[None]])
+    order = np.argsort(~points, kind="stable")
+    points, on_it = points[order], on_it[:, order]
+    positions, small = _in_doubles(corners[order], solved.basis)
     facets = _largest(on_it)
     # The last is the facet at infinity.
-    normals = np.concatenate([normals, np.zeros((1, normals.shape[1]))])[facets]
-    offsets = np.append(offsets, 1.0)[facets]
-    faces = faces_of_facets(on_it[facets], points, len(basis))
+    rows = np.concatenate([solved.normals, np.zeros((1, normals.shape[1]))])[facets]
     return Lattice(
-        dimension=len(basis),
-        positions=corners.positions,
-        small=corners.small,
+        dimension=len(solved.basis),
+        positions=positions,
+        small=small,
         points=points,
-        lines=lines[None],
-        faces=faces,
-        normals=normals,
-        offsets=offsets,
+        lines=solved.lines[None],
+        faces=faces_of_facets(on_it[facets], points, len(solved.basis)),
+        normals=rows,
+        offsets=np.append(solved.offsets, 1.0)[facets],
     )
 
 
-def _scaled(normals: Array, offsets: Array) -> tuple[Array, Array]:
-    """The half-spaces with normals of a size near one; exactly, by powers of two. Without those
-    that hold wherever a double reaches."""
+def kind_of_set(normals: Array, offsets: Array) -> Kind:
+    """Whether {z : normals z + offsets > 0} has points; where it has none, whether the closed
+    half-spaces have some in common, "flat", or none, "empty"; exactly.
+
+    normals (F, S), offsets (F,). Cost: that of `exact_corners`. Guarded by
+    tests/polyhedra/test_exact_corners.py and tests/integration/test_kinds_of_sets.py.
+    """
+    no_interior, no_points = _without_normal(normals, offsets)
+    if no_points:
+        return "empty"
+    bounding = np.any(normals, axis=1)
+    basis, _ = row_space(normals[bounding])
+    if len(basis):
+        rows = integer_rows(np.column_stack([normals, offsets])[bounding])
+        _, on_it = exact_corners(_in_span(rows[tightest(rows)], basis))
+        # No corner is a point; or one hyperplane has all of them.
+        if np.all(on_it[-1]):
+            return "empty"
+        no_interior |= bool(np.any(np.all(on_it, axis=1)))
+    return "flat" if no_interior else "full"
+
+
+def row_space(normals: Array, at_most: int | None = None) -> tuple[Integers, Array]:
+    """Independent rows that span the normals (F, S), each times a number that makes integers of it,
+    (k, S); and an orthonormal basis of what is orthogonal to them, (S-k, S). k is the exact rank,
+    or at_most if that is less: then the rows are those farthest from dependent."""
+    dimension = normals.shape[1]
+    rows = integer_rows(normals)
+    chosen = independent_rows(rows)
+    if len(chosen) == dimension and (at_most is None or at_most >= dimension):
+        return integer_rows(np.eye(dimension)), np.empty((0, dimension))
+    if at_most is not None and at_most < len(chosen):
+        lengths = np.linalg.norm(normals, axis=1)
+        _, order = qr((normals / lengths[:, None]).T, mode="r", pivoting=True)
+        chosen = order[independent_rows(rows[order])[:at_most]].tolist()
+    basis = rows[chosen]
+    lines = [direction_in_doubles(line)[0] for line in orthogonal_complement(basis).tolist()]
+    return basis, np.array(lines).reshape(-1, dimension)
+
+
+def _without_normal(normals: Array, offsets: Array) -> tuple[bool, bool]:
+    """Whether half-spaces with a normal of 0 leave nothing, and whether nothing if closed."""
+    levels = offsets[~np.any(normals, axis=1)]
+    return bool(np.any(levels <= 0)), bool(np.any(levels < 0))
+
+
+def _solved(normals: Array, offsets: Array, at_most: int | None) -> _Solved:
+    """The half-spaces that may bound something, of those with a normal, and where they meet."""
+    bounding = np.any(normals, axis=1)
+    # Before they are scaled: then an offset may underflow.
+    rows = integer_rows(np.column_stack([normals, offsets])[bounding])
+    normals, offsets, near = _scaled(normals[bounding], offsets[bounding])
+    basis, lines = row_space(normals, at_most)
+    rows = rows[near]
+    kept = tightest(rows)
+    exact = exact_corners(_in_span(rows[kept], basis)) if len(basis) else _NO_CORNERS
+    return _Solved(normals[kept], offsets[kept], basis, lines, exact)
+
+
+def _in_span(rows: Integers, basis: Integers) -> Integers:
+    """Half-spaces (normal, offset) in coordinates of which these rows (k, S) are the axes."""
+    if len(basis) == basis.shape[1]:
+        return rows
+    return in_lowest_terms(np.column_stack([rows[:, :-1] @ basis.T, rows[:, -1:]]))
+
+
+def _scaled(normals: Array, offsets: Array) -> tuple[Array, Array, Mask]:
+    """The half-spaces with normals of a size near one, by powers of two, without those that hold
+    wherever a double reaches; and which are left."""
     _, exponents = np.frexp(np.max(np.abs(normals), axis=1, initial=0.0))
     with np.errstate(over="ignore"):
         distances = np.ldexp(offsets, -exponents)
     if np.any(distances == -np.inf):
         raise ArithmeticError("offsets: a half-space is farther away than the largest double")
     near = distances < np.inf
-    return np.ldexp(normals, -exponents[:, None])[near], distances[near]
+    return np.ldexp(normals, -exponents[:, None])[near], distances[near], near
 
 
-def row_space(normals: Array, at_most: int | None = None) -> tuple[Array, Array]:
-    """Orthonormal bases (k, S), (S-k, S) of the span of the normals, of a rank known not to exceed
-    at_most, and of what is orthogonal."""
-    if not len(normals):
-        return normals, np.eye(normals.shape[1])
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    _, values, basis = np.linalg.svd(normals / lengths, full_matrices=True)
-    rank = int(np.sum(values[:at_most] > _DEPENDENT))
-    if rank == normals.shape[1]:
-        return np.eye(rank), basis[rank:]
-    return basis[:rank], basis[rank:]
+def _everything(lines: Array) -> Lattice:
+    """All of space."""
+    nothing = np.empty((0, lines.shape[1]))
+    return Lattice(
+        dimension=0,
+        positions=nothing,
+        small=nothing,
+        points=np.empty(0, dtype=bool),
+        lines=lines[None],
+        faces=(),
+        normals=nothing,
+        offsets=np.empty(0),
+    )
 
 
-def _corners(normals: Array, offsets: Array, basis: Array, *, at_infinity: bool) -> _Corners:
-    """Every vertex, or every extreme ray.
-
-    A vertex solves k of the equations and violates none; a ray solves k - 1 of those without
-    offsets. Of those on the same half-spaces within rounding, one is kept.
-    """
-    count, needed = len(normals), len(basis) - at_infinity
-    choices = list(combinations(range(count), needed))
-    chosen = np.array(choices, dtype=np.intp).reshape(len(choices), needed)
-    levels = np.zeros(count) if at_infinity else offsets
-    found: dict[bytes, tuple[Array, Array, Array]] = {}
-    masks: list[Mask] = []
-    for some in chunks(len(chosen), _BATCH):
-        rows = normals[chosen[some]]
-        corners = _rays(rows, basis) if at_infinity else _points(rows, offsets[chosen[some]], basis)
-        values, tolerances = _values(normals, levels, corners)
-        on_it = np.abs(values) <= tolerances
-        for j in np.flatnonzero(np.all(values >= -tolerances, axis=1)):
-            key = on_it[j].tobytes()
-            if key not in found:
-                found[key] = corners.positions[j], corners.small[j], corners.doubt[j]
-                masks.append(on_it[j])
-    entries = list(found.values())
-    kept = [entries[i] for i in _largest(np.array(masks).reshape(-1, count))]
-    return _Corners(*np.reshape(kept, (len(kept), 3, normals.shape[1])).swapaxes(0, 1))
-
-
-def _values(normals: Array, offsets: Array, corners: _Corners) -> tuple[Array, Array]:
-    """Heights over every hyperplane, (n, F), offsets (F,) or (n, F); and what of them is
-    rounding."""
-    positions, small, doubt = corners
-    offsets, sizes = np.broadcast_to(offsets, (len(positions), len(normals))), np.abs(normals).T
-    values = heights(normals[None], offsets, positions[:, None], small[:, None])
-    rounding = _ON_IT * (np.abs(positions) @ sizes + np.abs(offsets))
-    return values, rounding + _MARGIN * (doubt @ sizes)
+def _in_doubles(corners: Integers, basis: Integers) -> tuple[Array, Array]:
+    """Corners (C, k + 1) as positions and what rounding left off them, (C, S) each; of rays,
+    directions of length one."""
+    places = corners[:, :-1] @ basis
+    both = np.array(
+        [
+            point_in_doubles(place, t) if t else direction_in_doubles(place)
+            for place, t in zip(places.tolist(), corners[:, -1].tolist(), strict=True)
+        ]
+    )
+    return both[:, 0], both[:, 1]
 
 
 def _largest(masks: Mask) -> list[int]:
@@ -163,65 +190,3 @@ def _largest(masks: Mask) -> list[int]:
         for i, mine in enumerate(sets)
         if not any(mine < other or (mine == other and j < i) for j, other in enumerate(sets))
     ]
-
-
-def _independent(rows: Array) -> Mask:
-    """Which of the matrices (n, m, S), with rows of any length, have independent rows."""
-    unit = rows / np.linalg.norm(rows, axis=2, keepdims=True)
-    least = np.linalg.svd(unit, compute_uv=False)[:, -1] if rows.shape[1] else np.ones(len(rows))
-    return np.asarray(least > _DEPENDENT)
-
-
-def _points(rows: Array, offsets: Array, basis: Array) -> _Corners:
-    """The points of the span of the basis where rows z + offsets = 0; rows (n, k, S)."""
-    good = _independent(rows @ basis.T) if len(basis) else np.ones(len(rows), dtype=bool)
-    rows, offsets = rows[good], offsets[good]
-    reduced = rows @ basis.T
-    positions = -np.linalg.solve(reduced, offsets[..., None])[..., 0] @ basis
-    small = np.zeros_like(positions)
-    for _ in range(_ROUNDS):
-        left = heights(rows, offsets, positions[:, None], small[:, None])
-        small = small - np.linalg.solve(reduced, left[..., None])[..., 0] @ basis
-        positions, small = positions + small, small - ((positions + small) - positions)
-    return _with_doubt(rows, offsets, reduced, basis, positions, small)
-
-
-def _rays(rows: Array, basis: Array) -> _Corners:
-    """Both unit directions within the span of the basis on which rows (n, k-1, S) vanish, side by
-    side: the order of what is found then does not depend on how many are solved for at once."""
-    reduced = rows @ basis.T
-    good = _independent(reduced) if reduced.shape[1] else np.ones(len(rows), dtype=bool)
-    rows, reduced = rows[good], reduced[good]
-    _, _, spaces = np.linalg.svd(reduced, full_matrices=True)
-    directions = spaces[:, -1:, :]
-    square = np.concatenate([reduced, directions], axis=1)
-    positions = directions[:, 0] @ basis
-    small = np.zeros_like(positions)
-    none, left = np.zeros(rows.shape[:2]), np.zeros(square.shape[:2])
-    left[:, :-1] = heights(rows, none, positions[:, None], small[:, None])
-    small = -np.linalg.solve(square, left[..., None])[..., 0] @ basis
-    rays = _with_doubt(rows, none, square, basis, positions, small)
-    return _Corners(
-        _with_opposites(rays.positions),
-        _with_opposites(rays.small),
-        np.repeat(rays.doubt, 2, axis=0),
-    )
-
-
-def _with_opposites(directions: Array) -> Array:
-    """Each direction (n, S) and its opposite after it, (2n, S)."""
-    return np.stack([directions, -directions], axis=1).reshape(-1, directions.shape[1])
-
-
-def _with_doubt(
-    rows: Array, offsets: Array, reduced: Array, basis: Array, positions: Array, small: Array
-) -> _Corners:
-    """Solutions of rows z + offsets = 0 with how far off they are: by what is left of the
-    equations, and by what does not show in it. reduced (n, k, k): the matrices solved, whose first
-    rows these are."""
-    left = np.zeros(reduced.shape[:2])
-    sizes = np.einsum("nfs,ns->nf", np.abs(rows), np.abs(positions)) + np.abs(offsets)
-    seen = np.abs(heights(rows, offsets, positions[:, None], small[:, None]))
-    left[:, : rows.shape[1]] = seen + _DOUBLED * sizes
-    doubt = np.einsum("nij,nj->ni", np.abs(np.linalg.inv(reduced)), left) @ np.abs(basis)
-    return _Corners(positions, small, doubt)

@@ -66,6 +66,7 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         proofs=("eq. 5", "eq. 5, exponent"),
         tests=(
             "tests/distributions/test_far_tails.py",
+            "tests/distributions/test_far_data.py",
             "tests/distributions/test_many_dimensions.py",
         ),
     ),
@@ -164,6 +165,7 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         tests=(
             "tests/partition/test_partition_agreement.py",
             "tests/partition/test_arrangements.py",
+            "tests/oracle/test_degenerate_campaign.py::test_nothing_fails",
         ),
     ),
     Result(
@@ -188,7 +190,7 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
     Result(
         name="Corollary 1",
         says="half-spaces of a region (corrected)",
-        reference=("partition.region.code_halfspaces",),
+        reference=("partition.region.exact_halfspaces",),
         fast=("partition.partition.Partition.halfspaces", "partition.regions.regions_of_cells"),
         quantities=("region mass", "region width", "region end"),
         fixed=("partition",),
@@ -199,9 +201,9 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         name="Sec. 3.2",
         says="vertices, rays and lines of a region (corrected: regions may have none)",
         reference=(
-            "polyhedra.polyhedron.vertices",
-            "polyhedra.polyhedron.rays",
-            "polyhedra.polyhedron.lines",
+            "polyhedra.polyhedron.Polyhedron.vertices",
+            "polyhedra.polyhedron.Polyhedron.rays",
+            "polyhedra.polyhedron.Polyhedron.lines",
         ),
         fast=(
             "partition.region_polyhedra.Polyhedra.vertices",
@@ -230,7 +232,10 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         quantities=("region mass", "marginal mean", "marginal covariance"),
         fixed=("quantities",),
         proofs=("Proposition 1",),
-        tests=("tests/contract/test_errata.py::TestProposition1",),
+        tests=(
+            "tests/contract/test_errata.py::TestProposition1",
+            "tests/oracle/test_degenerate_campaign.py::test_nothing_fails",
+        ),
     ),
     Result(
         name="Proposition 2",

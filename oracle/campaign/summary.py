@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from oracle.campaign.run import Findings
 from oracle.checks.implementations import IMPLEMENTATIONS
-from oracle.checks.partitions import FARTHEST, THINNEST
 from oracle.checks.samples import FALSE_ALARM, SamplingTally
 from oracle.checks.tally import Comparison, Tally
 from oracle.checks.tolerances import TOLERANCES
@@ -106,9 +105,7 @@ def partition_lines(found: Findings) -> list[str]:
     for name, tally in found.partitions.items():
         lines.append(
             f"{name:10}{tally.networks:6} networks, {tally.regions} regions code for code; "
-            f"{tally.slivers} absent that are thinner than {THINNEST:g} or beyond {FARTHEST:.0e}; "
-            f"{len(tally.differences)} other differences"
-            + (f"; {len(tally.refused)} refused (PartitionError)" if tally.refused else "")
+            f"{len(tally.differences)} differences; {len(tally.refused)} refused (PartitionError)"
         )
     return lines
 

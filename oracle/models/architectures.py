@@ -8,8 +8,7 @@ afford; `draw_network` and `draw_case` do so from any source of choices
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,23 +17,17 @@ from oracle.exact.number_types import Array
 from oracle.exact.regions import exact_regions
 from oracle.models.case import Case
 from oracle.models.descriptions import Description, specs_of
+from oracle.models.layer_stacks import (
+    ODDITIES,
+    deep_stack,
+    dense_stack,
+    image_stack,
+    maxout_stack,
+    wide_stack,
+)
+from oracle.models.near_degenerate import draw_near_degeneracy
 from oracle.models.random_choices import Choices, Seeded
 
-#: What can be odd about the weights; "ordinary" is drawn half of the time.
-ODDITIES = (
-    "zero biases",
-    "shared bias",
-    "duplicated neurons",
-    "parallel neurons",
-    "opposite neurons",
-    "dead neurons",
-    "width 1",
-    "tiny weights",
-    "huge weights",
-    "low rank",
-    "integers",
-    "zero first layer",
-)
 #: How the layers are put together; "deep" with one latent dimension only.
 PLANS = ("dense", "maxout", "images")
 #: Structures of Σx.
@@ -43,6 +36,14 @@ NOISES = ("scalar", "diagonal", "full", "near-singular")
 PLACES = ("manifold", "sample", "far", "boundary")
 #: The most regions of a case, by latent dimension: of more the oracle takes minutes.
 MOST_REGIONS = {1: 400, 2: 120, 3: 16, 4: 12}
+
+
+_DEGENERATE_PLANS = {
+    "wide": wide_stack,
+    "dense": dense_stack,
+    "maxout": maxout_stack,
+    "images": image_stack,
+}
 
 
 class RandomNetwork(NamedTuple):
@@ -110,14 +111,47 @@ def random_case(seed: int, latent: int = 1, points: int = 3) -> Case:
         attempt += 1
 
 
+def degenerate_network(seed: int, latent: int | None = None) -> RandomNetwork:
+    """The nearly degenerate network of a seed, with up to some hundred regions.
+
+    Parameters
+    ----------
+    seed : int
+        Which network.
+    latent : int or None, optional
+        The latent dimension; by default 1, 2, 3, 4 in turn.
+
+    Returns
+    -------
+    RandomNetwork
+        The same network every time.
+
+    Notes
+    -----
+    Boundaries that nearly coincide, are nearly parallel or nearly meet, in ways that rounding of
+    weights brings about (oracle.models.near_degenerate), with every kind of layer. Guarded by
+    tests/oracle/test_degenerate_networks.py.
+    """
+    size = 1 + seed % 4 if latent is None else latent
+    label, layers = draw_degenerate(Seeded(714, seed), size)
+    return RandomNetwork(seed, f"S = {size}, {label}", size, layers)
+
+
+def draw_degenerate(choices: Choices, latent: int) -> tuple[str, tuple[Description, ...]]:
+    """What a nearly degenerate network is, and its layers."""
+    plan = choices.pick(tuple(_DEGENERATE_PLANS), (0.6, 0.1, 0.15, 0.15))
+    odd = draw_near_degeneracy(choices)
+    return f"{plan}, {odd.label}", tuple(_DEGENERATE_PLANS[plan](choices, latent, odd))
+
+
 def draw_network(choices: Choices, latent: int) -> tuple[str, tuple[Description, ...]]:
     """What a network is, and its layers."""
     plan = choices.pick(PLANS, (0.5, 0.25, 0.25))
     odd = choices.pick(ODDITIES) if choices.chance(0.5) else "ordinary"
     builders: dict[str, Callable[[Choices, int, str], list[Description]]] = {
-        "dense": _dense_stack,
-        "maxout": _maxout_stack,
-        "images": _image_stack,
+        "dense": dense_stack,
+        "maxout": maxout_stack,
+        "images": image_stack,
     }
     return f"{plan}, {odd}", tuple(builders[plan](choices, latent, odd))
 
@@ -126,9 +160,42 @@ def draw_case(choices: Choices, seed: int, latent: int, points: int) -> Case:
     """A network with covariances and points; see random_case."""
     if latent == 1 and choices.chance(0.6):
         odd = choices.pick(ODDITIES) if choices.chance(0.5) else "ordinary"
-        label, layers = f"deep, {odd}", tuple(_deep_stack(choices, odd))
+        label, layers = f"deep, {odd}", tuple(deep_stack(choices, odd))
     else:
         label, layers = draw_network(choices, latent)
+    return _with_points(
+        choices, RandomNetwork(seed, f"S = {latent}, {label}", latent, layers), points
+    )
+
+
+def degenerate_case(seed: int, latent: int | None = None, points: int = 1) -> Case:
+    """The nearly degenerate network of a seed with covariances and points.
+
+    Parameters
+    ----------
+    seed : int
+        Which case.
+    latent : int or None, optional
+        The latent dimension; by default 1, 2, 3, 4 in turn.
+    points : int, optional
+        How many points, of the kinds of random_case.
+
+    Returns
+    -------
+    Case
+        The same case every time.
+
+    Notes
+    -----
+    Guarded by tests/oracle/test_degenerate_networks.py.
+    """
+    drawn = degenerate_network(seed, latent)
+    return _with_points(Seeded(715, seed, drawn.latent_dimension), drawn, points)
+
+
+def _with_points(choices: Choices, drawn: RandomNetwork, points: int) -> Case:
+    """A network with covariances and points of the kinds that its seed says."""
+    seed, label, latent, layers = drawn
     specs = specs_of(layers)
     factor_z = _factor(choices, latent) if choices.chance(0.5) else np.eye(latent)
     images = forward(specs, np.zeros(latent))
@@ -141,7 +208,7 @@ def draw_case(choices: Choices, seed: int, latent: int, points: int) -> Case:
     q_roots = [_factor(choices, latent) * 10 ** choices.real(-2, 0.5) for _ in range(points)]
     return Case(
         seed=seed,
-        label=f"S = {latent}, {label}, {structure} cov_x",
+        label=f"{label}, {structure} cov_x",
         layers=layers,
         cov_x=cov_x,
         cov_z=_symmetric(factor_z),
@@ -170,133 +237,6 @@ def _traced(layers: tuple[LayerSpec, ...], z: Array) -> tuple[Array, tuple[int, 
             code += winners
             hidden = hidden[winners]
     return hidden, tuple(code)
-
-
-# Layers
-
-
-def _affine(choices: Choices, odd: str, shape: tuple[int, ...], first: bool) -> tuple[Any, Any]:
-    """Weights (n_out, ...) and biases with one oddity put in."""
-    fan = int(np.prod(shape[1:]))
-    weight = choices.normals((shape[0], fan)) * np.sqrt(2 / fan)
-    bias, half = choices.normals(shape[0]), shape[0] // 2
-    scale = {
-        "duplicated neurons": 1.0,
-        "parallel neurons": choices.pick([2.0, 0.5, 0.1, 3.3]),
-        "opposite neurons": -1.0,
-    }.get(odd)
-    if scale is not None and half:
-        weight[:half], bias[:half] = scale * weight[-half:], scale * bias[-half:]
-    elif odd == "zero biases":
-        bias[:] = 0.0
-    elif odd == "shared bias":
-        bias[:] = bias[0]
-    elif odd == "dead neurons":
-        weight[:half], bias[:half] = 0.0, (2 * choices.wholes(0, 3, half) + 1) % 3 - 1
-    elif odd in ("tiny weights", "huge weights"):
-        power = choices.real(-3, 0) if odd == "tiny weights" else choices.real(0, 3)
-        if power < -1.5 and half:
-            # Neurons that are all but dead, beside others: their boundaries lie very far away.
-            weight[:half] *= 10.0 ** (4 * power)
-        else:
-            weight, bias = weight * 10.0**power, bias * 10.0**power
-    elif odd == "low rank":
-        weight = np.outer(weight[:, 0], weight[0])
-    elif odd == "integers":
-        weight = choices.wholes(-2, 3, weight.shape)
-        bias = choices.wholes(-2, 3, bias.shape)
-    elif odd == "zero first layer" and first:
-        weight[:] = 0.0
-    return weight.reshape(shape), bias
-
-
-def _dense(choices: Choices, odd: str, n_in: int, n_out: int, first: bool) -> Description:
-    weight, bias = _affine(choices, odd, (n_out, n_in), first)
-    return "Dense", {"weight": weight, "bias": bias}
-
-
-def _activation(choices: Choices) -> Description:
-    kind = choices.pick(["ReLU", "LeakyReLU", "Abs"])
-    return kind, {"slope": choices.pick([0.01, 0.1, 0.5])} if kind == "LeakyReLU" else {}
-
-
-def _dense_stack(choices: Choices, latent: int, odd: str) -> list[Description]:
-    """One to three hidden layers, now and then an activation on the output."""
-    depth, most = choices.whole(1, 4), {1: 9, 2: 6, 3: 4}.get(latent, 3)
-    hidden = [int(n) for n in choices.wholes(1, most + 1, depth)]
-    widths = [latent, *hidden, choices.whole(1, 4)]
-    if odd == "width 1":
-        widths[choices.whole(1, depth + 1)] = 1
-    layers: list[Description] = []
-    for i, (n_in, n_out) in enumerate(pairwise(widths)):
-        if i:
-            layers.append(_activation(choices))
-        layers.append(_dense(choices, odd, n_in, n_out, i == 0))
-    return [*layers, _activation(choices)] if choices.chance(0.2) else layers
-
-
-def _deep_stack(choices: Choices, odd: str) -> list[Description]:
-    """One latent dimension, up to four hidden layers of up to 32 units, D up to 20; now and then
-    two Dense layers in a row."""
-    depth, largest = choices.whole(1, 5), choices.pick([4, 8, 16, 32])
-    hidden = [int(n) for n in choices.wholes(1, largest + 1, depth)]
-    widths = [1, *hidden, choices.whole(1, 21)]
-    if odd == "width 1":
-        widths[choices.whole(1, depth + 1)] = 1
-    layers: list[Description] = []
-    for i, (n_in, n_out) in enumerate(pairwise(widths)):
-        if i and not choices.chance(0.05):
-            layers.append(_activation(choices))
-        layers.append(_dense(choices, odd, n_in, n_out, i == 0))
-    return [*layers, _activation(choices)] if choices.chance(0.1) else layers
-
-
-def _maxout_stack(choices: Choices, latent: int, odd: str) -> list[Description]:
-    """Groups of neurons of which the largest counts, alone or after an activation."""
-    group, groups = choices.whole(2, 4), choices.whole(1, 3)
-    layers = [_dense(choices, odd, latent, group * groups, True)]
-    if choices.chance(0.4):
-        layers.append(_activation(choices))
-    layers += [
-        ("MaxPool", {"channels": group}),
-        _dense(choices, odd, groups, 3, False),
-        _activation(choices) if choices.chance(0.5) else ("MaxPool", {"channels": 3}),
-    ]
-    return layers
-
-
-def _image_stack(choices: Choices, latent: int, odd: str) -> list[Description]:
-    """A small image, convolved, pooled, made larger or flattened."""
-    channels, height, width = (int(n) for n in choices.wholes(1, 3, 3))
-    kernel = tuple(int(n) for n in choices.wholes(1, 3, 2))
-    weight, bias = _affine(choices, odd, (choices.whole(1, 3), channels, *kernel), False)
-    padding = choices.whole(0, 2)
-    if height + 2 * padding < kernel[0] or width + 2 * padding < kernel[1]:
-        padding = 1
-    stride = choices.whole(1, 3)
-    rows, columns = (
-        (n + 2 * padding - k) // stride + 1 for n, k in zip((height, width), kernel, strict=True)
-    )
-    layers: list[Description] = [
-        _dense(choices, odd, latent, channels * height * width, True),
-        ("Reshape", {"shape": (channels, height, width)}),
-        *([_activation(choices)] if choices.chance(0.5) else []),
-        ("Conv2d", {"weight": weight, "bias": bias, "stride": stride, "padding": padding}),
-    ]
-    pool = (min(2, rows), min(2, columns))
-    step = choices.whole(0, 4)
-    if step == 0:
-        layers += [_activation(choices), ("AvgPool", {"kernel_size": pool, "stride": 1})]
-    elif step == 1:
-        layers += [("MaxPool", {"kernel_size": pool})]
-    elif step == 2:
-        layers += [("Upsample", {"factor": (1, 2)}), ("MaxPool", {"kernel_size": 2, "padding": 1})]
-    elif len(weight) == 2:
-        layers += [_activation(choices), ("MaxPool", {"channels": 2})]
-    return [*layers, ("Flatten", {})]
-
-
-# Covariances and points
 
 
 def _noise(choices: Choices, dimension: int, latent: int) -> tuple[str, Array, Array]:

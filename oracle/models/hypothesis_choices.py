@@ -3,7 +3,8 @@ drew."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 from hypothesis import assume
@@ -15,17 +16,20 @@ from oracle.models.architectures import MOST_REGIONS, draw_case
 from oracle.models.case import Case
 from oracle.models.random_choices import ShapeLike, T
 
+#: What gives one value of a strategy.
+Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-class _Drawn:
+
+class Drawn:
     """oracle.models.random_choices.Choices made by hypothesis. Arrays come from a seed it chooses:
     it shrinks their number and size, not their entries."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: Draw) -> None:
         self._draw = draw
 
     def whole(self, low: int, high: int) -> int:
         """An integer from low to high - 1."""
-        return self._draw(st.integers(low, high - 1))
+        return int(self._draw(st.integers(low, high - 1)))
 
     def wholes(self, low: int, high: int, shape: ShapeLike) -> Array:
         """Such integers, as doubles."""
@@ -33,15 +37,15 @@ class _Drawn:
 
     def pick(self, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
         """One of several, the first the simplest."""
-        return self._draw(st.sampled_from(options))
+        return cast(T, self._draw(st.sampled_from(options)))
 
     def chance(self, probability: float) -> bool:
         """False is the simpler."""
-        return self._draw(st.booleans())
+        return bool(self._draw(st.booleans()))
 
     def real(self, low: float, high: float) -> float:
         """A number between two."""
-        return self._draw(st.floats(low, high))
+        return float(self._draw(st.floats(low, high)))
 
     def normals(self, shape: ShapeLike) -> Array:
         """Independent standard normal numbers."""
@@ -57,6 +61,6 @@ def cases(
 ) -> Case:
     """Models with S = latent and points, of at most MOST_REGIONS[latent] regions, or as given."""
     place = draw(st.integers(0, 3))
-    case = draw_case(_Drawn(draw), place, latent, points)
+    case = draw_case(Drawn(draw), place, latent, points)
     assume(len(exact_regions(case.specs)) <= (most_regions or MOST_REGIONS[latent]))
     return case

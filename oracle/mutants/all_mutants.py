@@ -11,6 +11,7 @@ from oracle.mutants.expectations import EXPECTATIONS
 from oracle.mutants.integrals import INTEGRALS
 from oracle.mutants.learning import LEARNING
 from oracle.mutants.mutant import Mutant
+from oracle.mutants.near_degenerate import NEAR_DEGENERATE
 from oracle.mutants.partitions import PARTITIONS
 
 #: Every defect, by subject; the report lists them in this order.
@@ -21,4 +22,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *EXPECTATIONS,
     *LEARNING,
     *DRAWS,
+    *NEAR_DEGENERATE,
 )

@@ -259,7 +259,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "Lemma 2's weight kept",
         "distributions.zero_noise",
-        "_Search.minimisers",
+        "_Search._least",
         "excess, slack = _excess(y, datum, found, top)",
         "excess, slack = found.square + found.prior - (found.square + found.prior)[top][datum], 0",
         "The regulariser of Lemma 2 with a weight that does not vanish.",

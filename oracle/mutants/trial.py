@@ -26,6 +26,7 @@ import numpy as np
 
 import fast
 import reference
+from oracle.checks.near_degenerate import examine
 from oracle.checks.partitions import check_partition
 from oracle.checks.random_models import crosscheck
 from oracle.fixed_checks.all_checks import CHECKS
@@ -40,6 +41,9 @@ from oracle.quadrature.interval import OracleDisagreement
 _PACKAGES: dict[str, ModuleType] = {"reference": reference, "fast": fast}
 #: Random networks for the partition, and for S = 2 and 3: small ones.
 PARTITION_SEEDS, LATENT_SEEDS = range(9), ((1, 2), (1, 3))
+#: Nearly degenerate networks, small ones: three that both implementations are asked about, and one
+#: of whose regions one has a mass of 1.6e-10.
+DEGENERATE_SEEDS = (200, 521, 1322, 125)
 # What an implementation raises when it notices numerical trouble by itself. Any other exception
 # shows that the defect is clumsy, not that the oracle sees it.
 _TROUBLE = (
@@ -158,6 +162,14 @@ def _partitions(impl: ModuleType) -> str | None:
     return None
 
 
+def _near_degenerate(impl: ModuleType) -> str | None:
+    """oracle.checks.near_degenerate on small networks."""
+    for seed in DEGENERATE_SEEDS:
+        for failure in examine(seed, {impl.__name__: impl}).failures:
+            return f"seed {seed}: {failure.check}: {failure.words}"
+    return None
+
+
 def _random(seed: int, latent: int, impl: ModuleType) -> str | None:
     """oracle.checks.random_models on a small random architecture."""
     found = crosscheck(random_case(seed, latent, 2), {impl.__name__: impl})
@@ -186,6 +198,7 @@ STAGES: dict[str, Stage] = {
     **{f"crosscheck, {model.name}": partial(_crosscheck, model) for model in (LINE, CURVE)},
     **{name: partial(_small, check) for name, check in CHECKS.items()},
     "random partitions": _partitions,
+    "nearly degenerate networks": _near_degenerate,
     **{
         f"random architecture, S = {size}, seed {seed}": partial(_random, seed, size)
         for seed, size in LATENT_SEEDS

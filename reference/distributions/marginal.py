@@ -17,7 +17,7 @@ from reference.distributions.prior import log_prior, prior_on_regions
 from reference.integration.interval import LOG_2PI, truncated_gaussian
 from reference.integration.signed_sum import integrate
 from reference.model.arrays import Array
-from reference.partition.partition import Partition
+from reference.partition.partition import Partition, interval
 from reference.polyhedra.quadratic_programs import minimiser
 from reference.polyhedra.validity import TOLERANCE, OutsideValidity
 
@@ -96,8 +96,8 @@ class RegionTerm(NamedTuple):
     log_peak : float
         S = 1: log p(x, z°). S > 1: log φ(x; b, ...).
     log_ratio : float
-        The log of the summand, minus log_peak. S > 1: log Φ_ω, or -inf if that is lost to
-        cancellation.
+        The log of the summand, minus log_peak. S > 1: log Φ_ω. It is -inf if the mass is lost to
+        cancellation, and for S = 1 if no double lies in the interval.
     mean : ndarray, shape (S,)
         E[z | x, z in ω].
     root : ndarray, shape (S, S)
@@ -163,8 +163,7 @@ def region_term(
             resolved=found.resolved,
         )
     cov = posterior_cov(slope, cov_x, cov_z)
-    t = truncated_gaussian(*partition.halfspaces(region), centre, cov)
-    assert t is not None  # a region has an interior
+    t = truncated_gaussian(*interval(partition, region), centre, cov)
     joint = log_conditional(x, t.nearest, region, partition, cov_x) + log_prior(t.nearest, cov_z)
     return RegionTerm(
         peak=t.nearest,
@@ -241,7 +240,7 @@ def region_mode(x: Array, region: int, partition: Partition, cov_x: Array, cov_z
         return np.clip(posterior_mean(x, slope, offset, cov_x, cov_z), lower, upper)
     matrix = _stacked(slope, cov_x, cov_z)
     target = np.append(noise.whiten(cov_x, x - offset), np.zeros(len(cov_z)))
-    return minimiser(*partition.halfspaces(region), matrix, target)
+    return minimiser(partition.polyhedra[region], matrix, target)
 
 
 def marginal_mean(partition: Partition, cov_x: Array, cov_z: Array) -> Array:

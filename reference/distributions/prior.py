@@ -7,7 +7,7 @@ import numpy as np
 from reference.integration.interval import log_normal, truncated_gaussian
 from reference.integration.signed_sum import Integral, integrate
 from reference.model.arrays import Array
-from reference.partition.partition import Partition
+from reference.partition.partition import Partition, interval
 from reference.polyhedra.validity import TOLERANCE, OutsideValidity
 
 
@@ -23,8 +23,7 @@ def gaussian_on_region(region: int, partition: Partition, mean: Array, cov: Arra
     """
     if len(mean) > 1:
         return integrate(partition.signed_cones[region], mean, np.asarray(np.linalg.cholesky(cov)))
-    t = truncated_gaussian(*partition.halfspaces(region), mean, cov)
-    assert t is not None  # a region has an interior
+    t = truncated_gaussian(*interval(partition, region), mean, cov)
     mass = float(np.exp(t.log_ratio + log_normal(t.nearest, mean, cov)))
     return Integral(
         mass=mass,

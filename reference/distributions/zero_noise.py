@@ -60,7 +60,7 @@ def zero_noise_latent(x: Array, partition: Partition, cov_x: Array, cov_z: Array
     for region in range(partition.n_regions):
         matrix = noise.whiten(cov_x, partition.slopes[region])
         offset = noise.whiten(cov_x, partition.offsets[region])
-        z = minimiser(*partition.halfspaces(region), matrix, target - offset, root)
+        z = minimiser(partition.polyhedra[region], matrix, target - offset, root)
         size = float(np.linalg.norm(offset) + np.linalg.norm(np.abs(matrix) @ np.abs(z)))
         found.append(_Candidate(z, matrix @ z + offset, size, float(np.linalg.norm(root @ z))))
     best = found[0]

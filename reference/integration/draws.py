@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.model.arrays import Array
+from reference.polyhedra.polyhedron import polyhedron_of
 from reference.polyhedra.quadratic_programs import minimiser
 from reference.polyhedra.validity import OutsideValidity
 
@@ -45,7 +46,10 @@ def draw_on_polyhedron(
     factor = np.linalg.cholesky(cov)
     white, slacks = normals @ factor, normals @ mean + offsets
     size = len(mean)
-    nearest = minimiser(white, slacks, np.eye(size), np.zeros(size))
+    polyhedron = polyhedron_of(white, slacks)
+    if polyhedron is None:
+        raise OutsideValidity("draws: in standard deviations rounding leaves no polyhedron")
+    nearest = minimiser(polyhedron, np.eye(size), np.zeros(size))
     for _ in range(_MOST_ROUNDS):
         steps = rng.standard_normal((_PROPOSALS, size))
         logs = np.log(rng.random(_PROPOSALS))

@@ -7,6 +7,7 @@ integrand relative to its largest value on the interval: nothing is subtracted, 
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -99,6 +100,22 @@ def interval(normals: Array, offsets: Array) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
+def exact_width(normals: Array, offsets: Array) -> float:
+    """How wide the interval {z : normals z + offsets > 0} is, in rational numbers, rounded once.
+
+    S = 1. The difference of the ends as doubles would be lost to their rounding where it is small.
+    """
+    ends = [
+        (Fraction(normal) > 0, -Fraction(offset) / Fraction(normal))
+        for normal, offset in zip(normals[:, 0].tolist(), offsets.tolist(), strict=True)
+        if normal != 0
+    ]
+    rising, falling = ([end for up, end in ends if up is side] for side in (True, False))
+    if not (rising and falling):
+        return np.inf
+    return float(min(min(falling) - max(rising), Fraction(np.finfo(np.float64).max)))
+
+
 class TruncatedGaussian(NamedTuple):
     """N(mean, cov) restricted to a polyhedron.
 
@@ -124,27 +141,31 @@ class TruncatedGaussian(NamedTuple):
 
 
 def truncated_gaussian(
-    normals: Array, offsets: Array, mean: Array, cov: Array
-) -> TruncatedGaussian | None:
-    """N(mean (S,), cov (S, S)) on {z : normals z + offsets > 0} [Lemma 4, Appendix B].
+    lower: float, upper: float, width: float, mean: Array, cov: Array
+) -> TruncatedGaussian:
+    """N(mean (S,), cov (S, S)) on the interval (lower, upper) of this width > 0 [Appendix B].
 
-    None if that is empty. All is relative to the largest density on the polyhedron, so that nothing
-    large is ever subtracted. Raises ArithmeticError where squared distances are not finite in
-    double precision.
+    The width says what ends that are rounded do not. Raises ArithmeticError where squared distances
+    of the ends from 0 are not finite in double precision.
     """
-    lower, upper = interval(normals, offsets)
-    if lower == upper and np.isinf(lower):
-        raise ArithmeticError("offsets: a half-space is farther away than the largest double")
-    if not lower < upper:
-        return None
     scale = float(np.sqrt(cov[0, 0]))
     if any(_FARTHEST * min(1.0, scale) < abs(end) < np.inf for end in (lower, upper)):
         raise ArithmeticError(
             "a region ends too far away for its squared distance from 0 to be a double"
         )
-    t = truncated_normal(
-        (lower - mean[0]) / scale, (upper - mean[0]) / scale, (upper - lower) / scale
-    )
+    return gaussian_between(lower, upper, width, mean, cov)
+
+
+def gaussian_between(
+    lower: float, upper: float, width: float, mean: Array, cov: Array
+) -> TruncatedGaussian:
+    """N(mean (S,), cov (S, S)) on the interval (lower, upper) of this width > 0, S = 1.
+
+    All is relative to the largest density on the interval, so that nothing large is ever
+    subtracted.
+    """
+    scale = float(np.sqrt(cov[0, 0]))
+    t = truncated_normal((lower - mean[0]) / scale, (upper - mean[0]) / scale, width / scale)
     # The end itself where that is nearest: its distance from the mean would round.
     nearest = np.clip(mean, lower, upper)
     entropy = t.log_ratio + np.log(scale) + abs(t.nearest * t.shift)

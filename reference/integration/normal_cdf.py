@@ -49,24 +49,20 @@ def conditional(limits: Array, directions: Array, i: int) -> tuple[Array, Array]
     """The limits (k-1,) and directions (k-1, S) of the other variables given u_i · Y = h_i.
 
     h_{j|i} = (h_j - c h_i) / s, with c and s the cosine and sine of the angle between u_i and u_j.
-    u_{j|i} is the part of u_j orthogonal to u_i, scaled to length 1. Small angles are computed from
-    u_j - u_i and those near π from u_j + u_i, which is exact. 1 - c is s² / (1 + c), so that
-    nothing cancels.
+    u_{j|i} is the part of u_j orthogonal to u_i, of length s, scaled to length 1. At small angles
+    it is that of u_j - u_i, which is exact, and at those near π that of u_j + u_i; what their
+    lengths differ by from 1 does not enter. 1 - c is s² / (1 + c), so that nothing cancels.
     """
     others = np.arange(len(limits)) != i
     here, u = limits[i], directions[i]
     cosine = directions[others] @ u
     sign = np.where(cosine >= 0, 1.0, -1.0)
     apart = directions[others] - sign[:, None] * u
-    chord = np.linalg.norm(apart, axis=1)
-    sine = np.maximum(
-        0.5 * chord * np.linalg.norm(apart + 2 * sign[:, None] * u, axis=1), _NO_ANGLE
-    )
-    given = (limits[others] - sign * here) / sine + sign * here * sine / (1 + np.abs(cosine))
     for _ in range(2):  # the second time removes the rounding of the first
         apart = apart - (apart @ u)[:, None] * u
-        apart /= np.maximum(np.linalg.norm(apart, axis=1), _NO_ANGLE)[:, None]
-    return given, apart
+    sine = np.maximum(np.linalg.norm(apart, axis=1), _NO_ANGLE)
+    given = (limits[others] - sign * here) / sine + sign * here * sine / (1 + np.abs(cosine))
+    return given, apart / sine[:, None]
 
 
 def angle(u: Array, v: Array) -> float:

@@ -15,56 +15,26 @@ tests/integration/test_reference_gaussian.py.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.integration.interval import log_normal, truncated_gaussian
+from reference.integration.interval import exact_width, gaussian_between, interval, log_normal
 from reference.integration.signed_sum import ACCURACY, integrate
+from reference.integration.truncated_moments import Given, TruncatedMoments, no_moments
 from reference.model.arrays import Array
-from reference.model.validation import check_array, check_covariance, check_points
-from reference.polyhedra.feasibility import is_empty
+from reference.model.validation import (
+    check_array,
+    check_bounds,
+    check_covariance,
+    check_points,
+)
 from reference.polyhedra.inclusion_exclusion import signed_cones
+from reference.polyhedra.kind_of_set import kind_of_set
+from reference.polyhedra.polyhedron import polyhedron_of
 from reference.polyhedra.validity import OutsideValidity
 
 # For S = 1, relative to max(1, |log mass|): see tests/integration/test_gaussian.py.
 _INTERVAL_ERROR = 3e-14
-
-
-class _Moments(NamedTuple):
-    log_mass: Array
-    mean: Array
-    cov: Array
-
-
-class TruncatedMoments(_Moments):
-    """Moments of truncated Gaussians: a tuple of log_mass, mean and cov, with one attribute more.
-
-    Parameters
-    ----------
-    log_mass : ndarray, shape (M,)
-        The log of the Gaussian's mass on the polyhedron, nats; -inf if that is empty.
-    mean : ndarray, shape (M, S)
-        The mean of the truncated Gaussian; NaN if the polyhedron is empty.
-    cov : ndarray, shape (M, S, S)
-        Its covariance; NaN if the polyhedron is empty.
-    log_mass_error : ndarray, shape (M,)
-        A bound on the absolute error of log_mass; 0 where that is -inf. Not one of the tuple's
-        three.
-    """
-
-    log_mass_error: Array
-
-    def __new__(cls, log_mass: Array, mean: Array, cov: Array, log_mass_error: Array) -> Self:
-        """Make a tuple of three with an attribute."""
-        moments = super().__new__(cls, log_mass, mean, cov)
-        moments.log_mass_error = log_mass_error
-        return moments
-
-    def __getnewargs__(self) -> tuple[Array, Array, Array, Array]:
-        """What pickles and copies are made from."""
-        return *self, self.log_mass_error
 
 
 def gaussian_on_polyhedron(
@@ -82,7 +52,7 @@ def gaussian_on_polyhedron(
     normals : array_like, shape (F, S)
         The polyhedron is {z : normals z + offsets > 0}; for F = 0 the whole space.
     offsets : array_like, shape (F,)
-        Offsets of the half-spaces.
+        Offsets of the half-spaces; inf where one holds everywhere, -inf where it holds nowhere.
     means : array_like, shape (M, S)
         The means of the Gaussians.
     cov : array_like, shape (S, S), (S,) or ()
@@ -93,13 +63,15 @@ def gaussian_on_polyhedron(
     Returns
     -------
     TruncatedMoments
-        One row for each mean. An empty polyhedron, and no other, has log mass -inf and NaN moments;
-        for S > 1 emptiness is decided exactly.
+        One row for each mean, with `entropy` and `rvs`. A polyhedron without interior, and no
+        other, has log mass -inf and NaN moments; `kind` says whether it is empty or flat, exactly.
 
     Raises
     ------
     ValueError
-        On bad input.
+        On bad input, of which an offset that is NaN.
+    ArithmeticError
+        If a result is beyond the range of doubles.
     NotImplementedError
         For S > 3.
     OutsideValidity
@@ -114,19 +86,31 @@ def gaussian_on_polyhedron(
     """
     normal_rows = check_array(normals, "normals", (None, None))
     dimension = normal_rows.shape[1]
-    if dimension == 0:
-        raise ValueError("normals: expected at least one column (S >= 1), got none")
-    offset_values = check_array(offsets, "offsets", (normal_rows.shape[0],))
+    check_dimension(dimension, "normals")
+    offset_values = check_bounds(offsets, "offsets", (normal_rows.shape[0],))
     centres = check_points(means, "means", dimension)
     root = _factor(cov, factor, dimension)
+    nowhere, bounding = offset_values == -np.inf, offset_values < np.inf
+    half_spaces = normal_rows[bounding], offset_values[bounding]
+    kind = "empty" if np.any(nowhere) else kind_of_set(*half_spaces)
+    covariance = _covariance(cov, root)
+    result = no_moments(kind, Given(*half_spaces, centres, covariance))
+    if kind == "full" and dimension == 1:
+        _on_interval(result, *half_spaces, centres, covariance)
+    elif kind == "full":
+        _by_cones(result, *half_spaces, centres, root)
+    return result
+
+
+def check_dimension(dimension: int, name: str) -> None:
+    """Raise an error that names the argument unless S, the number of its columns, is 1, 2 or 3."""
+    if dimension == 0:
+        raise ValueError(f"{name}: expected at least one column (S >= 1), got none")
     if dimension > 3:
         raise NotImplementedError(
-            f"normals: expected at most 3 columns (S <= 3), got {dimension}; `fast` integrates in "
+            f"{name}: expected at most 3 columns (S <= 3), got {dimension}; `fast` integrates in "
             "more dimensions"
         )
-    if dimension == 1:
-        return _on_interval(normal_rows, offset_values, centres, _covariance(cov, root))
-    return _by_cones(normal_rows, offset_values, centres, root)
 
 
 def _factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension: int) -> Array:
@@ -146,37 +130,45 @@ def _factor(cov: ArrayLike | None, factor: ArrayLike | None, dimension: int) -> 
 
 
 def _covariance(cov: ArrayLike | None, root: Array) -> Array:
-    """The covariance (1, 1) for S = 1, exactly as it was given if it was."""
-    return root @ root.T if cov is None else np.reshape(np.asarray(cov, np.float64), (1, 1))
+    """The covariance (S, S); for S = 1 exactly as it was given if it was."""
+    if cov is None or len(root) > 1:
+        return np.asarray(root @ root.T)
+    return np.reshape(np.asarray(cov, np.float64), (1, 1))
 
 
-def _on_interval(normals: Array, offsets: Array, centres: Array, cov: Array) -> TruncatedMoments:
-    """S = 1: accurate in any tail. Raises ArithmeticError where a log mass is not finite."""
-    result = _nothing(len(centres), 1)
+def _on_interval(
+    result: TruncatedMoments, normals: Array, offsets: Array, centres: Array, cov: Array
+) -> None:
+    """S = 1: accurate in any tail. Raises ArithmeticError where a moment is no double."""
     log_mass, mean, covs = result
+    lower, upper = interval(normals, offsets)
+    width = exact_width(normals, offsets)
+    if lower == upper and np.isinf(lower):
+        raise ArithmeticError("offsets: a half-space is farther away than the largest double")
     for i, centre in enumerate(centres):
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the result
-                t = truncated_gaussian(normals, offsets, centre, cov)
-                if t is None:
-                    continue
+                t = gaussian_between(lower, upper, width, centre, cov)
                 log_mass[i] = t.log_ratio + log_normal(t.nearest, centre, cov)
-                mean[i], covs[i] = t.mean, t.cov
+                mean[i], covs[i], result.entropies[i] = t.mean, t.cov, t.entropy
         except ZeroDivisionError:  # the squared distance overflows: no mass is left
             log_mass[i] = np.nan
-        if not np.isfinite(log_mass[i]):
+        # A variance below the least normal number has not all of its digits.
+        if not (np.isfinite(log_mass[i]) and covs[i, 0, 0] >= np.finfo(np.float64).tiny):
             raise ArithmeticError(f"means: the moments for row {i} are beyond the range of doubles")
         result.log_mass_error[i] = _INTERVAL_ERROR * max(1.0, abs(log_mass[i]))
-    return result
 
 
-def _by_cones(normals: Array, offsets: Array, centres: Array, factor: Array) -> TruncatedMoments:
+def _by_cones(
+    result: TruncatedMoments, normals: Array, offsets: Array, centres: Array, factor: Array
+) -> None:
     """S = 2, 3: by Lemma 4."""
-    result = _nothing(len(centres), normals.shape[1])
     log_mass, mean, cov = result
-    if is_empty(normals, offsets):
-        return result
-    cones = signed_cones(*_bounding(normals, offsets))
+    polyhedron = polyhedron_of(normals, offsets)
+    assert polyhedron is not None  # its kind is full
+    cones = signed_cones(polyhedron)
+    if np.any(cones.offsets[: cones.facets] == -np.inf):
+        raise OutsideValidity("offsets: a half-space is farther away than the largest double")
     for i, centre in enumerate(centres):
         found = integrate(cones, centre, factor)
         if not found.resolved:
@@ -186,30 +178,4 @@ def _by_cones(normals: Array, offsets: Array, centres: Array, factor: Array) -> 
             )
         log_mass[i], mean[i], cov[i] = np.log(found.mass), found.mean, found.cov
         result.log_mass_error[i] = found.mass_error / found.mass
-    return result
-
-
-def _bounding(normals: Array, offsets: Array) -> tuple[Array, Array]:
-    """The half-spaces that do not hold everywhere, with normals scaled to a size of about 1.
-
-    They are scaled by powers of 2, which is exact.
-    """
-    largest = np.max(np.abs(normals), axis=1)
-    normals, offsets, largest = (a[largest > 0] for a in (normals, offsets, largest))
-    exponents = np.frexp(largest)[1]
-    with np.errstate(over="ignore"):
-        distances = np.ldexp(offsets, -exponents)
-    if np.any(distances == -np.inf):
-        raise OutsideValidity("offsets: a half-space is farther away than the largest double")
-    near = distances < np.inf
-    return np.ldexp(normals, -exponents[:, None])[near], distances[near]
-
-
-def _nothing(count: int, dimension: int) -> TruncatedMoments:
-    """What an empty polyhedron gives."""
-    return TruncatedMoments(
-        np.full(count, -np.inf),
-        np.full((count, dimension), np.nan),
-        np.full((count, dimension, dimension), np.nan),
-        np.zeros(count),
-    )
+        result.entropies[i] = found.entropy

@@ -13,6 +13,7 @@ from scipy.special import log_ndtr, ndtr
 
 from reference.integration import cone_moments
 from reference.integration.interval import LOG_2PI
+from reference.integration.parallel_normals import PARALLEL, Part, parallel, separated
 from reference.model.arrays import Array
 from reference.polyhedra.inclusion_exclusion import SignedCones
 
@@ -77,13 +78,14 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
     normals = cones.normals @ factor
     lengths = np.linalg.norm(normals, axis=1)
     normals = normals / lengths[:, None]
-    offsets = (cones.normals @ centre + cones.offsets) / lengths
+    distances = np.clip(cones.offsets, -_FARTHEST, _FARTHEST)
+    offsets = (cones.normals @ centre + distances) / lengths
     # A half-space alone holds Φ(b), an upper bound; second moments on it are below (2 + b²) Φ(b)
     # where b < 0.
     worst = max(float(np.min(offsets[: cones.facets], initial=np.inf)), -_FARTHEST)
     most = float(ndtr(worst))
     log_most = float(log_ndtr(worst) + np.log(latent + min(worst, 0.0) ** 2))
-    rounding = _SUM_ERROR + _TERM_ERROR * sum(abs(sign) for sign, _ in cones.terms)
+    parts, rounding = _parts(cones, normals, offsets)
     lost = Integral(
         mass=0.0,
         mass_error=most,
@@ -93,16 +95,16 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
         entropy=0.0,
         resolved=False,
     )
-    if not cones.terms or log_most <= np.log(rounding):
+    if log_most <= np.log(rounding):
         return lost
     mass, first, second = 0.0, np.zeros(latent), np.zeros((latent, latent))
-    for sign, rows in cones.terms:
-        cone = normals[rows], offsets[rows]
+    for sign, rows, levels in parts:
+        cone = normals[rows], np.array(levels)
         mass += sign * cone_moments.mass(*cone)
         first += sign * cone_moments.first_moment(*cone)
         second += sign * cone_moments.second_moment(*cone)
     # Rounding moves each facet a little. Moving it by a unit changes the mass by φ(b).
-    blur = np.abs(cones.normals) @ np.abs(centre) + np.abs(cones.offsets)
+    blur = np.abs(cones.normals) @ np.abs(centre) + np.abs(distances)
     blur = (_SLACK_ERROR * blur / lengths)[: cones.facets]
     nearest = np.maximum(np.abs(offsets[: cones.facets]) - blur, 0.0)
     moved = blur * np.exp(-0.5 * np.minimum(nearest, 40.0) ** 2)
@@ -114,6 +116,22 @@ def integrate(cones: SignedCones, centre: Array, factor: Array) -> Integral:
         within = max(mass, 0.0) + error, float(np.max(np.abs(second))) + error_second
         return lost._replace(mass_error=min(most, within[0]), log_error=float(np.log(max(within))))
     return _truncated(centre, factor, (mass, first, second), (error, error_first, error_second))
+
+
+def _parts(cones: SignedCones, normals: Array, offsets: Array) -> tuple[list[Part], float]:
+    """The terms of the sum, without parallel normals, and a bound on its rounding."""
+    signs, offsets_of = parallel(normals), offsets.tolist()
+    parts: list[Part] = []
+    rounding = _SUM_ERROR
+    for sign, rows in cones.terms:
+        found = separated(rows, [offsets_of[row] for row in rows], signs)
+        parts += [(sign * s, r, levels) for s, r, levels in found]
+        rounding += _TERM_ERROR * abs(sign) * max(len(found), 1)
+        if [r for _, r, _ in found] != [rows]:
+            # At most two hyperplanes were moved. Of the moments up to the second, a strip whose
+            # width is w times the distance from 0 holds less than w.
+            rounding += 2 * PARALLEL * abs(sign)
+    return parts, rounding
 
 
 def _truncated(

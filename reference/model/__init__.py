@@ -3,7 +3,7 @@
 The names here are all that `fast` takes from `reference`.
 """
 
-from reference.model.arrays import Array, Codes, Indices, Mask, RandomState
+from reference.model.arrays import Array, Codes, Indices, Mask, RandomState, ReadOnly, freeze
 from reference.model.errors import (
     NO_LIKELIHOOD,
     ConvergenceWarning,
@@ -19,9 +19,9 @@ from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.network import Network, learnable_layers
 from reference.model.outcome import Outcome, outcome_of, outcome_of_error
-from reference.model.read_only import ReadOnly, freeze
 from reference.model.validation import (
     check_array,
+    check_bounds,
     check_count,
     check_covariance,
     check_covariances,
@@ -82,6 +82,7 @@ __all__ = [
     "WeightPrior",
     "blend",
     "check_array",
+    "check_bounds",
     "check_count",
     "check_covariance",
     "check_covariances",

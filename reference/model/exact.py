@@ -6,12 +6,14 @@ a rational point is one as well, and every sign has an answer.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reference.model.arrays import Codes
+from reference.model.arrays import Array, Codes
 from reference.model.layer_protocol import Layer
 from reference.model.layers import Abs, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
@@ -129,6 +131,22 @@ class ExactNetwork:
         Dyadic
             Slopes and the offset of every input, (n_in, S + 1).
         """
+        return next(islice(self.maps_in_turn(code), layer, None))
+
+    def maps_in_turn(self, code: Codes) -> Iterator[Dyadic]:
+        """The maps to the inputs of all layers, one after another, and to the output.
+
+        Parameters
+        ----------
+        code : ndarray of int8, shape (U,)
+            The code of a region. A layer's part of it is read when the next map is asked for: it
+            may be written once the layer's own map is known.
+
+        Yields
+        ------
+        Dyadic
+            As of `maps`, for every layer.
+        """
         latent = self.network.latent_dimension
         # Column by column: what the map makes of each axis without offsets, and of 0 with them.
         values, exponent = np.zeros((latent + 1, latent), dtype=object), 0
@@ -136,16 +154,78 @@ class ExactNetwork:
         weights = np.zeros((latent + 1, 1), dtype=object)
         weights[-1] = 1
         parts = self.network.split_code(code)
-        for index, each in enumerate(self.network.layers[:layer]):
+        for index, each in enumerate(self.network.layers):
+            yield Dyadic(values.T, exponent)
             if isinstance(each, MaxPool):
                 values = values[:, each.winners(parts[index])]
             elif each.n_codes(self.network.sizes[index]):
-                numerator, shift = _slope(each)
-                factors = [1 << shift if q > 0 else numerator for q in parts[index].tolist()]
-                values, exponent = values * np.array(factors, dtype=object), exponent + shift
+                values, exponent = _scaled(each, parts[index].tolist(), values, exponent)
             else:
                 values, exponent = self._pushed(index, each, values, weights, exponent)
-        return Dyadic(values.T, exponent)
+        yield Dyadic(values.T, exponent)
+
+    def cuts(self, code: Codes, layer: int) -> Integers:
+        """The functions of z whose signs decide a layer's code, on the region of a code.
+
+        Parameters
+        ----------
+        code : ndarray of int8, shape (U,)
+            The code of a region; that of the layers before is enough.
+        layer : int
+            Index of the layer.
+
+        Returns
+        -------
+        ndarray of int, shape (n_cuts, S + 1)
+            Slopes and an offset of each, all of them times one power of two.
+        """
+        rows = self.maps(code, layer).numbers
+        cuts = self.network.layers[layer].cuts(cast(Array, rows[:, :-1]), cast(Array, rows[:, -1]))
+        return np.column_stack(cast(tuple[Integers, Integers], cuts)).astype(object)
+
+    def codes(self, points: Integers) -> Codes:
+        """The code of the region that each point is in.
+
+        Parameters
+        ----------
+        points : ndarray of int, shape (M, S + 1)
+            Points (z, t) with t > 0.
+
+        Returns
+        -------
+        ndarray of int8, shape (M, U)
+            A point on a facet is taken to be in the region entered by increasing z_1; where the
+            facet runs along z_1, by increasing z_2, and so on.
+        """
+        found = [self._code(point) for point in points]
+        return np.array(found, dtype=np.int8).reshape(len(points), -1)
+
+    def _code(self, point: Integers) -> list[int]:
+        """The code at one point (S + 1,)."""
+        latent = self.network.latent_dimension
+        # The point, and what a step along each axis changes: where one is zero the next decides.
+        values, exponent = np.zeros((latent + 1, latent), dtype=object), 0
+        values[0], values[range(1, latent + 1), range(latent)] = point[:-1], 1
+        weights = np.zeros((latent + 1, 1), dtype=object)
+        weights[0] = point[-1]
+        code: list[int] = []
+        for index, layer in enumerate(self.network.layers):
+            if isinstance(layer, MaxPool):
+                columns = values.T.tolist()
+                # Of equal candidates the first wins.
+                best = [
+                    [columns[unit] for unit in window].index(max(columns[unit] for unit in window))
+                    for window in layer.windows.tolist()
+                ]
+                code += best
+                values = values[:, layer.windows[range(len(best)), best]]
+            elif layer.n_codes(self.network.sizes[index]):
+                signs = [_leading_sign(column) for column in values.T.tolist()]
+                code += signs
+                values, exponent = _scaled(layer, signs, values, exponent)
+            else:
+                values, exponent = self._pushed(index, layer, values, weights, exponent)
+        return code
 
     def _pushed(
         self, index: int, layer: Layer, values: Integers, weights: Integers, exponent: int
@@ -167,6 +247,21 @@ class ExactNetwork:
         else:
             pushed = values @ rows.T
         return pushed + (weights << exponent) * offset, exponent + more
+
+
+def _scaled(
+    layer: Layer, signs: list[int], values: Integers, exponent: int
+) -> tuple[Integers, int]:
+    """An activation's output for inputs values / 2^exponent with these signs, as such a pair."""
+    numerator, shift = _slope(layer)
+    factors = [1 << shift if q > 0 else numerator for q in signs]
+    return values * np.array(factors, dtype=object), exponent + shift
+
+
+def _leading_sign(numbers: list[int]) -> int:
+    """The sign of the first number that is not 0."""
+    first = next((n for n in numbers if n), 0)
+    return (first > 0) - (first < 0)
 
 
 def _slope(layer: Layer) -> tuple[int, int]:

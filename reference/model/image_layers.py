@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from reference.model.arrays import Array, Codes, Indices
+from reference.model.arrays import Array, Codes, Indices, freeze
 from reference.model.layer_protocol import Affine, Layer, Shape
-from reference.model.read_only import freeze
 from reference.model.validation import check_array, check_count
 from reference.model.windows import check_image, check_pair, check_pool_padding, sliding_windows
 

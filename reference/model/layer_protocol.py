@@ -7,8 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from numpy.typing import ArrayLike
 
-from reference.model.arrays import Array, Codes
-from reference.model.read_only import ReadOnly
+from reference.model.arrays import Array, Codes, ReadOnly
 
 Shape = tuple[int, ...]
 

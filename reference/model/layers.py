@@ -12,9 +12,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.model.arrays import Array, Codes
+from reference.model.arrays import Array, Codes, freeze
 from reference.model.layer_protocol import Affine, Documented, Shape
-from reference.model.read_only import freeze
 from reference.model.validation import check_array, check_number
 
 

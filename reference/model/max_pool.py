@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.model.arrays import Array, Codes, Indices
+from reference.model.arrays import Array, Codes, Indices, ReadOnly, freeze
 from reference.model.layer_protocol import Documented, Layer, Shape
-from reference.model.read_only import ReadOnly, freeze
 from reference.model.validation import check_count
 from reference.model.windows import check_pair, check_pool_padding, sliding_windows
 

@@ -40,6 +40,42 @@ def check_array(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> A
         If the value is not real numbers, has another shape, or holds NaN, infinity or masked
         entries. Guarded by tests/contract/test_argument_limits.py.
     """
+    array = _doubles(value, name, shapes)
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    return array
+
+
+def check_bounds(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> Array:
+    """Return an argument as a float64 array of bounds: infinite entries are where none is.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+    *shapes : sequence of int or None
+        The shapes that are allowed; None allows any length.
+
+    Returns
+    -------
+    ndarray
+        A new array of doubles.
+
+    Raises
+    ------
+    ValueError
+        As `check_array`, but for infinity. Guarded by tests/contract/test_argument_limits.py.
+    """
+    array = _doubles(value, name, shapes)
+    if np.any(np.isnan(array)):
+        raise ValueError(f"{name}: expected numbers, of which some may be infinite, got NaN")
+    return array
+
+
+def _doubles(value: ArrayLike, name: str, shapes: Sequence[Sequence[int | None]]) -> Array:
+    """A new array of doubles of one of these shapes; ValueError for what is none."""
     if np.ma.is_masked(value):
         raise ValueError(f"{name}: expected every entry to be there, got masked ones")
     try:
@@ -54,8 +90,6 @@ def check_array(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> A
             "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")" for shape in shapes
         )
         raise ValueError(f"{name}: expected shape {wanted}, got {array.shape}")
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
     return array
 
 

@@ -6,29 +6,32 @@ The regions are found by walking over facets: see `reference.partition.walk`, an
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reference.model.arrays import Array, Codes
+from reference.model.arrays import Array, Codes, ReadOnly, freeze
 from reference.model.errors import PartitionError
+from reference.model.exact import ExactNetwork
 from reference.model.network import Network
-from reference.model.read_only import ReadOnly, freeze
 from reference.model.validation import check_array, check_count
 from reference.partition.region import (
-    ROUNDING,
+    OUT_OF_RANGE,
     code_halfspaces,
     code_towards,
     layer_derivatives,
     region_map,
     up_to_layer_map,
 )
-from reference.partition.walk import check_limit, check_range, walk, walk_line
-from reference.polyhedra import polyhedron
+from reference.partition.walk import Visit, walk
+from reference.polyhedra.double_description import axes
 from reference.polyhedra.inclusion_exclusion import SignedCones, signed_cones
-from reference.polyhedra.validity import OutsideValidity
+from reference.polyhedra.integer_vectors import quotient, rows_of
+from reference.polyhedra.polyhedron import Polyhedron
 
 __all__ = [
     "Partition",
@@ -41,15 +44,21 @@ __all__ = [
     "up_to_layer_map",
 ]
 
+# Ends nearer than this share of their size: their difference has lost six digits or more.
+_NARROW = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Partition(ReadOnly):
     """The regions of a network [Lemma 3]: from left to right for S = 1, else sorted by code.
 
-    Made by `DGN.partition`.
+    Made by `DGN.partition`. Which regions there are, their facets and what these have in common is
+    exact; positions and maps are rounded.
 
     Parameters
     ----------
+    network : Network
+        The network.
     codes : ndarray of int8, shape (R, U)
         The code of every region: signs of pre-activations, and positions of max-pooling's winners.
     slopes : ndarray, shape (R, D, S)
@@ -57,15 +66,18 @@ class Partition(ReadOnly):
     offsets : ndarray, shape (R, D)
         b_ω [eq. 2].
     breakpoints : ndarray, shape (R - 1,)
-        For S = 1 the ends of the intervals, in latent units, increasing. Empty for S > 1.
+        For S = 1 the ends of the intervals, in latent units, in order; each is the double nearest
+        to it, so two of them may be equal. Empty for S > 1.
+    polyhedra : tuple of Polyhedron
+        The regions exactly.
     facets : tuple of (ndarray, ndarray)
         For S > 1 each region's half-spaces (F, S) and (F,): those rows q ⊙ A^{1→l}, q ⊙ b^{1→l} of
         Corollary 1 that bound it. Empty for S = 1.
 
     Notes
     -----
-    Guarded by tests/partition/test_partition.py, tests/partition/test_walk.py and `python -m
-    oracle`.
+    Guarded by tests/partition/test_partition.py, tests/partition/test_walk.py,
+    tests/partition/test_exact_walk.py and `python -m oracle`.
 
     Examples
     --------
@@ -79,10 +91,12 @@ class Partition(ReadOnly):
     [1, 2]
     """
 
+    network: Network
     codes: Codes
     slopes: Array
     offsets: Array
     breakpoints: Array
+    polyhedra: tuple[Polyhedron, ...]
     facets: tuple[tuple[Array, Array], ...] = ()
 
     def __post_init__(self) -> None:
@@ -113,8 +127,7 @@ class Partition(ReadOnly):
         ValueError
             If there is no such region.
         """
-        if check_count(region, "region", 0) >= self.n_regions:
-            raise ValueError(f"region: expected an index below {self.n_regions}, got {region}")
+        self._check(region)
         if self.facets:
             normals, offsets = self.facets[region]
             return normals.copy(), offsets.copy()
@@ -136,9 +149,11 @@ class Partition(ReadOnly):
 
         Notes
         -----
-        Accuracy: see `polyhedra.polyhedron.vertices`.
+        Each coordinate is the double nearest to the exact one. So two vertices that are closer
+        together than rounding may be equal here, and are two all the same.
         """
-        return polyhedron.vertices(*self.halfspaces(region))
+        self._check(region)
+        return self.polyhedra[region].vertices()
 
     def rays(self, region: int) -> Array:
         """Return the extreme directions of a region.
@@ -153,7 +168,8 @@ class Partition(ReadOnly):
         ndarray, shape (W, S)
             Vectors of length 1; none if the region is bounded.
         """
-        return polyhedron.rays(self.halfspaces(region)[0])
+        self._check(region)
+        return self.polyhedra[region].rays()
 
     def lines(self, region: int) -> Array:
         """Return a basis of the directions that a region contains both ways.
@@ -168,15 +184,18 @@ class Partition(ReadOnly):
         ndarray, shape (n, S)
             Orthonormal vectors; none if the region has a vertex.
         """
-        return polyhedron.lines(self.halfspaces(region)[0])
+        self._check(region)
+        return self.polyhedra[region].lines()
+
+    def _check(self, region: int) -> None:
+        """Raise ValueError if there is no such region."""
+        if check_count(region, "region", 0) >= self.n_regions:
+            raise ValueError(f"region: expected an index below {self.n_regions}, got {region}")
 
     @cached_property
     def signed_cones(self) -> list[SignedCones]:
-        """Each region as a signed sum of polyhedra of at most S half-spaces [Lemma 4].
-
-        A region whose corners are too close together to be told apart has no terms.
-        """
-        return [_signed_cones(*self.halfspaces(region)) for region in range(self.n_regions)]
+        """Each region as a signed sum of polyhedra of at most S half-spaces [Lemma 4]."""
+        return [signed_cones(polyhedron) for polyhedron in self.polyhedra]
 
     def locate(self, Z: ArrayLike) -> NDArray[np.intp]:
         """Return the index of the region of each point.
@@ -193,35 +212,32 @@ class Partition(ReadOnly):
 
         Notes
         -----
-        A point on a facet, within rounding, goes to the region that is entered by increasing z_1,
-        or along the facet z_2, and so on. A breakpoint goes to the region on its right.
+        Decided exactly. A point on a boundary goes to the region that is entered by increasing z_1,
+        or along the boundary z_2, and so on; for S = 1 to the one on its right.
         """
         latent = self.slopes.shape[2]
         points = check_array(Z, "Z", (None, latent))
         if latent == 1:
-            return np.array([np.sum(self.breakpoints <= z[0]) for z in points], dtype=np.intp)
-        return np.array([self._region_of(z) for z in points], dtype=np.intp)
+            found = [bisect_right(self.left_ends, Fraction(z)) for z in points[:, 0].tolist()]
+        else:
+            rows = rows_of(points, np.ones(len(points)))  # as (z, t)
+            codes = [code_towards(self._exact, point, axes(latent)) for point in rows]
+            found = [self._regions[code.tobytes()] for code in codes]
+        return np.array(found, dtype=np.intp)
 
-    def _region_of(self, z: Array) -> int:
-        """The region of one point (S,), for S > 1."""
-        depths = np.empty(self.n_regions)
-        for region, (normals, offsets) in enumerate(self.facets):
-            lengths = np.linalg.norm(normals, axis=1)
-            heights = normals @ z + offsets
-            blur = ROUNDING * (lengths * np.linalg.norm(z) + np.abs(offsets))
-            inside = np.where(np.abs(heights) <= blur, _entered(normals, lengths), heights > 0)
-            if np.all(inside):
-                return region
-            depths[region] = np.min(heights / lengths)
-        # Rounding left the point in no region: the one it is least outside of.
-        return int(np.argmax(depths))
+    @cached_property
+    def left_ends(self) -> list[Fraction]:
+        """Where all intervals but the first begin, S = 1."""
+        return [_left_end(polyhedron) for polyhedron in self.polyhedra[1:]]
 
+    @cached_property
+    def _exact(self) -> ExactNetwork:
+        return ExactNetwork(self.network)
 
-def _signed_cones(normals: Array, offsets: Array) -> SignedCones:
-    try:
-        return signed_cones(normals, offsets)
-    except OutsideValidity:
-        return SignedCones(len(normals), *polyhedron.unit_rows(normals, offsets), [])
+    @cached_property
+    def _regions(self) -> dict[bytes, int]:
+        """The index of the region of every code."""
+        return {code.tobytes(): region for region, code in enumerate(self.codes)}
 
 
 def _ends(breakpoints: Array, region: int) -> tuple[Array, Array]:
@@ -236,67 +252,68 @@ def _ends(breakpoints: Array, region: int) -> tuple[Array, Array]:
     return np.reshape(normals, (-1, 1)), np.array(offsets, dtype=np.float64)
 
 
-def _entered(normals: Array, lengths: Array) -> NDArray[np.bool_]:
-    """Which half-spaces one enters from their boundary along (1, δ, δ², ...), δ -> 0.
+def interval(partition: Partition, region: int) -> tuple[float, float, float]:
+    """The ends of a region, infinite where there is none, and their distance; S = 1.
 
-    They are those whose first entry that is not zero is positive.
+    Of ends that are nearly the same the difference has few digits: their distance is then that of
+    the fractions they are.
     """
-    entries = np.where(np.abs(normals) > ROUNDING * lengths[:, None], normals, 0.0)
-    first = np.argmax(entries != 0, axis=1)
-    return np.asarray(entries[np.arange(len(entries)), first] > 0)
+    ends = [-np.inf, *partition.breakpoints.tolist(), np.inf]
+    lower, upper = ends[region], ends[region + 1]
+    width = upper - lower
+    if width < _NARROW * max(abs(lower), abs(upper)) < np.inf:
+        width = float(partition.left_ends[region] - partition.left_ends[region - 1])
+    return lower, upper, width
 
 
 def partition(network: Network, max_regions: int) -> Partition:
     """Enumerate every region by walking over facets from z = 0 [Lemma 3, Appendix A].
 
     Raises TooManyRegionsError if there are more than `max_regions`. Raises PartitionError where
-    double precision cannot tell the regions apart, or where their maps are not finite.
+    values of units or maps are no doubles.
     """
-    # What overflows shows in the half-spaces or the maps, and is refused by name.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if network.latent_dimension == 1:
-            return _partition_of_line(network, max_regions)
-        return _partition_of_space(network, max_regions)
+    visits = walk(network, max_regions)
+    if network.latent_dimension == 1:
+        visits = sorted(visits, key=_place)
+        return _assembled(network, visits, _breakpoints(visits), ())
+    visits = sorted(visits, key=lambda visit: tuple(visit.code))
+    return _assembled(network, visits, np.empty(0), tuple(map(_facets, visits)))
 
 
-def _partition_of_space(network: Network, max_regions: int) -> Partition:
-    """The partition for S > 1."""
-    visits = sorted(walk(network, max_regions), key=lambda visit: tuple(visit.code))
-    facets = []
-    for visit in visits:
-        normals = [facet.normal for facet in visit.facets]
-        offsets = [facet.offset for facet in visit.facets]
-        facets.append(
-            (np.reshape(normals, (-1, network.latent_dimension)), np.array(offsets, np.float64))
-        )
-    codes = [visit.code for visit in visits]
-    return Partition(*_codes_and_maps(network, codes), np.empty(0), tuple(facets))
+def _place(visit: Visit) -> Fraction:
+    """Where an interval is, S = 1: a point of it."""
+    return Fraction(*visit.polyhedron.inner_point())
 
 
-def _partition_of_line(network: Network, max_regions: int) -> Partition:
-    """The partition for S = 1."""
-    right = walk_line(network, 0.0, 1.0, max_regions)
-    left = walk_line(network, 0.0, -1.0, max_regions)
-    middle = [0.0] if _is_facet(network, 0.0) else []
-    breakpoints = np.array([*reversed(left), *middle, *right])
-    check_limit(len(breakpoints) + 1, max_regions)
-    codes = [code_towards(network, np.array([z]), np.ones(1)) for z in breakpoints]
-    far_left = breakpoints[0] if breakpoints.size else 0.0
-    codes.insert(0, code_towards(network, np.array([far_left]), -np.ones(1)))
-    return Partition(*_codes_and_maps(network, codes), breakpoints)
+def _left_end(polyhedron: Polyhedron) -> Fraction:
+    """Where an interval begins, S = 1; it has an end, and not on its right alone."""
+    return min(Fraction(*vector) for vector in polyhedron.generators if vector[-1])
 
 
-def _codes_and_maps(network: Network, codes: list[Codes]) -> tuple[Codes, Array, Array]:
-    """Region codes (R, U) with A_ω (R, D, S) and b_ω (R, D) [eq. 2]."""
-    maps = [region_map(network, code) for code in codes]
+def _breakpoints(visits: list[Visit]) -> Array:
+    """The ends between intervals from left to right, S = 1."""
+    ends = [_left_end(visit.polyhedron) for visit in visits[1:]]
+    return np.array([quotient(end.numerator, end.denominator) for end in ends], dtype=np.float64)
+
+
+def _facets(visit: Visit) -> tuple[Array, Array]:
+    """The facets of a region: normals (F, S) and offsets (F,)."""
+    normals = np.reshape([f.normal for f in visit.facets], (-1, visit.polyhedron.latent))
+    return normals, np.array([f.offset for f in visit.facets], dtype=np.float64)
+
+
+def _assembled(
+    network: Network,
+    visits: list[Visit],
+    breakpoints: Array,
+    facets: tuple[tuple[Array, Array], ...],
+) -> Partition:
+    """The partition of these regions, with A_ω (R, D, S) and b_ω (R, D) [eq. 2]."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by name
+        maps = [region_map(network, visit.code) for visit in visits]
     slopes, offsets = (np.array(parts) for parts in zip(*maps, strict=True))
-    check_range(slopes, offsets)
-    return np.array(codes, dtype=np.int8).reshape(len(codes), -1), slopes, offsets
-
-
-def _is_facet(network: Network, z: float) -> bool:
-    """Whether the code changes at the point z, S = 1."""
-    point, ahead = np.array([z]), np.ones(1)
-    return not np.array_equal(
-        code_towards(network, point, ahead), code_towards(network, point, -ahead)
-    )
+    if not (np.all(np.isfinite(slopes)) and np.all(np.isfinite(offsets))):
+        raise PartitionError(OUT_OF_RANGE)
+    codes = np.array([visit.code for visit in visits], dtype=np.int8).reshape(len(visits), -1)
+    polyhedra = tuple(visit.polyhedron for visit in visits)
+    return Partition(network, codes, slopes, offsets, breakpoints, polyhedra, facets)

@@ -3,19 +3,27 @@
 
 A code of a region holds the sign of every unit's pre-activation on it: +1 or -1, and 0 for a unit
 whose pre-activation vanishes on the whole region (it cuts nothing there). For max-pooling it holds
-the position of the winner in each window.
+the position of the winner in each window. Codes and half-spaces are exact: weights are doubles,
+which are integers over a power of two, and so is all that is compared here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple, cast
+
 import numpy as np
 
 from reference.model.arrays import Array, Codes
+from reference.model.errors import PartitionError
+from reference.model.exact import ExactNetwork, Integers
+from reference.model.layer_protocol import Layer
 from reference.model.network import Network
+from reference.polyhedra.integer_vectors import Vector, primitive
 
-# Rounding errs by a few ε times the magnitude of what was summed; below 16 ε of it a number cannot
-# be told from zero.
-ROUNDING = 16 * np.finfo(np.float64).eps
+# Doubles are below 2^1024; a factor of two is left for rounding.
+_MOST = 1023
 
 
 def layer_derivatives(network: Network, code: Codes) -> list[Array]:
@@ -39,76 +47,133 @@ def up_to_layer_map(network: Network, code: Codes, layer: int) -> tuple[Array, A
     return slope, offset
 
 
-def up_to_layer_bound(network: Network, code: Codes, layer: int) -> tuple[Array, Array]:
-    """Bounds (n, S) and (n,) on the terms summed in A^{1→l}_ω and b^{1→l}_ω.
-
-    Those maps err by a few ε times these bounds.
-    """
-    latent = network.latent_dimension
-    slope, offset = np.eye(latent), np.zeros(latent)
-    parts = network.split_code(code)
-    for i in range(layer + 1):
-        slope, offset = network.layers[i].bound(parts[i], slope, offset)
-    return slope, offset
-
-
 def region_map(network: Network, code: Codes) -> tuple[Array, Array]:
     """A_ω (D, S) and b_ω (D,) of the region with this code [eq. 2]."""
     return up_to_layer_map(network, code, len(network.layers) - 1)
+
+
+class HalfSpaces(NamedTuple):
+    """The half-spaces of a region in integers: numbers[j] / 2^exponents[j] is the row (n, b).
+
+    Attributes
+    ----------
+    numbers : ndarray of int, shape (m, S + 1)
+        Normals, and offsets last.
+    exponents : list of int
+        One for each row, not negative.
+    """
+
+    numbers: Integers
+    exponents: list[int]
+
+    def rows(self) -> list[Vector]:
+        """The rows without their scale, which no geometry needs."""
+        return [primitive(row) for row in self.numbers.tolist()]
+
+    def rounded(self, numbers: list[int]) -> tuple[Array, Array]:
+        """Normals (k, S) and offsets (k,) of the rows with these numbers, rounded once.
+
+        Raises PartitionError where a normal is too short to have a double's digits.
+        """
+        found = np.empty((len(numbers), self.numbers.shape[1]))
+        for i, j in enumerate(numbers):
+            row, scale = self.numbers[j].tolist(), 1 << self.exponents[j]
+            found[i] = [entry / scale for entry in row]
+            if np.max(np.abs(found[i, :-1])) < np.finfo(np.float64).tiny and any(
+                Fraction(value) * scale != entry
+                for value, entry in zip(found[i, :-1].tolist(), row, strict=False)
+            ):
+                raise PartitionError(OUT_OF_RANGE)
+        return found[:, :-1], found[:, -1]
+
+
+#: What is said of a network whose values are no doubles.
+OUT_OF_RANGE = "partition: the values of the network's units leave the range of double precision"
+
+
+class _Choice(NamedTuple):
+    """A layer with a choice to make.
+
+    Attributes
+    ----------
+    layer : Layer
+        The layer.
+    place : slice
+        Where its part of the code is.
+    slopes, offsets : ndarray of int, shapes (n_in, S), (n_in,)
+        The map from z to its input, times 2^exponent. Layers are written for doubles, but add,
+        subtract and multiply by signs alone: of integers they make integers.
+    exponent : int
+        See slopes.
+    """
+
+    layer: Layer
+    place: slice
+    slopes: Array
+    offsets: Array
+    exponent: int
+
+
+def _choices(exact: ExactNetwork, code: Codes) -> Iterator[_Choice]:
+    """Every layer with a choice to make; its map is that of the code as it is once reached."""
+    network, start = exact.network, 0
+    maps = exact.maps_in_turn(code)
+    for layer, size, (rows, exponent) in zip(network.layers, network.sizes, maps, strict=False):
+        count = layer.n_codes(size)
+        if count:
+            slopes, offsets = cast(Array, rows[:, :-1]), cast(Array, rows[:, -1])
+            yield _Choice(layer, slice(start, start + count), slopes, offsets, exponent)
+            start += count
+
+
+def exact_halfspaces(exact: ExactNetwork, code: Codes) -> HalfSpaces:
+    """Every half-space of the region with this code, in integers [Corollary 1, corrected].
+
+    Those of `code_halfspaces`, but for rows that are 0. Raises PartitionError where their numbers
+    are too large for doubles.
+    """
+    numbers = [np.empty((0, exact.network.latent_dimension + 1), dtype=object)]
+    exponents: list[int] = []
+    for layer, place, slopes, offsets, exponent in _choices(exact, code):
+        joint = np.column_stack(layer.halfspaces(code[place], slopes, offsets))
+        if np.any(np.abs(joint) >= 1 << (exponent + _MOST)):
+            raise PartitionError(OUT_OF_RANGE)
+        joint = joint[np.any(joint != 0, axis=1)]
+        numbers.append(joint)
+        exponents += [exponent] * len(joint)
+    return HalfSpaces(np.concatenate(numbers), exponents)
 
 
 def code_halfspaces(network: Network, code: Codes) -> tuple[Array, Array]:
     """Every half-space of the region with this code [Corollary 1, corrected].
 
     The region is {z : q ⊙ (A^{1→l} z + b^{1→l}) > 0 for all l}; returns normals q ⊙ A (m, S) and
-    offsets q ⊙ b (m,). With max-pooling they are the winner's input minus each candidate's. Zero
-    rows bound nothing: units that vanish on the region, and a winner minus itself.
-    The paper prints A z < -q ⊙ b, which is wrong where q = +1: see tests/contract/test_errata.py.
+    offsets q ⊙ b (m,), rounded once. With max-pooling they are the winner's input minus each
+    candidate's. Left out are rows of zeros, which bound nothing: units that vanish on the region,
+    and a winner minus itself. The paper prints A z < -q ⊙ b, which is wrong where q = +1: see
+    tests/contract/test_errata.py.
     """
-    normals, offsets = [np.empty((0, network.latent_dimension))], [np.empty(0)]
-    for i, (layer, part) in enumerate(zip(network.layers, network.split_code(code), strict=True)):
-        if part.size:
-            normal, offset = layer.halfspaces(part, *up_to_layer_map(network, code, i - 1))
-            normals.append(normal)
-            offsets.append(offset)
-    return np.concatenate(normals), np.concatenate(offsets)
+    half = exact_halfspaces(ExactNetwork(network), code)
+    return half.rounded(list(range(len(half.exponents))))
 
 
-def halfspace_bounds(network: Network, code: Codes) -> tuple[Array, Array]:
-    """Bounds (m, S), (m,) on the terms summed in each of `code_halfspaces`."""
-    normals, offsets = [np.empty((0, network.latent_dimension))], [np.empty(0)]
-    for i, (layer, part) in enumerate(zip(network.layers, network.split_code(code), strict=True)):
-        if part.size:
-            slope, offset = up_to_layer_bound(network, code, i - 1)
-            # A half-space is a signed sum of the layer's inputs; its bound is the plain sum.
-            inputs = np.eye(network.sizes[i])
-            signs, _ = layer.halfspaces(part, inputs, np.zeros(len(inputs)))
-            normals.append(np.abs(signs) @ slope)
-            offsets.append(np.abs(signs) @ offset)
-    return np.concatenate(normals), np.concatenate(offsets)
+def code_towards(exact: ExactNetwork, point: Vector, directions: list[Vector]) -> Codes:
+    """The code of the region entered from a point (z, t) along directions (d, 0), exactly.
 
-
-def code_towards(network: Network, z: Array, direction: Array) -> Codes:
-    """The code of the region entered from the point z (S,) along `direction` (S,).
-
-    A cut that is zero at z takes the sign it has just beyond, where it follows the directional
-    derivative. So a facet on which several units vanish, of one layer or of several, is crossed by
-    all of them at once.
+    The step along each direction is infinitely smaller than along the one before. So a cut that is
+    zero at the point has the sign of its slope along the first direction that changes it, and 0 if
+    none does. A facet on which several units vanish, of one layer or of several, is crossed by all
+    of them at once.
     """
-    value, slope = z[None, :], direction[None, :, None]
-    # A point of a hyperplane is off it by the rounding of its largest coordinate.
-    value_bound = np.full(value.shape, np.max(np.abs(value)))
-    slope_bound = np.full(slope.shape, np.max(np.abs(slope)))
-    code: list[Codes] = []
-    for layer, size in zip(network.layers, network.sizes, strict=False):
-        part = np.empty((1, 0), dtype=np.int8)
-        if layer.n_codes(size) > 0:
-            cut_slope, cut_value = layer.cuts(slope, value)
-            slope_size, value_size = layer.cut_bounds(slope_bound, value_bound)
-            sign = np.sign(np.where(np.abs(cut_value) > ROUNDING * value_size, cut_value, 0.0))
-            moving = np.where(np.abs(cut_slope) > ROUNDING * slope_size, cut_slope, 0.0)[:, :, 0]
-            part = layer.code(np.where(sign != 0, sign, np.sign(moving)).astype(np.int8))
-            code.append(part[0])
-        slope, value = layer.propagate(part, slope, value)
-        slope_bound, value_bound = layer.bound(part, slope_bound, value_bound)
-    return np.concatenate(code) if code else np.empty(0, dtype=np.int8)
+    place = np.array([point, *directions], dtype=object).T
+    network = exact.network
+    counts = (
+        layer.n_codes(size) for layer, size in zip(network.layers, network.sizes, strict=False)
+    )
+    code = np.zeros(sum(counts), dtype=np.int8)
+    for layer, part, slopes, offsets, _ in _choices(exact, code):
+        heights = np.column_stack(layer.cuts(slopes, offsets)) @ place
+        first = np.argmax(heights != 0, axis=1)
+        signs = np.sign(heights[np.arange(len(heights)), first])
+        code[part] = layer.code(signs.astype(np.int8))
+    return code

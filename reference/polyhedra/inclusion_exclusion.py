@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from reference.model.arrays import Array
+from reference.polyhedra.polyhedron import Polyhedron
 from reference.polyhedra.triangulation import Simplex, triangulation
 
 
@@ -57,15 +58,15 @@ class SignedCones:
     terms: list[tuple[int, list[int]]]
 
 
-def signed_cones(normals: Array, offsets: Array) -> SignedCones:
-    """All (s, V) of Lemma 4 for {z : normals z + offsets > 0}: H(Δ) for every Δ in T(ω).
+def signed_cones(polyhedron: Polyhedron) -> SignedCones:
+    """All (s, V) of Lemma 4 for a polyhedron ω: H(Δ) for every Δ in T(ω).
 
-    normals (F, S) non-zero, offsets (F,). A V that occurs in several simplices is listed once with
-    the sum of its signs, or not at all if that is 0. Raises OutsideValidity as `triangulation`.
+    A V that occurs in several simplices is listed once with the sum of its signs, or not at all if
+    that is 0.
     """
     rows: dict[str, tuple[Array, float]] = {}
     signs: dict[frozenset[str], int] = {}
-    for simplex in triangulation(normals, offsets):
+    for simplex in triangulation(polyhedron):
         for name, normal, offset in zip(
             simplex.names, simplex.normals, simplex.offsets, strict=True
         ):
@@ -79,7 +80,7 @@ def signed_cones(normals: Array, offsets: Array) -> SignedCones:
     terms = [(s, sorted(index[n] for n in key)) for key, s in signs.items() if s != 0]
     return SignedCones(
         len(own),
-        np.reshape([rows[name][0] for name in order], (-1, normals.shape[1])),
+        np.reshape([rows[name][0] for name in order], (-1, polyhedron.latent)),
         np.array([rows[name][1] for name in order], dtype=np.float64),
         terms,
     )

@@ -2,61 +2,58 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 
 from reference.model.arrays import Array
-from reference.polyhedra import polyhedron
+from reference.polyhedra.integer_vectors import unit_halfspace
+from reference.polyhedra.polyhedron import Polyhedron
 from reference.polyhedra.validity import OutsideValidity
 
-# Rounding of what is solved for here, relative to its terms and over the smallest singular value.
+# Rounding of what is solved for here, relative to its terms.
 _SOLVED = 256 * np.finfo(np.float64).eps
-_DEPENDENT = 1e-12
 # A direction that a matrix shortens to less than this times its norm counts as mapped to 0.
 _FLAT = 64 * np.finfo(np.float64).eps
 
 
 def minimiser(
-    normals: Array, offsets: Array, matrix: Array, target: Array, tie: Array | None = None
+    polyhedron: Polyhedron, matrix: Array, target: Array, tie: Array | None = None
 ) -> Array:
-    """The z (S,) of {z : normals z + offsets >= 0} that minimises ‖matrix z - target‖.
+    """The z (S,) of the closed polyhedron that minimises ‖matrix z - target‖.
 
     Where many do, it is the one of them that minimises ‖tie z‖, tie (S, S) invertible. The
     minimiser lies within some face. As the problem is convex, it is also the minimiser over the
-    whole affine hull of that face. So the minimiser is computed over the intersection of every set
-    of at most S independent facets (F of them, normals (F, S) non-zero, offsets (F,)), and the best
-    that is in the polyhedron is returned. Accuracy: rounding over the smallest singular value of
-    those normals, and of matrix on the face. Raises OutsideValidity if rounding leaves no candidate
-    in the polyhedron. Guarded by tests/polyhedra/test_reference_nearest.py.
+    whole affine hull of that face. So the minimiser is computed over the affine hull of every face,
+    and the best that is in the polyhedron is returned. Which faces there are is exact, and hulls
+    are rounded once, however small their angles. Accuracy: rounding over the smallest singular
+    value of matrix on the face. Raises OutsideValidity if no point of the polyhedron is near enough
+    for doubles. Guarded by tests/polyhedra/test_reference_nearest.py.
     """
-    latent = matrix.shape[1]
-    normals, offsets = polyhedron.unit_rows(normals, offsets)
+    rows = [unit_halfspace(side.row) for side in polyhedron.sides]
+    normals = np.reshape([normal for normal, _ in rows], (-1, polyhedron.latent))
+    # Half-spaces beyond the largest double are taken to be there.
+    offsets = np.nan_to_num([offset for _, offset in rows])
     # Leave out the part of the target that no z can change: in the far tail it is nearly all of it,
     # and its rounding would dominate.
     axes, matrix = np.linalg.qr(matrix)
     target = axes.T @ target
     shortest = _FLAT * float(np.linalg.norm(matrix))
     best: Array | None = None
-    for size in range(min(latent, len(normals)) + 1):
-        for subset in map(list, combinations(range(len(normals)), size)):
-            hull = _affine_hull(normals[subset], offsets[subset])
-            if hull is None:
-                continue
-            point, basis, independence = hull
-            step, flat = _least_squares(matrix @ basis, target - matrix @ point, shortest)
-            z = point + basis @ step
-            if tie is not None:
-                # Among the directions in which nothing changes, the best.
-                z = z - basis @ flat @ _least_squares(tie @ basis @ flat, tie @ z, 0.0)[0]
-            # Rounding of z, and of each slack: a boundary far away blurs only its own slack.
-            solved = np.linalg.norm(z) + np.linalg.norm(offsets[subset])
-            blur = _SOLVED * (solved / independence + np.linalg.norm(z) + np.abs(offsets))
-            feasible = np.all(np.delete(normals @ z + offsets + blur, subset) >= 0)
-            if feasible and (best is None or _is_better(z, best, matrix, target, tie)):
-                best = z
+    for hull in polyhedron.hulls:
+        if not np.all(np.isfinite(hull.foot)):
+            continue
+        step, flat = _least_squares(matrix @ hull.basis, target - matrix @ hull.foot, shortest)
+        z = hull.foot + hull.basis @ step
+        if tie is not None:
+            # Among the directions in which nothing changes, the best.
+            free = hull.basis @ flat
+            z = z - free @ _least_squares(tie @ free, tie @ z, 0.0)[0]
+        # Rounding of z, and of each slack: a boundary far away blurs only its own slack.
+        blur = _SOLVED * (np.linalg.norm(z) + np.linalg.norm(hull.foot) + np.abs(offsets))
+        feasible = np.all((normals @ z + offsets + blur)[~hull.within] >= 0)
+        if feasible and (best is None or _is_better(z, best, matrix, target, tie)):
+            best = z
     if best is None:
-        raise OutsideValidity("no face of the polyhedron holds its nearest point, to rounding")
+        raise OutsideValidity("the polyhedron is farther away than the largest double")
     return best
 
 
@@ -84,19 +81,6 @@ def compared(image: Array, other: Array, target: Array, size: float) -> tuple[fl
     slack = blur * (np.linalg.norm(both) + blur)
     slack += _SOLVED * np.linalg.norm(apart) * (np.linalg.norm(target) + size)
     return float(apart @ both), float(slack)
-
-
-def _affine_hull(normals: Array, offsets: Array) -> tuple[Array, Array, float] | None:
-    """{z : normals z + offsets = 0} as a point (S,) and an orthonormal basis (S, S-k), with the
-    smallest singular value of the normals; None if they are dependent."""
-    latent = normals.shape[1]
-    if not len(normals):
-        return np.zeros(latent), np.eye(latent), 1.0
-    left, values, right = np.linalg.svd(normals)
-    if values[-1] < _DEPENDENT:
-        return None
-    rank = len(normals)
-    return right[:rank].T @ ((left.T @ -offsets) / values), right[rank:].T, float(values[-1])
 
 
 def _least_squares(matrix: Array, target: Array, tolerance: float) -> tuple[Array, Array]:

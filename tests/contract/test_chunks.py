@@ -49,6 +49,7 @@ OVER_DATA = {
         ("one_dimension.e_step", "statistics", "chunks"),
         ("one_dimension.e_step", "expected_complete_loglik", "chunks"),
         ("one_dimension.e_step", "elbo", "chunks"),
+        ("one_dimension.e_step", "kl", "chunks"),
         ("distributions.zero_noise", "zero_noise_latent", "chunks"),
     },
     2: {
@@ -103,26 +104,41 @@ HALF_SPACES = {
 }
 
 
+DRAWS = 4_000
+#: Standard errors. Of a normal 6.5 are exceeded with probability 8e-11: there are 500 comparisons.
+MOST_ERRORS = 6.5
+
+
 @cache
 def on_polyhedron(latent, rows):
     """Seven Gaussians on a polyhedron; and what was reached."""
     means = 2 * np.random.default_rng(latent).standard_normal((7, latent))
     with rows_per_chunk(rows) as reached:
         found = fast.gaussian_on_polyhedron(*HALF_SPACES[latent], means, np.eye(latent) + 0.3)
+        draws = found.rvs(DRAWS, 7)
     values = {"mass": found.log_mass, "mean": found.mean, "cov": found.cov}
-    return values | {"error": found.log_mass_error}, reached
+    values |= {"error": found.log_mass_error, "entropy": found.entropy()}
+    return values, reached, (found, draws)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
 @pytest.mark.parametrize("latent", HALF_SPACES)
 def test_chunks_of_means_change_nothing(latent, rows):
-    """`gaussian_on_polyhedron` in chunks of means, and of corners tried."""
-    values, reached = on_polyhedron(latent, rows)
-    place = Place("fast.integration.on_polyhedron", "_on_lattice", "chunks")
-    assert place in reached.second
-    if rows > 1:
-        assert place in reached.ragged
+    """`gaussian_on_polyhedron` in chunks of means, and of corners tried. Draws have the law of each
+    mean by itself."""
+    values, reached, (found, draws) = on_polyhedron(latent, rows)
+    for loop in ("truncated", "draw"):
+        place = Place("fast.integration.on_polyhedron", f"_OnLattice.{loop}", "chunks")
+        assert place in reached.second
+        if rows > 1:
+            assert place in reached.ragged
     assert differences(values, on_polyhedron(latent, None)[0]) == []
+    away = draws - found.mean[:, None]
+    errors = np.sqrt(np.einsum("mss->ms", found.cov) / DRAWS)
+    assert np.all(np.abs(away.mean(axis=1)) < MOST_ERRORS * errors)
+    spread = np.einsum("mds,mdt->mdst", away, away)
+    errors = spread.std(axis=1) / np.sqrt(DRAWS)
+    assert np.all(np.abs(spread.mean(axis=1) - found.cov) < MOST_ERRORS * errors)
 
 
 @cache
@@ -153,9 +169,27 @@ def test_chunks_do_not_change_where_regions_compete(rows):
     )
     assert differences(values, expected) == []
     dgn, _, posterior = among_many_regions()
-    _, peaks = bounds(posterior._geometry, posterior._y, posterior._rest)
+    _, peaks = bounds(posterior._geometry, posterior._points.y, posterior._points.rest)
     first = peaks.argmax(axis=1)
     assert np.sum(dgn.partition().locate(expected["mode"])[rows:] != first[rows:]) >= 3
+
+
+@cache
+def far_away(rows):
+    """What is known of far data, of all of their regions; and what was reached."""
+    dgn = fast.DGN(Network.random([2, 4, 3], ReLU(), 0), 1.0, negligible=0.0)
+    X = 1e7 * np.random.default_rng(1).standard_normal((5, 3))
+    with rows_per_chunk(rows) as reached:
+        posterior = dgn.posterior(X)
+        values = {"shares": posterior.e0, "mode": posterior.mode(), "log p": dgn.logpdf(X)}
+        values["mean"] = posterior.mean()
+        posterior.rvs(20, 0)
+    return values, reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_chunks_of_far_data_change_nothing(rows):
+    assert differences(far_away(rows)[0], far_away(None)[0]) == []
 
 
 DRAWS = 4_000
@@ -182,7 +216,7 @@ def test_chunks_do_not_change_the_law_of_draws(latent, rows):
     if latent == 1:
         np.testing.assert_array_equal(draws, together)
         return
-    place = Place("fast.many_dimensions.posterior", "PolyhedralPosterior._draw", "items")
+    place = Place("fast.many_dimensions.posterior", "PolyhedralPosterior._with_apexes", "items")
     assert place in reached.second
     assert place in reached.ragged or rows < 3  # the pairs are even in number
     locate = posterior._partition.locate
@@ -206,8 +240,9 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
     second, ragged = set(), set()
     for rows in (2, 3):
         runs = [in_chunks(latent, kind, rows) for latent in LATENT for kind in KINDS]
-        runs += [on_polyhedron(latent, rows) for latent in HALF_SPACES]
+        runs += [on_polyhedron(latent, rows)[:2] for latent in HALF_SPACES]
         runs += [drawn(latent, rows)[1:] for latent in LATENT]
+        runs.append(far_away(rows))
         second |= set().union(*(reached.second for _, reached in runs))
         ragged |= set().union(*(reached.ragged for _, reached in runs))
     assert second == all_places()
@@ -221,8 +256,10 @@ UNTIL = {
     "fast.distributions.observation: while not isinstance(network.layers[start], Dense) and "
     "_is_affine(network, start)",
     "fast.closed_form.regularised_least_squares: while len(moving)",
+    "fast.distributions.integers: while np.any(left.numbers) and _magnitude(left) > least",
     "fast.integration.draws: while todo.size",
     "fast.integration.simplex_draws: while todo.size",
+    "fast.partition.exact_vertices: while here",
 }
 
 
@@ -357,7 +394,8 @@ def test_budgets():
     assert found == {
         "one_dimension.geometry._PAIRS_PER_CHUNK": 15,
         "distributions.gradient._BATCH": 22,
-        "polyhedra.from_halfspaces._BATCH": 14,
+        "polyhedra.exact_corners._BATCH": 14,
+        "polyhedra.exact_corners._CHUNK": 6,
         "integration.on_polyhedron._BATCH": 18,
         "closed_form.convolution_update._BATCH": 23,
         "partition.location._BATCH": 20,
@@ -365,6 +403,8 @@ def test_budgets():
         "many_dimensions.geometry._CHUNK": 20,
         "many_dimensions.gaussians._CHUNK": 20,
         "partition.regions._BATCH": 20,
+        "partition.region_maps._BATCH": 20,
+        "partition.cut_vertices._BATCH": 15,
         "integration.simplex_moments._BATCH": 19,
         "distributions.zero_noise._CHUNK": 20,
     }
@@ -448,7 +488,10 @@ DEFECTS = {
     "posterior of the first rows": (
         data_in_plane,
         defect(
-            "many_dimensions.model", "ManyDimensions.posterior", "y[part], rest", f"y{FIRST}, rest"
+            "many_dimensions.model",
+            "ManyDimensions.posterior",
+            "points.at(part)",
+            "points.at(slice(part.stop - part.start))",
         ),
     ),
     "the first point's region": (
@@ -490,15 +533,20 @@ DEFECTS = {
     ),
     "modes of the first rows": (
         modes,
-        defect("many_dimensions.posterior", MODE, "_peaks(datum, ", "_peaks(0 * datum, "),
+        defect(
+            "many_dimensions.posterior",
+            MODE,
+            "_peaks(datum[row], region)",
+            "_peaks(row, region)._replace(datum=datum[row])",
+        ),
     ),
     "better modes written to the first rows": (
         modes,
         defect(
             "many_dimensions.posterior",
             MODE,
-            "result[datum[row[better]]] =",
-            "result[row[better]] =",
+            "result[datum] =",
+            "result[datum - part.start] =",
         ),
     ),
 }

@@ -61,12 +61,11 @@ def outcome(name, factor, test):
 def test_a_constant_is_scaled_in_its_importers():
     """The plugin reaches the module that defines a constant, and all that import it."""
     code = "import scaled_constant, fast.partition.cut_line, fast.partition.cut_vertices; " + (
-        "print(fast.partition.cut_vertices.ROUNDING * 2**52);"
-        "print(fast.partition.cut_line.ROUNDING * 2**52)"
+        "print(fast.partition.cut_vertices.EPS * 2**52);print(fast.partition.cut_line.EPS * 2**52)"
     )
     environment = {
         **os.environ,
-        "SCALED_CONSTANT": "fast.partition.cut_vertices.ROUNDING 1e3",
+        "SCALED_CONSTANT": "fast.partition.cut_vertices.EPS 1e3",
         "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS / "support")]),
     }
     found = subprocess.run(
@@ -76,7 +75,7 @@ def test_a_constant_is_scaled_in_its_importers():
         encoding="utf-8",
         check=True,
     )
-    assert found.stdout.split() == ["16000.0", "16000.0"]
+    assert found.stdout.split() == ["1000.0", "1000.0"]
 
 
 @pytest.mark.deep

@@ -192,7 +192,14 @@ def without_region(partition):
     """The third region is lost: its left neighbour takes its place."""
     kept = np.arange(partition.n_regions) != 2
     fields = {name: getattr(partition, name)[kept] for name in ("codes", "slopes", "offsets")}
-    return type(partition)(**fields, breakpoints=np.delete(partition.breakpoints, 1))
+    return rebuilt(partition, **fields, breakpoints=np.delete(partition.breakpoints, 1))
+
+
+def rebuilt(partition, **arrays):
+    """A partition of other arrays; in `reference` its network and polyhedra stay."""
+    if isinstance(partition, reference.Partition):
+        arrays |= {"network": partition.network, "polyhedra": partition.polyhedra}
+    return type(partition)(**arrays)
 
 
 def replaced(**changes):
@@ -226,7 +233,8 @@ def boxed(partition):
     )
     slopes[[0, -1]], offsets[[0, -1]] = 0.0, 1e3
     ends = np.concatenate([[-3.0], partition.breakpoints, [3.0]])
-    return type(partition)(codes=codes, slopes=slopes, offsets=offsets, breakpoints=np.sort(ends))
+    fields = {"codes": codes, "slopes": slopes, "offsets": offsets}
+    return rebuilt(partition, **fields, breakpoints=np.sort(ends))
 
 
 PARTITIONS = {
@@ -425,10 +433,11 @@ def test_breakage_is_caught(impl, truth, monkeypatch, name):
     assert found[worst] > 10 * TOLERANCE, (worst, found[worst])
 
 
-def test_outward_halfspaces_are_caught(monkeypatch, truth):
-    """Reference integrates over its half-spaces: a flipped sign shows in the density."""
-    outward = after(lambda halfspaces: (-halfspaces[0], halfspaces[1]))
-    patch(monkeypatch, outward, (reference.Partition, "halfspaces"))
+def test_mirrored_intervals_are_caught(monkeypatch, truth):
+    """Reference integrates between the ends of its intervals: a flipped sign shows in the
+    density."""
+    mirrored = after(lambda found: (-found[1], -found[0], found[2]))
+    patch(monkeypatch, mirrored, (reference.distributions.marginal, "interval"))
     assert errors(reference, truth)["logpdf"] > 1e-3
 
 
@@ -436,8 +445,8 @@ def test_forgotten_determinant_is_caught(monkeypatch, truth):
     """The mass of a region without |Σ_ω|^{1/2}."""
 
     def wrap(function):
-        def broken(normals, offsets, mean, cov):
-            term = function(normals, offsets, mean, cov)
+        def broken(lower, upper, width, mean, cov):
+            term = function(lower, upper, width, mean, cov)
             return term._replace(log_ratio=term.log_ratio - 0.5 * np.linalg.slogdet(cov)[1])
 
         return broken

@@ -13,7 +13,7 @@ import fast
 from fast.training import checkpoint
 from fast.training import em as training
 from reference import AvgPool, LeakyReLU, MaxPool
-from reference.model import read_only, saving, validation
+from reference.model import arrays, saving, validation
 
 
 def forgets(name):
@@ -88,7 +88,7 @@ def test_a_setting_that_checkpoints_do_not_know(monkeypatch, tmp_path, setting):
 
 
 def test_pickles_that_can_be_written_to(monkeypatch):
-    monkeypatch.setattr(read_only.ReadOnly, "__setstate__", lambda self, s: vars(self).update(s))
+    monkeypatch.setattr(arrays.ReadOnly, "__setstate__", lambda self, s: vars(self).update(s))
     with pytest.raises(AssertionError):
         test_settings.test_copies("Dense", "both", "pickle")
 

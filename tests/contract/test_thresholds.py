@@ -1,9 +1,5 @@
-"""What rounding decides, from both sides: what double precision can tell apart is told apart, and
-what it cannot is not.
-
-Rounding errs by up to 16 ε of what was summed (`ROUNDING` of both implementations); two numbers
-known so well are apart if they differ by more than about 64 ulps. Between a few ulps and a thousand
-either answer is right, and nothing is asked.
+"""What decides, from both sides: of boundaries, signs and ties an ulp does; of integrals and fits
+what rounding leaves.
 """
 
 import numpy as np
@@ -62,9 +58,10 @@ def test_what_is_a_thousand_ulps_apart_is_apart(impl, latent, place):
 
 @in_every_space
 @pytest.mark.parametrize("place", [1.25, 3e5])
-def test_what_is_a_few_ulps_apart_is_one_boundary(impl, latent, place):
+def test_an_ulp_makes_two_boundaries(impl, latent, place):
     for gap in (0, 1, 4):
-        assert len(regions_of(impl, beside(place, gap, latent))) == 2 * 2 ** (latent - 1)
+        intervals = 3 if gap else 2
+        assert len(regions_of(impl, beside(place, gap, latent))) == intervals * 2 ** (latent - 1)
 
 
 def at_an_angle(angle, third):
@@ -80,18 +77,12 @@ def test_small_angles_are_angles(impl, angle):
     assert len(regions_of(impl, at_an_angle(angle, third=True))) == 7
 
 
-@pytest.mark.parametrize("angle", [0.0, 2.0**-53, ULP])
-def test_angles_of_an_ulp_are_none(impl, angle):
-    assert len(regions_of(impl, at_an_angle(angle, third=False))) == 3
-    assert len(regions_of(impl, at_an_angle(angle, third=True))) == 6
-
-
-def test_the_rank_of_the_first_boundaries():
-    """`fast` starts from independent boundaries: at an angle of 1e-11 two are, at 1e-13 they are
-    parallel; beside a third that crosses both, 1e-13 is an angle."""
-    assert len(regions_of(fast, at_an_angle(1e-11, third=False))) == 4
-    assert len(regions_of(fast, at_an_angle(1e-13, third=False))) == 3
-    assert len(regions_of(fast, at_an_angle(1e-13, third=True))) == 7
+@pytest.mark.parametrize("angle", [0.0, 2.0**-53, ULP, 1e-13, 1e-11])
+def test_angles_of_an_ulp_are_angles(impl, angle):
+    """`fast` starts from independent boundaries, however nearly they are parallel."""
+    crossing = angle > 0
+    assert len(regions_of(impl, at_an_angle(angle, third=False))) == 3 + crossing
+    assert len(regions_of(impl, at_an_angle(angle, third=True))) == 6 + crossing
 
 
 def difference(ulps, latent):
@@ -114,10 +105,9 @@ def constant_difference(ulps, latent):
 @in_every_space
 @pytest.mark.parametrize("network", [difference, constant_difference])
 def test_a_unit_that_vanishes_has_no_sign(impl, network, latent):
-    """A few ulps are no value; a thousand are one, of the sign they have."""
-    for ulps in (0, -4):
-        assert {code[-1] for code in regions_of(impl, network(ulps, latent))} == {0}
-    for ulps in (1024, -1024, 2**20):
+    """Any number of ulps is a value, of the sign it has."""
+    assert {code[-1] for code in regions_of(impl, network(0, latent))} == {0}
+    for ulps in (1, -4, 1024, -1024, 2**20):
         for code in regions_of(impl, network(ulps, latent)):
             side = code[0] if network is difference else 1
             assert code[-1] == np.sign(ulps) * side
@@ -134,11 +124,10 @@ def windows(ulps, latent, *, slopes):
 
 @in_every_space
 def test_ties_of_max_pooling(impl, latent):
-    """Of candidates that are equal to rounding the first wins; a thousand ulps decide."""
-    for ulps in (0, 1, 4):
-        assert regions_of(impl, windows(ulps, latent, slopes=False)) == {(0,)}
-        assert regions_of(impl, windows(ulps, latent, slopes=True)) == {(0,)}
-    for ulps in (2048, 2**20):
+    """Of equal candidates the first wins; a single ulp decides."""
+    assert regions_of(impl, windows(0, latent, slopes=False)) == {(0,)}
+    assert regions_of(impl, windows(0, latent, slopes=True)) == {(0,)}
+    for ulps in (1, 4, 2048, 2**20):
         assert regions_of(impl, windows(ulps, latent, slopes=False)) == {(1,)}
         assert regions_of(impl, windows(-ulps, latent, slopes=False)) == {(0,)}
         assert regions_of(impl, windows(ulps, latent, slopes=True)) == {(0,), (1,)}
@@ -146,33 +135,24 @@ def test_ties_of_max_pooling(impl, latent):
 
 @in_every_space
 def test_points_beside_a_boundary_are_located(impl, latent):
-    """A thousand ulps on either side of a boundary are sides; on it, and an ulp before, is what
-    lies to the right."""
+    """An ulp on either side of a boundary is a side; on it is what lies to the right."""
     place = 1.25
     layers = [Dense(in_space(latent, [1.0]), [-place, *np.full(latent - 1, -8.0)]), ReLU()]
     found = impl.DGN(Network([*layers, Dense(np.ones((1, latent)), [0.0])]), 1.0).partition()
     points = np.zeros((4, latent))
-    points[:, 0] = place + np.array([-2000, -0.0, 2000, 2**20]) * ULP
+    points[:, 0] = place + np.array([-1, -0.0, 1, 2**20]) * ULP
     sides = found.codes[found.locate(points), 0]
     assert sides.tolist() == [-1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("latent", [2, 3, 4])
-@pytest.mark.parametrize("angle", [1e-6, 1e-9, 1e-12, 1e-13])
+@pytest.mark.parametrize("angle", [1e-6, 1e-9, 1e-12, 1e-15, 1e-30, 1e-150])
 def test_wedges_of_an_angle(latent, angle):
-    """Half-spaces at an angle of 1e-13 of each other have it, whatever lines they contain."""
+    """Half-spaces at any angle of each other have it, whatever lines they contain."""
     normals = np.zeros((2, latent))
     normals[:, :2] = [[0.0, 1.0], [angle, -1.0]]
     found = fast.gaussian_on_polyhedron(normals, np.zeros(2), np.zeros((1, latent)), 1.0)
     assert found.log_mass[0] == pytest.approx(np.log(angle / (2 * np.pi)), rel=1e-13)
-
-
-def test_wedges_of_no_angle():
-    """At 1e-15 there is no telling a wedge from nothing: no mass, of any error."""
-    found = fast.gaussian_on_polyhedron(
-        [[0.0, 1.0], [1e-15, -1.0]], np.zeros(2), np.zeros((1, 2)), 1.0
-    )
-    assert (found.log_mass[0], found.log_mass_error[0]) == (-np.inf, np.inf)
 
 
 @pytest.mark.parametrize("latent", [2, 3, 4])
@@ -190,10 +170,10 @@ def test_slabs_of_a_width(latent, width):
 
 @pytest.mark.parametrize("limit", [2.0**-40, 2.0**-20, 0.5, 16.0, 2.0**18])
 def test_lines_through_a_corner(limit):
-    """A third boundary that passes a corner within rounding changes nothing, and one that cuts a
-    thousand ulps off it is a facet."""
+    """A third boundary through a corner, or outside, changes nothing; one that cuts a few ulps off
+    it is a facet."""
     normals = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    for ulps, corners in ((0.0, 1), (-4.0, 1), (4.0, 1), (4096.0, 2)):
+    for ulps, corners in ((0.0, 1), (-4.0, 1), (4.0, 2), (4096.0, 2)):
         offsets = np.array([-limit, -limit, -2 * limit * (1 + ulps * ULP)])
         lattice = fast.polyhedra.from_halfspaces.lattice_of_halfspaces(normals, offsets)
         assert np.count_nonzero(lattice.points) == corners

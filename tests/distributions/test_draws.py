@@ -382,7 +382,7 @@ def test_no_simplex_is_obtuse_at_its_apex(size):
         dgn = fast.DGN(Network.random([size, 5, 4, 2], LeakyReLU(0.1), seed), 0.05)
         posterior = dgn.posterior(np.concatenate([dgn.rvs(3, 0), [[20.0, -30.0]]]))
         pairs = np.nonzero(posterior.e0 > 1e-9)
-        for _, items in posterior._geometry.items(posterior._y, *pairs):
+        for _, items in posterior._geometry.items(posterior._points.y, *pairs):
             assert split(items, choose_apex(items)).gram.min() > -1e-12
 
 
@@ -690,32 +690,32 @@ DEFECTS = [
     ),
     (
         "fast",
-        "many_dimensions.posterior",
-        "_drawn",
-        "masses /= np.bincount(parts.item, masses, len(items.cells))[parts.item]",
-        "pass",
+        "integration.truncated",
+        "simplex_masses",
+        "exponent - largest[parts.item]",
+        "exponent - largest.max()",
         polygons,
     ),
     (
         "fast",
-        "many_dimensions.posterior",
-        "_drawn",
-        "parts.volume * simplex_moments",
-        "simplex_moments",
+        "integration.simplex_draws",
+        "draw_from",
+        "masses, _ = simplex_masses(parts, units, simplex_moments(*shape, units))",
+        "masses = simplex_moments(*shape, units)[:, 0, 0]",
         product,
     ),
     (
         "fast",
-        "many_dimensions.posterior",
-        "_drawn",
+        "integration.simplex_draws",
+        "draw_from",
         "items.inverses[item]",
         "items.inverses[item[::-1]]",
         product,
     ),
     (
         "fast",
-        "many_dimensions.posterior",
-        "_drawn",
+        "integration.simplex_draws",
+        "_along",
         "items.free[item]",
         "0.9 * items.free[item]",
         lambda: check_product((1, 0, 0), 20_000),

@@ -29,13 +29,13 @@ from laws import (
 from scipy.optimize import nnls
 
 from fast.integration.draws import _one_sided, _truncated_exponential, sample_interval
-from fast.integration.simplex_draws import _independent, sample_simplices
+from fast.integration.simplex_draws import _chosen, _independent, sample_simplices
 from fast.integration.simplex_moments import simplex_moments
-from fast.many_dimensions.posterior import _chosen
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
 from reference.integration import draws as sampling
 from reference.integration.draws import draw_on_interval, draw_on_polyhedron
+from reference.polyhedra.polyhedron import polyhedron_of
 from reference.polyhedra.validity import OutsideValidity
 
 INF = np.inf
@@ -105,7 +105,7 @@ def test_the_laws_are_exact():
                 assert float(abs(law.share(point) - exact)) < 1e-12, distance
     slopes, finite = np.array([0.3, 0.1, 1.0]), np.array([True, True, False])
     gram = np.array([[1.0, 0.5, 0.4], [0.5, 1.2, 0.6], [0.4, 0.6, 2.0]])
-    moments = simplex_moments(slopes[None], gram[None], finite[None])[0]
+    moments = simplex_moments(slopes[None], gram[None], finite[None], np.ones((1, 3)))[0]
     assert simplex_mass(slopes, gram, finite) == pytest.approx(moments[0, 0], rel=1e-10)
     product, _ = simplex_product(slopes, gram, finite, 0, 2)
     assert product == pytest.approx(moments[1, 3] / moments[0, 0], rel=1e-7)
@@ -559,13 +559,21 @@ def check_reference_polyhedron(name, n):
     return [max(values) for values in zip(*powers, strict=True)]
 
 
+def test_a_sliver_that_rounding_closes():
+    """Seen from the mean, at 1, the slab between 0 and 1e-20 is empty: it is refused."""
+    slab = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([0.0, 1e-20])
+    with pytest.raises(OutsideValidity, match="draws: in standard deviations rounding leaves no"):
+        sampling.draw_on_polyhedron(*slab, np.array([1.0, 0.0]), np.eye(2), None)
+
+
 @pytest.mark.parametrize("name", POLYHEDRA)
 def test_reference_polyhedra(name, monkeypatch):
     """1,000 draws: sees shares wrong by 0.16; the test before this one sees 1e-7. The nearest point
     is the same for all of them: looked for once."""
     normals, _, mean, factor, _, slacks = polyhedron(name)
     size = len(mean)
-    once = sampling.minimiser(normals @ factor, slacks, np.eye(size), np.zeros(size))
+    white = polyhedron_of(normals @ factor, slacks)
+    once = sampling.minimiser(white, np.eye(size), np.zeros(size))
     monkeypatch.setattr(sampling, "minimiser", lambda *_: once)
     assert check_reference_polyhedron(name, 1_000)[0] < 0.16
 
@@ -665,6 +673,6 @@ def test_defects_are_seen(kind, function, replaced, by, check):
 
 @pytest.mark.parametrize("by", ["starts - 1, ends - 2", "starts, ends"])
 def test_a_simplex_beside_the_chosen_one_is_seen(by):
-    defect = Mutant(by, "fast", "many_dimensions.posterior", "_chosen", "starts, ends - 1", by, "")
+    defect = Mutant(by, "fast", "integration.simplex_draws", "_chosen", "starts, ends - 1", by, "")
     with uncounted(), applied(defect), pytest.raises((AssertionError, IndexError)):
         test_chosen(1)

@@ -1,5 +1,7 @@
 """reference.gaussian_on_polyhedron in two and three dimensions, inside its validity and outside."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy.special import log_ndtr, ndtr
@@ -7,7 +9,6 @@ from simplex_quadrature import standard_moments
 
 import reference
 from reference import OutsideValidity, gaussian_on_polyhedron
-from reference.polyhedra.feasibility import is_empty
 
 # What is promised wherever nothing is raised: relative, in truncated deviations, in variances.
 PROMISED = 1e-6
@@ -239,26 +240,25 @@ def test_empty_polyhedra(half_spaces):
     assert np.all(np.isnan(cov))
 
 
-def test_emptiness_is_exact():
-    """One unit in the last place decides, in any dimension."""
-    up, down = np.nextafter(1.0, 2.0), np.nextafter(1.0, 0.0)
-    for dimension in (1, 2, 3):
-        u = np.full(dimension, 0.1)
-        pair = np.array([u, -u])
-        assert is_empty(pair, np.array([-1.0, 1.0]))
-        assert not is_empty(pair, np.array([-1.0, up]))
-        assert is_empty(pair, np.array([-1.0, down]))
-        simplex = np.vstack([np.eye(dimension), -np.ones((1, dimension))])
-        assert not is_empty(simplex, np.append(np.zeros(dimension), 5e-324))
-        assert is_empty(simplex, np.zeros(dimension + 1))
-    assert not is_empty(np.empty((0, 2)), np.empty(0))
-
-
 def test_slivers_are_not_empty_but_outside_validity():
     """Wider than nothing, too thin for the sums: an error, and never -inf."""
     for width in (5e-324, 1e-300, 1e-17, 1e-9):
         with pytest.raises(OutsideValidity):
             gaussian_on_polyhedron([[1.0, 0.0], [-1.0, 0.0]], [0.0, width], [[0.0, 0.0]], 1.0)
+
+
+def test_intervals_of_no_width():
+    """S = 1: the roots of 3 z + 1 and 0.3 z + 0.1 are two, and the same double. Between them is
+    something, as wide as they are apart, and outside both nothing."""
+    rows, levels = np.array([[3.0], [-3 * 0.1]]), np.array([1.0, -0.1])
+    assert -levels[0] / rows[0] == -levels[1] / rows[1]
+    width = Fraction(-0.1) / Fraction(3 * 0.1) - Fraction(-1, 3)
+    assert width > 0
+    found = gaussian_on_polyhedron(rows, levels, [[0.0]], 1.0)
+    density = np.exp(-1 / 18) / np.sqrt(2 * np.pi)
+    assert found.log_mass[0] == pytest.approx(np.log(float(width) * density), rel=1e-14)
+    found = gaussian_on_polyhedron(-rows, -levels, [[0.0]], 1.0)
+    assert found.log_mass.tolist() == [-np.inf]
 
 
 def test_whole_space():

@@ -10,6 +10,7 @@ from simplex_quadrature import standard_moments
 from reference.integration import signed_sum as integration
 from reference.integration.signed_sum import integrate
 from reference.polyhedra.inclusion_exclusion import signed_cones
+from reference.polyhedra.polyhedron import polyhedron_of
 
 KINDS = ["generic", "slab", "nearly parallel", "box", "needle"]
 
@@ -49,7 +50,7 @@ def raw_shares(dimension, seed):
     rng = np.random.default_rng([seed, dimension])
     normals, offsets = bounded(KINDS[seed % 5], dimension, rng)
     mass, mean, cov = standard_moments(normals, offsets)
-    cones = signed_cones(normals, offsets)
+    cones = signed_cones(polyhedron_of(normals, offsets))
     sums = [0.0, np.zeros(dimension), np.zeros((dimension, dimension))]
     for sign, rows in cones.terms:
         cone = cones.normals[rows], cones.offsets[rows]
@@ -88,7 +89,9 @@ def test_bounds_hold_and_resolved_is_accurate(dimension, count):
         factor = factor * 10.0 ** rng.uniform(-1, 1, dimension)
         centre = 3 * rng.standard_normal(dimension)
         moved = normals @ np.linalg.inv(factor)
-        found = integrate(signed_cones(moved, offsets - moved @ centre), centre, factor)
+        found = integrate(
+            signed_cones(polyhedron_of(moved, offsets - moved @ centre)), centre, factor
+        )
         assert abs(found.mass - mass) <= found.mass_error
         assert np.exp(found.log_error) >= found.mass_error
         assert np.linalg.eigvalsh(found.cov)[0] >= -1e-12 * np.abs(found.cov).max()
@@ -115,7 +118,7 @@ def far_from_0(dimension, seed):
         Fraction(n) * Fraction(c) for n, c in zip(normals[0], centre, strict=True)
     )
     truth = ndtr(float(slack) / np.linalg.norm(normals))
-    found = integrate(signed_cones(normals, offsets), centre, np.eye(dimension))
+    found = integrate(signed_cones(polyhedron_of(normals, offsets)), centre, np.eye(dimension))
     return abs(found.mass - truth), found.mass_error
 
 
@@ -172,7 +175,7 @@ def test_lost_masses(dimension):
     normals, offsets = np.vstack([np.eye(dimension), -np.eye(dimension)]), np.ones(2 * dimension)
     for distance in (9.0, 20.0, 50.0):
         centre = distance * np.eye(dimension)[0]
-        found = integrate(signed_cones(normals, offsets), centre, np.eye(dimension))
+        found = integrate(signed_cones(polyhedron_of(normals, offsets)), centre, np.eye(dimension))
         assert found.mass == 0.0
         assert not found.resolved
         true_mass = 0.5 * np.exp(-0.5 * (distance - 1) ** 2) / (distance - 1)

@@ -5,7 +5,7 @@ import pytest
 from mpmath import mp, mpf
 
 from fast.integration.gauss_legendre import legendre_rule
-from fast.integration.simplex_moments import Rule, simplex_moments
+from fast.integration.simplex_moments import Rule, own_units, simplex_moments
 
 #: Two ranges of Gauss-Legendre nodes: 9e-15 was the worst of 2,000 simplices when this was written.
 TOLERANCE = 2e-14
@@ -59,7 +59,8 @@ def worst_error(count, seed, rule=None):
     worst = 0.0
     for _ in range(count):
         slopes, gram, finite = case(rng)
-        found = simplex_moments(slopes[None], gram[None], finite[None], rule)[0, 0, 0]
+        shape = slopes[None], gram[None], finite[None]
+        found = simplex_moments(*shape, np.ones((1, 2)), rule)[0, 0, 0]
         exact = truth(slopes, gram, finite)
         worst = max(worst, abs(float(mpf(found) / exact - 1)))
     return worst
@@ -84,7 +85,10 @@ def test_without_exponent_it_is_a_dirichlet(k):
     """E = 0: volume 1/k!, means 1/(k+1), second moments (1 + [i = j]) / ((k+1)(k+2))."""
     count = 3
     moments = simplex_moments(
-        np.zeros((count, k)), 1e-40 * np.ones((count, k, k)), np.ones((count, k), dtype=bool)
+        np.zeros((count, k)),
+        1e-40 * np.ones((count, k, k)),
+        np.ones((count, k), dtype=bool),
+        np.ones((count, k)),
     )
     volume = 1 / np.prod(np.arange(1, k + 1))
     assert moments[:, 0, 0] == pytest.approx(volume, rel=1e-14)
@@ -97,7 +101,7 @@ def test_directions_without_cross_terms_are_products():
     """Three directions at right angles: half-line moments, each closed."""
     scale = np.array([0.3, 7.0, 1e3])
     moments = simplex_moments(
-        np.zeros((1, 3)), np.diag(scale**2)[None], np.zeros((1, 3), dtype=bool)
+        np.zeros((1, 3)), np.diag(scale**2)[None], np.zeros((1, 3), dtype=bool), np.ones((1, 3))
     )[0]
     zeroth = np.sqrt(np.pi / 2) / scale
     first, second = 1 / scale**2, np.sqrt(np.pi / 2) / scale**3
@@ -114,17 +118,48 @@ def test_order_of_the_corners_is_no_matter():
     corners = np.abs(rng.standard_normal((4, 3, 3)))
     slopes, gram = np.abs(rng.standard_normal((4, 3))), corners @ np.swapaxes(corners, 1, 2)
     finite = np.array([[True, True, False]] * 4)
-    moments = simplex_moments(slopes, gram, finite)
+    units = np.ones((4, 3))
+    moments = simplex_moments(slopes, gram, finite, units)
     order = np.array([2, 0, 1])
-    turned = simplex_moments(slopes[:, order], gram[:, order][:, :, order], finite[:, order])
+    turned = simplex_moments(slopes[:, order], gram[:, order][:, :, order], finite[:, order], units)
     places = np.concatenate([[0], 1 + order])
     assert turned == pytest.approx(moments[:, places][:, :, places], rel=1e-13)
+
+
+def test_units_change_no_digit():
+    """Moments of λ/u are those of λ over powers of u, bit for bit where these are doubles."""
+    rng = np.random.default_rng(5)
+    for k in (1, 2, 3, 4):
+        corners = np.abs(rng.standard_normal((6, k, k))) * 10.0 ** rng.uniform(-3, 3, (6, k, 1))
+        shape = np.abs(rng.standard_normal((6, k))), corners @ np.swapaxes(corners, 1, 2)
+        finite = rng.random((6, k)) < 0.5
+        units = own_units(*shape, finite)
+        plain = simplex_moments(*shape, finite, np.ones((6, k)))
+        powers = np.concatenate([np.ones((6, 1)), units], axis=1)
+        scale = powers[:, :, None] * powers[:, None, :] * units.prod(axis=1)[:, None, None]
+        np.testing.assert_array_equal(simplex_moments(*shape, finite, units) * scale, plain)
+
+
+@pytest.mark.parametrize("rate", [1e-140, 1e-30, 1e60, 1e153])
+def test_rates_of_any_size(rate):
+    """Three exponentials, which fall as fast or as slowly as one pleases: in the units of their own
+    the moments are doubles of a moderate size."""
+    slopes, finite = rate * np.array([[1.0, 2.0, 3.0]]), np.zeros((1, 3), dtype=bool)
+    gram = np.full((1, 3, 3), min(1e-20 * rate**2, 1.0))
+    units = own_units(slopes, gram, finite)
+    moments = simplex_moments(slopes, gram, finite, units)[0]
+    falls = (slopes * units)[0]
+    assert np.all((falls >= 0.25) & (falls <= 1.0))
+    assert moments[0, 0] == pytest.approx(1 / falls.prod(), rel=1e-11)
+    np.testing.assert_allclose(moments[0, 1:] / moments[0, 0], 1 / falls, rtol=1e-10)
+    second = (1 + np.eye(3)) / np.outer(falls, falls)
+    np.testing.assert_allclose(moments[1:, 1:] / moments[0, 0], second, rtol=1e-9)
 
 
 def test_a_corner_next_to_the_apex():
     """Its square underflows: the range is the whole."""
     moments = simplex_moments(
-        np.zeros((1, 1)), np.full((1, 1, 1), 1e-320), np.ones((1, 1), dtype=bool)
+        np.zeros((1, 1)), np.full((1, 1, 1), 1e-320), np.ones((1, 1), bool), np.ones((1, 1))
     )
     assert moments[0, 0, 0] == pytest.approx(1.0)
 

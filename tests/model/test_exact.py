@@ -11,7 +11,7 @@ from oracle.checks.implementations import network_from
 from oracle.exact.layers import layers_of
 from oracle.exact.regions import exact_regions
 from oracle.models.architectures import random_network
-from reference.model.exact import ExactNetwork, dyadic
+from reference.model.exact import Dyadic, ExactNetwork, dyadic
 
 SEEDS = range(40)
 
@@ -35,6 +35,10 @@ def test_maps_and_values_are_those_of_the_oracle(seed: int) -> None:
         point = np.array([[int(x * weight) for x in inner] + [weight]], dtype=object)
         value = _as_fractions(exact.inputs(point, last))[0]
         assert [v / weight for v in value] == region.map_at(inner)
+        for layer in range(last):
+            rows, exponent = exact.maps(np.array(region.code, dtype=np.int8), layer)
+            reached = Dyadic((rows @ point[0])[None], exponent)
+            assert _as_fractions(reached) == _as_fractions(exact.inputs(point, layer))
         direction = np.array([[*(int(x * weight) for x in inner), 0]], dtype=object)
         far = point.copy()
         far[0, :-1] = far[0, :-1] * 10**60

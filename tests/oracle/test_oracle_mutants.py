@@ -34,6 +34,7 @@ REPRESENTATIVE = {
     "reference: Lemma 2's weight kept": "zero noise",
     "fast: the bias update as printed": "updates, line",
     "fast: draws from the wrong end": "draws, line",
+    "fast: regions of little mass left out": "nearly degenerate networks",
 }
 #: Changes that change nothing.
 HARMLESS = (
@@ -43,9 +44,9 @@ HARMLESS = (
         "distributions.zero_noise",
         "zero_noise_latent",
         "offset = noise.whiten(cov_x, partition.offsets[region])\n"
-        "        z = minimiser(*partition.halfspaces(region), matrix, target - offset, root)",
+        "        z = minimiser(partition.polyhedra[region], matrix, target - offset, root)",
         "shift = offset = noise.whiten(cov_x, partition.offsets[region])\n"
-        "        z = minimiser(*partition.halfspaces(region), matrix, target - shift, root)",
+        "        z = minimiser(partition.polyhedra[region], matrix, target - shift, root)",
         "No mistake.",
     ),
     Mutant(

@@ -15,8 +15,13 @@ import fast
 import reference
 from reference.model import LeakyReLU
 
-#: The reference solves a linear program per half-space and region: it counts to about this many.
-FEW = 60
+#: The reference decides everything in integers, and counts some hundred regions a second.
+FEW = 130
+
+
+def few_digits(values):
+    """Values of 20 binary digits after the point: their products and sums are exact."""
+    return np.round(2.0**20 * values) / 2.0**20
 
 
 def counts(impl, network):
@@ -27,10 +32,10 @@ def counts(impl, network):
     return found.n_regions, bounded
 
 
-def check(network, regions, bounded, fewest_for_reference=FEW):
+def check(network, regions, bounded):
     """Both implementations count right; the reference where that is not too long."""
     assert counts(fast, network) == (regions, bounded)
-    if regions <= fewest_for_reference:
+    if regions <= FEW:
         assert counts(reference, network) == (regions, bounded)
 
 
@@ -50,10 +55,10 @@ def test_generic_arrangements(dimension, n):
 def test_central_arrangements(dimension, n):
     """All through one point: 2 Σ_{i<S} C(n - 1, i) regions; the point may be anywhere."""
     rng = np.random.default_rng([32, dimension, n])
-    normals = rng.standard_normal((n, dimension))
+    normals = few_digits(rng.standard_normal((n, dimension)))
     regions = 2 * sum(comb(n - 1, i) for i in range(dimension))
     check(arrangement(normals, np.zeros(n)), regions, 0)
-    check(arrangement(normals, -normals @ rng.standard_normal(dimension)), regions, 0)
+    check(arrangement(normals, -normals @ few_digits(rng.standard_normal(dimension))), regions, 0)
 
 
 @pytest.mark.parametrize(("dimension", "m"), [(1, 9), (2, 3), (2, 12), (3, 2), (3, 6), (4, 3)])
@@ -104,13 +109,13 @@ def test_folding(dimension, depth, pairs):
 
 @pytest.mark.parametrize("seed", [0, 1, *deep(2, 3)])
 def test_parallel_and_repeated_units(seed):
-    """Copies of units, turned round or scaled, cut nothing new."""
+    """Copies of units, turned round or scaled without rounding, cut nothing new."""
     rng = np.random.default_rng([34, seed])
     normals, offsets = rng.standard_normal((7, 3)), rng.standard_normal(7)
-    scales = rng.choice([1.0, -1.0, 3.3, -0.1], 7)
+    scales = rng.choice([1.0, -1.0, 4.0, -0.125], 7)
     network = arrangement(
         np.concatenate([normals, scales[:, None] * normals]),
         np.concatenate([offsets, scales * offsets]),
         LeakyReLU(0.2),
     )
-    check(network, sum(comb(7, i) for i in range(4)), comb(6, 3), fewest_for_reference=64)
+    check(network, sum(comb(7, i) for i in range(4)), comb(6, 3))

@@ -1,9 +1,9 @@
 """reference, fast and the exact rational oracle find the same regions, code for code.
 
-The oracle decides every sign exactly. In double precision boundaries that nearly coincide are
-merged: so a region of the oracle may be absent if it is thinner than rounding, and nothing else may
-differ. "Thin" is the distance of its centre from its nearest facet, in units of 1 plus the distance
-of the centre from 0.
+The oracle decides every sign exactly, and so does reference. In fast boundaries that nearly
+coincide are merged: so a region of the oracle may be absent if it is thinner than rounding, and
+nothing else may differ. "Thin" is the distance of its centre from its nearest facet, in units of 1
+plus the distance of the centre from 0.
 """
 
 from itertools import pairwise
@@ -40,28 +40,25 @@ def codes_of(partition):
 
 
 def check(impl, network, exact):
-    """The implementation's codes are the oracle's but for slivers; returns how many of these."""
-    slivers, wrong = compare(impl.DGN(network, 1.0).partition(), exact)
-    assert wrong == []
-    return slivers
+    """The implementation's codes are the oracle's, each once."""
+    assert compare(impl.DGN(network, 1.0).partition(), exact) == []
 
 
 @pytest.mark.parametrize("seed", [*range(22), *range(23, 30), *deep(22, *range(30, 60))])
 def test_all_three_agree(seed):
-    """Codes as the oracle's, the same in both, with maps that are the oracle's to 1e-12."""
+    """Codes as the oracle's, with maps that are the oracle's to 1e-12."""
     drawn = random_network(seed)
     network = network_from(drawn.layers)
     exact = exact_regions(layers_of(network))
     check(fast, network, exact)
     check(reference, network, exact)
     mine, other = (impl.DGN(network, 1.0).partition() for impl in (fast, reference))
-    assert codes_of(mine) == codes_of(other)
     by_code = {region.code: region for region in exact}
-    for r, code in enumerate(codes_of(mine)):
-        z = by_code[code].cone.inner_point()
-        image = np.array([float(x) for x in by_code[code].map_at(z)])
-        point = np.array([float(x) for x in z])
-        for found in (mine, other):
+    for found in (mine, other):
+        for r, code in enumerate(codes_of(found)):
+            z = by_code[code].cone.inner_point()
+            image = np.array([float(x) for x in by_code[code].map_at(z)])
+            point = np.array([float(x) for x in z])
             terms = np.abs(found.slopes[r]) @ np.abs(point) + np.abs(found.offsets[r])
             # Entries of A_ω are sums too: at most 1e2 times as large before they cancel.
             error = np.abs(found.slopes[r] @ point + found.offsets[r] - image)
@@ -73,21 +70,14 @@ def test_networks_that_once_failed(path):
     """Files written with Network.save: what was wrong with each is its name."""
     network = Network.load(path)
     exact = exact_regions(layers_of(network))
-    assert check(fast, network, exact) == check(reference, network, exact) == 0
+    check(fast, network, exact)
+    check(reference, network, exact)
     assert certify(layers_of(network), codes_of(fast.DGN(network, 1.0).partition())).holds
-
-
-def test_what_cannot_be_told_apart_is_refused():
-    """Candidates of a window that agree to nine digits: once three regions were missing here
-    without a word, and g was off by one part in a hundred at some points."""
-    path = REGRESSIONS[0].parents[1] / "refused" / "candidates_agreeing_to_nine_digits.npz"
-    with pytest.raises(fast.PartitionError):
-        fast.DGN(Network.load(path), 1.0).partition()
 
 
 @pytest.mark.parametrize("block", [*range(10), *deep(*range(10, 20))])
 def test_fast_agrees_with_the_oracle(block):
-    """300 networks, 600 in deep runs; nothing but slivers is ever absent."""
+    """300 networks, 600 in deep runs."""
     for seed in range(1000 + 30 * block, 1030 + 30 * block):
         network = network_from(random_network(seed).layers)
         check(fast, network, exact_regions(layers_of(network)))
@@ -175,9 +165,6 @@ def test_all_three_agree_deep(block):
         check(fast, network, exact)
         if seed % 10 == 0:
             check(reference, network, exact)
-            assert codes_of(fast.DGN(network, 1.0).partition()) == codes_of(
-                reference.DGN(network, 1.0).partition()
-            )
 
 
 @pytest.mark.parametrize("seed", [8, 9, 11, 13, 20])

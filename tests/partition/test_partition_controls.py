@@ -23,9 +23,18 @@ from oracle import exact_regions, layers_of
 from reference.model import Dense, Flatten, LeakyReLU, MaxPool, Network, ReLU, Reshape
 
 
-def twins(weight, bias):
-    """Every neuron again, 3.3 times as large: on the same hyperplane but for rounding."""
-    return np.concatenate([weight, 3.3 * weight]), np.concatenate([bias, 3.3 * bias])
+def nearly_the_same(latent):
+    """Rows that are those before them to 12 digits or more, in both layers."""
+    rng = np.random.default_rng([72, latent])
+
+    def dense(n_in):
+        weight, bias = rng.standard_normal((2, n_in)), rng.standard_normal(2)
+        small = 10.0 ** -rng.uniform(12, 16, (2, 1))
+        rows = np.concatenate([weight, weight + small * rng.standard_normal((2, n_in))])
+        return Dense(rows, np.tile(bias, 2))
+
+    last = Dense(rng.standard_normal((2, 4)), np.zeros(2))
+    return Network([dense(latent), ReLU(), dense(4), LeakyReLU(0.1), last])
 
 
 rng = np.random.default_rng(71)
@@ -60,9 +69,11 @@ NETWORKS = {
         ]
     ),
     "one dimension": Network.random([1, 6, 5, 2], ReLU(), 23),
+    "nearly the same": nearly_the_same(2),
+    "nearly the same in one dimension": nearly_the_same(1),
 }
 EXACT = {
-    name: {r.code for r in exact_regions(layers_of(network)) if r.cone.thickness() > 1e-13}
+    name: {region.code for region in exact_regions(layers_of(network))}
     for name, network in NETWORKS.items()
 }
 
@@ -77,7 +88,9 @@ def caught():
             return f"{name}: refused"
         if {tuple(map(int, code)) for code in found.codes} != EXACT[name]:
             return f"{name}: codes"
-        if complaint := wrong_at_random_points(network, found):
+        # Inside of regions thinner than rounding lies no double.
+        thin = name.startswith("nearly")
+        if complaint := None if thin else wrong_at_random_points(network, found):
             return f"{name}: {complaint}"
     return None
 
@@ -129,8 +142,8 @@ def nudged(array):
 def misplaced(function):
     """New vertices in the middle of their edges."""
 
-    def broken(self, cut, values, tolerance):
-        return function(self, cut, np.sign(values), tolerance)
+    def broken(self, cut, made_by, values, errors):
+        return function(self, cut, made_by, np.sign(values), errors)
 
     return broken
 
@@ -161,8 +174,17 @@ def deaf(function):
 def swapped_points(function):
     """A direction at infinity taken for a point."""
 
-    def broken(self, points, positions):
-        return function(self, np.ones_like(points), positions)
+    def broken(self, exact, places):
+        return function(self, exact, np.where(places == 0, 1, places))
+
+    return broken
+
+
+def swapped_ends(function):
+    """The two ends of each cut edge exchanged."""
+
+    def broken(self, cut, made_by):
+        return function(self, cut._replace(above=cut.below, below=cut.above), made_by)
 
     return broken
 
@@ -170,15 +192,19 @@ def swapped_points(function):
 BREAKAGES = {
     "a region is lost": wrapped(fast.partition.partition, "regions_of_cells", after(lost)),
     "slopes of the next region": wrapped(
-        fast.partition.regions, "_maps", maps(slopes=lambda a: np.roll(a, 1, axis=0))
+        fast.partition.regions, "region_maps", maps(slopes=lambda a: np.roll(a, 1, axis=0))
     ),
-    "an offset wrong by 1e-9": wrapped(fast.partition.regions, "_maps", maps(offsets=nudged)),
+    "an offset wrong by 1e-9": wrapped(fast.partition.regions, "region_maps", maps(offsets=nudged)),
     "single-precision slopes": wrapped(
-        fast.partition.regions, "_maps", maps(slopes=lambda a: a.astype(np.float32).astype(float))
+        fast.partition.regions,
+        "region_maps",
+        maps(slopes=lambda a: a.astype(np.float32).astype(float)),
     ),
-    "facets turned round": wrapped(fast.partition.regions, "_maps", maps(normals=np.negative)),
+    "facets turned round": wrapped(
+        fast.partition.regions, "region_maps", maps(normals=np.negative)
+    ),
     "facets of the next region": wrapped(
-        fast.partition.regions, "_maps", maps(normals=lambda a: np.roll(a, 1, axis=0))
+        fast.partition.regions, "region_maps", maps(normals=lambda a: np.roll(a, 1, axis=0))
     ),
     "vertices in the middle of edges": wrapped(
         fast.partition.cut_vertices.Vertices, "add", misplaced
@@ -188,14 +214,19 @@ BREAKAGES = {
     ),
     "new cells keep the old sign": wrapped(fast.partition.cell_complex.Complex, "cut", untold),
     "every second cut does nothing": wrapped(fast.partition.cell_complex.Complex, "cut", deaf),
-    "no rounding allowed for": lambda monkeypatch: [
-        monkeypatch.setattr(module, "ROUNDING", 0.0)
-        for module in (fast.partition.cut_space, fast.partition.cut_vertices)
-    ],
-    "errors forgotten with every layer": wrapped(
+    "signs taken from doubles": wrapped(
         fast.partition.cut_vertices.Vertices,
-        "set_values",
-        lambda f: lambda vertices, values, errors: f(vertices, values, 0.0 * errors),
+        "settle",
+        lambda f: lambda vertices, function, values, errors: (values, errors),
+    ),
+    "integers give the opposite sign": wrapped(
+        fast.partition.exact_vertices.Function, "of", after(np.negative)
+    ),
+    "vertices in integers on the wrong side of their edges": wrapped(
+        fast.partition.exact_vertices.ExactVertices, "add", swapped_ends
+    ),
+    "errors forgotten at new vertices": wrapped(
+        fast.partition.cut_vertices, "_between", after(lambda found: (found[0], 0.0 * found[1]))
     ),
     "windows not reduced to their largest": wrapped(
         fast.partition.cut_vertices.Vertices,
@@ -206,7 +237,9 @@ BREAKAGES = {
         fast.partition.regions, "_first_difference", after(lambda e: np.maximum(e - 1, 0))
     ),
     "intervals of one dimension not cut": wrapped(
-        fast.partition.cut_line, "_merge", after(lambda roots: roots[1:])
+        fast.partition.cut_line,
+        "_signs",
+        after(lambda found: (found[0], np.zeros_like(found[1]))),
     ),
     "tied candidates go to the last": wrapped(
         fast.partition.cut_space._Cutting, "_challenge", after(np.zeros_like)
@@ -223,43 +256,13 @@ def test_breakage_is_caught(monkeypatch, name):
     assert caught() is not None
 
 
-@pytest.mark.parametrize("check", ["near", "between"])
-def test_a_missing_region_is_seen_by_sampled_points(check):
-    """The two checks by points raise without the region at 0, and do not with it."""
-    network = Network.random([2, 5, 2], ReLU(), 3)
-    partition = fast.DGN(network, 1.0).partition()
-    middle = int(partition.locate(np.zeros((1, 2)))[0])
-    for left_out in (None, middle):
-        kept = np.arange(partition.n_regions) != left_out
-        places = np.array([partition.vertices(r).mean(axis=0) for r in np.flatnonzero(kept)])
-        more = [places] if check == "between" else []
-        call = getattr(fast.partition.regions, f"_check_points_{check}")
-        if left_out is None:
-            call(network, partition.codes[kept], *more)
-        else:
-            with pytest.raises(fast.partition.cell_complex.InconsistentSigns):
-                call(network, partition.codes[kept], *more)
+def test_signs_of_no_function_are_refused(monkeypatch):
+    """Signs that are not those of an affine function: named as a fault, not some partition."""
+    rng = np.random.default_rng(0)
 
+    def crossed(vertices, function, values, errors):
+        return rng.choice([-1.0, 1.0], len(values)), 0.0 * errors
 
-@pytest.mark.parametrize(
-    ("values", "code", "error", "right"),
-    [
-        ([1.0, 2.0], 1, 0.0, True),
-        ([1.0, 2.0], 0, 0.0, False),
-        ([1.0, 2.0], 0, 0.4, False),
-        ([1.0, 2.0], 0, 0.6, True),  # each of the two may be off
-        ([1.0, 1.0], 0, 0.0, True),
-        ([1.0, 1.0], 1, 0.0, False),
-        ([1.0, 1.0], 1, 0.6, False),
-    ],
-)
-def test_codes_of_windows_are_checked(values, code, error, right):
-    """The winner is no less than the others but for errors; of equal ones the first wins, which
-    errors do not excuse."""
-    layer = Network([Dense(np.ones((2, 1)), np.zeros(2)), MaxPool(channels=2)]).layers[1]
-    given = layer, np.array([[code]], dtype=np.int8), np.array([values]), np.full((1, 2), error)
-    if right:
-        fast.partition.regions._check_codes(*given)
-    else:
-        with pytest.raises(fast.partition.cell_complex.InconsistentSigns):
-            fast.partition.regions._check_codes(*given)
+    monkeypatch.setattr(fast.partition.cut_vertices.Vertices, "settle", crossed)
+    with pytest.raises(fast.PartitionError, match="a fault of the program"):
+        fast.DGN(NETWORKS["relu"], 1.0).partition()

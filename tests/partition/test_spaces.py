@@ -12,9 +12,7 @@ import fast
 import fast.partition.location
 import fast.partition.region_polyhedra
 import reference
-import reference.partition.partition
-from fast.partition.cell_complex import InconsistentSigns
-from fast.partition.regions import _check_points_near
+from oracle import exact_regions, layers_of
 from reference.model import (
     Abs,
     AvgPool,
@@ -80,7 +78,7 @@ def small_networks():
     low_rank = Network.random([3, 5, 4, 3], ReLU(), 4)
     weight = low_rank.parameters()["0.weight"]
     yield "rank 2 of 3", low_rank.with_parameters({"0.weight": weight * [1.0, 1.0, 0.0]})
-    line = np.outer(weight[:, 0], [0.6, 0.0, 0.8])
+    line = np.outer(weight[:, 0], [0.5, 0.0, 1.0])  # products without rounding
     yield "rank 1 of 3", low_rank.with_parameters({"0.weight": line})
     yield "rank 0", low_rank.with_parameters({"0.weight": 0.0 * weight})
     zero = Network.random([2, 4, 4, 2], ReLU(), 5)
@@ -356,13 +354,26 @@ def test_a_bad_callback_is_refused():
             dgn.partition(3)
 
 
-@pytest.mark.parametrize("scale", [1e160, 1e-200])
-def test_values_out_of_range_are_named(scale):
-    """Weights whose products are no doubles: an error that says so, not some partition."""
+def scaled(scale):
+    """A network with three layers of weights of this scale."""
     network = Network.random([2, 5, 4, 2], ReLU(), 3)
     moved = {name: value * scale for name, value in network.parameters().items()}
+    return network.with_parameters(moved)
+
+
+def test_values_out_of_range_are_named():
+    """Weights whose products are no doubles: an error that says so, not some partition."""
     with pytest.raises(fast.PartitionError, match="leave the range of double precision"):
-        partition(fast, network.with_parameters(moved))
+        partition(fast, scaled(1e160))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-60, 1e60])
+def test_values_on_the_way_may_be_of_any_size(scale):
+    """Where products of weights are too small for doubles, the regions are still those of exact
+    arithmetic."""
+    network = scaled(scale)
+    codes = [tuple(code) for code in partition(fast, network).codes.tolist()]
+    assert codes == [region.code for region in exact_regions(layers_of(network))]
 
 
 @pytest.mark.parametrize("latent", [1, 2])
@@ -385,38 +396,6 @@ def test_choices_out_of_range_are_named(impl, latent):
     steep = Network([first, ReLU(), second, ReLU(), Dense([[0.0]], [1.0])])
     with pytest.raises(impl.PartitionError, match="leave the range of double precision"):
         partition(impl, steep)
-
-
-def test_a_region_missing_near_0_is_seen():
-    """Where vertices are far away, points near 0 must have codes that were found."""
-    network = Network.random([2, 4, 2], ReLU(), 5)
-    codes = partition(fast, network).codes
-    _check_points_near(network, codes)
-    with pytest.raises(InconsistentSigns):
-        _check_points_near(network, codes[1:])
-
-
-#: Half-spaces that leave 0 out: at distances 3, 1 and 2, whatever the lengths of their normals.
-AROUND_0 = [([[-1.0, 0.0]], [-3.0]), ([[100.0, 0.0]], [-100.0]), ([[0.0, 1.0], [1, 0]], [-2.0, 1])]
-
-
-def test_a_point_in_no_region_goes_to_the_nearest(impl):
-    """As rounding may leave one: to the region it is least outside of, by distance."""
-    network = Network([Dense(np.eye(2), np.ones(2)), ReLU(), Dense(np.eye(2), np.zeros(2))])
-    codes = np.array([[-1, -1], [-1, 1], [1, -1]], dtype=np.int8)  # at 0 it is 1, 1
-    facets = tuple((np.array(n, float), np.array(b, float)) for n, b in AROUND_0)
-    if impl is reference:
-        maps = np.zeros((3, 2, 2)), np.zeros((3, 2))
-        found = reference.partition.partition.Partition(codes, *maps, np.empty(0), facets).locate(
-            [[0.0, 0]]
-        )
-    else:
-        normals, offsets = (np.concatenate(parts) for parts in zip(*facets, strict=True))
-        shapes = fast.partition.region_polyhedra.Polyhedra(
-            np.array([0, 1, 2, 4]), normals, offsets, None, 2
-        )
-        found = fast.partition.location.locate(network, codes, shapes, np.zeros((1, 2)))
-    assert found.tolist() == [1]
 
 
 def test_a_new_covariance_keeps_the_regions():

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 from math import comb
 
 import numpy as np
@@ -11,15 +12,11 @@ from shared_models import arrangement, differences, folding
 import reference.partition.walk
 from reference import DGN, Abs, Dense, LeakyReLU, Network, ReLU
 from reference.model import MaxPool
+from reference.model.exact import ExactNetwork
 from reference.partition.partition import PartitionError, code_halfspaces, code_towards
-from reference.partition.walk import (
-    _check_points_near,
-    generic_direction,
-    region_ball,
-    region_facets,
-    walk,
-)
-from reference.polyhedra.polyhedron import inner_ball, largest_ball, lines, rays, vertices
+from reference.partition.walk import region_facets, walk
+from reference.polyhedra.double_description import axes
+from reference.polyhedra.integer_vectors import dot, negative, rounded_point, rows_of
 
 EPS = np.finfo(float).eps
 ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
@@ -28,6 +25,11 @@ ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
 def partition(network, **options):
     """The partition of a network; the covariance plays no part in it."""
     return DGN(network, 1.0, **options).partition()
+
+
+def few_digits(values):
+    """Values of 20 binary digits after the point: their products and sums are exact."""
+    return np.round(2.0**20 * values) / 2.0**20
 
 
 def random_arrangement(dimension, n, seed):
@@ -51,16 +53,16 @@ def test_generic_arrangements(dimension, n):
     assert n_bounded(found) == comb(n - 1, dimension)
 
 
-@pytest.mark.parametrize("where", [0.0, 0.7, -1e3], ids=str)
+@pytest.mark.parametrize("where", [0.0, 0.75, -1e3], ids=str)
 @pytest.mark.parametrize(("dimension", "n"), [(2, 3), (2, 7), (3, 5)])
 def test_central_arrangements(dimension, n, where):
     """All through one point: 2 Σ_{i<S} C(n - 1, i) cones with that point as their only vertex."""
-    normals, _ = random_arrangement(dimension, n, 2)
+    normals = few_digits(random_arrangement(dimension, n, 2)[0])
     apex = np.full(dimension, where)
     found = partition(arrangement(normals, -normals @ apex))
     assert found.n_regions == 2 * sum(comb(n - 1, i) for i in range(dimension))
     for r in range(found.n_regions):
-        np.testing.assert_allclose(found.vertices(r), [apex], atol=1e-12 * (1 + abs(where)))
+        np.testing.assert_array_equal(found.vertices(r), [apex])
 
 
 @pytest.mark.parametrize(("dimension", "m"), [(2, 2), (2, 4), (3, 2)])
@@ -107,7 +109,7 @@ def test_folding(dimension, depth, pairs):
 def test_scaled_copies_cut_once(activation):
     """Copies of units, turned round or scaled, cut nothing new and leave one facet each."""
     normals, offsets = random_arrangement(3, 4, 4)
-    scales = np.array([1.0, -1.0, 3.3, -0.1])
+    scales = np.array([1.0, -1.0, 4.0, -0.125])
     copies = np.concatenate([normals, scales[:, None] * normals])
     found = partition(arrangement(copies, np.concatenate([offsets, scales * offsets]), activation))
     plain = partition(arrangement(normals, offsets, activation))
@@ -167,7 +169,6 @@ def test_rank_deficient_first_layer():
 
 
 TRIANGLE = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]), np.array([0.0, 0.0, 1.0])
-CUBE = np.concatenate([np.eye(3), -np.eye(3)])
 
 
 def test_shapes_of_a_triangle_and_its_lines():
@@ -190,27 +191,6 @@ def test_halfspaces_are_the_rows_of_corollary_1():
         every = np.column_stack(code_halfspaces(network, found.codes[r])).tolist()
         for row in np.column_stack(found.halfspaces(r)).tolist():
             assert row in every
-
-
-def test_wedge_strip_half_plane_and_cube():
-    """Vertices, rays and lines of shapes one can see."""
-    root = np.sqrt(0.5)
-    wedge = np.eye(2), np.zeros(2)
-    assert (vertices(*wedge).tolist(), sorted(rays(wedge[0]).tolist())) == (
-        [[0.0, 0.0]],
-        [[0.0, 1.0], [1.0, 0.0]],
-    )
-    strip = np.array([[1.0, 1.0], [-2.0, -2.0]]), np.array([1.0, 3.0])
-    np.testing.assert_allclose(vertices(*strip), [[-0.5, -0.5], [0.75, 0.75]], rtol=1e-15)
-    assert rays(strip[0]).shape == (0, 2)
-    np.testing.assert_allclose(np.abs(lines(strip[0])), [[root, root]], rtol=1e-15)
-    half = np.array([[1.0, 1.0]]), np.array([1.0])
-    np.testing.assert_allclose(vertices(*half), [[-0.5, -0.5]], rtol=1e-15)
-    np.testing.assert_allclose(rays(half[0]), [[root, root]], rtol=1e-15)
-    assert len(vertices(CUBE, np.ones(6))) == 8
-    # A pyramid: four facets meet in its apex, which is one vertex.
-    sides = np.array([[1.0, 0, -1], [-1, 0, -1], [0, 1, -1], [0, -1, -1], [0, 0, 1]])
-    assert len(vertices(sides, np.array([1.0, 1, 1, 1, 0]))) == 5
 
 
 @pytest.mark.parametrize("widths", [[2, 4, 3, 2], [2, 3, 2, 2, 1]], ids=str)
@@ -250,8 +230,8 @@ def test_max_pooling_of_random_layers(dimension):
     regions = found.locate(Z)
     affine = np.einsum("mds,ms->md", found.slopes[regions], Z) + found.offsets[regions]
     np.testing.assert_allclose(affine, network(Z), atol=1e-13)
-    for z, region in zip(Z, regions, strict=True):
-        code = code_towards(network, z, generic_direction(dimension))
+    for point, region in zip(rows_of(Z, np.ones(100)), regions, strict=True):
+        code = code_towards(ExactNetwork(network), point, axes(dimension))
         np.testing.assert_array_equal(code, found.codes[region])
     assert len({v.code.tobytes() for v in walk(network, 100)}) == found.n_regions
 
@@ -274,30 +254,33 @@ def test_every_region_is_its_neighbours_neighbour():
     assert [v.ring for v in visits] == sorted(v.ring for v in visits)
 
 
-def test_facets_hold_their_points_and_regions_their_balls():
-    """The point of a facet is on it alone; the ball of a region is inside."""
+def test_facets_hold_their_points_and_regions_theirs():
+    """The point of a facet is on it alone, and a region's is inside, both well; in doubles too."""
     for visit in walk(Network.random([3, 3, 3, 2], LeakyReLU(0.1), 10), 1000):
         normals = np.array([facet.normal for facet in visit.facets])
         offsets = np.array([facet.offset for facet in visit.facets])
         lengths = np.linalg.norm(normals, axis=1)
-        assert np.all(normals @ visit.centre + offsets > 0.999999 * visit.radius * lengths)
+        centre = np.array(rounded_point(visit.polyhedron.inner_point()))
+        depths = (normals @ centre + offsets) / lengths
+        assert np.all(depths > 1e-6)
         for i, facet in enumerate(visit.facets):
+            assert dot(facet.row, facet.inner) == 0
             heights = (normals @ facet.point + offsets) / lengths
             assert abs(heights[i]) < 8 * EPS * (1 + np.abs(facet.point).max() + offsets[i])
-            assert np.all(np.delete(heights, i) > 1e-6 * visit.radius)
+            assert np.all(np.delete(heights, i) > 1e-6 * depths.min())
 
 
-def test_one_dimension_is_a_special_case():
-    """The walk with linear programs finds what the walk along the line does, S = 1."""
+def test_one_dimension():
+    """The ends of intervals are the facets' points, S = 1, and the vertices of the regions."""
     for seed in range(3):
         network = Network.random([1, 5, 4, 2], ACTIVATIONS[seed], seed)
         visits, found = walk(network, 1000), partition(network)
         assert sorted(v.code.tobytes() for v in visits) == sorted(c.tobytes() for c in found.codes)
         ends = sorted(facet.point[0] for visit in visits for facet in visit.facets)
-        np.testing.assert_allclose(ends, np.repeat(found.breakpoints, 2), rtol=1e-13, atol=1e-15)
+        np.testing.assert_array_equal(ends, np.repeat(found.breakpoints, 2))
         for r in range(found.n_regions):
             expected = found.breakpoints[max(r - 1, 0) : r + 1]
-            np.testing.assert_array_equal(found.vertices(r)[:, 0], expected)
+            np.testing.assert_array_equal(np.sort(found.vertices(r)[:, 0]), expected)
 
 
 def test_units_of_a_deeper_layer_on_a_facet_of_the_first():
@@ -334,35 +317,38 @@ def test_tiny_and_huge_regions(scale, layer):
 
 
 def test_one_line_through_zero():
-    """Nothing but rounding is left of the coordinates of a facet's point that is 0."""
+    """Nothing is left of the coordinates of a facet's point that is 0."""
     for normal in np.array([[1.5, 1.5], [-1.5, -1.5], [1.0, -1.0]]):
-        network = arrangement([normal], [0.0])
-        above = 0.7 * normal
-        (facet,) = region_facets(network, np.ones(1, dtype=np.int8), above, 0.5)
-        np.testing.assert_array_equal(code_towards(network, facet.point, -normal), [-1])
+        exact = ExactNetwork(arrangement([normal], [0.0]))
+        _, (facet,) = region_facets(exact, np.ones(1, dtype=np.int8))
+        np.testing.assert_array_equal(facet.point, [0.0, 0.0])
+        for side in (1, -1):
+            inward = [(*(int(side * x) for x in 2 * normal), 0)]
+            np.testing.assert_array_equal(code_towards(exact, facet.inner, inward), [side])
 
 
 def test_needles():
-    """Two lines that cross at an angle down to 1e-8, and two across them: all 11 regions."""
-    for angle in (1e-3, 1e-6, 1e-8):
+    """Two lines that cross at an angle down to 1e-300, and two across them: all 11 regions."""
+    for angle in (1e-3, 1e-6, 1e-8, 1e-11, 1e-16, 1e-300):
         normals = [[1.0, 0.0], [1.0, angle], [0.0, 1.0], [1.0, 1.0]]
-        assert partition(arrangement(normals, [0.3, 0.3 - angle, -0.4, 0.2])).n_regions == 11
+        assert partition(arrangement(normals, [0.3, 0.3, -0.4, 0.2])).n_regions == 11
 
 
 def test_regions_of_very_different_sizes():
-    """A grid whose spacings span twelve orders of magnitude: every cell is found."""
-    ticks = np.array([0.0, 1e-9, 1e-3, 1.0, 1e3])
+    """A grid whose spacings span hundreds of orders of magnitude: every cell is found."""
+    ticks = np.array([0.0, 1e-300, 1e-9, 1.0, 1e250])
     normals = np.repeat(np.eye(2), 5, axis=0)
     found = partition(arrangement(normals, -np.tile(ticks, 2)))
     assert (found.n_regions, n_bounded(found)) == (36, 16)
 
 
 def test_thin_wedges():
-    """Lines through one point, at angles down to 1e-8: every wedge is found."""
-    angles = np.array([0.0, 1e-8, 1.7e-5, 0.1, 1.0])
-    normals = np.column_stack([np.cos(angles), np.sin(angles)])
-    for apex in (np.zeros(2), np.array([0.3, -2.0])):
-        assert partition(arrangement(normals, -normals @ apex)).n_regions == 10
+    """Lines through one point, at angles down to 1e-300: every wedge is found, and no more."""
+    slopes = np.array([1e-300, 2.0**-60, 0.0, 2.0**-26, 0.125, 2.0])
+    normals = np.column_stack([np.ones(6), slopes])
+    assert partition(arrangement(normals, np.zeros(6))).n_regions == 12
+    # Beside 0.25 no double is 2^-60: that line and the first leave the others' point.
+    assert partition(arrangement(normals[2:], -normals[2:] @ [0.25, -2.0])).n_regions == 8
 
 
 @pytest.mark.parametrize("widths", [[2, 4, 3, 2], [3, 3, 2, 2]], ids=str)
@@ -379,20 +365,26 @@ def test_every_point_lies_in_its_region(widths, activation):
         normals, offsets = found.halfspaces(r)
         inside = np.all(normals @ Z.T + offsets[:, None] > 0, axis=0)
         np.testing.assert_array_equal(inside, regions == r)
-    direction = generic_direction(widths[0])
-    for z, region in zip(Z, regions, strict=True):
-        np.testing.assert_array_equal(code_towards(network, z, direction), found.codes[region])
+    exact, directions = ExactNetwork(network), axes(widths[0])
+    for point, region in zip(rows_of(Z, np.ones(150)), regions, strict=True):
+        code = code_towards(exact, point, directions)
+        np.testing.assert_array_equal(code, found.codes[region])
     affine = np.einsum("mds,ms->md", found.slopes[regions], Z) + found.offsets[regions]
     np.testing.assert_allclose(affine, network(Z), rtol=0, atol=1e-12 * (1 + np.abs(Z).max()))
 
 
 def test_points_on_facets_and_vertices():
-    """They go where a step along (1, δ) leads."""
-    network = Network.random([2, 3, 3, 2], LeakyReLU(0.1), 13)
+    """They go where a step along (1, δ) leads: of a network whose corners are doubles."""
+    rows = np.array([[1.0, 0.0], [1.0, 2.0], [-1.0, 1.0]])
+    second = Dense([[1.0, -2.0, 4.0], [-1.0, 0.5, 1.0]], [1.0, -0.5])
+    layers = [Dense(rows, [0.5, 1.0, 0.25]), LeakyReLU(0.25), second, ReLU()]
+    network = Network([*layers, Dense([[1.0, 1.0]], [0.0])])
     found = partition(network)
-    points = [facet.point for visit in walk(network, 1000) for facet in visit.facets]
-    points += [corner for r in range(found.n_regions) for corner in found.vertices(r)]
-    Z = np.array(points)
+    vectors = [facet.inner for visit in walk(network, 1000) for facet in visit.facets]
+    vectors += [vector for p in found.polyhedra for vector in p.generators if vector[-1]]
+    points = {v for v in vectors if all(Fraction(x, v[-1]) == x / v[-1] for x in v)}
+    assert len(points) > 12
+    Z = np.array([rounded_point(point) for point in points])
     step = 1e-7 * np.array([1.0, 1e-3])
     np.testing.assert_array_equal(found.locate(Z), found.locate(Z + step))
 
@@ -433,47 +425,46 @@ def test_max_regions_is_inclusive():
 
 
 def test_a_code_that_no_point_has_is_an_error():
-    """z_1 > 0 and z_1 < -1: the polyhedron is empty, and the error says where."""
-    network = arrangement([[1.0, 0.0], [1.0, 0.0]], [0.0, 1.0])
-    with pytest.raises(PartitionError, match=r"entered at z = \[0. 0.\] has no interior"):
-        region_ball(network, np.array([1, -1], dtype=np.int8), np.zeros(2))
+    """z_1 > 0 and z_1 < -1: the polyhedron is empty, and the error names the code."""
+    exact = ExactNetwork(arrangement([[1.0, 0.0], [1.0, 0.0]], [0.0, 1.0]))
+    with pytest.raises(PartitionError, match=r"no point has the code \[1, -1\]"):
+        region_facets(exact, np.array([1, -1], dtype=np.int8))
 
 
-def test_a_program_that_fails_is_an_error(monkeypatch):
-    """Never a guess: what HiGHS says goes into the message."""
+@pytest.mark.parametrize("region", [-1, 4, 1.5])
+@pytest.mark.parametrize("method", ["halfspaces", "vertices", "rays", "lines"])
+def test_there_is_no_such_region(method, region):
+    """Regions are counted from 0, in every method alike."""
+    found = partition(arrangement(np.eye(2), np.zeros(2)))
+    with pytest.raises(ValueError, match=r"^region: expected"):
+        getattr(found, method)(region)
 
-    def fail(*args, **options):
-        return type("Result", (), {"status": 4, "message": "numerical difficulties"})()
 
-    monkeypatch.setattr("reference.polyhedra.polyhedron.linprog", fail)
-    with pytest.raises(PartitionError, match="not solved: numerical difficulties"):
-        partition(arrangement(*TRIANGLE))
+def one_fewer(code, polyhedron, facets):
+    """Without the first facet of one region."""
+    return polyhedron, facets[int(np.all(code == 1)) :]
+
+
+def at_corners(polyhedron, facets):
+    """Every facet with a corner for its point."""
+    corners = [polyhedron.generators[min(side.on)] for side in polyhedron.sides]
+    return polyhedron, [replace(f, inner=c) for f, c in zip(facets, corners, strict=True)]
 
 
 BREAKAGES = {
     "the neighbour's direction turned round": (
         "code_towards",
-        lambda f: lambda network, z, direction: f(network, z, -direction),
+        lambda f: (
+            lambda exact, point, directions: f(exact, point, [negative(d) for d in directions])
+        ),
     ),
     "a facet forgotten in one region": (
         "region_facets",
-        lambda f: (
-            lambda network, code, centre, radius: f(network, code, centre, radius)[
-                int(np.all(code == 1)) :
-            ]
-        ),
+        lambda f: lambda exact, code: one_fewer(code, *f(exact, code)),
     ),
-    "a facet's point beside its hyperplane": (
-        "onto_hyperplane",
-        lambda f: lambda point, normal, distance: f(point, normal, distance) + 1e-6 * normal,
-    ),
-    "every half-space a facet": (
-        "facet_point",
-        lambda f: (
-            lambda others, normal, offset, centre, radius: (
-                centre - (normal @ centre + offset) / (normal @ normal) * normal
-            )
-        ),
+    "a facet's point at a corner": (
+        "region_facets",
+        lambda f: lambda exact, code: at_corners(*f(exact, code)),
     ),
 }
 
@@ -487,58 +478,6 @@ def test_a_broken_walk_is_an_error(name, monkeypatch):
     )
     with pytest.raises(PartitionError):
         walk(arrangement(*random_arrangement(2, 5, 16)), 1000)
-
-
-def test_a_region_that_was_not_reached_is_an_error():
-    """Where a hyperplane is far away, points near 0 must lie in regions that were found."""
-    network = arrangement([[1.0, 0.2], [0.3, 1.0], [1e-8, 0.0]], [0.1, -0.2, 1.0])
-    visits = walk(network, 1000)
-    _check_points_near(network, visits)
-    for missing in (0, 3):
-        with pytest.raises(PartitionError, match=r"the region at z = .* was not reached"):
-            _check_points_near(network, visits[:missing] + visits[missing + 1 :])
-
-
-@pytest.mark.parametrize(
-    ("normal", "offset", "looks"),
-    [
-        pytest.param([3e-7, 4e-7], 1.0, True, id="far, of small numbers"),
-        pytest.param([3.0, 4.0], -1e7, True, id="far, of large numbers"),
-        pytest.param([3e7, 4e7], 1.0, False, id="near, of large numbers"),
-        pytest.param([3.0, 4.0], 4e6, False, id="not so far"),
-        pytest.param([3.0, 4.0], 5e6, True, id="just as far"),
-    ],
-)
-def test_points_near_0_are_looked_for_where_facets_are_far(normal, offset, looks):
-    """Facets at a distance, |offset| over the normal's length, of 1e6 or more: then a region near 0
-    that was not found is an error."""
-    network = Network([Dense([[1.0, 0.0]], [0.0]), ReLU(), Dense([[1.0]], [0.0])])
-    visits = walk(network, 2)
-    facet = reference.partition.walk.Facet(np.array(normal), offset, np.zeros(2))
-    one = replace(visits[0], facets=[*visits[0].facets, facet])
-    if looks:
-        with pytest.raises(PartitionError, match="was not reached"):
-            reference.partition.walk._check_points_near(network, [one])
-    else:
-        reference.partition.walk._check_points_near(network, [one])
-    reference.partition.walk._check_points_near(network, [one, visits[1]])
-
-
-def test_balls():
-    """The largest in a triangle and a needle; as large as asked in a half-plane; none in none."""
-    normals, offsets = TRIANGLE
-    unit = normals / np.linalg.norm(normals, axis=1)[:, None]
-    distances = offsets / np.linalg.norm(normals, axis=1)
-    centre, radius = largest_ball(unit, distances)
-    np.testing.assert_allclose([*centre, radius], 1 / (2 + np.sqrt(2)), rtol=1e-9)
-    for width in (1e-3, 1e-12):
-        needle = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-        sides = np.array([0.0, width, 1.0, 1.0])
-        centre, radius = inner_ball(needle, sides, np.zeros(2), 1.0)
-        assert radius == pytest.approx(width / 2, rel=1e-3)
-        assert centre[0] == pytest.approx(width / 2, rel=1e-3)
-    assert inner_ball(unit[:1], distances[:1], np.zeros(2), 7.0)[1] == 7.0
-    assert inner_ball(np.array([[1.0], [-1.0]]), np.zeros(2), np.zeros(1), 1.0) is None
 
 
 # What has to wait

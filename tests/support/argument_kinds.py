@@ -111,6 +111,23 @@ def not_finite(array):
 
 
 @dataclass(frozen=True)
+class Bounds(Numbers):
+    """An array of numbers, of which some may be infinite. scalar: one number for all will do."""
+
+    scalar: bool = False
+
+    def wrong(self, sound):
+        return {k: v for k, v in super().wrong(sound).items() if not k.startswith(("inf", "-inf"))}
+
+    def wrong_shapes(self, shape):
+        return (s for s in super().wrong_shapes(shape) if s or not self.scalar)
+
+    def right(self, sound):
+        infinite = {k: v for k, v in not_finite(np.array(sound)).items() if "inf" in k}
+        return super().right(sound) | infinite | ({"one for all": 0.5} if self.scalar else {})
+
+
+@dataclass(frozen=True)
 class Covariance(Numbers):
     """(), (S,) or (S, S), positive definite; extreme: whether any such number goes."""
 

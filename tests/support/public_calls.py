@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from argument_kinds import (
     TINY,
+    Bounds,
     Choice,
     Count,
     Covariance,
@@ -63,6 +64,7 @@ COVS = np.array([[[0.5, 0.125], [0.125, 0.25]]] * 4)
 COV_Z = np.array([[1.0, 0.5], [0.5, 2.0]])
 COV_X = np.array([[2.0, 0.5, 0.25], [0.5, 1.0, 0.0], [0.25, 0.0, 1.5]])
 Z = np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 0.5]])
+BOX = {"lower": np.array([-0.5, -1.0]), "upper": np.array([1.0, 0.75])}
 
 
 def network(slope=0.25, bias=0.5):
@@ -168,6 +170,12 @@ def parameters_of(model):
 def posterior(impl):
     """Of four data."""
     return found_already(impl).posterior(X)
+
+
+@functools.cache
+def truncated(impl):
+    """Four Gaussians on a box."""
+    return impl.gaussian_on_box(BOX["lower"], BOX["upper"], MEANS, COV_Z)
 
 
 def as_module(factor=1.0):
@@ -430,6 +438,7 @@ def calls_of_both():
         ),
         "DGN.rvs": method(found_already, "rvs", {"random_state": 0}, **DRAWS),
         "Posterior.rvs": method(posterior, "rvs", {"random_state": 0}, **DRAWS),
+        "TruncatedMoments.rvs": method(truncated, "rvs", {"random_state": 0}, **DRAWS),
         "Posterior.logpdf": method(posterior, "logpdf", {"Z": Z}, **LOCATED),
         "Partition.locate": method(partition, "locate", {"Z": Z}, **LOCATED),
         "gaussian_on_polyhedron": Call(
@@ -438,7 +447,7 @@ def calls_of_both():
             moments,
             {
                 "normals": Argument(Numbers(free=(0, 1)), 2 * NORMALS[:, ::-1]),
-                "offsets": Argument(Numbers(), OFFSETS + 0.5),
+                "offsets": Argument(Bounds(), OFFSETS + 0.5),
                 "means": Argument(Numbers(free=(0,), least=1), MEANS + 0.25),
                 "cov": Argument(Covariance(optional=True), 2 * COV_Z),
                 "factor": Argument(
@@ -447,6 +456,17 @@ def calls_of_both():
             },
         ),
     }
+    calls["gaussian_on_box"] = Call(
+        lambda impl, **a: impl.gaussian_on_box(**a),
+        lambda impl: {**BOX, "means": MEANS, "cov": COV_Z},
+        moments,
+        {
+            "lower": Argument(Bounds(scalar=True), BOX["lower"] - 0.25),
+            "upper": Argument(Bounds(scalar=True), BOX["upper"] + 0.5),
+            **{name: calls["gaussian_on_polyhedron"].arguments[name] for name in ("cov", "factor")},
+            "means": Argument(Numbers(free=(0, 1), least=1), MEANS + 0.25),
+        },
+    )
     for name in ("logpdf", "statistics", "expected_complete_loglik", "gradient"):
         calls[f"DGN.{name}"] = method(found_already, name, {"X": X}, vars_or_itself, **DATA)
     calls["DGN.posterior"] = method(
@@ -568,7 +588,7 @@ def all_calls():
 # What the library makes itself, and what makes no promise to users.
 RESULTS = {"FitResult", "Outcome", "Partition", "Posterior", "Statistics", "TruncatedMoments"}
 OF_THE_LIBRARY = {"Network.split_code.codes": "region codes as a partition holds them"}
-WITH_METHODS = {"DGN", "Network", "Partition", "Posterior"}
+WITH_METHODS = {"DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
 
 
 def arguments_in_signatures(impl):
@@ -583,7 +603,7 @@ def arguments_in_signatures(impl):
             functions |= {
                 f"{name}.{key}": value
                 for key, value in inspect.getmembers(thing, callable)
-                if key == "__call__" or not key.startswith("_")
+                if key == "__call__" or not (key.startswith("_") or hasattr(tuple, key))
             }
         for path, function in functions.items():
             given = set(inspect.signature(function).parameters) - {"self"}

@@ -11,7 +11,6 @@ from reference import LeakyReLU, Network
 from reference.model import Array
 from reference.partition.region import code_halfspaces
 from reference.partition.walk import Visit, walk
-from reference.polyhedra.polyhedron import lines, rays
 
 _WIDTHS = [2, 6, 6, 2]
 _SLOPE = 0.1
@@ -98,8 +97,7 @@ def clipped(visit: Visit, window: float) -> Array:
 
 def is_unbounded(visit: Visit) -> bool:
     """Whether a region contains a half-line."""
-    normals = np.reshape([facet.normal for facet in visit.facets], (-1, 2))
-    return len(rays(normals)) + len(lines(normals)) > 0
+    return len(visit.polyhedron.rays()) + len(visit.polyhedron.lines()) > 0
 
 
 def _entry(visits: list[Visit], region: int) -> Array:

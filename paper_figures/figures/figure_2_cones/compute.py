@@ -45,7 +45,7 @@ def compute(options: Options) -> Numbers:
     partition = DGN(Network.random(_WIDTHS, LeakyReLU(_SLOPE), _SEED), 1.0).partition()
     region = _chosen_region(partition)
     normals, offsets = partition.halfspaces(region)
-    simplices = triangulation(normals, offsets)
+    simplices = triangulation(partition.polyhedra[region])
     triangles = np.array([simplex.points for simplex in simplices])
     chosen = int(np.argmax([_area(triangle) for triangle in triangles]))
     terms = inclusion_exclusion(simplices[chosen])
@@ -105,7 +105,7 @@ def _chosen_region(partition: Partition) -> int:
     parts = np.full(partition.n_regions, -1.0)
     for region in range(partition.n_regions):
         if not len(partition.rays(region)) and len(partition.vertices(region)) >= 5:
-            simplices = triangulation(*partition.halfspaces(region))
+            simplices = triangulation(partition.polyhedra[region])
             areas = [_area(simplex.points) for simplex in simplices]
             parts[region] = min(areas) / sum(areas)
     return int(np.argmax(parts))

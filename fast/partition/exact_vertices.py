@@ -1,0 +1,115 @@
+"""The vertices of a subdivision in integers, found when they are asked for.
+
+A new vertex lies on an edge, where a function that is affine along it vanishes. So its place is a
+sum of the edge's ends with the function's values there as weights, and all of them are integers.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.partition.cell_complex import Cut
+from fast.partition.first_vertices import primitive
+from reference.model import Array, Dyadic, ExactNetwork, Indices, Integers
+
+
+class Function(NamedTuple):
+    """An input of a layer, or by how much it is more than the largest of some others."""
+
+    layer: int
+    unit: int
+    rivals: tuple[int, ...] = ()
+
+    def of(self, inputs: Integers) -> Integers:
+        """Its values from those of the layer's inputs, (V, n_in) -> (V,)."""
+        own = inputs[:, self.unit]
+        return own - inputs[:, list(self.rivals)].max(axis=1) if self.rivals else own
+
+
+class _Edges(NamedTuple):
+    """The ends of the edges that a cut split, and the function that vanishes on it."""
+
+    above: Indices
+    below: Indices
+    function: Function
+
+
+class ExactVertices:
+    """Where the vertices of a subdivision are, and a network's values there, without rounding.
+
+    A vertex is (z, t) in integers: the point z / t, or the direction z where t = 0. Only those
+    asked for are computed, and the ends of the edges they came from. Cost: a pass through the
+    network in integers for each.
+    """
+
+    def __init__(self, exact: ExactNetwork, first: Integers) -> None:
+        self._exact = exact
+        self._places: dict[int, Integers] = dict(enumerate(first))
+        # The number of the first vertex of every cut, and one more.
+        self._starts = [len(first)]
+        self._cuts: list[_Edges] = []
+
+    def add(self, cut: Cut, function: Function) -> None:
+        """Note the new vertices of a cut."""
+        self._cuts.append(_Edges(cut.above, cut.below, function))
+        self._starts.append(self._starts[-1] + len(cut.above))
+
+    def places(self, vertices: Indices) -> Integers:
+        """Vertices as (z, t), (n, S + 1)."""
+        missing = self._unknown(vertices)
+        makers = np.searchsorted(self._starts, missing, side="right") - 1
+        for maker in np.unique(makers).tolist():
+            self._place(missing[makers == maker], maker)
+        return np.stack([self._places[v] for v in vertices.tolist()])
+
+    def positions(self, vertices: Indices, lengths: Array) -> tuple[Array, Array]:
+        """Coordinates of points, and directions over lengths (n,), rounded once, and what rounding
+        left off them, (n, S) each. Raises OverflowError where they are no doubles."""
+        places = self.places(vertices)
+        positions = np.empty((len(vertices), places.shape[1] - 1))
+        small = np.empty_like(positions)
+        for i, (place, length) in enumerate(zip(places.tolist(), lengths.tolist(), strict=True)):
+            weight = Fraction(place[-1] or max(map(abs, place[:-1]))) * Fraction(length)
+            for j, number in enumerate(place[:-1]):
+                exact = number / weight
+                positions[i, j] = float(exact)
+                small[i, j] = float(exact - Fraction(positions[i, j]))
+        return positions, small
+
+    def inputs(self, vertices: Indices, layer: int) -> Dyadic:
+        """The inputs of a layer at vertices, times their t, (n, n_in)."""
+        return self._exact.inputs(self.places(vertices), layer)
+
+    def _unknown(self, vertices: Indices) -> Indices:
+        """The vertices, and all they came from, whose places are not known; in order."""
+        found: set[int] = set()
+        here = set(vertices.tolist()) - self._places.keys()
+        while here:
+            found |= here
+            here = {end for vertex in here for end in self._ends(vertex)}
+            here -= found | self._places.keys()
+        return np.array(sorted(found), dtype=np.intp)
+
+    def _ends(self, vertex: int) -> tuple[int, int]:
+        """The ends of the edge that a vertex was made on."""
+        maker = bisect_right(self._starts, vertex) - 1
+        cut, place = self._cuts[maker], vertex - self._starts[maker]
+        return int(cut.above[place]), int(cut.below[place])
+
+    def _place(self, vertices: Indices, maker: int) -> None:
+        """Place vertices that one cut made, whose edges' ends are known."""
+        cut = self._cuts[maker]
+        function = cut.function
+        mine = vertices - self._starts[maker]
+        ends = np.concatenate([cut.above[mine], cut.below[mine]])
+        places = np.stack([self._places[v] for v in ends.tolist()])
+        values = function.of(self._exact.inputs(places, function.layer).numbers)
+        high, low = values[: len(mine)], -values[len(mine) :]
+        mixed = high[:, None] * places[len(mine) :] + low[:, None] * places[: len(mine)]
+        self._places.update(
+            (v, primitive(place)) for v, place in zip(vertices.tolist(), mixed, strict=True)
+        )

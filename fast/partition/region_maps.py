@@ -1,0 +1,141 @@
+"""The affine map of every region, and its facets' half-spaces [eq. 2, 8, Corollary 1]."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from fast.partition.cut_vertices import OutOfRange
+from fast.polyhedra.chunks import chunks
+from reference.model import Array, Codes, ExactNetwork, Indices, Layer, MaxPool
+
+# Numbers held at once while the maps of a batch of regions are pushed through the layers.
+_BATCH = 1 << 20
+
+# A half-space in which terms so many times as large cancel is computed in integers: in doubles it
+# would have lost four digits.
+_CANCELLED = 1e4
+
+
+class Facets(NamedTuple):
+    """For each facet, sorted by region: its region, the layer whose code changes beyond it, which
+    of that layer's half-spaces it is, and which face of the subdivision (of several, one)."""
+
+    regions: Indices
+    layers: Indices
+    rows: Indices
+    faces: Indices
+
+
+class RegionMaps(NamedTuple):
+    """slopes (R, D, S), offsets (R, D); of the facets, normals (F, S) and heights (F,) at 0."""
+
+    slopes: Array
+    offsets: Array
+    normals: Array
+    heights: Array
+
+
+def region_maps(exact: ExactNetwork, codes: Codes, facets: Facets) -> RegionMaps:
+    """Push every region's map through the layers, in batches, taking the facets on the way.
+
+    Raises OutOfRange where a map is no double.
+    """
+    network = exact.network
+    latent, observed = network.latent_dimension, network.observed_dimension
+    result = RegionMaps(
+        np.empty((len(codes), observed, latent)),
+        np.empty((len(codes), observed)),
+        np.empty((len(facets.regions), latent)),
+        np.empty(len(facets.regions)),
+    )
+    for some in chunks(len(codes), _BATCH, max(network.sizes) * (latent + 1)):
+        mine = slice(*np.searchsorted(facets.regions, [some.start, some.stop]))
+        part = Facets(
+            facets.regions[mine] - some.start,
+            facets.layers[mine],
+            facets.rows[mine],
+            facets.faces[mine],
+        )
+        done = _maps_of_batch(exact, codes[some], part)
+        result.slopes[some], result.offsets[some] = done.slopes, done.offsets
+        result.normals[mine], result.heights[mine] = done.normals, done.heights
+    return result
+
+
+def _maps_of_batch(exact: ExactNetwork, codes: Codes, facets: Facets) -> RegionMaps:
+    network = exact.network
+    latent = network.latent_dimension
+    slopes = np.broadcast_to(np.eye(latent), (len(codes), latent, latent))
+    offsets = np.zeros((len(codes), latent))
+    # The largest terms of the slopes and of the offsets of every input.
+    bounds = np.ones((len(codes), latent, 1)), np.zeros((len(codes), latent))
+    normals, heights = np.empty((len(facets.regions), latent)), np.empty(len(facets.regions))
+    for i, (layer, part) in enumerate(zip(network.layers, network.split_code(codes), strict=True)):
+        if part.shape[1]:
+            mine = np.flatnonzero(facets.layers == i)
+            rows = facets.regions[mine], facets.rows[mine]
+            normals[mine], heights[mine] = _halfspaces(layer, part, rows, slopes, offsets)
+            terms = _sizes(layer, part, rows, *bounds)
+            lengths = np.max(np.abs(normals[mine]), axis=1, initial=0.0)
+            sizes = np.maximum(lengths, np.abs(heights[mine]))
+            lost = (terms[0] > _CANCELLED * lengths) | (terms[1] > _CANCELLED * sizes)
+            for j in mine[lost]:
+                at = facets.regions[j], facets.rows[j]
+                normals[j], heights[j] = _exact_halfspace(exact, codes, i, *at)
+        slopes, offsets = layer.propagate(part, slopes, offsets)
+        if np.any(facets.layers > i):
+            bounds = layer.bound(part, *bounds)
+    if not all(np.all(np.isfinite(part)) for part in (slopes, offsets, normals, heights)):
+        raise OutOfRange
+    return RegionMaps(slopes, offsets, normals, heights)
+
+
+def _halfspaces(
+    layer: Layer, codes: Codes, rows: tuple[Indices, Indices], slopes: Array, offsets: Array
+) -> tuple[Array, Array]:
+    """Some of a layer's half-spaces: (regions, rows) -> normals (n, S), offsets (n,)."""
+    regions, entries = rows
+    if isinstance(layer, MaxPool):
+        best, rival = _candidates(layer, codes, rows)
+        return slopes[best] - slopes[rival], offsets[best] - offsets[rival]
+    signs = codes[regions, entries]
+    return signs[:, None] * slopes[regions, entries], signs * offsets[regions, entries]
+
+
+def _sizes(
+    layer: Layer, codes: Codes, rows: tuple[Indices, Indices], slopes: Array, offsets: Array
+) -> tuple[Array, Array]:
+    """How large the terms are of which the same half-spaces are sums, from bounds on those of the
+    inputs, (R, n, 1) and (R, n)."""
+    if isinstance(layer, MaxPool):
+        best, rival = _candidates(layer, codes, rows)
+        return (slopes[best] + slopes[rival])[:, 0], offsets[best] + offsets[rival]
+    return slopes[rows][:, 0], offsets[rows]
+
+
+def _candidates(
+    layer: MaxPool, codes: Codes, rows: tuple[Indices, Indices]
+) -> tuple[tuple[Indices, Indices], tuple[Indices, Indices]]:
+    """For half-spaces of max-pooling, region and input of the winner, and of its rival."""
+    regions, entries = rows
+    windows, rivals = np.divmod(entries, layer.windows.shape[1])
+    best = layer.windows[windows, codes[regions, windows].astype(np.intp)]
+    return (regions, best), (regions, layer.windows[windows, rivals])
+
+
+def _exact_halfspace(
+    exact: ExactNetwork, codes: Codes, index: int, region: int, row: int
+) -> tuple[Array, float]:
+    """The same half-space computed in integers and rounded once."""
+    layer, network = exact.network.layers[index], exact.network
+    numbers, exponent = exact.maps(codes[region], index)
+    part = network.split_code(codes[region : region + 1])[index]
+    one = np.zeros(1, dtype=np.intp), np.array([row])
+    slopes, offsets = cast(Array, numbers[None, :, :-1]), cast(Array, numbers[None, :, -1])
+    normal, offset = _halfspaces(layer, cast(Codes, part.astype(object)), one, slopes, offsets)
+    try:
+        return np.array(normal[0] / (1 << exponent), dtype=np.float64), offset[0] / (1 << exponent)
+    except OverflowError:
+        raise OutOfRange from None

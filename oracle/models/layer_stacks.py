@@ -1,0 +1,174 @@
+"""The layers of random models: what can be odd about weights, and how layers are put together."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from oracle.models.descriptions import Description
+from oracle.models.near_degenerate import NearDegeneracy, near_degenerate
+from oracle.models.random_choices import Choices
+
+#: What can be odd about the weights; "ordinary" is drawn half of the time.
+ODDITIES = (
+    "zero biases",
+    "shared bias",
+    "duplicated neurons",
+    "parallel neurons",
+    "opposite neurons",
+    "dead neurons",
+    "width 1",
+    "tiny weights",
+    "huge weights",
+    "low rank",
+    "integers",
+    "zero first layer",
+)
+# As many facets as the regular bodies and the truncated icosahedron have.
+_WHOLE_BODIES = (6, 8, 12, 20, 32)
+#: One of ODDITIES, "ordinary", or what is nearly degenerate.
+Oddity = str | NearDegeneracy
+
+
+def _affine(choices: Choices, odd: Oddity, shape: tuple[int, ...], first: bool) -> tuple[Any, Any]:
+    """Weights (n_out, ...) and biases with one oddity put in."""
+    fan = int(np.prod(shape[1:]))
+    if isinstance(odd, NearDegeneracy):
+        weight, bias = near_degenerate(choices, odd, shape[0], fan, first)
+        return weight.reshape(shape), bias
+    weight = choices.normals((shape[0], fan)) * np.sqrt(2 / fan)
+    bias, half = choices.normals(shape[0]), shape[0] // 2
+    scale = {
+        "duplicated neurons": 1.0,
+        "parallel neurons": choices.pick([2.0, 0.5, 0.1, 3.3]),
+        "opposite neurons": -1.0,
+    }.get(odd)
+    if scale is not None and half:
+        weight[:half], bias[:half] = scale * weight[-half:], scale * bias[-half:]
+    elif odd == "zero biases":
+        bias[:] = 0.0
+    elif odd == "shared bias":
+        bias[:] = bias[0]
+    elif odd == "dead neurons":
+        weight[:half], bias[:half] = 0.0, (2 * choices.wholes(0, 3, half) + 1) % 3 - 1
+    elif odd in ("tiny weights", "huge weights"):
+        power = choices.real(-3, 0) if odd == "tiny weights" else choices.real(0, 3)
+        if power < -1.5 and half:
+            # Neurons that are all but dead, beside others: their boundaries lie very far away.
+            weight[:half] *= 10.0 ** (4 * power)
+        else:
+            weight, bias = weight * 10.0**power, bias * 10.0**power
+    elif odd == "low rank":
+        weight = np.outer(weight[:, 0], weight[0])
+    elif odd == "integers":
+        weight = choices.wholes(-2, 3, weight.shape)
+        bias = choices.wholes(-2, 3, bias.shape)
+    elif odd == "zero first layer" and first:
+        weight[:] = 0.0
+    return weight.reshape(shape), bias
+
+
+def _dense(choices: Choices, odd: Oddity, n_in: int, n_out: int, first: bool) -> Description:
+    weight, bias = _affine(choices, odd, (n_out, n_in), first)
+    return "Dense", {"weight": weight, "bias": bias}
+
+
+def _activation(choices: Choices) -> Description:
+    kind = choices.pick(["ReLU", "LeakyReLU", "Abs"])
+    return kind, {"slope": choices.pick([0.01, 0.1, 0.5])} if kind == "LeakyReLU" else {}
+
+
+def dense_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description]:
+    """One to three hidden layers, now and then an activation on the output."""
+    depth, most = choices.whole(1, 4), {1: 9, 2: 6, 3: 4}.get(latent, 3)
+    hidden = [int(n) for n in choices.wholes(1, most + 1, depth)]
+    widths = [latent, *hidden, choices.whole(1, 4)]
+    if odd == "width 1":
+        widths[choices.whole(1, depth + 1)] = 1
+    layers: list[Description] = []
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        if i:
+            layers.append(_activation(choices))
+        layers.append(_dense(choices, odd, n_in, n_out, i == 0))
+    return [*layers, _activation(choices)] if choices.chance(0.2) else layers
+
+
+def wide_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description]:
+    """A first layer of many units, then none to two layers of a few: boundaries that nearly meet
+    need company."""
+    most = {1: 24, 2: 14, 3: 12}.get(latent, 9)
+    few = {1: 6, 2: 3}.get(latent, 2)
+    many = choices.whole(2, most + 1)
+    if latent == 3 and isinstance(odd, NearDegeneracy) and odd.arrangement == "solid":
+        many = choices.pick(_WHOLE_BODIES, (0.3, 0.3, 0.25, 0.1, 0.05))
+    hidden = map(int, choices.wholes(1, few + 1, choices.whole(0, 3)))
+    widths = [latent, many, *hidden, choices.whole(1, 4)]
+    layers: list[Description] = []
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        if i:
+            layers.append(_activation(choices))
+        layers.append(_dense(choices, odd, n_in, n_out, i == 0))
+    return layers
+
+
+def deep_stack(choices: Choices, odd: Oddity) -> list[Description]:
+    """One latent dimension, up to four hidden layers of up to 32 units, D up to 20; now and then
+    two Dense layers in a row."""
+    depth, largest = choices.whole(1, 5), choices.pick([4, 8, 16, 32])
+    hidden = [int(n) for n in choices.wholes(1, largest + 1, depth)]
+    widths = [1, *hidden, choices.whole(1, 21)]
+    if odd == "width 1":
+        widths[choices.whole(1, depth + 1)] = 1
+    layers: list[Description] = []
+    for i, (n_in, n_out) in enumerate(pairwise(widths)):
+        if i and not choices.chance(0.05):
+            layers.append(_activation(choices))
+        layers.append(_dense(choices, odd, n_in, n_out, i == 0))
+    return [*layers, _activation(choices)] if choices.chance(0.1) else layers
+
+
+def maxout_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description]:
+    """Groups of neurons of which the largest counts, alone or after an activation."""
+    group, groups = choices.whole(2, 4), choices.whole(1, 3)
+    layers = [_dense(choices, odd, latent, group * groups, True)]
+    if choices.chance(0.4):
+        layers.append(_activation(choices))
+    layers += [
+        ("MaxPool", {"channels": group}),
+        _dense(choices, odd, groups, 3, False),
+        _activation(choices) if choices.chance(0.5) else ("MaxPool", {"channels": 3}),
+    ]
+    return layers
+
+
+def image_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description]:
+    """A small image, convolved, pooled, made larger or flattened."""
+    channels, height, width = (int(n) for n in choices.wholes(1, 3, 3))
+    kernel = tuple(int(n) for n in choices.wholes(1, 3, 2))
+    weight, bias = _affine(choices, odd, (choices.whole(1, 3), channels, *kernel), False)
+    padding = choices.whole(0, 2)
+    if height + 2 * padding < kernel[0] or width + 2 * padding < kernel[1]:
+        padding = 1
+    stride = choices.whole(1, 3)
+    rows, columns = (
+        (n + 2 * padding - k) // stride + 1 for n, k in zip((height, width), kernel, strict=True)
+    )
+    layers: list[Description] = [
+        _dense(choices, odd, latent, channels * height * width, True),
+        ("Reshape", {"shape": (channels, height, width)}),
+        *([_activation(choices)] if choices.chance(0.5) else []),
+        ("Conv2d", {"weight": weight, "bias": bias, "stride": stride, "padding": padding}),
+    ]
+    pool = (min(2, rows), min(2, columns))
+    step = choices.whole(0, 4)
+    if step == 0:
+        layers += [_activation(choices), ("AvgPool", {"kernel_size": pool, "stride": 1})]
+    elif step == 1:
+        layers += [("MaxPool", {"kernel_size": pool})]
+    elif step == 2:
+        layers += [("Upsample", {"factor": (1, 2)}), ("MaxPool", {"kernel_size": 2, "padding": 1})]
+    elif len(weight) == 2:
+        layers += [_activation(choices), ("MaxPool", {"channels": 2})]
+    return [*layers, ("Flatten", {})]
