@@ -184,7 +184,7 @@ class DGN(ReadOnly):
         ----------
         callback : callable, optional
             For S > 1, called after every cut with the units done, the units in all and the regions
-            so far; from the first again if rounding forces a retry. What it raises ends the search.
+            so far. What it raises ends the search.
 
         Returns
         -------
@@ -196,7 +196,7 @@ class DGN(ReadOnly):
         TooManyRegionsError
             If there are more than max_regions; a ValueError.
         PartitionError
-            If rounding cannot tell regions apart.
+            If a vertex or a map is beyond the range of doubles.
         """
         if callback is not None and not callable(callback):
             raise ValueError(f"callback: expected a function, got {callback!r}")

@@ -161,7 +161,7 @@ class DGN(ReadOnly):
         TooManyRegionsError
             If there are more than max_regions.
         PartitionError
-            If double precision cannot tell the regions apart.
+            If values of units or maps are beyond the range of doubles.
         """
         return self._partition
 

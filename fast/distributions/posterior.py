@@ -39,8 +39,8 @@ class Posterior(ABC):
     Notes
     -----
     Accuracy for S = 1: e0 to 1e-12, region moments to 1e-11 of the region's standard deviation. For
-    S = 2 and 3: 1e-10 and 1e-8. Where the problem's condition number times 2e-16 is larger, that;
-    for e0 and S >= 2 far from all images not even there. Guarded by `python -m oracle`,
+    S = 2 and 3: 1e-10 and 1e-8. Where the problem's condition number times 2e-16 is larger, that.
+    Guarded by `python -m oracle`,
     tests/distributions/test_posterior.py, tests/distributions/test_many_dimensions.py,
     tests/distributions/test_far_data.py, tests/distributions/test_thin_regions.py and, for draws,
     tests/distributions/test_draws.py.

@@ -156,3 +156,13 @@ def test_every_kink_far_away(exponent):
         for name, value in gradients[0].items():
             truth = gradients[1][name]
             assert np.max(np.abs(value - truth)) <= 1e-12 * (1 + np.max(np.abs(truth))), name
+
+
+def test_squares_beyond_doubles_are_refused_in_a_plane():
+    """A corner at 1e155: there is a partition, and no likelihood that would be wrong."""
+    first = Dense([[1e-155, 0.0], [1.0, 1.0]], [-1.0, 0.0])
+    network = Network([first, ReLU(), Dense([[1.0, -1.0]], [0.0])])
+    dgn = fast.DGN(network, 0.1)
+    assert dgn.partition().n_regions == 4
+    with pytest.raises(ArithmeticError, match="a region ends too far away"):
+        dgn.logpdf([[0.3]])
