@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fast.distributions.observation import Noise
+from fast.polyhedra.integer_rows import quotient
 from reference.model import Array, Dyadic, Integers, dyadic
 
 
@@ -39,15 +40,8 @@ def _over(value: Dyadic, exponent: int) -> Integers:
 def rounded(value: Dyadic) -> Array:
     """The nearest doubles; infinite beyond their range."""
     denominator = 1 << value.exponent
-    flat = [_quotient(number, denominator) for number in value.numbers.ravel().tolist()]
+    flat = [quotient(number, denominator) for number in value.numbers.ravel().tolist()]
     return np.array(flat, dtype=np.float64).reshape(value.numbers.shape)
-
-
-def _quotient(number: int, denominator: int) -> float:
-    try:
-        return number / denominator
-    except OverflowError:
-        return np.inf if number > 0 else -np.inf
 
 
 def determinant(rows: list[Dyadic]) -> float:
@@ -64,7 +58,7 @@ def determinant(rows: list[Dyadic]) -> float:
             for j in range(k + 1, len(matrix)):
                 row[j] = (row[j] * matrix[k][k] - row[k] * matrix[k][j]) // before
         before = matrix[k][k]
-    return _quotient(sign * matrix[-1][-1], 1 << sum(row.exponent for row in rows))
+    return quotient(sign * matrix[-1][-1], 1 << sum(row.exponent for row in rows))
 
 
 def solved(noise: Noise, columns: Dyadic, bits: int) -> Dyadic:

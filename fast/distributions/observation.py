@@ -82,6 +82,16 @@ class Noise:
 _FARTHEST = 1e150
 
 
+def refuse_far_ends(places: Array, cov_z: Array) -> None:
+    """Raise ArithmeticError where regions end at places (n, S) so far from 0 that the square of
+    their distance, as it is or in standard deviations of the prior, is no double."""
+    unit = min(1.0, float(np.sqrt(np.min(np.linalg.eigvalsh(cov_z)))))
+    if not np.all(np.abs(places) < _FARTHEST * unit):
+        raise ArithmeticError(
+            "a region ends too far away for its squared distance from 0 to be a double"
+        )
+
+
 def _is_affine(network: Network, index: int) -> bool:
     return network.layers[index].n_codes(network.sizes[index]) == 0
 

@@ -20,9 +20,10 @@ from fast.integration.simplex_draws import draw_from
 from fast.integration.split import LOG_2, Simplices, split
 from fast.integration.truncated import Truncated, integrated
 from fast.integration.whitened import Origin, Whitened
-from fast.polyhedra.exact_nearest import NearestPoint, Rows, double, exactly, null_space
+from fast.polyhedra.exact_nearest import NearestPoint
 from fast.polyhedra.face_lattice import Lattice
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
+from fast.polyhedra.rational_rows import Rows, double, exactly, null_space
 from reference.model import Array, Indices, Mask
 
 # Standard deviations from which on distances are measured from the nearest point: nearer than that

@@ -20,9 +20,9 @@ from fast.integration.truncated_moments import (
 )
 from fast.integration.whitened import Whitened
 from fast.polyhedra.chunks import chunks
-from fast.polyhedra.exact_nearest import Rows, dot, exactly
 from fast.polyhedra.face_lattice import Lattice
 from fast.polyhedra.from_halfspaces import kind_of_set, lattice_of_halfspaces
+from fast.polyhedra.rational_rows import Rows, dot, exactly
 from reference.model import (
     Array,
     Indices,
@@ -247,7 +247,9 @@ def _with_far_means(
         return no_moments(len(centres), dimension, kind)
     covariance, parts = spread.exact, []
     for row in np.flatnonzero(far):
-        law = FarGaussian.of(normals, offsets, centres[row], spread.root, covariance)
+        # What overflows shows in the result.
+        with np.errstate(all="ignore"):
+            law = FarGaussian.of(normals, offsets, centres[row], spread.root, covariance)
         thin = no_moments(1, dimension, "full")
         mine = thin if law is None else _finished(law, spread, rows[[row]])
         parts.append((np.array([row]), mine))
@@ -351,7 +353,7 @@ def gaussian_on_box(
     -------
     TruncatedMoments
         As of `gaussian_on_polyhedron`. A box with an upper bound below its lower one is empty, with
-        equal ones it is flat.
+        equal finite ones it is flat.
 
     Raises
     ------

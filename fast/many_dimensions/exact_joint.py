@@ -14,7 +14,7 @@ import numpy as np
 from fast.distributions.integers import minus, plus, rounded, solved, times
 from fast.distributions.observation import Noise
 from fast.partition.partition import Partition
-from reference.model import Array, Dyadic, ExactNetwork, Indices, MaxPool, dyadic
+from reference.model import Array, Dyadic, ExactNetwork, Indices, dyadic
 
 # Bits beyond those of the squared distance.
 _MORE_BITS = 160
@@ -127,27 +127,11 @@ class ExactJoint:
         return Dyadic(numbers, exponent)
 
     def _boundaries(self, region: int) -> Dyadic:
-        """Every unit's affine function on a region, positive there, (n, S + 1)."""
-        network, code = self._exact.network, self._codes[region]
-        result = Dyadic(np.zeros((0, self._prior.dimension + 1), dtype=object), 0)
-        for index, (layer, part) in enumerate(
-            zip(network.layers, network.split_code(code), strict=True)
-        ):
-            if not len(part):
-                continue
-            rows, exponent = self._exact.maps(code, index)
-            if isinstance(layer, MaxPool):
-                lead = rows[layer.winners(part)][:, None] - rows[layer.windows]
-                rows = lead.reshape(-1, rows.shape[1])
-            else:
-                rows = rows * part.astype(object)[:, None]
-            exponent_both = max(exponent, result.exponent)
-            both = [
-                result.numbers * (1 << exponent_both - result.exponent),
-                rows * (1 << exponent_both - exponent),
-            ]
-            result = Dyadic(np.concatenate(both), exponent_both)
-        return result
+        """The affine functions of all choices on a region, positive there, (n, S + 1)."""
+        layers = list(self._exact.halfspaces(self._codes[region]))
+        exponent = max(part.exponent for part in layers)
+        both = [part.numbers * (1 << exponent - part.exponent) for part in layers]
+        return Dyadic(np.concatenate(both), exponent)
 
 
 def _bits(size: float) -> int:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.distributions.observation import Coordinates
+from fast.distributions.observation import Coordinates, refuse_far_ends
 from fast.integration.interval import LOG_2PI
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
@@ -28,8 +28,6 @@ from reference.model import Array, Indices
 
 # Numbers held at once: of all pairs of a chunk of data.
 _CHUNK = 1 << 20
-# Standard deviations whose squares, added up, do not overflow: the square of 1e154 does.
-_FARTHEST = 1e150
 
 
 class Points(NamedTuple):
@@ -79,7 +77,8 @@ class PolyhedralGeometry:
         Raises ArithmeticError where a squared distance of a vertex from 0 overflows.
         """
         noise, latent = coordinates.noise, len(cov_z)
-        _refuse_what_ends_too_far(partition, cov_z)
+        for _, lattice in partition.polyhedra.lattices:
+            refuse_far_ends(lattice.positions[lattice.points], cov_z)
         slopes = np.swapaxes(coordinates.directions(np.swapaxes(partition.slopes, 1, 2)), 1, 2)
         offsets = coordinates.directions(partition.offsets - coordinates.origin)
         root_z = np.linalg.cholesky(cov_z)
@@ -191,16 +190,6 @@ class PolyhedralGeometry:
             means = np.linalg.solve(self.roots[r], centres[..., None])[..., 0]
             items = Whitened.of(lattice, self.cell[r], self.roots[r], centres, means)
             yield chosen, items
-
-
-def _refuse_what_ends_too_far(partition: Partition, cov_z: Array) -> None:
-    """Raise ArithmeticError where the square of a vertex's distance from 0 is no double."""
-    unit = min(1.0, float(np.sqrt(np.min(np.linalg.eigvalsh(cov_z)))))
-    for _, lattice in partition.polyhedra.lattices:
-        if not np.all(np.abs(lattice.positions[lattice.points]) < _FARTHEST * unit):
-            raise ArithmeticError(
-                "a region ends too far away for its squared distance from 0 to be a double"
-            )
 
 
 def _triangular(matrices: Array) -> tuple[Array, Array]:

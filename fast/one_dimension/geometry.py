@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fast.distributions.observation import Coordinates
+from fast.distributions.observation import Coordinates, refuse_far_ends
 from fast.integration.interval import LOG_2PI
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
@@ -21,8 +21,6 @@ from reference.model import Array, Indices
 _PAIRS_PER_CHUNK = 1 << 15
 # A region from beyond this many deviations of the prior on both sides of 0 is measured from 0.
 _WIDE = 8.0
-# Standard deviations whose squares, added up, do not overflow: the square of 1e154 does.
-_FARTHEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -46,11 +44,7 @@ class IntervalGeometry:
         """
         noise = coordinates.noise
         anchors = partition.breakpoints if partition.breakpoints.size else np.zeros(1)
-        unit = min(1.0, float(np.sqrt(cov_z[0, 0])))
-        if not np.all(np.abs(anchors) < _FARTHEST * unit):
-            raise ArithmeticError(
-                "a region ends too far away for its squared distance from 0 to be a double"
-            )
+        refuse_far_ends(anchors, cov_z)
         images = _images(partition, anchors) - coordinates.origin
         slopes = coordinates.directions(partition.slopes[:, :, 0])
         precision = 1.0 / float(cov_z[0, 0])

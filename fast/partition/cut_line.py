@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.partition.cell_complex import TooManyCells
-from fast.partition.cut_vertices import EPS, FLOOR, MORE_TERMS, OutOfRange
+from fast.partition.cut_vertices import EPS, FLOOR, OutOfRange, rounding_of_sum
 from reference.model import Array, Codes, ExactNetwork, Indices, Integers, Layer, Mask, Network
 
 # Products of all layers' smallest weights and biases that are smaller than ten to this power leave
@@ -88,8 +88,7 @@ class _Exact:
 
     def __init__(self, network: Network) -> None:
         self._network = ExactNetwork(network)
-        counts = [layer.n_codes(n) for layer, n in zip(network.layers, network.sizes, strict=False)]
-        self._length = sum(counts)
+        self._length = sum(network.code_lengths)
         self._codes: dict[int, Codes] = {}
         self._known: dict[tuple[int, int], Integers] = {}
         #: How many comparisons were decided here.
@@ -143,7 +142,7 @@ def enumerate_intervals(network: Network, max_regions: int) -> Intervals:
             layer_codes, breakpoints = layer_codes[kept], cut.breakpoints.at(kept[1:] - 1)
             maps = maps.at(cut.parents[kept])
             codes = np.concatenate([codes[cut.parents[kept]], layer_codes], axis=1)
-        rounding += (size + MORE_TERMS) * EPS
+        rounding += rounding_of_sum(size)
         maps = _Maps(
             *layer.propagate(layer_codes, maps.slopes, maps.offsets),
             *layer.bound(layer_codes, maps.slope_bounds, maps.offset_bounds),

@@ -47,7 +47,7 @@ def enumerate_cells(
     """
     network = exact.network
     cutting = _Cutting(exact, start, max_cells, callback)
-    counts = [layer.n_codes(n) for layer, n in zip(network.layers, network.sizes, strict=False)]
+    counts = network.code_lengths
     shallowest, deepest = np.flatnonzero(counts)[[0, -1]].tolist()
     for i, layer in enumerate(network.layers[: deepest + 1]):
         if i == shallowest:
@@ -68,13 +68,13 @@ class _Cutting:
     def __init__(
         self, exact: ExactNetwork, start: Start, max_cells: int, callback: Progress | None
     ) -> None:
-        network = exact.network
-        counts = [layer.n_codes(n) for layer, n in zip(network.layers, network.sizes, strict=False)]
         if 2 ** len(start.rows) > max_cells:
             raise TooManyCells
         self.complex = Complex(len(start.rows))
         self.vertices = Vertices(ExactVertices(exact, start.vertices), start.vertices)
-        self.codes = Columns(np.zeros((sum(counts), self.complex.n_cells), dtype=np.int8))
+        self.codes = Columns(
+            np.zeros((sum(exact.network.code_lengths), self.complex.n_cells), dtype=np.int8)
+        )
         self._done = 0
         self._max_cells, self._callback = max_cells, callback
 

@@ -20,10 +20,8 @@ from reference.model import Array, Indices, Integers, Layer, Mask
 
 EPS = float(np.finfo(np.float64).eps)
 
-# A sum of n rounded products errs by at most n ε/2 (1 + n ε) times the sum of their magnitudes
-# (Higham 2002, Sec. 3.1). ε for each, and some more of them, covers that, and the rounding of the
-# magnitudes and errors themselves.
-MORE_TERMS = 8
+# Terms added to those of a sum in the bound on its rounding: see `rounding_of_sum`.
+_MORE_TERMS = 8
 
 # Values are held in units in which the largest are near 1. Where they, or their errors, are below
 # this, doubles may have lost a product of them: what is so small is left to integers.
@@ -40,6 +38,15 @@ _UNITS_KEPT = 64
 
 # Positions farther than this from 0 leave no room for what is computed from them.
 _FARTHEST = 1e290
+
+
+def rounding_of_sum(count: int) -> float:
+    """What rounding makes at most of a sum of so many products, over that of their magnitudes.
+
+    It is n ε/2 (1 + n ε) at most [Higham 2002, sec. 3.1]. ε for each, and some more of them, covers
+    that, and the rounding of the magnitudes and errors themselves.
+    """
+    return (count + _MORE_TERMS) * EPS
 
 
 class OutOfRange(Exception):
@@ -184,7 +191,7 @@ class Vertices:
         values = np.ascontiguousarray(values.T)
         values[self.points] += offsets
         magnitudes += np.abs(offsets)[:, None] * self.points
-        rounding = (len(origin) + MORE_TERMS) * EPS
+        rounding = rounding_of_sum(len(origin))
         magnitudes *= rounding
         errors *= 1.0 + rounding
         errors += magnitudes

@@ -7,14 +7,13 @@ sum of the edge's ends with the function's values there as weights, and all of t
 from __future__ import annotations
 
 from bisect import bisect_right
-from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from fast.partition.cell_complex import Cut
-from fast.partition.first_vertices import primitive
-from reference.model import Array, Dyadic, ExactNetwork, Indices, Integers
+from fast.polyhedra.integer_rows import in_lowest_terms
+from reference.model import Dyadic, ExactNetwork, Indices, Integers
 
 
 class Function(NamedTuple):
@@ -66,20 +65,6 @@ class ExactVertices:
             self._place(missing[makers == maker], maker)
         return np.stack([self._places[v] for v in vertices.tolist()])
 
-    def positions(self, vertices: Indices, lengths: Array) -> tuple[Array, Array]:
-        """Coordinates of points, and directions over lengths (n,), rounded once, and what rounding
-        left off them, (n, S) each. Raises OverflowError where they are no doubles."""
-        places = self.places(vertices)
-        positions = np.empty((len(vertices), places.shape[1] - 1))
-        small = np.empty_like(positions)
-        for i, (place, length) in enumerate(zip(places.tolist(), lengths.tolist(), strict=True)):
-            weight = Fraction(place[-1] or max(map(abs, place[:-1]))) * Fraction(length)
-            for j, number in enumerate(place[:-1]):
-                exact = number / weight
-                positions[i, j] = float(exact)
-                small[i, j] = float(exact - Fraction(positions[i, j]))
-        return positions, small
-
     def inputs(self, vertices: Indices, layer: int) -> Dyadic:
         """The inputs of a layer at vertices, times their t, (n, n_in)."""
         return self._exact.inputs(self.places(vertices), layer)
@@ -110,6 +95,4 @@ class ExactVertices:
         values = function.of(self._exact.inputs(places, function.layer).numbers)
         high, low = values[: len(mine)], -values[len(mine) :]
         mixed = high[:, None] * places[len(mine) :] + low[:, None] * places[: len(mine)]
-        self._places.update(
-            (v, primitive(place)) for v, place in zip(vertices.tolist(), mixed, strict=True)
-        )
+        self._places.update(zip(vertices.tolist(), in_lowest_terms(mixed), strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fast.partition.cut_vertices import EPS, FLOOR, MORE_TERMS
+from fast.partition.cut_vertices import EPS, FLOOR, rounding_of_sum
 from fast.partition.regions import sortable
 from fast.polyhedra.chunks import chunks
 from reference.model import (
@@ -85,7 +85,7 @@ def _errors_after(layer: Layer, code: Codes, values: Array, errors: Array) -> Ar
     if isinstance(layer, MaxPool):
         return np.asarray(errors[:, layer.windows].max(axis=2))
     none = np.empty((*values.shape, 0))
-    rounding = (values.shape[1] + MORE_TERMS) * EPS
+    rounding = rounding_of_sum(values.shape[1])
     _, magnitudes = layer.bound(code, none, np.abs(values))
     _, carried = layer.bound(code, none, errors)
     offset = np.abs(layer.offset(values.shape[1]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -82,8 +83,8 @@ def _maps_of_batch(exact: ExactNetwork, codes: Codes, facets: Facets) -> RegionM
             sizes = np.maximum(lengths, np.abs(heights[mine]))
             lost = (terms[0] > _CANCELLED * lengths) | (terms[1] > _CANCELLED * sizes)
             for j in mine[lost]:
-                at = facets.regions[j], facets.rows[j]
-                normals[j], heights[j] = _exact_halfspace(exact, codes, i, *at)
+                code = codes[facets.regions[j]]
+                normals[j], heights[j] = _exact_halfspace(exact, code, i, facets.rows[j])
         slopes, offsets = layer.propagate(part, slopes, offsets)
         if np.any(facets.layers > i):
             bounds = layer.bound(part, *bounds)
@@ -121,21 +122,15 @@ def _candidates(
     """For half-spaces of max-pooling, region and input of the winner, and of its rival."""
     regions, entries = rows
     windows, rivals = np.divmod(entries, layer.windows.shape[1])
-    best = layer.windows[windows, codes[regions, windows].astype(np.intp)]
+    best = layer.windows[windows, codes[regions, windows]]
     return (regions, best), (regions, layer.windows[windows, rivals])
 
 
-def _exact_halfspace(
-    exact: ExactNetwork, codes: Codes, index: int, region: int, row: int
-) -> tuple[Array, float]:
+def _exact_halfspace(exact: ExactNetwork, code: Codes, index: int, row: int) -> tuple[Array, float]:
     """The same half-space computed in integers and rounded once."""
-    layer, network = exact.network.layers[index], exact.network
-    numbers, exponent = exact.maps(codes[region], index)
-    part = network.split_code(codes[region : region + 1])[index]
-    one = np.zeros(1, dtype=np.intp), np.array([row])
-    slopes, offsets = cast(Array, numbers[None, :, :-1]), cast(Array, numbers[None, :, -1])
-    normal, offset = _halfspaces(layer, cast(Codes, part.astype(object)), one, slopes, offsets)
+    numbers, exponent = next(islice(exact.halfspaces(code), index, None))
     try:
-        return np.array(normal[0] / (1 << exponent), dtype=np.float64), offset[0] / (1 << exponent)
+        found = [number / (1 << exponent) for number in numbers[row].tolist()]
     except OverflowError:
         raise OutOfRange from None
+    return np.array(found[:-1]), found[-1]

@@ -14,6 +14,8 @@ from fast.partition.refined_vertices import refined
 from fast.partition.region_maps import Facets, RegionMaps, region_maps
 from fast.partition.region_polyhedra import Corners, Polyhedra, Source, everything
 from fast.polyhedra.chunks import chunks
+from fast.polyhedra.integer_rows import in_doubles
+from fast.polyhedra.ragged import Ragged
 from reference.model import Array, Codes, ExactNetwork, Indices, MaxPool, Network
 
 # Points this many times as far from 0 as most facets are computed in integers, and what is known of
@@ -85,7 +87,7 @@ def _facets(network: Network, cells: Cells, codes: Codes, region_of: Indices) ->
     here, there = np.concatenate([pairs, pairs[::-1]], axis=1)
     entries = np.tile(entries, 2)
 
-    counts = [layer.n_codes(n) for layer, n in zip(network.layers, network.sizes, strict=False)]
+    counts = network.code_lengths
     layers = np.repeat(np.arange(len(counts)), counts)[entries]
     within = entries - np.concatenate([[0], np.cumsum(counts)])[layers]
     # Of a window with K candidates the half-spaces are numbered window * K + candidate.
@@ -115,17 +117,16 @@ def _corners(cells: Cells, region_of: Indices, facets: Facets, maps: RegionMaps)
     owners = cells.complex.vertices_of(cells.complex.dimension).tocsr()[order]
     vertices = cells.vertices
     points = vertices.points
-    lost = np.flatnonzero(~np.any(vertices.positions, axis=1) & ~points)
-    if len(lost):
-        vertices.positions[lost], _ = vertices.exact.positions(lost, np.ones(len(lost)))
-    lengths = np.where(points, 1.0, np.linalg.norm(vertices.positions, axis=1))
+    # Of a direction between opposite ones nothing may be left in doubles: it is put right below.
+    lengths = np.linalg.norm(vertices.positions, axis=1)
+    lengths[points | (lengths == 0)] = 1.0
     on_facets = _vertices_of_facets(cells)[facets.faces]
     positions, small = refined(
         vertices.positions / lengths[:, None], points, on_facets, maps.normals, maps.heights
     )
     unsure = _unsure(vertices, owners, maps)
     if len(unsure):
-        positions[unsure], small[unsure] = vertices.exact.positions(unsure, lengths[unsure])
+        positions[unsure], small[unsure] = in_doubles(vertices.exact.places(unsure))
     return Corners(
         positions=positions,
         small=small,
@@ -158,20 +159,18 @@ def _unsure(vertices: Vertices, owners: csr_array, maps: RegionMaps) -> Indices:
 def _nearly_parallel(vertices: Vertices, owners: csr_array) -> Indices:
     """Rays that are nearly parallel, one way or the other, to another ray of the same region."""
     rays = np.flatnonzero(~vertices.points)
+    of_regions = Ragged.of(owners[:, rays])
+    entries, which = of_regions.entries(of_regions.owners)
+    one, other = of_regions.values[which], of_regions.values[entries]
+    one, other = one[one < other], other[one < other]
     unit = vertices.positions[rays]
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
-    # Rays that are near to each other are so along any axis: mostly none are.
-    along = np.sort(np.abs(unit @ np.sqrt(np.arange(2.0, 2.0 + unit.shape[1]))))
-    if not np.any(np.diff(along) < 2 * unit.shape[1] * _PARALLEL):
-        return rays[:0]
-    of_regions = owners[:, rays]
-    one, other = (of_regions.T @ of_regions).tocoo().coords
-    one, other = one[one != other], other[one != other]
     apart = np.minimum(
         np.max(np.abs(unit[one] - unit[other]), axis=1),
         np.max(np.abs(unit[one] + unit[other]), axis=1),
     )
-    return np.asarray(rays[np.unique(one[apart < _PARALLEL])])
+    close = apart < _PARALLEL
+    return np.asarray(rays[np.unique(np.concatenate([one[close], other[close]]))])
 
 
 def _vertices_of_facets(cells: Cells) -> csr_array:

@@ -7,11 +7,8 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
 
-import numpy as np
-
+from fast.polyhedra.rational_rows import Rows, dot, exactly, solution
 from reference.model import Array
-
-Rows = list[list[Fraction]]
 
 
 class NearestPoint:
@@ -98,57 +95,3 @@ class NearestPoint:
         return solution(
             [[self.cross(i, j) for j in tight] for i in tight], [-self._levels[i] for i in tight]
         )
-
-
-def exactly(values: Array) -> Rows:
-    """A matrix of doubles as the rational numbers they are."""
-    return [[Fraction(value) for value in row] for row in np.asarray(values).tolist()]
-
-
-def dot(one: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
-    """The inner product."""
-    return sum((a * b for a, b in zip(one, other, strict=True)), Fraction(0))
-
-
-def solution(matrix: Rows, target: list[Fraction]) -> list[Fraction] | None:
-    """The solution of a square system, or None if it is singular."""
-    rows = [[*row, value] for row, value in zip(matrix, target, strict=True)]
-    count = len(rows)
-    for i in range(count):
-        found = next((r for r in range(i, count) if rows[r][i] != 0), None)
-        if found is None:
-            return None
-        rows[i], rows[found] = rows[found], rows[i]
-        rows[i] = [value / rows[i][i] for value in rows[i]]
-        for r in range(count):
-            if r != i and rows[r][i] != 0:
-                rows[r] = [a - rows[r][i] * b for a, b in zip(rows[r], rows[i], strict=True)]
-    return [row[-1] for row in rows]
-
-
-def null_space(rows: Rows, count: int) -> Array:
-    """A basis (count, n) of what is orthogonal to independent rows (m, count), n = count - m, each
-    entry rounded once: one that is 0 stays 0."""
-    rows, pivots = [list(row) for row in rows], []
-    for i in range(len(rows)):
-        pivots.append(next(c for c, value in enumerate(rows[i]) if value != 0))
-        rows[i] = [value / rows[i][pivots[i]] for value in rows[i]]
-        for r in range(len(rows)):
-            factor = rows[r][pivots[i]]
-            if r != i:
-                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
-    free = [c for c in range(count) if c not in pivots]
-    basis = np.zeros((count, len(free)))
-    for n, c in enumerate(free):
-        basis[c, n] = 1.0
-        for row, pivot in zip(rows, pivots, strict=True):
-            basis[pivot, n] = double(-row[c])
-    return basis
-
-
-def double(value: Fraction) -> float:
-    """A rational number as a double; infinite beyond the largest."""
-    try:
-        return float(value)
-    except OverflowError:
-        return np.inf if value > 0 else -np.inf

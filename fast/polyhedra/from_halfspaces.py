@@ -12,11 +12,11 @@ from fast.polyhedra.face_lattice import Lattice
 from fast.polyhedra.face_tables import faces_of_facets
 from fast.polyhedra.integer_rows import (
     direction_in_doubles,
+    in_doubles,
     in_lowest_terms,
     independent_rows,
     integer_rows,
     orthogonal_complement,
-    point_in_doubles,
     tightest,
 )
 from reference.model import Array, Integers, Mask
@@ -60,7 +60,8 @@ def lattice_of_halfspaces(
         return None
     order = np.argsort(~points, kind="stable")
     points, on_it = points[order], on_it[:, order]
-    positions, small = _in_doubles(corners[order], solved.basis)
+    places = np.column_stack([corners[:, :-1] @ solved.basis, corners[:, -1]])
+    positions, small = in_doubles(places[order])
     facets = _largest(on_it)
     # The last is the facet at infinity.
     rows = np.concatenate([solved.normals, np.zeros((1, normals.shape[1]))])[facets]
@@ -167,19 +168,6 @@ def _everything(lines: Array) -> Lattice:
         normals=nothing,
         offsets=np.empty(0),
     )
-
-
-def _in_doubles(corners: Integers, basis: Integers) -> tuple[Array, Array]:
-    """Corners (C, k + 1) as positions and what rounding left off them, (C, S) each; of rays,
-    directions of length one."""
-    places = corners[:, :-1] @ basis
-    both = np.array(
-        [
-            point_in_doubles(place, t) if t else direction_in_doubles(place)
-            for place, t in zip(places.tolist(), corners[:, -1].tolist(), strict=True)
-        ]
-    )
-    return both[:, 0], both[:, 1]
 
 
 def _largest(masks: Mask) -> list[int]:

@@ -86,11 +86,31 @@ def orthogonal_complement(rows: Integers) -> Integers:
     return np.array(found[len(rows) :], dtype=object).reshape(-1, rows.shape[1])
 
 
+def in_doubles(corners: Integers) -> tuple[Array, Array]:
+    """Points z / t and, where t = 0, directions z of length one, from rows (z, t), (n, S + 1): as
+    doubles and what rounding left off them, (n, S) each."""
+    both = np.array(
+        [
+            point_in_doubles(place, t) if t else direction_in_doubles(place)
+            for *place, t in corners.tolist()
+        ]
+    )
+    return both[:, 0], both[:, 1]
+
+
 def direction_in_doubles(entries: list[int]) -> tuple[list[float], list[float]]:
     """The direction of an integer vector, of length one, as `point_in_doubles`."""
     bits = max(abs(entry) for entry in entries).bit_length()
     longer = [entry << max(0, _DIRECTION_BITS - bits) for entry in entries]
     return point_in_doubles(longer, isqrt(sum(entry * entry for entry in longer)))
+
+
+def quotient(numerator: int, denominator: int) -> float:
+    """The nearest double; infinite beyond the largest."""
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return np.inf if numerator > 0 else -np.inf
 
 
 def point_in_doubles(numerators: list[int], denominator: int) -> tuple[list[float], list[float]]:

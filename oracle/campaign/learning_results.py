@@ -97,7 +97,7 @@ LEARNING_RESULTS: tuple[Result, ...] = (
     Result(
         name="Appendix A",
         says="the recursive search of the partition",
-        reference=("partition.walk.walk", "partition.region.code_towards"),
+        reference=("partition.walk.walk", "model.exact.ExactNetwork.code_towards"),
         fast=("partition.cut_space.enumerate_cells", "partition.cell_complex.Complex.cut"),
         quantities=("region mass",),
         fixed=("partition",),

@@ -50,10 +50,10 @@ PARTITIONS: tuple[Mutant, ...] = (
     ),
     in_reference(
         "half-spaces of the layer after",
-        "partition.region",
-        "_choices",
-        "zip(network.layers, network.sizes, maps, strict=False)",
-        "zip(network.layers, network.sizes, list(maps)[1:], strict=False)",
+        "model.exact",
+        "ExactNetwork.halfspaces",
+        "zip(self.network.layers, parts, maps, strict=False)",
+        "zip(self.network.layers, parts, list(maps)[1:], strict=False)",
         "A map up to one layer too many.",
     ),
     in_reference(

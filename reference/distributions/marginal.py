@@ -96,8 +96,8 @@ class RegionTerm(NamedTuple):
     log_peak : float
         S = 1: log p(x, z°). S > 1: log φ(x; b, ...).
     log_ratio : float
-        The log of the summand, minus log_peak. S > 1: log Φ_ω. It is -inf if the mass is lost to
-        cancellation, and for S = 1 if no double lies in the interval.
+        The log of the summand, minus log_peak. S > 1: log Φ_ω, or -inf if that is lost to
+        cancellation.
     mean : ndarray, shape (S,)
         E[z | x, z in ω].
     root : ndarray, shape (S, S)

@@ -37,7 +37,7 @@ def gaussian_on_box(
     -------
     TruncatedMoments
         As of `gaussian_on_polyhedron`. A box with an upper bound below its lower one is empty, with
-        equal ones it is flat.
+        equal finite ones it is flat.
 
     Raises
     ------

@@ -6,7 +6,7 @@ a rational point is one as well, and every sign has an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, cast
 
@@ -179,9 +179,56 @@ class ExactNetwork:
         ndarray of int, shape (n_cuts, S + 1)
             Slopes and an offset of each, all of them times one power of two.
         """
-        rows = self.maps(code, layer).numbers
-        cuts = self.network.layers[layer].cuts(cast(Array, rows[:, :-1]), cast(Array, rows[:, -1]))
-        return np.column_stack(cast(tuple[Integers, Integers], cuts)).astype(object)
+        return _cuts(self.network.layers[layer], self.maps(code, layer).numbers)
+
+    def halfspaces(self, code: Codes) -> Iterator[Dyadic]:
+        """The half-spaces that give each layer its part of a code, one layer after another.
+
+        Parameters
+        ----------
+        code : ndarray of int8, shape (U,)
+            The code of a region.
+
+        Yields
+        ------
+        Dyadic
+            Normals and an offset of each, (m, S + 1), positive on the region, as the layer has
+            them; none of a layer without a choice.
+        """
+        parts = self.network.split_code(code)
+        maps = self.maps_in_turn(code)
+        for layer, part, (rows, exponent) in zip(self.network.layers, parts, maps, strict=False):
+            yield Dyadic(_joint(layer.halfspaces(part, *_slopes_and_offsets(rows))), exponent)
+
+    def code_towards(self, point: Sequence[int], directions: Sequence[Sequence[int]]) -> Codes:
+        """The code of the region entered from a point along directions.
+
+        Parameters
+        ----------
+        point : sequence of int, length S + 1
+            The point (z, t), t > 0.
+        directions : sequence of (sequence of int, length S + 1)
+            Directions (d, 0). The step along each is infinitely smaller than along the one before.
+
+        Returns
+        -------
+        ndarray of int8, shape (U,)
+            A cut that is zero at the point has the sign of its slope along the first direction that
+            changes it, and 0 if none does. So a facet on which several units vanish, of one layer
+            or of several, is crossed by all of them at once.
+        """
+        place = np.array([point, *directions], dtype=object).T
+        lengths = self.network.code_lengths
+        code, start = np.zeros(sum(lengths), dtype=np.int8), 0
+        maps = self.maps_in_turn(code)
+        for layer, length, (rows, _) in zip(self.network.layers, lengths, maps, strict=False):
+            if length:
+                heights = _cuts(layer, rows) @ place
+                first = np.argmax(heights != 0, axis=1)
+                signs = np.sign(heights[np.arange(len(heights)), first])
+                code[start : start + length] = layer.code(signs.astype(np.int8))
+                start += length
+        return code
 
     def codes(self, points: Integers) -> Codes:
         """The code of the region that each point is in.
@@ -197,35 +244,10 @@ class ExactNetwork:
             A point on a facet is taken to be in the region entered by increasing z_1; where the
             facet runs along z_1, by increasing z_2, and so on.
         """
-        found = [self._code(point) for point in points]
-        return np.array(found, dtype=np.int8).reshape(len(points), -1)
-
-    def _code(self, point: Integers) -> list[int]:
-        """The code at one point (S + 1,)."""
         latent = self.network.latent_dimension
-        # The point, and what a step along each axis changes: where one is zero the next decides.
-        values, exponent = np.zeros((latent + 1, latent), dtype=object), 0
-        values[0], values[range(1, latent + 1), range(latent)] = point[:-1], 1
-        weights = np.zeros((latent + 1, 1), dtype=object)
-        weights[0] = point[-1]
-        code: list[int] = []
-        for index, layer in enumerate(self.network.layers):
-            if isinstance(layer, MaxPool):
-                columns = values.T.tolist()
-                # Of equal candidates the first wins.
-                best = [
-                    [columns[unit] for unit in window].index(max(columns[unit] for unit in window))
-                    for window in layer.windows.tolist()
-                ]
-                code += best
-                values = values[:, layer.windows[range(len(best)), best]]
-            elif layer.n_codes(self.network.sizes[index]):
-                signs = [_leading_sign(column) for column in values.T.tolist()]
-                code += signs
-                values, exponent = _scaled(layer, signs, values, exponent)
-            else:
-                values, exponent = self._pushed(index, layer, values, weights, exponent)
-        return code
+        axes = np.eye(latent, latent + 1, dtype=np.intp).tolist()
+        found = [self.code_towards(point, axes) for point in points.tolist()]
+        return np.array(found, dtype=np.int8).reshape(len(points), sum(self.network.code_lengths))
 
     def _pushed(
         self, index: int, layer: Layer, values: Integers, weights: Integers, exponent: int
@@ -258,10 +280,20 @@ def _scaled(
     return values * np.array(factors, dtype=object), exponent + shift
 
 
-def _leading_sign(numbers: list[int]) -> int:
-    """The sign of the first number that is not 0."""
-    first = next((n for n in numbers if n), 0)
-    return (first > 0) - (first < 0)
+def _slopes_and_offsets(rows: Integers) -> tuple[Array, Array]:
+    """Rows (n, S + 1) apart. Layers are written for doubles, but cuts and half-spaces add, subtract
+    and multiply by signs alone: of integers they make integers."""
+    return cast(Array, rows[:, :-1]), cast(Array, rows[:, -1])
+
+
+def _joint(parts: tuple[Array, Array]) -> Integers:
+    """Slopes (n, S) and offsets (n,) side by side."""
+    return np.column_stack(cast(tuple[Integers, Integers], parts)).astype(object)
+
+
+def _cuts(layer: Layer, rows: Integers) -> Integers:
+    """The layer's cuts from the map to its input, (n_in, S + 1) -> (n_cuts, S + 1)."""
+    return _joint(layer.cuts(*_slopes_and_offsets(rows)))
 
 
 def _slope(layer: Layer) -> tuple[int, int]:

@@ -129,6 +129,11 @@ class Network:
             hidden = layer.apply(hidden)
         return hidden
 
+    @property
+    def code_lengths(self) -> list[int]:
+        """How many entries of a region's code each layer has, in the order of the layers."""
+        return [layer.n_codes(n) for layer, n in zip(self.layers, self.sizes, strict=False)]
+
     def split_code(self, codes: Codes) -> list[Codes]:
         """Cut codes of regions into the parts of each layer.
 
@@ -142,8 +147,7 @@ class Network:
         list of ndarray of int8
             One array (..., n_codes) for each layer, in the order of the layers.
         """
-        counts = [layer.n_codes(n) for layer, n in zip(self.layers, self.sizes, strict=False)]
-        return np.split(codes, np.cumsum(counts)[:-1], axis=-1)
+        return np.split(codes, np.cumsum(self.code_lengths)[:-1], axis=-1)
 
     def parameters(self) -> dict[str, Array]:
         """Return every learnable array by name.

@@ -22,13 +22,11 @@ from reference.model.validation import check_array, check_count
 from reference.partition.region import (
     OUT_OF_RANGE,
     code_halfspaces,
-    code_towards,
     layer_derivatives,
     region_map,
     up_to_layer_map,
 )
 from reference.partition.walk import Visit, walk
-from reference.polyhedra.double_description import axes
 from reference.polyhedra.inclusion_exclusion import SignedCones, signed_cones
 from reference.polyhedra.integer_vectors import quotient, rows_of
 from reference.polyhedra.polyhedron import Polyhedron
@@ -37,7 +35,6 @@ __all__ = [
     "Partition",
     "PartitionError",
     "code_halfspaces",
-    "code_towards",
     "layer_derivatives",
     "partition",
     "region_map",
@@ -220,8 +217,8 @@ class Partition(ReadOnly):
         if latent == 1:
             found = [bisect_right(self.left_ends, Fraction(z)) for z in points[:, 0].tolist()]
         else:
-            rows = rows_of(points, np.ones(len(points)))  # as (z, t)
-            codes = [code_towards(self._exact, point, axes(latent)) for point in rows]
+            rows = np.array(rows_of(points, np.ones(len(points))), dtype=object)  # as (z, t)
+            codes = self._exact.codes(rows.reshape(-1, latent + 1))
             found = [self._regions[code.tobytes()] for code in codes]
         return np.array(found, dtype=np.intp)
 

@@ -9,16 +9,14 @@ which are integers over a power of two, and so is all that is compared here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
 from reference.model.arrays import Array, Codes
 from reference.model.errors import PartitionError
 from reference.model.exact import ExactNetwork, Integers
-from reference.model.layer_protocol import Layer
 from reference.model.network import Network
 from reference.polyhedra.integer_vectors import Vector, primitive
 
@@ -91,41 +89,6 @@ class HalfSpaces(NamedTuple):
 OUT_OF_RANGE = "partition: the values of the network's units leave the range of double precision"
 
 
-class _Choice(NamedTuple):
-    """A layer with a choice to make.
-
-    Attributes
-    ----------
-    layer : Layer
-        The layer.
-    place : slice
-        Where its part of the code is.
-    slopes, offsets : ndarray of int, shapes (n_in, S), (n_in,)
-        The map from z to its input, times 2^exponent. Layers are written for doubles, but add,
-        subtract and multiply by signs alone: of integers they make integers.
-    exponent : int
-        See slopes.
-    """
-
-    layer: Layer
-    place: slice
-    slopes: Array
-    offsets: Array
-    exponent: int
-
-
-def _choices(exact: ExactNetwork, code: Codes) -> Iterator[_Choice]:
-    """Every layer with a choice to make; its map is that of the code as it is once reached."""
-    network, start = exact.network, 0
-    maps = exact.maps_in_turn(code)
-    for layer, size, (rows, exponent) in zip(network.layers, network.sizes, maps, strict=False):
-        count = layer.n_codes(size)
-        if count:
-            slopes, offsets = cast(Array, rows[:, :-1]), cast(Array, rows[:, -1])
-            yield _Choice(layer, slice(start, start + count), slopes, offsets, exponent)
-            start += count
-
-
 def exact_halfspaces(exact: ExactNetwork, code: Codes) -> HalfSpaces:
     """Every half-space of the region with this code, in integers [Corollary 1, corrected].
 
@@ -134,8 +97,7 @@ def exact_halfspaces(exact: ExactNetwork, code: Codes) -> HalfSpaces:
     """
     numbers = [np.empty((0, exact.network.latent_dimension + 1), dtype=object)]
     exponents: list[int] = []
-    for layer, place, slopes, offsets, exponent in _choices(exact, code):
-        joint = np.column_stack(layer.halfspaces(code[place], slopes, offsets))
+    for joint, exponent in exact.halfspaces(code):
         if np.any(np.abs(joint) >= 1 << (exponent + _MOST)):
             raise PartitionError(OUT_OF_RANGE)
         joint = joint[np.any(joint != 0, axis=1)]
@@ -155,25 +117,3 @@ def code_halfspaces(network: Network, code: Codes) -> tuple[Array, Array]:
     """
     half = exact_halfspaces(ExactNetwork(network), code)
     return half.rounded(list(range(len(half.exponents))))
-
-
-def code_towards(exact: ExactNetwork, point: Vector, directions: list[Vector]) -> Codes:
-    """The code of the region entered from a point (z, t) along directions (d, 0), exactly.
-
-    The step along each direction is infinitely smaller than along the one before. So a cut that is
-    zero at the point has the sign of its slope along the first direction that changes it, and 0 if
-    none does. A facet on which several units vanish, of one layer or of several, is crossed by all
-    of them at once.
-    """
-    place = np.array([point, *directions], dtype=object).T
-    network = exact.network
-    counts = (
-        layer.n_codes(size) for layer, size in zip(network.layers, network.sizes, strict=False)
-    )
-    code = np.zeros(sum(counts), dtype=np.int8)
-    for layer, part, slopes, offsets, _ in _choices(exact, code):
-        heights = np.column_stack(layer.cuts(slopes, offsets)) @ place
-        first = np.argmax(heights != 0, axis=1)
-        signs = np.sign(heights[np.arange(len(heights)), first])
-        code[part] = layer.code(signs.astype(np.int8))
-    return code

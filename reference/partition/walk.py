@@ -16,7 +16,7 @@ from reference.model.arrays import Array, Codes
 from reference.model.errors import PartitionError, TooManyRegionsError
 from reference.model.exact import ExactNetwork
 from reference.model.network import Network
-from reference.partition.region import code_towards, exact_halfspaces
+from reference.partition.region import exact_halfspaces
 from reference.polyhedra.double_description import axes
 from reference.polyhedra.integer_vectors import Vector, negative, rounded_point
 from reference.polyhedra.polyhedron import Polyhedron, from_rows
@@ -97,7 +97,7 @@ def walk(network: Network, max_regions: int) -> list[Visit]:
     """
     exact, latent = ExactNetwork(network), network.latent_dimension
     origin = tuple([0] * latent + [1])
-    seen = [_Seen(code_towards(exact, origin, axes(latent)), 0, -1)]
+    seen = [_Seen(exact.code_towards(origin, axes(latent)), 0, -1)]
     index = {seen[0].code.tobytes(): 0}
     visits: list[Visit] = []
     while len(visits) < len(seen):
@@ -105,7 +105,7 @@ def walk(network: Network, max_regions: int) -> list[Visit]:
         polyhedron, facets = region_facets(exact, here.code)
         neighbours = []
         for facet in facets:
-            beyond = code_towards(exact, facet.inner, [(*negative(facet.row[:-1]), 0)])
+            beyond = code_beyond(exact, facet)
             neighbour = index.setdefault(beyond.tobytes(), len(seen))
             if neighbour == len(seen):
                 seen.append(_Seen(beyond, here.ring + 1, region))
@@ -133,6 +133,11 @@ def region_facets(exact: ExactNetwork, code: Codes) -> tuple[Polyhedron, list[Fa
         for side, normal, offset in zip(polyhedron.sides, *rounded, strict=True)
     ]
     return polyhedron, facets
+
+
+def code_beyond(exact: ExactNetwork, facet: Facet) -> Codes:
+    """The code of the region on the other side of a facet."""
+    return exact.code_towards(facet.inner, [(*negative(facet.row[:-1]), 0)])
 
 
 def check_limit(n_regions: int, max_regions: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_models import arrangement
 
 import fast
 import reference
@@ -50,11 +51,6 @@ def test_networks_of_collinear_rows_in_single_precision(given):
     assert dgn.mean()[0] == pytest.approx(draws.mean(), abs=6 * draws.std() / np.sqrt(200_000))
     variance = draws.var() + given["cov_x"]
     assert dgn.cov()[0, 0] == pytest.approx(variance, rel=6 * np.sqrt(10 / 200_000))
-
-
-def arrangement(normals, offsets):
-    """A network with these boundaries."""
-    return Network([Dense(normals, offsets), ReLU(), Dense(np.ones((1, len(normals))), [0.0])])
 
 
 @pytest.mark.parametrize("size", [1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15])

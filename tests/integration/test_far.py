@@ -14,7 +14,8 @@ from mpmath import mpf
 
 import fast
 import fast.integration.far
-from fast.polyhedra.exact_nearest import NearestPoint, exactly, null_space, solution
+from fast.polyhedra.exact_nearest import NearestPoint
+from fast.polyhedra.rational_rows import exactly, null_space, solution
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
 from reference import Dense, LeakyReLU, Network, gaussian_on_polyhedron

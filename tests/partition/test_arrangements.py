@@ -8,7 +8,7 @@ from math import comb, factorial
 
 import numpy as np
 import pytest
-from shared_models import arrangement, differences, folding
+from shared_models import arrangement, differences, few_digits, folding
 from tests_support import deep
 
 import fast
@@ -17,11 +17,6 @@ from reference.model import LeakyReLU
 
 #: The reference decides everything in integers, and counts some hundred regions a second.
 FEW = 130
-
-
-def few_digits(values):
-    """Values of 20 binary digits after the point: their products and sums are exact."""
-    return np.round(2.0**20 * values) / 2.0**20
 
 
 def counts(impl, network):

@@ -7,13 +7,13 @@ from math import comb
 
 import numpy as np
 import pytest
-from shared_models import arrangement, differences, folding
+from shared_models import arrangement, differences, few_digits, folding
 
 import reference.partition.walk
 from reference import DGN, Abs, Dense, LeakyReLU, Network, ReLU
 from reference.model import MaxPool
 from reference.model.exact import ExactNetwork
-from reference.partition.partition import PartitionError, code_halfspaces, code_towards
+from reference.partition.partition import PartitionError, code_halfspaces
 from reference.partition.walk import region_facets, walk
 from reference.polyhedra.double_description import axes
 from reference.polyhedra.integer_vectors import dot, negative, rounded_point, rows_of
@@ -25,11 +25,6 @@ ACTIVATIONS = [ReLU(), LeakyReLU(0.1), Abs()]
 def partition(network, **options):
     """The partition of a network; the covariance plays no part in it."""
     return DGN(network, 1.0, **options).partition()
-
-
-def few_digits(values):
-    """Values of 20 binary digits after the point: their products and sums are exact."""
-    return np.round(2.0**20 * values) / 2.0**20
 
 
 def random_arrangement(dimension, n, seed):
@@ -231,7 +226,7 @@ def test_max_pooling_of_random_layers(dimension):
     affine = np.einsum("mds,ms->md", found.slopes[regions], Z) + found.offsets[regions]
     np.testing.assert_allclose(affine, network(Z), atol=1e-13)
     for point, region in zip(rows_of(Z, np.ones(100)), regions, strict=True):
-        code = code_towards(ExactNetwork(network), point, axes(dimension))
+        code = ExactNetwork(network).code_towards(point, axes(dimension))
         np.testing.assert_array_equal(code, found.codes[region])
     assert len({v.code.tobytes() for v in walk(network, 100)}) == found.n_regions
 
@@ -324,7 +319,7 @@ def test_one_line_through_zero():
         np.testing.assert_array_equal(facet.point, [0.0, 0.0])
         for side in (1, -1):
             inward = [(*(int(side * x) for x in 2 * normal), 0)]
-            np.testing.assert_array_equal(code_towards(exact, facet.inner, inward), [side])
+            np.testing.assert_array_equal(exact.code_towards(facet.inner, inward), [side])
 
 
 def test_needles():
@@ -367,7 +362,7 @@ def test_every_point_lies_in_its_region(widths, activation):
         np.testing.assert_array_equal(inside, regions == r)
     exact, directions = ExactNetwork(network), axes(widths[0])
     for point, region in zip(rows_of(Z, np.ones(150)), regions, strict=True):
-        code = code_towards(exact, point, directions)
+        code = exact.code_towards(point, directions)
         np.testing.assert_array_equal(code, found.codes[region])
     affine = np.einsum("mds,ms->md", found.slopes[regions], Z) + found.offsets[regions]
     np.testing.assert_allclose(affine, network(Z), rtol=0, atol=1e-12 * (1 + np.abs(Z).max()))
@@ -453,10 +448,8 @@ def at_corners(polyhedron, facets):
 
 BREAKAGES = {
     "the neighbour's direction turned round": (
-        "code_towards",
-        lambda f: (
-            lambda exact, point, directions: f(exact, point, [negative(d) for d in directions])
-        ),
+        "code_beyond",
+        lambda f: lambda exact, facet: f(exact, replace(facet, row=negative(facet.row))),
     ),
     "a facet forgotten in one region": (
         "region_facets",

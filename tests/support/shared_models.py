@@ -31,6 +31,11 @@ def arrangement(normals, offsets, activation=None):
     return Network([Dense(normals, offsets), activation or ReLU(), Dense(out, [0.0])])
 
 
+def few_digits(values):
+    """Values of 20 binary digits after the point: their products and sums are exact."""
+    return np.round(2.0**20 * values) / 2.0**20
+
+
 def differences(n):
     """e_i - e_j for all i < j in R^n; an arrangement of them contains a line."""
     return np.array([np.eye(n)[i] - np.eye(n)[j] for i, j in itertools.combinations(range(n), 2)])
