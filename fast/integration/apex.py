@@ -26,6 +26,7 @@ class Seen(NamedTuple):
 
     levels: list[Level]
     falls: list[Array]  # of every level: how -log of the density grows towards each to first order
+    steps: list[Array]  # of every level: from the apex, in z
     # |det| of points seen from their apex: of which item (K,), and their places in levels k-1, ...,
     # 0, each (K,).
     volumes: Callable[[Indices, list[Indices]], Array]
@@ -123,8 +124,8 @@ def _put(items: Whitened, apex: Apex, chosen: Indices, places: tuple[Array, Arra
     apex.place[chosen] = high + low
     if items.free.shape[2]:
         # Along the lines, where the Gaussian is largest.
-        back = apply(items.inverses[chosen], apex.whitened[chosen])
-        apex.place[chosen] = items.means[chosen] + back
+        back = apply(items.along[chosen], items.means[chosen] - apex.place[chosen])
+        apex.place[chosen] += apply(items.free[chosen], back)
 
 
 def _heights_inside(

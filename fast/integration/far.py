@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import qr, solve_triangular
 
 from fast.integration.apex import Apex
 from fast.integration.nearest_points import nearest_points
@@ -23,7 +23,7 @@ from fast.integration.whitened import Origin, Whitened
 from fast.polyhedra.exact_nearest import NearestPoint
 from fast.polyhedra.face_lattice import Lattice
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
-from fast.polyhedra.rational_rows import Rows, double, exactly, null_space
+from fast.polyhedra.rational_rows import Rows, dot, double, exactly, inverse
 from reference.model import Array, Indices, Mask
 
 # Standard deviations from which on distances are measured from the nearest point: nearer than that
@@ -75,7 +75,12 @@ class FarGaussian:
         items, sizes = _turned(lattice, facets, root)
         apex = _at_zero(lattice, len(mean))
         parts = split(items, apex)
-        parts = _measured(parts, _rises(items, apex, parts, facets), lattice, pulls, sizes)
+        rises = _rises(items, apex, parts, facets)
+        others = _others(items, len(facets))
+        steps = _put(items, lattice.normals[facets], parts.steps, rises, others)
+        parts = parts._replace(steps=steps)
+        volumes = _volumes(items, steps[:, :, others], rises, sizes, others)
+        parts = _measured(parts, rises, volumes, lattice, pulls, sizes)
         rest = [double(z - Fraction(p)) for z, p in zip(nearest.place, place.tolist(), strict=True)]
         return FarGaussian(place, np.array(rest), double(nearest.square), items, apex, parts)
 
@@ -141,33 +146,18 @@ def _at_zero(lattice: Lattice, latent: int) -> Apex:
 def _turned(lattice: Lattice, facets: Indices, root: Array) -> tuple[Whitened, Array]:
     """The Gaussian of t in coordinates u of which the first are across these facets, one after
     another, and the others along all of them; and R (A, A), by which heights over the facets are
-    Rᵀ times the first.
-
-    Directions along a facet are orthogonal to it to the last digit in every coordinate: what
-    rounding would leave may be as large as all that lies across.
-    """
+    Rᵀ times the first."""
     nowhere, maps = np.zeros((1, len(root))), np.linalg.inv(root).astype(np.float64)
     items = Whitened.of(lattice, np.zeros(1, dtype=np.intp), maps[None], nowhere, nowhere)
     normals = lattice.normals[facets]
     turn, sizes = np.linalg.qr((normals @ items.inverses[0]).T, mode="complete")
-    inverses, exact = items.inverses[0] @ turn, exactly(normals)
-    columns = [_along(exact[:i], inverses[:, [i]]) for i in range(inverses.shape[1])]
     items = replace(
         items,
         maps=turn.T @ items.maps,
         centres=np.zeros((1, lattice.dimension)),
-        inverses=np.concatenate(columns, axis=1)[None],
-        free=_along(exact, items.free[0])[None],
+        inverses=items.inverses @ turn,
     )
     return items, sizes[: len(facets)]
-
-
-def _along(rows: Rows, vectors: Array) -> Array:
-    """Vectors (S, n) that are orthogonal to these rows but for rounding, made so."""
-    if not (len(rows) and vectors.size):
-        return vectors
-    basis = null_space(rows[: len(vectors)], len(vectors))
-    return np.asarray(basis @ np.linalg.lstsq(basis, vectors, rcond=None)[0])
 
 
 def _rises(items: Whitened, apex: Apex, parts: Simplices, facets: Indices) -> Array:
@@ -202,10 +192,15 @@ def _lengths(items: Whitened, corners: Indices) -> Array:
 
 
 def _measured(
-    parts: Simplices, rises: Array, lattice: Lattice, pulls: Array, sizes: Array
+    parts: Simplices,
+    rises: Array,
+    volumes: tuple[Array, Array],
+    lattice: Lattice,
+    pulls: Array,
+    sizes: Array,
 ) -> Simplices:
     """The simplices with the heights of their corners over the facets that hold the nearest point
-    back, and the slopes that these make: 0 on a facet.
+    back, the slopes that these make, 0 on a facet, and their volumes.
 
     rises (K, k, A); pulls (A,), sizes (A, A): of the facets.
     """
@@ -214,11 +209,12 @@ def _measured(
     # By substitution, which leaves zeros alone.
     across = solve_triangular(sizes.T, rises.reshape(-1, len(pulls)).T, lower=True)
     corners[:, :, : len(pulls)] = across.T.reshape(rises.shape)
-    volume, log_unit = _volumes(corners)
+    volume, log_unit = volumes
     kept = (lattice.offsets[links[:, 0]] > 0) & (volume > 0)
     return Simplices(
         item=parts.item[kept],
         corners=corners[kept],
+        steps=parts.steps[kept],
         finite=parts.finite[kept],
         volume=volume[kept],
         log_unit=log_unit,
@@ -228,11 +224,50 @@ def _measured(
     )
 
 
-def _volumes(corners: Array) -> tuple[Array, Array]:
-    """|det| of the corners (K, k, k) over the exponential of a number (1,): of what is measured
-    across the facets, since what lies in one has none."""
-    _, exponents = np.frexp(np.max(np.abs(corners), axis=2))
-    volume = np.abs(np.linalg.det(np.ldexp(corners, -exponents[:, :, None])))
+def _others(items: Whitened, held: int) -> Indices:
+    """As many coordinates of z as with heights over the facets held tell a place across the lines:
+    those that are most along these facets."""
+    left = items.inverses[0, :, held:]
+    # Of coordinates along the lines nothing is across anything.
+    lengths = np.linalg.norm(items.inverses[0], axis=1)
+    order = qr(left.T / np.where(lengths > 0, lengths, 1.0), mode="r", pivoting=True)[1]
+    return np.asarray(order[: left.shape[1]])
+
+
+def _put(items: Whitened, normals: Array, steps: Array, rises: Array, others: Indices) -> Array:
+    """Steps in z (K, k, S) with these heights over the facets held (K, k, A), the other coordinates
+    and nothing along the lines: what rounding would leave of a long one across a facet may be as
+    large as all that lies there."""
+    rest = np.setdiff1d(np.arange(steps.shape[2]), others)
+    rows = np.concatenate([normals, items.along[0]])
+    back = inverse(exactly(rows[:, rest]))
+    by_others = [[dot(row, column) for column in exactly(rows[:, others].T)] for row in back]
+    result = steps.copy()
+    result[:, :, rest] = rises @ _doubles([row[: len(normals)] for row in back]).T
+    if len(others):
+        result[:, :, rest] -= steps[:, :, others] @ _doubles(by_others).T
+    return result
+
+
+def _doubles(rows: Rows) -> Array:
+    """Rational numbers, each rounded once."""
+    return np.array([[double(value) for value in row] for row in rows])
+
+
+def _volumes(
+    items: Whitened, coordinates: Array, rises: Array, sizes: Array, others: Indices
+) -> tuple[Array, Array]:
+    """|det| of the corners of the simplices, whitened, over the exponential of a number (1,).
+
+    Not from whitened corners, in which rounding mixes what is long and what is thin: from their
+    heights over the facets, since what lies in one has no volume, and the other coordinates.
+    coordinates (K, k, k - A), rises (K, k, A), sizes (A, A).
+    """
+    across = np.linalg.det(items.inverses[0, others, len(sizes) :])
+    sides = np.concatenate([rises, coordinates], axis=2)
+    _, exponents = np.frexp(np.max(np.abs(sides), axis=2))
+    volume = np.abs(np.linalg.det(np.ldexp(sides, -exponents[:, :, None])))
+    volume /= np.abs(np.linalg.det(sizes) * across)
     exponents = exponents.sum(axis=1)
     largest = exponents.max()
     return np.ldexp(volume, exponents - largest), np.array([LOG_2 * largest])

@@ -139,20 +139,23 @@ def _edges(items: Whitened, origin: Origin) -> Level:
 
 def placed(lattice: Lattice, level: Level, rows: Indices) -> tuple[Array, Array]:
     """Where some of the points are, or in what direction, in two parts to be added, (n, S)."""
-    corner, other = level.corner[rows], level.other[rows]
-    share = np.where(level.finite[rows], level.share[rows], 0.0)
-    share = np.stack([share, np.where(lattice.points[other], -share, 0.0)], axis=1)
-    both = np.stack([other, corner], axis=1)
-    high, low = doubled_heights(
-        share[:, None],
-        lattice.positions[corner],
-        lattice.small[corner],
-        np.swapaxes(lattice.positions[both], 1, 2),
-        np.swapaxes(lattice.small[both], 1, 2),
-    )
-    apart = level.apart[rows, None]
-    high = np.where(apart, level.high[rows], high)
-    return high, np.where(apart, level.low[rows], low)
+    corner, apart = level.corner[rows], level.apart[rows]
+    high, low = lattice.positions[corner], lattice.small[corner]
+    high[apart], low[apart] = level.high[rows[apart]], level.low[rows[apart]]
+    between = np.flatnonzero(level.finite[rows] & (level.share[rows] > 0) & ~apart)
+    if len(between):
+        corner, other = corner[between], level.other[rows[between]]
+        share = level.share[rows[between]]
+        share = np.stack([share, np.where(lattice.points[other], -share, 0.0)], axis=1)
+        both = np.stack([other, corner], axis=1)
+        high[between], low[between] = doubled_heights(
+            share[:, None],
+            lattice.positions[corner],
+            lattice.small[corner],
+            np.swapaxes(lattice.positions[both], 1, 2),
+            np.swapaxes(lattice.small[both], 1, 2),
+        )
+    return high, low
 
 
 def _larger(items: Whitened, origin: Origin, m: int, below: Level) -> Level:

@@ -12,6 +12,9 @@ from fast.integration.truncated import simplex_masses
 from fast.integration.whitened import Whitened
 from reference.model import Array, Indices, Mask
 
+# A corner no farther than this from the apex leaves the density as it is there.
+_LEAST = 1e-300
+
 
 def draw_within(items: Whitened, apex: Apex, item: Indices, rng: np.random.Generator) -> Array:
     """A draw (P, S) from the truncated Gaussian that each entry of item (P,) names."""
@@ -32,8 +35,7 @@ def draw_from(
     weights = sample_simplices(
         parts.slopes[simplex], parts.gram[simplex], parts.finite[simplex], rng
     )
-    away = np.einsum("pi,pij->pj", weights, parts.corners[simplex])
-    draws = apex.place[item] + np.einsum("psk,pk->ps", items.inverses[item], away)
+    draws = apex.place[item] + np.einsum("pi,pis->ps", weights, parts.steps[simplex])
     return np.asarray(draws + _along(items, item, rng))
 
 
@@ -78,7 +80,8 @@ def sample_simplices(slopes: Array, gram: Array, finite: Mask, rng: np.random.Ge
 
 def _independent(slopes: Array, gram: Array, finite: Mask, rng: np.random.Generator) -> Array:
     """Every λ from exp(-α λ - Γ λ²/2) on [0, 1] or [0, ∞)."""
-    scale = np.sqrt(np.einsum("kii->ki", gram))
+    # Of a polyhedron thinner than rounding a corner may be the apex.
+    scale = np.maximum(np.sqrt(np.einsum("kii->ki", gram)), _LEAST)
     distance = slopes / scale
     top = np.where(finite, scale, np.inf)
     # The apex may lie a little off the largest density: then some slopes are negative.

@@ -6,7 +6,7 @@ faces nearest to it. Corners may be at infinity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class Simplices(NamedTuple):
 
     item: Indices  # (K,): whose it is
     corners: Array  # (K, k, k): from the apex, whitened; a direction where not finite
+    steps: Array  # (K, k, S): the same in z, across the lines
     finite: Mask  # (K, k): whether a corner is a point
     volume: Array  # (K,): |det| of the corners over exp(log_unit) of the item
     log_unit: Array  # (I,)
@@ -58,15 +59,21 @@ def split(items: Whitened, apex: Apex) -> Simplices:
         for m in range(lattice.dimension - 1, -1, -1)
     ]
     faces = [levels[m] for m in range(lattice.dimension - 1, -1, -1)]
-    corners = np.stack([f.vectors[at] for f, at in zip(faces, places, strict=True)], axis=1)
-    finite = np.stack([f.finite[at] for f, at in zip(faces, places, strict=True)], axis=1)
+    rows: list[_Rows] = []
     if seen is None:
+        rows = [
+            _rows(items, apex, level, lattice.dimension - 1 - j) for j, level in enumerate(faces)
+        ]
+        corners = _stacked([row.vectors for row in rows], places)
+        steps = _stacked([row.steps for row in rows], places)
         slopes = np.einsum("nij,nj->ni", corners, apex.whitened[item])
     else:
-        falls = [seen.falls[m] for m in range(lattice.dimension - 1, -1, -1)]
-        slopes = np.stack([fall[at] for fall, at in zip(falls, places, strict=True)], axis=1)
+        corners = _stacked([face.vectors for face in faces], places)
+        steps = _stacked(seen.steps[::-1], places)
+        slopes = _stacked(seen.falls[::-1], places)
+    finite = _stacked([face.finite for face in faces], places).astype(bool)
     lengths = _far_corners_to_infinity(corners, finite)
-    slopes = slopes / lengths
+    slopes, steps = slopes / lengths, steps / lengths[:, :, None]
     if seen is None:
         # From the apex the exponent sinks by no more than SNAP: far out rounding leaves any slope.
         squares = np.einsum("nij,nij->ni", corners, corners)
@@ -80,7 +87,7 @@ def split(items: Whitened, apex: Apex) -> Simplices:
         volume = np.ldexp(volume, -unit[item] * finite.sum(axis=1))
     else:
         shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))
-        volume = _volumes(items, apex, item, shrunk, faces, places)
+        volume = _volumes(items, item, shrunk, rows, places)
     volume = np.ldexp(volume, unit[item] * (finite.sum(axis=1) - fewest[item]))
     kept = volume > 0
     item, corners, finite, slopes = item[kept], corners[kept], finite[kept], slopes[kept]
@@ -88,6 +95,7 @@ def split(items: Whitened, apex: Apex) -> Simplices:
     return Simplices(
         item=item,
         corners=corners,
+        steps=steps[kept],
         finite=finite,
         volume=volume[kept],
         log_unit=LOG_2 * (unit * fewest),
@@ -155,12 +163,7 @@ def _areas(
 
 
 def _volumes(
-    items: Whitened,
-    apex: Apex,
-    item: Indices,
-    shrunk: Array,
-    faces: list[Level],
-    places: list[Indices],
+    items: Whitened, item: Indices, shrunk: Array, rows: list[_Rows], places: list[Indices]
 ) -> Array:
     """For k > 2, from where the corners are in twice the precision: accurate for slabs, needles and
     slivers too. shrunk (K, k): what the corners are divided by."""
@@ -168,17 +171,36 @@ def _volumes(
     high, low = np.zeros((2, len(item), latent, latent))
     _, triangles = np.linalg.qr(np.swapaxes(items.maps, 1, 2))
     factors = np.abs(np.linalg.det(triangles))[item]
-    for j, (level, at) in enumerate(zip(faces, places, strict=True)):
-        row, row_low, size = _rows(items, apex, level, lattice.dimension - 1 - j)
-        high[:, j], low[:, j] = row[at], row_low[at]
-        factors *= size[at] / shrunk[:, j]
+    for j, (row, at) in enumerate(zip(rows, places, strict=True)):
+        _, exponent = np.frexp(np.max(np.abs(row.high), axis=1))
+        high[:, j] = np.ldexp(row.high, -exponent[:, None])[at]
+        low[:, j] = np.ldexp(row.low, -exponent[:, None])[at]
+        factors *= np.ldexp(1 / row.lengths, exponent)[at] / shrunk[:, j]
     high[:, lattice.dimension :] = lattice.lines[items.cells[item]]
     return np.asarray(factors * determinants(high, low))
 
 
-def _rows(items: Whitened, apex: Apex, level: Level, m: int) -> tuple[Array, Array, Array]:
-    """The points of all items' faces of dimension m from the apex, and directions, each over a
-    power of two: in two parts (n, S), and that power over the length of a direction, whitened."""
+def _stacked(values: Sequence[Array | Mask], places: list[Indices]) -> Array:
+    """What is known of the points of faces, for the corners of the simplices (K, k, ...)."""
+    return np.stack([value[at] for value, at in zip(values, places, strict=True)], axis=1)
+
+
+class _Rows(NamedTuple):
+    """The points of all items' faces of one dimension from the apex, and directions.
+
+    In z and whitened: rounding would make of either for the other, of a long step, as much in
+    directions in which it is 0, and the polyhedron may be thin there.
+    """
+
+    high: Array  # (n, S): in two parts
+    low: Array
+    lengths: Array  # (n,): of directions, whitened; 1
+    steps: Array  # (n, S): in one part, across the lines; directions over their lengths
+    vectors: Array  # (n, k): whitened; directions over their lengths
+
+
+def _rows(items: Whitened, apex: Apex, level: Level, m: int) -> _Rows:
+    """The points of all items' faces of dimension m, and directions."""
     owner = expanded(items, m)[1]
     high, low = placed(items.lattice, level, np.arange(len(owner)))
     inside = apex.level == items.lattice.dimension
@@ -186,11 +208,16 @@ def _rows(items: Whitened, apex: Apex, level: Level, m: int) -> tuple[Array, Arr
     away, away_low = doubled_difference(high, low, base, apex.origin.small[owner])
     high = np.where(level.finite[:, None], away, high)
     low = np.where(level.finite[:, None], away_low, low)
-    along = apply(items.maps[owner], high + low)
-    length = np.where(level.finite, 1.0, np.sqrt(dots(along, along)))
-    _, exponent = np.frexp(np.max(np.abs(high), axis=1))
-    scale = -exponent[:, None]
-    return np.ldexp(high, scale), np.ldexp(low, scale), np.ldexp(1 / length, exponent)
+    steps = high + low
+    vectors = apply(items.maps[owner], steps)
+    length = np.where(level.finite, 1.0, np.sqrt(dots(vectors, vectors)))
+    return _Rows(
+        high=high,
+        low=low,
+        lengths=length,
+        steps=items.across(steps / length[:, None], owner),
+        vectors=vectors / length[:, None],
+    )
 
 
 def _between_directions(

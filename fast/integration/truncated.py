@@ -101,35 +101,32 @@ def assemble(
     items: Whitened, apex: Apex, parts: Simplices, units: Array, moments: Array
 ) -> Truncated:
     """The moments of the items from those of their simplices (K, k+1, k+1), of λ in these units."""
-    count, k = len(items.cells), items.maps.shape[1]
-    corners, slopes = parts.corners * units[:, :, None], parts.slopes * units
+    count, latent = len(items.cells), items.maps.shape[2]
+    steps, slopes = parts.steps * units[:, :, None], parts.slopes * units
     gram = parts.gram * units[:, :, None] * units[:, None, :]
     masses, log_unit = simplex_masses(parts, units, moments)
     total = np.bincount(parts.item, weights=masses, minlength=count)
     share = masses / total[parts.item]
     within = moments[:, 1:, 1:] / moments[:, :1, :1]
     weights = moments[:, 0, 1:] / moments[:, 0, :1]
-    mean = np.einsum("ni,nij->nj", weights, corners)
+    mean = np.einsum("ni,nis->ns", weights, steps)
     expected = dots(slopes, weights) + 0.5 * np.einsum("nij,nij->n", gram, within)
     shift = _sums(share[:, None] * mean, parts.item, count)
     spread = within - weights[:, :, None] * weights[:, None, :]
-    inner = np.swapaxes(corners, 1, 2) @ spread @ corners
+    inner = np.swapaxes(steps, 1, 2) @ spread @ steps
     away = mean - shift[parts.item]
     inner += away[:, :, None] * away[:, None, :]
-    cov = _sums((share[:, None, None] * inner).reshape(-1, k * k), parts.item, count)
-    cov = cov.reshape(-1, k, k)
-
+    cov = _sums((share[:, None, None] * inner).reshape(-1, latent**2), parts.item, count)
     free = items.free
-    back = items.inverses @ cov @ np.swapaxes(items.inverses, 1, 2)
-    back = back + free @ np.swapaxes(free, 1, 2)
+    cov = cov.reshape(-1, latent, latent) + free @ np.swapaxes(free, 1, 2)
     n_free = free.shape[2]
     log_volume = np.log(total) + log_unit + 0.5 * n_free * LOG_2PI + items.log_scale
     return Truncated(
         peak=apex.place,
         square=dots(apex.whitened, apex.whitened),
         log_volume=log_volume,
-        mean=apex.place + np.einsum("nsk,nk->ns", items.inverses, shift),
-        cov=0.5 * (back + np.swapaxes(back, 1, 2)),
+        mean=apex.place + shift,
+        cov=0.5 * (cov + np.swapaxes(cov, 1, 2)),
         entropy=log_volume + np.bincount(parts.item, share * expected, count) + 0.5 * n_free,
     )
 

@@ -16,7 +16,7 @@ class Whitened:
     """Gaussians on polyhedra of a lattice, one an item.
 
     u = M z - m is standard normal, and z = mean + inverses u + free v with v standard normal along
-    the polyhedron's lines.
+    the polyhedron's lines: of a step in z, v is along times it.
     """
 
     lattice: Lattice
@@ -26,6 +26,7 @@ class Whitened:
     means: Array  # (I, S): the Gaussian's mean
     inverses: Array  # (I, S, k)
     free: Array  # (I, S, S-k)
+    along: Array  # (I, S-k, S)
     log_scale: Array  # (I,): log of the volume of z for one of (u, v)
 
     @staticmethod
@@ -34,12 +35,15 @@ class Whitened:
         inverses = np.linalg.inv(maps).astype(np.float64)
         log_scale = np.asarray(-np.linalg.slogdet(maps)[1], dtype=np.float64)
         k, latent = lattice.dimension, maps.shape[-1]
-        free = np.empty((len(cells), latent, 0))
+        free, along = np.empty((len(cells), latent, 0)), np.empty((len(cells), 0, latent))
         if k < latent:
-            along = maps @ np.swapaxes(lattice.lines[cells], 1, 2)
-            turned, _ = np.linalg.qr(along, mode="complete")
-            across, along = turned[:, :, latent - k :], turned[:, :, : latent - k]
-            free = inverses @ along
+            lines = np.swapaxes(lattice.lines[cells], 1, 2)
+            turned, sizes = np.linalg.qr(maps @ lines, mode="complete")
+            across, sizes = turned[:, :, latent - k :], sizes[:, : latent - k]
+            along = np.swapaxes(turned[:, :, : latent - k], 1, 2) @ maps
+            # Not by the inverses: what rounding would leave of a line across the polyhedron may be
+            # as large as all that lies across.
+            free = lines @ np.linalg.inv(sizes)
             maps, inverses = np.swapaxes(across, 1, 2) @ maps, inverses @ across
             centres = np.einsum("nij,ni->nj", across, centres)
         return Whitened(
@@ -50,8 +54,15 @@ class Whitened:
             means=means,
             inverses=inverses,
             free=free,
+            along=along,
             log_scale=log_scale,
         )
+
+    def across(self, steps: Array, owner: Indices) -> Array:
+        """Steps in z (n, S) of items (n,) without what of them is along the lines."""
+        if not self.free.shape[2]:
+            return steps
+        return steps - apply(self.free[owner], apply(self.along[owner], steps))
 
 
 class Origin(NamedTuple):

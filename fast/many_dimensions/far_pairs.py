@@ -103,13 +103,15 @@ def _seen(far: FarGaussians, levels: list[Level], tops: list[Top]) -> Seen:
     items = far.items
     falls = [np.empty(len(level.vectors)) for level in levels]
     vectors = [np.empty_like(level.vectors) for level in levels]
+    seen = [np.empty_like(level.high) for level in levels]
     away: list[list[Dyadic]] = [[] for _ in levels]
     for item, (top, faces) in enumerate(zip(tops, far.faces, strict=True)):
         own = [level.of_item(item) for level in levels]
         for m, steps in enumerate(_steps(items, item, top, faces, own)):
             mine = slice(levels[m].starts[item], levels[m].starts[item + 1])
             falls[m][mine] = -rounded(times(steps, top.rise))
-            vectors[m][mine] = rounded(steps) @ items.maps[item].T
+            seen[m][mine] = items.across(rounded(steps), np.full(len(steps.numbers), item))
+            vectors[m][mine] = seen[m][mine] @ items.maps[item].T
             away[m] += [Dyadic(row, steps.exponent) for row in steps.numbers]
     flat = items.free.shape[2] > 0
 
@@ -125,7 +127,7 @@ def _seen(far: FarGaussians, levels: list[Level], tops: list[Top]) -> Seen:
         return np.asarray(found)
 
     moved = [level._replace(vectors=v) for level, v in zip(levels, vectors, strict=True)]
-    return Seen(moved, falls, volumes)
+    return Seen(moved, falls, seen, volumes)
 
 
 def _steps(

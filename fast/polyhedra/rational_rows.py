@@ -57,19 +57,6 @@ def inverse(matrix: Rows) -> Rows:
     return [row[size:] for row in found]
 
 
-def null_space(rows: Rows, count: int) -> Array:
-    """A basis (count, n) of what is orthogonal to independent rows (m, count), n = count - m, each
-    entry rounded once: one that is 0 stays 0."""
-    found, pivots = reduced(rows)
-    free = [c for c in range(count) if c not in pivots]
-    basis = np.zeros((count, len(free)))
-    for n, c in enumerate(free):
-        basis[c, n] = 1.0
-        for row, pivot in zip(found, pivots, strict=True):
-            basis[pivot, n] = double(-row[c])
-    return basis
-
-
 def double(value: Fraction) -> float:
     """A rational number as a double; infinite beyond the largest."""
     return quotient(*value.as_integer_ratio())

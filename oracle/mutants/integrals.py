@@ -116,8 +116,8 @@ INTEGRALS: tuple[Mutant, ...] = (
         "rays taken for points",
         "integration.split",
         "split",
-        "finite = np.stack([f.finite[at] for",
-        "finite = np.stack([f.finite[at] | True for",
+        "_stacked([face.finite for",
+        "_stacked([face.finite | True for",
         "An unbounded region cut off at distance 1.",
     ),
     in_fast(

@@ -708,8 +708,8 @@ DEFECTS = [
         "fast",
         "integration.simplex_draws",
         "draw_from",
-        "items.inverses[item]",
-        "items.inverses[item[::-1]]",
+        "parts.steps[simplex]",
+        "parts.steps[simplex[::-1]]",
         product,
     ),
     (
