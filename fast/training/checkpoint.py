@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reference.model import Array, Outcome, outcome_of, save_arrays
+from reference.model import Array, Outcome, load_arrays, outcome_of, save_arrays
 
 Parameters = dict[str, Array]
 
@@ -62,8 +62,7 @@ def read(path: Path, of: str) -> list[Run] | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = load_arrays(path)
         found = str(arrays["fingerprint"])
         ends = zip(arrays["outcomes"].tolist(), arrays["steepness"].tolist(), strict=True)
         runs = [

@@ -74,6 +74,7 @@ class Case:
             If it cannot be written.
         """
         content = {
+            "format": FORMAT,
             "seed": self.seed,
             "label": self.label,
             "layers": [[kind, _plain(settings)] for kind, settings in self.layers],
@@ -98,12 +99,14 @@ class Case:
         Raises
         ------
         ValueError
-            If the file holds no case.
+            If the file holds no case, or a later version wrote it.
         OSError
             If it cannot be read.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if content.get("format", 0) > FORMAT:
+                raise ValueError("a later version of exactdgn wrote it: update exactdgn")
             layers = tuple((str(kind), _settings(values)) for kind, values in content["layers"])
             arrays = {name: np.array(content[name], dtype=float) for name in _ARRAYS}
             return Case(
@@ -113,6 +116,8 @@ class Case:
             raise ValueError(f"path: {os.fspath(path)!r} holds no case ({error})") from error
 
 
+#: What cases are written as; a file that bears no number is of 0.1.0, and read as ever.
+FORMAT = 1
 _ARRAYS = ("cov_x", "cov_z", "X", "q_mean", "q_cov")
 _WEIGHTS = ("weight", "bias")
 

@@ -43,7 +43,7 @@ from reference.model.weight_priors import (
     log_weight_prior,
     uphill,
 )
-from reference.model.whole_files import UNFINISHED, save_arrays, write_whole
+from reference.model.whole_files import UNFINISHED, load_arrays, save_arrays, write_whole
 
 __all__ = [
     "NO_LIKELIHOOD",
@@ -97,6 +97,7 @@ __all__ = [
     "dyadic",
     "freeze",
     "learnable_layers",
+    "load_arrays",
     "log_weight_prior",
     "outcome_of",
     "outcome_of_error",

@@ -310,7 +310,8 @@ class Network:
         Raises
         ------
         ValueError
-            If the file does not hold a network.
+            If the file does not hold a network, or a later version wrote it. Files of 0.1.0 are
+            read.
         """
         return Network(load_layers(path))
 

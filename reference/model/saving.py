@@ -15,7 +15,7 @@ from reference.model.layer_protocol import Layer
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.max_pool import MaxPool
 from reference.model.validation import check_path
-from reference.model.whole_files import save_arrays
+from reference.model.whole_files import load_arrays, save_arrays
 
 # The arguments each layer is made from, which it holds under the same names: what a file stores.
 ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
@@ -47,8 +47,7 @@ def load_layers(path: str | os.PathLike[str]) -> list[Layer]:
     """The layers of a file written by `save_layers`: see `Network.load`."""
     source = check_path(path, "path")
     try:
-        with open(source, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = load_arrays(source)
         by_name = {kind.__name__: kind for kind in ARGUMENTS}
         layers: list[Layer] = []
         for i, name in enumerate(map(str, arrays["kinds"])):

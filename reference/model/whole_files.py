@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 
 _BEGINS, _ENDS = ".", ".part"
+_NUMBER = "format"
+#: What files are written as. One that bears no number is of 0.1.0, and read as ever; one of a later
+#: version is refused, for what it holds may mean something else.
+FORMAT = 1
 #: The pattern of the names that files have while they are being written. A file of such a name that
 #: stays behind is one whose writer was killed.
 UNFINISHED = f"{_BEGINS}*{_ENDS}"
@@ -51,7 +55,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
-    """Write arrays to a .npz file, bit for bit, whole or not at all.
+    """Write arrays to a .npz file, bit for bit, whole or not at all, with the number of its format.
 
     Parameters
     ----------
@@ -66,5 +70,37 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None
         If it cannot be written. What was there before stays as it was.
     """
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays, **{_NUMBER: np.array(FORMAT)})
     write_whole(path, buffer.getvalue())
+
+
+def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Read the arrays of a file written by `save_arrays`.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The arrays by name, without the number of the format.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If a later version wrote it. Of a file that holds no arrays whatever NumPy raises: the
+        caller knows what it should have held.
+    """
+    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    found = int(arrays.pop(_NUMBER, 0))
+    if found > FORMAT:
+        raise ValueError(
+            f"a later version of exactdgn wrote it, in format {found}; this one reads formats up "
+            f"to {FORMAT}: update exactdgn"
+        )
+    return arrays

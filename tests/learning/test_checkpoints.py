@@ -105,6 +105,17 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content):
         fit(2, checkpoint=path)
 
 
+def test_checkpoints_of_later_versions_are_refused(tmp_path):
+    path = tmp_path / "fit.npz"
+    fit(2, checkpoint=path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays["format"] = arrays["format"] + 1
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=r"checkpoint: .*update exactdgn"):
+        fit(2, checkpoint=path)
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(OSError, match="gone"):
         fit(2, checkpoint=tmp_path / "gone" / "fit.npz")

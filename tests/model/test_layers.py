@@ -23,6 +23,7 @@ from reference import (
     Reshape,
     Upsample,
 )
+from reference.model.whole_files import FORMAT
 
 EPS = np.finfo(float).eps
 
@@ -580,6 +581,19 @@ def test_files_of_earlier_versions(tmp_path):
     assert network.layers[1].slope == 0.1
     for name, value in network.parameters().items():
         assert value.tobytes() == arrays[name].tobytes()
+
+
+def test_files_of_later_versions(tmp_path):
+    """The number of the format is in the file, and one more than it is refused with the remedy."""
+    network = Network([Dense([[1.0]], [0.0])])
+    network.save(tmp_path / "net.npz")
+    with np.load(tmp_path / "net.npz") as stored:
+        arrays = dict(stored)
+    assert arrays["format"] == FORMAT
+    arrays["format"] = np.array(FORMAT + 1)
+    np.savez(tmp_path / "later.npz", **arrays)
+    with pytest.raises(ValueError, match=rf"path: .*in format {FORMAT + 1}.*update exactdgn"):
+        Network.load(tmp_path / "later.npz")
 
 
 def test_save_of_an_unknown_kind(tmp_path):
