@@ -75,6 +75,11 @@ class ExactFaces:
                 break
         return places
 
+    def put_each(self, directions: Dyadic, held: Mask) -> Dyadic:
+        """Directions (n, S), each moved along the facets held with it (n, F)."""
+        inverses = _inverses(self.rows, held) / self.lengths
+        return self.put(directions, np.zeros(len(held), dtype=bool), inverses)
+
     def put_one(self, place: Dyadic, held: Mask) -> Dyadic:
         """One place (S,) moved onto all facets held (F,)."""
         inverse = _inverses(self.rows, held[None]) / self.lengths

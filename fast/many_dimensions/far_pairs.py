@@ -28,6 +28,8 @@ from reference.model import Array, Dyadic, Indices, Mask, dyadic
 _FLAT = 2e-3
 # Directions this near to each other are one.
 _PARALLEL = 1e-9
+# A direction that rises so little over a facet, by its length, is along it.
+_ALONG = 64 * np.finfo(np.float64).eps
 # How far below the top an apex on a smaller face may be, in standard deviations.
 _SNAP = 0.3
 
@@ -140,6 +142,7 @@ def _steps(
     ends = [_near(top, faces, corners, corners.vectors @ back, 0)]
     for m, level in enumerate(levels[1:], start=1):
         found = _near(top, faces, level, level.vectors @ back, m)
+        found = _onto_facets(found, level, faces)
         found = _taken_over(found, level, ends[-1], levels[m - 1])
         ends.append(_between(found, level, ends[0], corners, sizes))
     result = []
@@ -157,6 +160,20 @@ def _near(top: Top, faces: ExactFaces, level: Level, away: Array, m: int) -> Dya
     them; and the directions."""
     start = Dyadic(top.place.numbers * level.finite[:, None], top.place.exponent)
     return faces.put(plus(start, dyadic(_numbers(away))), level.finite, faces.inverses[m])
+
+
+def _onto_facets(found: Dyadic, level: Level, faces: ExactFaces) -> Dyadic:
+    """The directions inside faces at infinity, those along a facet but for rounding put along it:
+    log p(x, z) may be so steep across that what rounding leaves climbs by many deviations."""
+    mine = np.flatnonzero(level.apart & ~level.finite)
+    if not len(mine):
+        return found
+    directions = Dyadic(found.numbers[mine], found.exponent)
+    steps = rounded(directions)
+    rises = np.abs(steps @ faces.rows.T) / np.linalg.norm(steps, axis=1)[:, None]
+    held = (rises <= _ALONG) & (faces.scales > 0)
+    moved = faces.put_each(directions, held)
+    return _replaced(found, mine, moved)
 
 
 def _taken_over(found: Dyadic, level: Level, ends: Dyadic, below: Level) -> Dyadic:

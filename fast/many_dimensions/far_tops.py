@@ -22,6 +22,10 @@ from reference.model import Array, Dyadic, Mask, dyadic
 _STEPS = 15
 # Standard deviations from the top that need no further step.
 _NEAR = 1e-6
+# Pushes of facets against a pull: each leaves ε of the one before, and the first may be of 1e150.
+_PUSHES = 15
+# What rounding makes of a pull in doubles.
+_ROUNDING = 64 * np.finfo(np.float64).eps
 # Faces visited: a bound on what rounding could make of a cycle.
 _FACES = 50
 
@@ -89,14 +93,30 @@ class Climb:
         if not len(mine):
             return held
         inverse = np.linalg.inv(self.root)
-        pull = inverse.T @ rounded(self.quadratic.rise(place))
-        rows = self.faces.rows[mine] @ inverse
-        rows /= np.linalg.norm(rows, axis=1)[:, None]
-        size = np.linalg.norm(pull)
-        if not size:
-            return held
-        push, left = nnls(rows.T, -pull / size)
-        if left * size <= self.snap + 64 * np.finfo(np.float64).eps * size:
+        functions = self.faces.functions
+        normals = Dyadic(functions.numbers[mine, :-1], functions.exponent)
+        rows = rounded(normals) @ inverse
+        lengths = np.linalg.norm(rows, axis=1)
+        rows = rows / lengths[:, None]
+        left = self.quadratic.rise(place)
+        size = float(np.linalg.norm(inverse.T @ rounded(left)))
+        push, allowed = np.zeros(len(mine)), self.snap + min(_ROUNDING * size, 2 * _NEAR)
+        # Pushes in doubles leave ε of the pull, which may be many standard deviations: what they
+        # leave is taken in integers, and pushed against in turn.
+        for _ in range(_PUSHES):
+            if size <= allowed:
+                break
+            # A push may as well become smaller: it may be rounding of a larger one.
+            columns = np.concatenate([np.eye(len(mine)), -np.diag(np.where(push > 0, 1.0, 0.0))])
+            pull = inverse.T @ rounded(left)
+            more, _ = nnls((columns @ rows).T, -pull / size)
+            change = size * (more @ columns)
+            push += change
+            left = plus(left, times(dyadic(change / lengths), normals))
+            before, size = size, float(np.linalg.norm(inverse.T @ rounded(left)))
+            if size > before / 2:
+                break
+        if size <= allowed and np.all(push >= -allowed):
             return held
         needed = np.zeros_like(held)
         needed[mine[push > 0]] = True

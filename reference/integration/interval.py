@@ -149,7 +149,8 @@ def truncated_gaussian(
     of the ends from 0 are not finite in double precision.
     """
     scale = float(np.sqrt(cov[0, 0]))
-    if any(_FARTHEST * min(1.0, scale) < abs(end) < np.inf for end in (lower, upper)):
+    beyond = lower == np.inf or upper == -np.inf
+    if beyond or any(_FARTHEST * min(1.0, scale) < abs(end) < np.inf for end in (lower, upper)):
         raise ArithmeticError(
             "a region ends too far away for its squared distance from 0 to be a double"
         )

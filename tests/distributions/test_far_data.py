@@ -11,6 +11,8 @@ import fast
 import fast.many_dimensions.far_data
 from fast import Abs, Dense, LeakyReLU, MaxPool, Network, ReLU
 from oracle.exact.layers import layers_of
+from oracle.mutants.mutant import Mutant
+from oracle.mutants.trial import applied
 from oracle.truths import joint
 from oracle.truths.regionwise import LatentSpace
 
@@ -203,6 +205,73 @@ def dense(rng, n_out, n_in, rank=None):
     if rank is not None:
         weight = rng.standard_normal((n_out, rank)) @ rng.standard_normal((rank, n_in))
     return Dense(weight, rng.standard_normal(n_out))
+
+
+def check_nearly_level_data(seed, distance):
+    """x is far along one axis, and hardly along the others: beside the pull over the facet in
+    between, that along it is as nothing to doubles, and yet many standard deviations. The place
+    nearest x is not the corner, where every region would be the larger the farther from it."""
+    rng = np.random.default_rng([61, seed])
+    latent = 2 + seed % 2
+    network = Network(
+        [Dense(rng.standard_normal((latent, latent)), np.zeros(latent)), LeakyReLU(0.5)]
+    )
+    x = np.full((1, latent), -distance)
+    x[0, 1:] = rng.choice([300.0, 5000.0]) * rng.choice([-1.0, 1.0], latent - 1)
+    posterior = fast.DGN(network, 1.0, negligible=0.0).posterior(x)
+    assert np.sum(posterior.e0) == pytest.approx(1.0, abs=1e-12)
+    assert np.all(np.isfinite(posterior.region_mean))
+    variances = np.einsum("nrss->nrs", posterior.region_cov)
+    assert np.all(variances > 0)
+    # No truncated Gaussian is wider than the whole one, whose precision is at least that of z.
+    assert np.all(variances <= 1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("distance", [1e14, 1e17, 1e20, 1e30])
+@pytest.mark.parametrize("seed", range(8))
+def test_data_that_are_nearly_level_with_a_facet(seed, distance):
+    check_nearly_level_data(seed, distance)
+
+
+def check_unbounded_regions(seed):
+    network = Network.random([3, 5, 4], LeakyReLU(0.1), seed)
+    x = np.random.default_rng(seed).standard_normal((1, 4))
+    values = [fast.DGN(network, 1.0).logpdf(d * x)[0] / d**2 for d in (1e10, 1e20, 1e24, 1e80)]
+    # Far out log p(x) is to first order a quadratic of the distance.
+    np.testing.assert_allclose(values, values[0], rtol=1e-8)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 10, 23, 143])
+def test_directions_along_facets(seed):
+    """Regions with a facet at infinity, a direction of which lies in another facet: rounding put it
+    1e-16 aside, where log p(x, z) climbed without end."""
+    check_unbounded_regions(seed)
+
+
+FAR_DEFECTS = {
+    "directions beside facets": (
+        "many_dimensions.far_pairs",
+        "_steps",
+        "_onto_facets(found, level, faces)",
+        "found",
+        lambda: check_unbounded_regions(2),
+    ),
+    "pushes that do not become smaller": (
+        "many_dimensions.far_tops",
+        "Climb._needed",
+        "np.where(push > 0, 1.0, 0.0)",
+        "np.zeros(len(mine))",
+        lambda: [check_nearly_level_data(seed, 1e20) for seed in range(4)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAR_DEFECTS)
+def test_far_defects_are_seen(name):
+    module, function, replaced, by, check = FAR_DEFECTS[name]
+    mutant = Mutant(name, "fast", module, function, replaced, by, "")
+    with applied(mutant), pytest.raises((AssertionError, ArithmeticError)):
+        check()
 
 
 def shapes_of_regions():
