@@ -14,9 +14,17 @@ from reference.model.errors import (
     SingularCovarianceError,
     TooManyRegionsError,
 )
-from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
+from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from reference.model.images.max_pool import MaxPool
+from reference.model.images.resampling import (
+    AdaptiveAvgPool,
+    AvgPool,
+    PixelShuffle,
+    Upsample,
+    ZeroPad,
+)
+from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
-from reference.model.max_pool import MaxPool
 from reference.model.network import Network
 from reference.model.outcome import Outcome
 from reference.model.weight_priors import GaussianPrior, LaplacePrior, UniformPrior
@@ -26,8 +34,12 @@ from reference.polyhedra.validity import OutsideValidity
 __all__ = [
     "DGN",
     "Abs",
+    "AdaptiveAvgPool",
     "AvgPool",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "ConvergenceWarning",
     "Dense",
     "FitResult",
@@ -41,6 +53,7 @@ __all__ = [
     "OutsideValidity",
     "Partition",
     "PartitionError",
+    "PixelShuffle",
     "Posterior",
     "ReLU",
     "Reshape",
@@ -50,6 +63,7 @@ __all__ = [
     "TruncatedMoments",
     "UniformPrior",
     "Upsample",
+    "ZeroPad",
     "fit_em",
     "gaussian_on_box",
     "gaussian_on_polyhedron",

@@ -23,7 +23,7 @@ from fast.partition.layer_maps import Maps, input_maps, output_diagonal, output_
 from reference.model import (
     Array,
     Codes,
-    Conv2d,
+    Convolution,
     Mask,
     SingularCovarianceError,
     WeightPrior,
@@ -130,7 +130,7 @@ def _updated(
             continue
         before = maps[-1]
         index, parts = _layer_parts(dgn, name)
-        update = _kernels if isinstance(dgn.network.layers[index], Conv2d) else _dense
+        update = _kernels if isinstance(dgn.network.layers[index], Convolution) else _dense
         new = update(dgn, codes, maps[index], statistics, index, parts, weight_prior)
         old = dgn.network.parameters()
         dgn = dgn.with_parameters(
@@ -208,20 +208,21 @@ def _kernels(
     parts: tuple[str, ...],
     prior: WeightPrior | None,
 ) -> dict[str, Array]:
-    """The new kernels, biases or both of a Conv2d, by name."""
-    known = dgn.network.parameters()
-    noise = dgn.noise
+    """The new kernels, biases or both of a convolution, by name."""
+    layer, noise = dgn.network.layers[index], dgn.noise
+    assert isinstance(layer, Convolution)
     normal, gradient = kernel_system(
         dgn.network, codes, index, maps, noise, _second_moments(statistics), _residuals(statistics)
     )
-    weight, bias = known[f"{index}.weight"], known[f"{index}.bias"]
-    is_weight = np.arange(len(gradient)) < weight.size
+    rows, bias = layer.rows, layer.bias
+    is_weight = np.arange(len(gradient)) < rows.size
     chosen = np.where(is_weight, "weight" in parts, "bias" in parts)
-    current = np.append(weight, bias)[None, chosen]
+    current = np.append(rows, bias)[None, chosen]
     new = np.zeros(len(gradient))
     normal, gradient = normal[chosen][:, chosen], gradient[chosen]
     new[chosen] = optima(normal[None], gradient[None], current, prior, is_weight[chosen])[0]
-    values = {"weight": new[: weight.size].reshape(weight.shape), "bias": new[weight.size :]}
+    weight = layer.weight_of(new[: rows.size].reshape(rows.shape))
+    values = {"weight": weight, "bias": new[rows.size :]}
     return {f"{index}.{part}": values[part] for part in parts}
 
 

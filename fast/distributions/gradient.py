@@ -12,7 +12,7 @@ from fast.distributions.statistics import Statistics
 from fast.partition.layer_maps import Maps, input_maps, pulled_back
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Conv2d, Dense, Network
+from reference.model import Array, Convolution, Dense, Network
 
 # Numbers held at once while the inputs under the windows of a convolution are laid out.
 _BATCH = 1 << 22
@@ -40,7 +40,7 @@ def gradient(
                 "ro,ri->oi", back[:, 0], offsets
             )
             result[f"{index}.bias"] = back[:, 0].sum(axis=0)
-        elif isinstance(layer, Conv2d):
+        elif isinstance(layer, Convolution):
             back = pulled_back(network, codes, index, rows)
             result[f"{index}.weight"] = _by_kernels(layer, back, maps[index])
             result[f"{index}.bias"] = layer.on_bias(back[:, 0].sum(axis=0))
@@ -50,21 +50,25 @@ def gradient(
     return result
 
 
-def _by_kernels(layer: Conv2d, back: Array, maps: Maps) -> Array:
+def _by_kernels(layer: Convolution, back: Array, maps: Maps) -> Array:
     """The gradient by the kernels: every window's inputs times the gradient by its outputs.
 
     back (R, 1 + S, n_out): the gradients by the outputs, times 1 and times z.
     """
-    count, windows = len(layer.bias), layer.windows
-    total = np.zeros((count, windows.shape[1]))
+    windows = layer.windows  # (G, P, K)
+    groups, places, size = windows.shape
+    total = np.zeros((groups, len(layer.bias) // groups, size))
     for some in chunks(len(back), _BATCH, windows.size * back.shape[1]):
         slopes, offsets = maps.slopes[some], maps.offsets[some]
         # (r, 1 + S, n_in + 1): the inputs' maps, and a zero that stands for the padding, -1.
         inputs = np.concatenate([offsets[:, None], np.swapaxes(slopes, 1, 2)], axis=1)
         seen = np.pad(inputs, ((0, 0), (0, 0), (0, 1)))[:, :, windows]
-        by_window = back[some].reshape(*seen.shape[:2], count, len(windows))
-        total += np.tensordot(by_window, seen, axes=((0, 1, 3), (0, 1, 2)))
-    return total.reshape(layer.weight.shape)
+        by_window = back[some].reshape(*seen.shape[:2], groups, -1, places)
+        for group in range(groups):
+            total[group] += np.tensordot(
+                by_window[:, :, group], seen[:, :, group], axes=((0, 1, 3), (0, 1, 2))
+            )
+    return layer.weight_of(total.reshape(-1, size))
 
 
 def _by_noise(noise: Noise, scatter: Array) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from fast.dgn import DGN
 from reference.model import (
     Array,
-    Conv2d,
+    Convolution,
     Dense,
     Layer,
     Network,
@@ -178,6 +178,6 @@ def _on_data(layer: Layer, hidden: Array, data: Array) -> Layer:
 
 def _placed_like(layer: Layer, values: dict[str, Array]) -> Layer:
     """The layer with these arrays, placed on the same input."""
-    assert isinstance(layer, Dense | Conv2d)
+    assert isinstance(layer, Dense | Convolution)
     moved = layer.with_parameters(dict(values))
-    return moved.placed(layer.input_shape) if isinstance(layer, Conv2d) else moved
+    return moved.placed(layer.input_shape) if isinstance(layer, Convolution) else moved

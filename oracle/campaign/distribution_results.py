@@ -11,8 +11,8 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         reference=(
             "model.network.Network",
             "model.layers.Dense",
-            "model.max_pool.MaxPool",
-            "model.image_layers.Conv2d",
+            "model.images.max_pool.MaxPool",
+            "model.images.convolutions.Conv2d",
         ),
         fast=("Network", "Dense", "MaxPool", "Conv2d"),
         quantities=("log p", "marginal mean"),

@@ -14,16 +14,22 @@ from oracle.models.descriptions import Description
 from oracle.models.values import Key
 from reference.model import (
     Abs,
+    AdaptiveAvgPool,
     AvgPool,
+    Conv1d,
     Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
     Dense,
     Flatten,
     LeakyReLU,
     MaxPool,
     Network,
+    PixelShuffle,
     ReLU,
     Reshape,
     Upsample,
+    ZeroPad,
 )
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {"reference": reference, "fast": fast}
@@ -31,15 +37,21 @@ _LAYERS: dict[str, Any] = {
     layer.__name__: layer
     for layer in (
         Abs,
+        AdaptiveAvgPool,
         AvgPool,
+        Conv1d,
         Conv2d,
+        ConvTranspose1d,
+        ConvTranspose2d,
         Dense,
         Flatten,
         LeakyReLU,
         MaxPool,
+        PixelShuffle,
         ReLU,
         Reshape,
         Upsample,
+        ZeroPad,
     )
 }
 

@@ -19,6 +19,7 @@ from oracle.models.case import Case
 from oracle.models.descriptions import Description, specs_of
 from oracle.models.layer_stacks import (
     ODDITIES,
+    decoder_stack,
     deep_stack,
     dense_stack,
     image_stack,
@@ -28,8 +29,9 @@ from oracle.models.layer_stacks import (
 from oracle.models.near_degenerate import draw_near_degeneracy
 from oracle.models.random_choices import Choices, Seeded
 
-#: How the layers are put together; "deep" with one latent dimension only.
-PLANS = ("dense", "maxout", "images")
+#: How the layers are put together; "deep" with one latent dimension only. Half of what is drawn as
+#: "images" is a "decoder".
+PLANS = ("dense", "maxout", "images", "decoder")
 #: Structures of Σx.
 NOISES = ("scalar", "diagonal", "full", "near-singular")
 #: Where points are put, in turn.
@@ -43,7 +45,10 @@ _DEGENERATE_PLANS = {
     "dense": dense_stack,
     "maxout": maxout_stack,
     "images": image_stack,
+    "decoder": decoder_stack,
 }
+# What is drawn of these; half of "images" are decoders.
+_DEGENERATE_SHARES = {"wide": 0.6, "dense": 0.1, "maxout": 0.15, "images": 0.15}
 
 
 class RandomNetwork(NamedTuple):
@@ -139,19 +144,24 @@ def degenerate_network(seed: int, latent: int | None = None) -> RandomNetwork:
 
 def draw_degenerate(choices: Choices, latent: int) -> tuple[str, tuple[Description, ...]]:
     """What a nearly degenerate network is, and its layers."""
-    plan = choices.pick(tuple(_DEGENERATE_PLANS), (0.6, 0.1, 0.15, 0.15))
+    plan = choices.pick(tuple(_DEGENERATE_SHARES), tuple(_DEGENERATE_SHARES.values()))
     odd = draw_near_degeneracy(choices)
+    if plan == "images" and choices.chance(0.5):
+        plan = "decoder"
     return f"{plan}, {odd.label}", tuple(_DEGENERATE_PLANS[plan](choices, latent, odd))
 
 
 def draw_network(choices: Choices, latent: int) -> tuple[str, tuple[Description, ...]]:
     """What a network is, and its layers."""
-    plan = choices.pick(PLANS, (0.5, 0.25, 0.25))
+    plan = choices.pick(PLANS[:3], (0.5, 0.25, 0.25))
     odd = choices.pick(ODDITIES) if choices.chance(0.5) else "ordinary"
+    if plan == "images" and choices.chance(0.5):
+        plan = "decoder"
     builders: dict[str, Callable[[Choices, int, str], list[Description]]] = {
         "dense": dense_stack,
         "maxout": maxout_stack,
         "images": image_stack,
+        "decoder": decoder_stack,
     }
     return f"{plan}, {odd}", tuple(builders[plan](choices, latent, odd))
 

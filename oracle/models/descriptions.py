@@ -23,7 +23,7 @@ def specs_of(layers: tuple[Description, ...]) -> tuple[LayerSpec, ...]:
     """The layers as oracle.exact.layers.layers_of has them. Guarded by
     tests/oracle/test_architectures.py: the same as of the network the implementations build."""
     specs: list[LayerSpec] = []
-    shape: Shape = (int(np.shape(layers[0][1]["weight"])[1]),)
+    shape = _latent_shape(*layers[0])
     for kind, settings in layers:
         spec = spec_of(kind, SimpleNamespace(**_settled(kind, settings), input_shape=shape))
         if spec is not None:
@@ -32,22 +32,43 @@ def specs_of(layers: tuple[Description, ...]) -> tuple[LayerSpec, ...]:
     return tuple(specs)
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+def _latent_shape(kind: str, settings: dict[str, Any]) -> Shape:
+    """The shape of z, as the first layer tells it."""
+    if kind == "Reshape":
+        return (prod(settings["shape"]),)
+    return (int(np.shape(settings["weight"])[1]),)
+
+
+def _sizes(value: Any, axes: int) -> tuple[int, ...]:
+    return (value,) * axes if isinstance(value, int) else tuple(int(n) for n in value)
 
 
 def _settled(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings with what is left out filled in, and pairs for single numbers."""
-    if kind == "Conv2d":
-        defaults: dict[str, Any] = {"stride": 1, "padding": 0}
+    defaults: dict[str, Any] = {}
+    if kind.startswith("Conv"):
+        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+    elif kind == "Upsample":
+        defaults = {"mode": "nearest", "align_corners": False}
     elif kind in ("AvgPool", "MaxPool"):
         kernel = settings.get("kernel_size", 1)
         defaults = {"kernel_size": kernel, "stride": kernel, "padding": 0, "channels": 1}
-    else:
-        defaults = {"slope": _SLOPES[kind]} if kind in _SLOPES else {}
+    elif kind in _SLOPES:
+        defaults = {"slope": _SLOPES[kind]}
     merged = {**defaults, **settings}
-    pairs = ("kernel_size", "stride", "padding", "factor")
-    return {name: _pair(v) if name in pairs else v for name, v in merged.items()}
+    if kind in ("PixelShuffle", "ZeroPad"):
+        return merged
+    pairs = {
+        "kernel_size",
+        "stride",
+        "padding",
+        "output_padding",
+        "dilation",
+        "factor",
+        "output_size",
+    }
+    axes = 1 if kind.endswith("1d") else 2
+    return {name: _sizes(value, axes) if name in pairs else value for name, value in merged.items()}
 
 
 def _output_shape(kind: str, settings: dict[str, Any], shape: Shape) -> Shape:
@@ -61,14 +82,36 @@ def _output_shape(kind: str, settings: dict[str, Any], shape: Shape) -> Shape:
         return (prod(shape),)
     if kind == "Upsample":
         return (shape[0], shape[1] * full["factor"][0], shape[2] * full["factor"][1])
-    if kind not in ("Conv2d", "AvgPool", "MaxPool"):
+    if kind == "PixelShuffle":
+        larger = full["factor"]
+        return (shape[0] // larger**2, shape[1] * larger, shape[2] * larger)
+    if kind == "ZeroPad":
+        left, right, above, below = full["padding"]
+        return (shape[0], shape[1] + above + below, shape[2] + left + right)
+    if kind == "AdaptiveAvgPool":
+        return (shape[0], *full["output_size"])
+    if kind.startswith("Conv"):
+        return (len(full["bias"]), *_convolved(kind, full, shape[1:]))
+    if kind not in ("AvgPool", "MaxPool"):
         return shape
-    kernel = np.shape(full["weight"])[2:] if kind == "Conv2d" else full["kernel_size"]
-    channels = len(full["bias"]) if kind == "Conv2d" else shape[0] // full.get("channels", 1)
-    if len(shape) == 1:
-        return (channels,)
-    down, across = (
-        (n + 2 * full["padding"][i] - kernel[i]) // full["stride"][i] + 1
-        for i, n in enumerate(shape[1:])
+    channels, kernel = shape[0] // full.get("channels", 1), full["kernel_size"]
+    return (
+        channels,
+        *(
+            (n + 2 * full["padding"][i] - kernel[i]) // full["stride"][i] + 1
+            for i, n in enumerate(shape[1:])
+        ),
     )
-    return (channels, down, across)
+
+
+def _convolved(kind: str, full: dict[str, Any], size: Shape) -> Shape:
+    """Height and width, or length, of the output of a convolution."""
+    result = []
+    for i, n in enumerate(size):
+        reach = full["dilation"][i] * (np.shape(full["weight"])[2 + i] - 1)
+        stride, padding = full["stride"][i], full["padding"][i]
+        if "Transpose" in kind:
+            result.append((n - 1) * stride - 2 * padding + reach + full["output_padding"][i] + 1)
+        else:
+            result.append((n + 2 * padding - reach - 1) // stride + 1)
+    return tuple(result)

@@ -143,6 +143,84 @@ def maxout_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description
     return layers
 
 
+def decoder_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description]:
+    """A small image or signal made larger by what decoders do it with."""
+    axes = choices.pick([2, 2, 1])
+    if axes == 2 and choices.chance(0.3):
+        # z itself as channels of one pixel.
+        layers: list[Description] = [("Reshape", {"shape": (latent, 1, 1)})]
+        channels, size = latent, [1, 1]
+    else:
+        channels, size = choices.whole(1, 3), [int(n) for n in choices.wholes(1, 4, axes)]
+        count = channels * int(np.prod(size))
+        layers = [
+            _dense(choices, odd, latent, count, True),
+            ("Reshape", {"shape": (channels, *size)}),
+        ]
+        if choices.chance(0.5):
+            layers.append(_activation(choices))
+    first = len(layers) == 1
+    convolution, size = _convolution(choices, odd, channels, size, first)
+    layers += [convolution, _activation(choices)]
+    channels = len(convolution[1]["bias"])
+    if axes == 2:
+        layers += [_resampling(choices, channels)]
+        if choices.chance(0.2):
+            layers.append(("MaxPool", {"kernel_size": (1, 2), "stride": 1, "padding": (0, 1)}))
+    elif choices.chance(0.5):
+        layers.append(_convolution(choices, odd, channels, size, False)[0])
+    return [*layers, ("Flatten", {})]
+
+
+def _convolution(
+    choices: Choices, odd: Oddity, channels: int, size: list[int], first: bool
+) -> tuple[Description, list[int]]:
+    """A convolution or a transposed one of images or signals, and the size of what comes out."""
+    axes = len(size)
+    kernel, gaps = ([int(n) for n in choices.wholes(1, 3, axes)] for _ in range(2))
+    stride = [int(n) for n in choices.wholes(1, 3, axes)]
+    groups = channels if choices.chance(0.5) else 1
+    outputs = groups * choices.whole(1, 3 if groups == 1 else 2)
+    reach = [d * (k - 1) + 1 for d, k in zip(gaps, kernel, strict=True)]
+    settings = {"stride": tuple(stride), "dilation": tuple(gaps), "groups": groups}
+    if choices.chance(0.6):
+        more = [choices.whole(0, max(s, d)) for s, d in zip(stride, gaps, strict=True)]
+        padding = [min(choices.whole(0, 2), (r - 1) // 2) for r in reach]
+        shape, kind = (channels, outputs // groups, *kernel), f"ConvTranspose{axes}d"
+        settings["output_padding"] = tuple(more)
+        large = [
+            (n - 1) * s - 2 * p + r + m
+            for n, s, p, r, m in zip(size, stride, padding, reach, more, strict=True)
+        ]
+    else:
+        # As much as makes the image no smaller than the kernel.
+        least = [-(-(r - n) // 2) for r, n in zip(reach, size, strict=True)]
+        padding = [max(choices.whole(0, 2), n) for n in least]
+        shape, kind = (outputs, channels // groups, *kernel), f"Conv{axes}d"
+        large = [
+            (n + 2 * p - r) // s + 1
+            for n, s, p, r in zip(size, stride, padding, reach, strict=True)
+        ]
+    weight, _ = _affine(choices, odd, shape, first)
+    _, bias = _affine(choices, odd, (outputs, 1), first)
+    arrays = {"weight": weight, "bias": bias, "padding": tuple(padding)}
+    return (kind, {**arrays, **settings}), large
+
+
+def _resampling(choices: Choices, channels: int) -> Description:
+    """A layer that makes images larger or smaller without weights."""
+    kinds = ["ZeroPad", "AdaptiveAvgPool", "bilinear"] + ["PixelShuffle"] * (channels == 4)
+    kind = choices.pick(kinds)
+    if kind == "ZeroPad":
+        return kind, {"padding": tuple(int(n) for n in choices.wholes(0, 2, 4))}
+    if kind == "AdaptiveAvgPool":
+        return kind, {"output_size": (choices.whole(1, 3), choices.whole(1, 3))}
+    if kind == "PixelShuffle":
+        return kind, {"factor": 2}
+    factor, aligned = (choices.whole(1, 3), choices.whole(1, 3)), choices.chance(0.5)
+    return "Upsample", {"factor": factor, "mode": kind, "align_corners": aligned}
+
+
 def image_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description]:
     """A small image, convolved, pooled, made larger or flattened."""
     channels, height, width = (int(n) for n in choices.wholes(1, 3, 3))

@@ -10,7 +10,7 @@ import numpy as np
 from reference.distributions import noise
 from reference.distributions.e_step import Statistics
 from reference.model.arrays import Array, Codes
-from reference.model.image_layers import Conv2d
+from reference.model.images.kernels import Convolution
 from reference.model.layers import Dense
 from reference.model.network import Network
 from reference.partition.partition import Partition, layer_derivatives, up_to_layer_map
@@ -54,7 +54,7 @@ def gradient(
     n, dimension = statistics.n, network.observed_dimension
     result = {name: np.zeros_like(value) for name, value in network.parameters().items()}
     for index, layer in enumerate(network.layers):
-        if not isinstance(layer, Dense | Conv2d):
+        if not isinstance(layer, Dense | Convolution):
             continue
         for r, code in enumerate(partition.codes):
             residuals = statistics.residual0[r], statistics.residual1[r]
@@ -62,7 +62,7 @@ def gradient(
             by_weight, by_bias = noise.solve(cov_x, cross), noise.solve(cov_x, residuals[0])
             by_weight = back_propagated(network, code, index, by_weight) / n
             by_bias = back_propagated(network, code, index, by_bias) / n
-            if isinstance(layer, Conv2d):
+            if isinstance(layer, Convolution):
                 # The layer's matrix and offset hold the kernels and the bias once for every window.
                 by_weight, by_bias = layer.on_kernels(by_weight), layer.on_bias(by_bias)
             result[f"{index}.weight"] += by_weight

@@ -19,7 +19,7 @@ from reference.distributions.gradient import back_propagation, residual_times_in
 from reference.learning.regularised_least_squares import solve_nearest, solve_with_prior
 from reference.model.arrays import Array, Codes
 from reference.model.errors import SingularCovarianceError
-from reference.model.image_layers import Conv2d
+from reference.model.images.kernels import Convolution
 from reference.model.network import Network, learnable_layers
 from reference.model.validation import check_covariance, check_names, check_number
 from reference.model.weight_priors import WeightPrior, blend, check_weight_prior
@@ -115,20 +115,21 @@ def update_layer(
 
 
 def kernel_maps(network: Network, code: Codes, layer: int) -> Array:
-    """∂(A_ω, b_ω) / ∂(kernel entry) for every kernel entry of a Conv2d, then for every bias.
+    """∂(A_ω, b_ω) / ∂(kernel entry) for every kernel entry of a convolution, row by row, then
+    for every bias.
 
     (P, D, S + 1). An entry reaches x through every window.
     """
     convolution = network.layers[layer]
-    assert isinstance(convolution, Conv2d)
+    assert isinstance(convolution, Convolution)
     back = output_derivative(network, code, layer)
     lift = input_lift(network, code, layer)
-    kernels, windows = len(convolution.bias), convolution.windows
-    entries = np.zeros((kernels, windows.shape[1], len(back), lift.shape[1]))
+    kernels, (groups, places, size) = len(convolution.bias), convolution.windows.shape
+    entries = np.zeros((kernels, size, len(back), lift.shape[1]))
     biases = np.zeros((kernels, len(back), lift.shape[1]))
     for c in range(kernels):
-        for p, window in enumerate(windows):
-            column = back[:, c * len(windows) + p]
+        for p, window in enumerate(convolution.windows[c * groups // kernels]):
+            column = back[:, c * places + p]
             for j, pixel in enumerate(window):
                 if pixel >= 0:  # not in the padding
                     entries[c, j] += np.outer(column, lift[pixel])
@@ -144,13 +145,14 @@ def update_kernels(
     parts: Sequence[str],
     prior: WeightPrior | None = None,
 ) -> Array:
-    """The kernels (entry by entry) and biases of a Conv2d, those of the named parts: linear least
+    """The kernels (row by row) and biases of a convolution, those of the named parts: linear least
     squares as for a weight, with G_p the map that a unit of the unknown p adds to (A_ω, b_ω).
 
     Σ_q Σ_ω tr(G_pᵀ Σx^-1 G_q E[(z,1)(z,1)ᵀ]) Δ_q = Σ_ω tr(G_pᵀ Σx^-1 E[(x - g)(z,1)ᵀ]).
     """
-    known = dgn.network.parameters()
-    weight, bias = known[f"{layer}.weight"].ravel(), known[f"{layer}.bias"]
+    convolution = dgn.network.layers[layer]
+    assert isinstance(convolution, Convolution)
+    weight, bias = convolution.rows.ravel(), convolution.bias
     is_weight = np.arange(weight.size + bias.size) < weight.size
     chosen = np.where(is_weight, "weight" in parts, "bias" in parts)
     current = np.concatenate([weight, bias])[chosen]
@@ -292,15 +294,14 @@ def _updated(
     if any(f"{index}.{p}" not in known for p in parts):
         raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
     layer = int(index)
-    if isinstance(dgn.network.layers[layer], Conv2d):
+    convolution = dgn.network.layers[layer]
+    if isinstance(convolution, Convolution):
         flat = update_kernels(dgn, codes, statistics, layer, parts, prior)
-        shapes = [known[f"{index}.{p}"].shape for p in parts]
-        cut = known[f"{index}.weight"].size if len(parts) == 2 else flat.size
-        pieces = np.split(flat, [cut])
-        return {
-            f"{index}.{p}": pieces[k].reshape(shape)
-            for k, (p, shape) in enumerate(zip(parts, shapes, strict=True))
-        }
+        size = convolution.rows.size if "weight" in parts else 0
+        changed = {"bias": flat[size:]}
+        if size:
+            changed["weight"] = convolution.weight_of(flat[:size].reshape(convolution.rows.shape))
+        return {f"{index}.{p}": changed[p] for p in parts}
     if layer == len(dgn.network.layers) - 1 and (prior is None or part == "bias"):
         joint = update_output_layer(dgn, codes, statistics, parts)
     elif part == "bias":

@@ -13,10 +13,19 @@ from reference.model.errors import (
     TooManyRegionsError,
 )
 from reference.model.exact import Dyadic, ExactNetwork, Integers, dyadic
-from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
+from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from reference.model.images.kernels import Convolution
+from reference.model.images.max_pool import MaxPool
+from reference.model.images.resampling import (
+    AdaptiveAvgPool,
+    AvgPool,
+    PixelShuffle,
+    Upsample,
+    ZeroPad,
+)
+from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
-from reference.model.max_pool import MaxPool
 from reference.model.network import Network, learnable_layers
 from reference.model.outcome import Outcome, outcome_of, outcome_of_error
 from reference.model.validation import (
@@ -49,11 +58,16 @@ __all__ = [
     "NO_LIKELIHOOD",
     "UNFINISHED",
     "Abs",
+    "AdaptiveAvgPool",
     "Array",
     "AvgPool",
     "Codes",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "ConvergenceWarning",
+    "Convolution",
     "Dense",
     "Dyadic",
     "ExactNetwork",
@@ -70,6 +84,7 @@ __all__ = [
     "NotSolvedError",
     "Outcome",
     "PartitionError",
+    "PixelShuffle",
     "RandomState",
     "ReLU",
     "ReadOnly",
@@ -80,6 +95,7 @@ __all__ = [
     "UniformPrior",
     "Upsample",
     "WeightPrior",
+    "ZeroPad",
     "blend",
     "check_array",
     "check_bounds",

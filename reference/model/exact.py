@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reference.model.arrays import Array, Codes
+from reference.model.images.max_pool import MaxPool
 from reference.model.layer_protocol import Layer
 from reference.model.layers import Abs, LeakyReLU, ReLU
-from reference.model.max_pool import MaxPool
 from reference.model.network import Network
 
 #: Python's integers, of any size, in an array.

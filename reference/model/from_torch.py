@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 
 from reference.model.arrays import Array
-from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
+from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from reference.model.images.kernels import Convolution
+from reference.model.images.max_pool import MaxPool
+from reference.model.images.resampling import (
+    AdaptiveAvgPool,
+    AvgPool,
+    PixelShuffle,
+    Upsample,
+    ZeroPad,
+)
+from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Dense, LeakyReLU, ReLU
-from reference.model.max_pool import MaxPool
 from reference.model.validation import check_array
 
 # Identities, once training is over.
@@ -56,24 +65,35 @@ def _extended(layers: list[Layer], shape: Shape, module: Any) -> tuple[list[Laye
         return layers, shape
     if kind in ("BatchNorm1d", "BatchNorm2d"):
         scale, shift = _normalisation(module)
+        # Before any other module, BatchNorm1d tells the latent dimension by its features.
+        axes = (0, 1, 2) if kind == "BatchNorm1d" else (3,)
+        _require(len(shape) in axes, f"{kind} on shape {shape}")
         before = layers[-1] if layers else None
-        if isinstance(before, Dense if kind == "BatchNorm1d" else Conv2d):
+        if isinstance(before, Dense | Convolution):
             return [*layers[:-1], _normalised(before, scale, shift)], shape
-        weight = np.diag(scale)
-        layer: Layer = (
-            Dense(weight, shift)
-            if kind == "BatchNorm1d"
-            else Conv2d(weight[:, :, None, None], shift)
-        )
+        more: list[Layer] = [_scaling(scale, shift, len(shape))]
     elif kind in _READERS:
-        layer = _READERS[kind](module, shape)
+        read = _READERS[kind](module, shape)
+        more = read if isinstance(read, list) else [read]
     else:
         raise ValueError(f"this class is not supported; expected a Sequential of {_SUPPORTED}")
-    if not layers:
-        if not isinstance(layer, Dense):
-            raise ValueError("expected Linear first, whose width is the latent dimension")
-        shape = (int(layer.weight.shape[1]),)
-    return [*layers, layer], layer.placed(shape).output_shape(shape)
+    if not layers and more:
+        shape = _latent_shape(more[0])
+    for layer in more:
+        shape = layer.placed(shape).output_shape(shape)
+    return [*layers, *more], shape
+
+
+def _latent_shape(first: Layer) -> Shape:
+    """The shape of z, as the first layer tells it."""
+    if isinstance(first, Dense):
+        return (int(first.weight.shape[1]),)
+    if isinstance(first, Reshape):
+        return (math.prod(first.shape),)
+    raise ValueError(
+        "expected Linear or Unflatten first, which tell the latent dimension; put "
+        "Unflatten(1, (channels, height, width)) before it"
+    )
 
 
 def _require(condition: bool, what: str) -> None:
@@ -112,31 +132,59 @@ def _normalisation(module: Any) -> tuple[Array, Array]:
     return scale, shift - mean * scale
 
 
-def _normalised(layer: Dense | Conv2d, scale: Array, shift: Array) -> Layer:
+def _normalised(layer: Dense | Convolution, scale: Array, shift: Array) -> Layer:
     """The layer followed by h -> scale h + shift, as one layer."""
     if len(scale) != len(layer.bias):
         raise ValueError(f"expects {len(scale)} features, got {len(layer.bias)}")
-    weight = layer.weight * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    if isinstance(layer, Convolution):
+        return layer.scaled(scale, shift)
+    weight = layer.weight * scale[:, None]
     return layer.with_parameters({"weight": weight, "bias": layer.bias * scale + shift})
+
+
+def _scaling(scale: Array, shift: Array, axes: int) -> Layer:
+    """h -> scale h + shift on vectors, signals or images, channel by channel."""
+    weight = np.diag(scale)
+    if axes <= 1:
+        return Dense(weight, shift)
+    if axes == 2:
+        return Conv1d(weight[:, :, None], shift)
+    return Conv2d(weight[:, :, None, None], shift)
 
 
 def _linear(module: Any, shape: Shape) -> Layer:
     return Dense(*_weight_and_bias(module))
 
 
-def _conv(module: Any, shape: Shape) -> Layer:
-    _require(module.groups == 1, f"groups={module.groups}")
-    _require(_pair(module.dilation) == (1, 1), f"dilation={module.dilation}")
+def _conv(module: Any, shape: Shape) -> Layer | list[Layer]:
     _require(module.padding_mode == "zeros", f"padding_mode={module.padding_mode!r}")
     weight, bias = _weight_and_bias(module)
+    kind = Conv1d if type(module).__name__ == "Conv1d" else Conv2d
+    settings = {"stride": module.stride, "dilation": module.dilation, "groups": module.groups}
     padding = module.padding
     if padding == "valid":
         padding = 0
     elif padding == "same":
-        kernel = weight.shape[2:]
-        _require(all(n % 2 == 1 for n in kernel), "padding='same' with a kernel of even size")
-        padding = tuple(n // 2 for n in kernel)
-    return Conv2d(weight, bias, module.stride, padding)
+        total = [gap * (n - 1) for gap, n in zip(module.dilation, weight.shape[2:], strict=True)]
+        if any(n % 2 for n in total):
+            _require(kind is Conv2d, "padding='same' of a Conv1d that adds an odd number")
+            # What is odd goes to the end.
+            above, left = (n // 2 for n in total)
+            sides = left, total[1] - left, above, total[0] - above
+            return [ZeroPad(sides), kind(weight, bias, **settings)]
+        padding = tuple(n // 2 for n in total)
+    return kind(weight, bias, padding=padding, **settings)
+
+
+def _transposed(module: Any, shape: Shape) -> Layer:
+    _require(module.padding_mode == "zeros", f"padding_mode={module.padding_mode!r}")
+    kind = ConvTranspose1d if type(module).__name__ == "ConvTranspose1d" else ConvTranspose2d
+    weight = _array(module.weight, "weight")
+    channels = weight.shape[1] * module.groups
+    bias = np.zeros(channels) if module.bias is None else _array(module.bias, "bias")
+    names = ("stride", "padding", "output_padding", "dilation", "groups")
+    settings = {name: getattr(module, name) for name in names}
+    return kind(weight, bias, **settings)
 
 
 def _pair(value: Any) -> tuple[Any, ...]:
@@ -159,16 +207,20 @@ def _avg_pool(module: Any, shape: Shape) -> Layer:
 
 
 def _upsample(module: Any, shape: Shape) -> Layer:
-    _require(module.mode in ("nearest", "nearest-exact"), f"mode={module.mode!r}")
+    modes = ("nearest", "nearest-exact", "bilinear")
+    _require(module.mode in modes, f"mode={module.mode!r}")
+    mode = "bilinear" if module.mode == "bilinear" else "nearest"
+    settings = {"mode": mode, "align_corners": bool(module.align_corners)}
     if module.size is not None:
         _require(len(shape) == 3, f"size without images before it, but shape {shape}")
         size = _pair(module.size)
         whole = all(new % old == 0 for new, old in zip(size, shape[1:], strict=True))
         _require(whole, f"size={module.size} that is no multiple of {shape[1:]}")
-        return Upsample(tuple(new // old for new, old in zip(size, shape[1:], strict=True)))
+        factor = tuple(new // old for new, old in zip(size, shape[1:], strict=True))
+        return Upsample(factor, **settings)
     factor = _pair(module.scale_factor)
     _require(all(float(f).is_integer() for f in factor), f"scale_factor={module.scale_factor}")
-    return Upsample(tuple(int(f) for f in factor))
+    return Upsample(tuple(int(f) for f in factor), **settings)
 
 
 def _flatten(module: Any, shape: Shape) -> Layer:
@@ -179,22 +231,38 @@ def _flatten(module: Any, shape: Shape) -> Layer:
 
 def _unflatten(module: Any, shape: Shape) -> Layer:
     axis, size = module.dim, tuple(module.unflattened_size)
-    _require(axis in (1, -1) and len(shape) == 1, f"dim={axis!r} on shape {shape}; expected 1")
+    _require(axis in (1, -1) and len(shape) < 2, f"dim={axis!r} on shape {shape}; expected 1")
     if size.count(-1) == 1:
+        _require(bool(shape), f"unflattened_size={size} first, which does not tell its product")
         rest = -math.prod(size)
         size = tuple(shape[0] // rest if n == -1 and rest > 0 else n for n in size)
     return Reshape(size)
 
 
-_READERS: dict[str, Callable[[Any, Shape], Layer]] = {
+def _adaptive(module: Any, shape: Shape) -> Layer:
+    size = _pair(module.output_size)
+    _require(len(shape) == 3, f"AdaptiveAvgPool2d on shape {shape}")
+    return AdaptiveAvgPool(
+        tuple(n if new is None else new for new, n in zip(size, shape[1:], strict=True))
+    )
+
+
+_READERS: dict[str, Callable[[Any, Shape], Layer | list[Layer]]] = {
     "Linear": _linear,
+    "Conv1d": _conv,
     "Conv2d": _conv,
+    "ConvTranspose1d": _transposed,
+    "ConvTranspose2d": _transposed,
     "ReLU": lambda module, shape: ReLU(),
     "LeakyReLU": lambda module, shape: LeakyReLU(module.negative_slope),
     "MaxPool2d": _max_pool,
     "AvgPool2d": _avg_pool,
+    "AdaptiveAvgPool2d": _adaptive,
+    "ZeroPad2d": lambda module, shape: ZeroPad(module.padding),
+    "PixelShuffle": lambda module, shape: PixelShuffle(module.upscale_factor),
     "Upsample": _upsample,
     "UpsamplingNearest2d": _upsample,
+    "UpsamplingBilinear2d": _upsample,
     "Flatten": _flatten,
     "Unflatten": _unflatten,
 }

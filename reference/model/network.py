@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.from_torch import layers_from_torch
-from reference.model.image_layers import Conv2d
+from reference.model.images.kernels import Convolution
+from reference.model.images.reshaping import Reshape
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.saving import load_layers, save_layers
@@ -37,7 +38,7 @@ class Network:
     Parameters
     ----------
     layers : sequence of Layer
-        At least one. The first is a Dense layer, whose width sets S.
+        At least one. The first tells S: a Dense layer by its width, a Reshape by its shape.
 
     Attributes
     ----------
@@ -75,13 +76,8 @@ class Network:
         for i, layer in enumerate(self.layers):
             if isinstance(layer, type) or not isinstance(layer, Layer):
                 raise ValueError(f"layers[{i}]: unknown layer {layer!r}; expected Dense, ReLU, ...")
-        first = self.layers[0]
-        if not isinstance(first, Dense):
-            raise ValueError(
-                "layers[0]: expected a Dense layer, whose width is the latent dimension"
-            )
         #: shapes[l] is the shape of layer l's input, shapes[-1] that of the output.
-        self.shapes: tuple[Shape, ...] = ((int(first.weight.shape[1]),),)
+        self.shapes: tuple[Shape, ...] = ((_latent_dimension(self.layers[0]),),)
         placed = []
         for i, layer in enumerate(self.layers):
             try:
@@ -256,10 +252,12 @@ class Network:
         Parameters
         ----------
         module : torch.nn.Module
-            A Linear first. Then Linear, Conv2d, ReLU, LeakyReLU, MaxPool2d, AvgPool2d, Upsample
-            (nearest), Flatten, Unflatten, BatchNorm1d, BatchNorm2d, Identity, Dropout, or a
-            Sequential of these. Batch normalisation and dropout must be in eval mode: the first
-            becomes affine layers, the second is left out.
+            A Linear or Unflatten first, which tell S. Then Linear, Conv1d, Conv2d, ConvTranspose1d,
+            ConvTranspose2d, ReLU, LeakyReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Upsample
+            (nearest or bilinear, by whole factors), PixelShuffle, ZeroPad2d, Flatten, Unflatten,
+            BatchNorm1d, BatchNorm2d, Identity, Dropout, or a Sequential of these. Batch
+            normalisation and dropout must be in eval mode: the first is made one with the affine
+            layer before it, the second is left out.
 
         Returns
         -------
@@ -316,6 +314,18 @@ class Network:
         return Network(load_layers(path))
 
 
+def _latent_dimension(first: Layer) -> int:
+    """S, as the first layer tells it."""
+    if isinstance(first, Dense):
+        return int(first.weight.shape[1])
+    if isinstance(first, Reshape):
+        return math.prod(first.shape)
+    raise ValueError(
+        "layers[0]: expected a Dense layer or a Reshape, which tell the latent dimension S; put "
+        "Reshape((S,)), or Reshape((channels, height, width)) for images, first"
+    )
+
+
 def learnable_layers(network: Network) -> list[int]:
     """Find the layers that have weights.
 
@@ -327,7 +337,7 @@ def learnable_layers(network: Network) -> list[int]:
     Returns
     -------
     list of int
-        The positions of every Dense and Conv2d among ``network.layers``, from the first to the
-        last; ``f"{i}.weight"`` and ``f"{i}.bias"`` are the names of their parameters.
+        The positions of every Dense layer and convolution among ``network.layers``, from the first
+        to the last; ``f"{i}.weight"`` and ``f"{i}.bias"`` are the names of their parameters.
     """
-    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Conv2d)]
+    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Convolution)]

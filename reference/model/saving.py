@@ -10,10 +10,18 @@ from typing import Any
 import numpy as np
 
 from reference.model.arrays import Array
-from reference.model.image_layers import AvgPool, Conv2d, Flatten, Reshape, Upsample
+from reference.model.images.convolutions import CONVOLUTIONS
+from reference.model.images.max_pool import MaxPool
+from reference.model.images.resampling import (
+    AdaptiveAvgPool,
+    AvgPool,
+    PixelShuffle,
+    Upsample,
+    ZeroPad,
+)
+from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
-from reference.model.max_pool import MaxPool
 from reference.model.validation import check_path
 from reference.model.whole_files import load_arrays, save_arrays
 
@@ -23,13 +31,18 @@ ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
     ReLU: (),
     LeakyReLU: ("slope",),
     Abs: (),
-    Conv2d: ("weight", "bias", "stride", "padding"),
-    Upsample: ("factor",),
+    **{kind: ("weight", "bias", *kind.settings) for kind in CONVOLUTIONS},
+    Upsample: ("factor", "mode", "align_corners"),
     AvgPool: ("kernel_size", "stride", "padding"),
+    AdaptiveAvgPool: ("output_size",),
+    ZeroPad: ("padding",),
+    PixelShuffle: ("factor",),
     MaxPool: ("kernel_size", "stride", "padding", "channels"),
     Flatten: (),
     Reshape: ("shape",),
 }
+# Arguments that files of 0.1.0 lack: then they are as they are by default.
+_LATER = ("dilation", "groups", "mode", "align_corners")
 
 
 def save_layers(path: Path, layers: Sequence[Layer]) -> None:
@@ -52,7 +65,8 @@ def load_layers(path: str | os.PathLike[str]) -> list[Layer]:
         layers: list[Layer] = []
         for i, name in enumerate(map(str, arrays["kinds"])):
             kind = by_name[name]
-            values = {key: _stored(arrays[f"{i}.{key}"]) for key in ARGUMENTS[kind]}
+            there = [k for k in ARGUMENTS[kind] if k not in _LATER or f"{i}.{k}" in arrays]
+            values = {key: _stored(arrays[f"{i}.{key}"]) for key in there}
             layers.append(kind(**values))
     except OSError:
         raise
@@ -62,5 +76,6 @@ def load_layers(path: str | os.PathLike[str]) -> list[Layer]:
 
 
 def _stored(value: Array) -> Any:
-    """An argument as it was before it became an array: integers, or an array of doubles."""
-    return value.tolist() if value.dtype.kind == "i" else value
+    """An argument as it was before it became an array: integers, a flag, a text, or an array of
+    doubles."""
+    return value.tolist() if value.dtype.kind in "ibU" else value

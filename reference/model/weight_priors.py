@@ -1,7 +1,7 @@
 """Prior distributions of the weights [Appendix H].
 
-The entries of the weights of Dense and Conv2d layers are independent under a prior. Biases and
-covariances have none.
+The entries of the weights of Dense layers and convolutions are independent under a prior. Biases
+and covariances have none.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None
         If it cannot be written. What was there before stays as it was.
     """
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays, **{_NUMBER: np.array(FORMAT)})
+    np.savez(buffer, **{**arrays, _NUMBER: np.array(FORMAT)})
     write_whole(path, buffer.getvalue())
 
 

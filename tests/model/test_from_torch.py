@@ -8,7 +8,10 @@ import pytest
 
 from reference import (
     AvgPool,
+    Conv1d,
     Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
     Dense,
     Flatten,
     LeakyReLU,
@@ -60,15 +63,31 @@ def linear(n_in, n_out, bias=True, **kwargs):
 
 
 def conv(*shape, bias=True, **changes):
+    axes = len(shape) - 2
     settings = {
-        "stride": (1, 1),
-        "padding": (0, 0),
-        "dilation": (1, 1),
+        "stride": (1,) * axes,
+        "padding": (0,) * axes,
+        "dilation": (1,) * axes,
         "groups": 1,
         "padding_mode": "zeros",
     }
     bias = tensor(shape[0], seed=2) if bias else None
-    return stand_in("Conv2d", weight=tensor(*shape), bias=bias, **(settings | changes))
+    return stand_in(f"Conv{axes}d", weight=tensor(*shape), bias=bias, **(settings | changes))
+
+
+def transposed(*shape, bias=True, **changes):
+    axes = len(shape) - 2
+    settings = {
+        "stride": (1,) * axes,
+        "padding": (0,) * axes,
+        "output_padding": (0,) * axes,
+        "dilation": (1,) * axes,
+        "groups": 1,
+        "padding_mode": "zeros",
+    } | changes
+    bias = tensor(shape[1] * settings["groups"], seed=2) if bias else None
+    kind = f"ConvTranspose{axes}d"
+    return stand_in(kind, weight=tensor(*shape), bias=bias, **settings)
 
 
 def norm(kind, n, affine=True, **changes):
@@ -109,7 +128,7 @@ def avg_pool(**changes):
 
 
 def upsample(**changes):
-    settings = {"size": None, "scale_factor": None, "mode": "nearest"}
+    settings = {"size": None, "scale_factor": None, "mode": "nearest", "align_corners": None}
     return stand_in("Upsample", **(settings | changes))
 
 
@@ -241,6 +260,70 @@ def images(*modules):
     return Network.from_torch(Sequential(linear(1, 48), unflatten(2, 6, 4), *modules))
 
 
+def signals(*modules):
+    """The same with signals 2 x 24."""
+    return Network.from_torch(Sequential(linear(1, 48), unflatten(2, 24), *modules))
+
+
+def test_transposed_convolutions():
+    options = {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2), "dilation": (2, 1)}
+    layer = images(transposed(2, 3, 2, 3, groups=2, **options)).layers[2]
+    assert type(layer) is ConvTranspose2d
+    np.testing.assert_array_equal(layer.weight, tensor(2, 3, 2, 3).values)
+    np.testing.assert_array_equal(layer.bias, tensor(6, seed=2).values)
+    assert {name: getattr(layer, name) for name in options} == options
+    assert layer.groups == 2
+    layer = signals(transposed(2, 1, 4, stride=(2,), bias=False)).layers[2]
+    assert type(layer) is ConvTranspose1d
+    assert layer.stride == (2,)
+    np.testing.assert_array_equal(layer.bias, [0.0])
+
+
+def test_convolutions_with_groups_and_gaps():
+    layer = images(conv(4, 1, 2, 1, groups=2, dilation=(3, 1))).layers[2]
+    assert (layer.groups, layer.dilation) == (2, (3, 1))
+    layer = signals(conv(3, 2, 5, padding="same", dilation=(2,))).layers[2]
+    assert type(layer) is Conv1d
+    assert layer.padding == (4,)
+
+
+def test_what_is_odd_of_padding_by_name_goes_to_the_end():
+    network = images(conv(1, 2, 2, 3, padding="same", dilation=(3, 1)))
+    assert network.layers[2].padding == (1, 1, 1, 2)
+    assert network.shapes[-1] == (1, 6, 4)
+
+
+def test_resampling():
+    padded = images(stand_in("ZeroPad2d", padding=(1, 0, 2, 3)))
+    assert padded.shapes[-1] == (2, 11, 5)
+    pooled = images(stand_in("AdaptiveAvgPool2d", output_size=(None, 3)))
+    assert pooled.shapes[-1] == (2, 6, 3)
+    shuffled = Network.from_torch(
+        Sequential(unflatten(8, 1, 2), stand_in("PixelShuffle", upscale_factor=2))
+    )
+    assert shuffled.shapes == ((16,), (8, 1, 2), (2, 2, 4))
+    smooth = images(upsample(size=(12, 4), mode="bilinear", align_corners=True)).layers[2]
+    assert (smooth.factor, smooth.mode, smooth.align_corners) == ((2, 1), "bilinear", True)
+
+
+@pytest.mark.parametrize("between", [[], [stand_in("ReLU")]], ids=str)
+def test_batch_norm_after_what_is_transposed_or_of_signals(between):
+    """Folded into the kernels, of which groups have their own channels; or a layer of its own."""
+    for before, count in (
+        ([unflatten(2, 2, 3), transposed(2, 3, 2, 2, groups=2)], 6),
+        ([unflatten(2, 6), conv(4, 1, 2, groups=2)], 4),
+        ([unflatten(2, 6), transposed(2, 3, 2)], 3),
+    ):
+        plain = Network.from_torch(Sequential(linear(2, 12), *before, *between))
+        module = norm("BatchNorm2d" if len(plain.shapes[-1]) == 3 else "BatchNorm1d", count)
+        network = Network.from_torch(Sequential(linear(2, 12), *before, *between, module))
+        assert len(network.layers) == 3 + 2 * len(between)
+        Z = np.random.default_rng(0).standard_normal((5, 2))
+        h = plain(Z).reshape(5, *plain.shapes[-1])
+        expected = normalised(module, h).reshape(5, -1)
+        np.testing.assert_allclose(network(Z), expected, atol=1e-12)
+
+
 def test_upsample_by_size():
     assert images(upsample(size=(12, 4))).layers[2].factor == (2, 1)
     assert images(max_pool(), upsample(size=6)).layers[3].factor == (2, 3)
@@ -288,19 +371,43 @@ REFUSED = [
         "module[2][1] (Softplus): this class",
         lambda: images(Sequential(stand_in("ReLU"), stand_in("Softplus"))),
     ),
-    ("module[2] (ConvTranspose2d): this class", lambda: images(stand_in("ConvTranspose2d"))),
-    ("module[2] (Conv2d): not supported: groups=2", lambda: images(conv(2, 1, 1, 1, groups=2))),
     (
-        "module[2] (Conv2d): not supported: dilation=(1, 2)",
-        lambda: images(conv(2, 2, 1, 1, dilation=(1, 2))),
+        "module[2] (ConvTranspose2d): not supported: padding_mode='reflect'",
+        lambda: images(transposed(2, 2, 1, 1, padding_mode="reflect")),
+    ),
+    (
+        "module[2] (ConvTranspose2d): ConvTranspose2d expects images of 3 channels",
+        lambda: images(transposed(3, 2, 1, 1)),
+    ),
+    (
+        "module[0] (ConvTranspose2d): expected Linear or Unflatten first",
+        lambda: Network.from_torch(Sequential(transposed(3, 2, 1, 1))),
+    ),
+    (
+        "module[0] (Unflatten): not supported: unflattened_size=(2, -1) first",
+        lambda: Network.from_torch(Sequential(unflatten(2, -1))),
+    ),
+    (
+        "module[1] (AdaptiveAvgPool2d): not supported: AdaptiveAvgPool2d on shape (4,)",
+        lambda: Network.from_torch(
+            Sequential(linear(1, 4), stand_in("AdaptiveAvgPool2d", output_size=1))
+        ),
+    ),
+    (
+        "module[2] (ZeroPad2d): padding: expected an integer of at least 0, got -1",
+        lambda: images(stand_in("ZeroPad2d", padding=(0, 0, -1, 0))),
+    ),
+    (
+        "module[2] (PixelShuffle): PixelShuffle expects a multiple of 4 channels",
+        lambda: images(stand_in("PixelShuffle", upscale_factor=2)),
     ),
     (
         "module[2] (Conv2d): not supported: padding_mode='reflect'",
         lambda: images(conv(2, 2, 1, 1, padding_mode="reflect")),
     ),
     (
-        "module[2] (Conv2d): not supported: padding='same' with a kernel of even size",
-        lambda: images(conv(2, 2, 2, 1, padding="same")),
+        "module[2] (Conv1d): not supported: padding='same' of a Conv1d that adds an odd number",
+        lambda: signals(conv(2, 2, 2, padding="same")),
     ),
     ("module[2] (Conv2d): Conv2d expects images of 3 channels", lambda: images(conv(2, 3, 1, 1))),
     (
@@ -328,8 +435,8 @@ REFUSED = [
         lambda: images(avg_pool(padding=(0, 1), count_include_pad=False)),
     ),
     (
-        "module[2] (Upsample): not supported: mode='bilinear'",
-        lambda: images(upsample(scale_factor=2.0, mode="bilinear")),
+        "module[2] (Upsample): not supported: mode='bicubic'",
+        lambda: images(upsample(scale_factor=2.0, mode="bicubic")),
     ),
     (
         "module[2] (Upsample): not supported: scale_factor=1.5",
@@ -392,7 +499,7 @@ REFUSED = [
         lambda: images(conv(2, 2, 1, 1), norm("BatchNorm2d", 3)),
     ),
     (
-        "module[2] (BatchNorm1d): Dense expects a vector, got shape (2, 6, 4)",
+        "module[2] (BatchNorm1d): not supported: BatchNorm1d on shape (2, 6, 4)",
         lambda: images(norm("BatchNorm1d", 2)),
     ),
     (
@@ -416,7 +523,7 @@ REFUSED = [
         lambda: images(stand_in("Linear", weight=3.0, bias=None)),
     ),
     (
-        "module[0] (ReLU): expected Linear first, whose width is the latent dimension",
+        "module[0] (ReLU): expected Linear or Unflatten first, which tell the latent dimension",
         lambda: Network.from_torch(Sequential(stand_in("ReLU"), linear(1, 2))),
     ),
     (
@@ -502,6 +609,68 @@ def test_forward_is_torchs(torch, seed):
     np.testing.assert_allclose(network(Z), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
+def convolutional_decoder(nn, rng):
+    """As decoders of images are made: from channels of few pixels to more, by every layer that
+    does so, its settings different by axis."""
+
+    def pair(low, high):
+        return tuple(int(n) for n in rng.integers(low, high, 2))
+
+    groups = int(rng.integers(1, 3))
+    channels = groups * int(rng.integers(1, 3))
+    kernel, stride, dilation = pair(1, 4), pair(1, 4), pair(1, 3)
+    more = tuple(int(rng.integers(max(s, d))) for s, d in zip(stride, dilation, strict=True))
+    # No more is cut off than a kernel adds.
+    padding = tuple(int(d * (k - 1) >= 2) for d, k in zip(dilation, kernel, strict=True))
+    up = [nn.Upsample(scale_factor=pair(1, 4)), nn.PixelShuffle(2)]
+    aligned = bool(rng.integers(2))
+    up.append(nn.Upsample(scale_factor=pair(1, 4), mode="bilinear", align_corners=aligned))
+    return nn.Sequential(
+        nn.Unflatten(1, (4, 2, 1)),
+        nn.ConvTranspose2d(
+            4,
+            4 * channels,
+            kernel,
+            stride,
+            padding,
+            more,
+            groups,
+            bool(rng.integers(2)),
+            dilation,
+        ),
+        nn.BatchNorm2d(4 * channels, affine=bool(rng.integers(2))),
+        nn.ReLU(),
+        up[int(rng.integers(3))],
+        nn.ZeroPad2d(tuple(int(n) for n in rng.integers(0, 3, 4))),
+        nn.LazyConv2d(2, pair(1, 3), padding="same", dilation=pair(1, 3)),
+        nn.AdaptiveAvgPool2d((int(rng.integers(1, 4)), None)),
+        nn.Flatten(1, -1),
+        nn.LazyLinear(12),
+        nn.ReLU(),
+        nn.Unflatten(1, (2, 6)),
+        nn.ConvTranspose1d(2, 4, 3, 2, 1, 1, 2, True, 2),
+        nn.BatchNorm1d(4),
+        nn.LeakyReLU(0.2),
+        nn.Conv1d(4, 2, 3, padding="same", dilation=2, groups=2),
+        nn.Flatten(),
+    ).double()
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_convolutional_decoders_are_torchs(torch, seed):
+    rng = np.random.default_rng([97, seed])
+    torch.manual_seed(seed)
+    module = convolutional_decoder(torch.nn, rng)
+    with torch.no_grad():
+        for _ in range(3):
+            module(2.0 * torch.randn(64, 8, dtype=torch.float64) + 1.0)
+        module.eval()
+        Z = rng.standard_normal((10, 8))
+        expected = module(torch.from_numpy(Z)).numpy()
+    network = Network.from_torch(module)
+    np.testing.assert_allclose(network(Z), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
 def test_single_precision_torch(torch):
     """Weights in single precision are taken exactly."""
     module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
@@ -514,7 +683,7 @@ def test_torch_modules_that_are_refused(torch):
     nn = torch.nn
     for message, module in [
         (r"module\[1\] \(Tanh\)", nn.Tanh()),
-        (r"module\[1\] \(ConvTranspose2d\)", nn.ConvTranspose2d(1, 1, 2)),
+        (r"module\[1\] \(ConvTranspose3d\)", nn.ConvTranspose3d(1, 1, 2)),
         (r"module\[1\] \(BatchNorm1d\): .*training mode", nn.BatchNorm1d(4)),
         (r"module\[1\] \(Dropout\): .*training mode", nn.Dropout()),
         (r"module\[1\] \(ReLU6\)", nn.ReLU6()),

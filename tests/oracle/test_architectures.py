@@ -44,7 +44,8 @@ def test_every_kind_is_drawn(latent):
     assert set(found[3]) == set(NOISES)
     kinds = {kind for case in cases for kind, _ in case.layers}
     assert kinds >= {"Dense", "ReLU", "LeakyReLU", "Abs", "MaxPool", "Conv2d", "AvgPool"}
-    assert kinds >= {"Upsample", "Reshape", "Flatten"}
+    assert kinds >= {"Upsample", "Reshape", "Flatten", "Conv1d", "ConvTranspose1d"}
+    assert kinds >= {"ConvTranspose2d", "AdaptiveAvgPool", "ZeroPad"}
     drawn = [random_case(seed, latent, points=1) for seed in range(12)]
     assert all(len(exact_regions(case.specs)) <= MOST_REGIONS[latent] for case in drawn)
     full = [case.cov_x for case in cases if parts_of(case.label)[3] == "near-singular"]

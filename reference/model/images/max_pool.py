@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, Indices, ReadOnly, freeze
+from reference.model.images.windows import check_pair, check_pool_padding, sliding_windows
 from reference.model.layer_protocol import Documented, Layer, Shape
 from reference.model.validation import check_count
-from reference.model.windows import check_pair, check_pool_padding, sliding_windows
 
 # A code is one byte: 127 is the largest position it can hold.
 _MOST_CANDIDATES = 127

@@ -1,0 +1,1 @@
+"""Layers on images and signals: convolutions, pools, resampling, and changes of shape."""
