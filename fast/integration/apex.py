@@ -47,8 +47,7 @@ class Apex(NamedTuple):
 def choose_apex(items: Whitened, *, exact: bool = False) -> Apex:
     """The apex of each item; exact: the point nearest 0 itself."""
     lattice, count = items.lattice, len(items.cells)
-    nowhere = np.zeros_like(items.means)
-    start = Origin(nowhere, nowhere, items.centres)
+    start = Origin(items.base, np.zeros_like(items.base), items.centres)
     if not lattice.dimension:
         none = np.full(count, -1)
         return Apex(

@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
+from scipy.linalg import solve_triangular
 
 from fast.integration.apex import Apex
-from fast.integration.nearest_points import nearest_points
+from fast.integration.nearest_points import Level, nearest_points, placed
 from fast.integration.simplex_draws import draw_from
-from fast.integration.split import LOG_2, Simplices, split
+from fast.integration.split import Simplices, split
 from fast.integration.truncated import Truncated, integrated
 from fast.integration.whitened import Origin, Whitened
+from fast.polyhedra.compensated_sums import heights
 from fast.polyhedra.exact_nearest import NearestPoint
 from fast.polyhedra.face_lattice import Lattice
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
-from fast.polyhedra.rational_rows import Rows, dot, double, exactly, inverse
+from fast.polyhedra.rational_rows import Rows, double
 from reference.model import Array, Indices, Mask
 
 # Standard deviations from which on distances are measured from the nearest point: nearer than that
@@ -32,8 +33,6 @@ _FAR = 1e5
 # A half-space that ends so many standard deviations from the nearest point holds wherever there is
 # mass: beyond, there is less than exp(-800) of it.
 _HOLDS = 40
-# A point this near a facet, over its distance, is taken to be on it where it may be chosen.
-_ON_IT = 64 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +59,12 @@ class FarGaussian:
         place = np.array([double(z) for z in nearest.place])
         if not np.all(np.isfinite(place)):
             raise ArithmeticError("offsets: a half-space is farther away than the largest double")
-        heights = [nearest.height(i) for i in range(len(normals))]
-        near = [i for i, h in enumerate(heights) if h * h <= _HOLDS**2 * nearest.cross(i, i)]
+        over = [nearest.height(i) for i in range(len(normals))]
+        near = [i for i, h in enumerate(over) if h * h <= _HOLDS**2 * nearest.cross(i, i)]
         held = nearest.multipliers(near)
         # The first of what is the same but for rounding is kept.
         near.sort(key=lambda i: i not in held)
-        slacks = np.array([double(heights[i]) for i in near])
+        slacks = np.array([double(over[i]) for i in near])
         lattice = lattice_of_halfspaces(normals[near], slacks)
         if lattice is None:
             return None
@@ -76,11 +75,9 @@ class FarGaussian:
         apex = _at_zero(lattice, len(mean))
         parts = split(items, apex)
         rises = _rises(items, apex, parts, facets)
-        others = _others(items, len(facets))
-        steps = _put(items, lattice.normals[facets], parts.steps, rises, others)
-        parts = parts._replace(steps=steps)
-        volumes = _volumes(items, steps[:, :, others], rises, sizes, others)
-        parts = _measured(parts, rises, volumes, lattice, pulls, sizes)
+        parts = _measured(parts, rises, lattice, pulls, sizes)
+        if not len(parts.item):
+            return None
         rest = [double(z - Fraction(p)) for z, p in zip(nearest.place, place.tolist(), strict=True)]
         return FarGaussian(place, np.array(rest), double(nearest.square), items, apex, parts)
 
@@ -166,41 +163,33 @@ def _rises(items: Whitened, apex: Apex, parts: Simplices, facets: Indices) -> Ar
     links = lattice.chains[1][parts.chain]
     normals = lattice.normals[facets] @ items.inverses[0]
     rises: Array = np.maximum(parts.corners @ normals.T, 0.0)
-    reach = np.linalg.norm(parts.corners, axis=2)[:, :, None] * np.linalg.norm(normals, axis=1)
-    # Of a larger face any point will do, and one on a facet needs no thin simplex beside it.
-    on_it = rises <= _ON_IT * reach
-    on_it[:, -1] = False
-    rises[on_it] = 0.0
-    table = np.zeros((len(facets), len(lattice.points)))
-    count = len(lattice.corners.values)
-    table[:, lattice.corners.values] = lattice.heights[1].reshape(-1, count)[facets]
-    for m, level in enumerate(nearest_points(items, apex.origin)):
-        at, place = links[:, lattice.dimension - 1 - m], lattice.dimension - 1 - m
-        corner, other, share = level.corner[at], level.other[at], level.share[at][:, None]
-        kept = np.where(lattice.points[other][:, None], 1.0 - share, 1.0)
-        known = (corner >= 0) & ~level.apart[at] & (level.finite[at] == parts.finite[:, place])
-        known &= level.finite[at] | (m == 0)
-        lengths = np.where(level.finite[at], 1.0, _lengths(items, corner))[:, None]
-        heights = (kept * table[:, corner].T + share * table[:, other].T) / lengths
-        rises[known, place] = heights[known]
+    levels = nearest_points(items, apex.origin)
+    for m, level in enumerate(levels):
+        place = lattice.dimension - 1 - m
+        at = links[:, place]
+        # Others are so far that they count as directions.
+        same = level.finite[at] == parts.finite[:, place]
+        rises[same, place] = _heights_of(items, level, facets)[at[same]]
     return rises
 
 
-def _lengths(items: Whitened, corners: Indices) -> Array:
-    """Lengths of directions, whitened."""
-    return np.asarray(np.linalg.norm(items.lattice.positions[corners] @ items.maps[0].T, axis=1))
+def _heights_of(items: Whitened, level: Level, facets: Indices) -> Array:
+    """How high over facets the points of all faces of one dimension are, (n, A), and directions of
+    length one, whitened."""
+    lattice = items.lattice
+    high, low = placed(lattice, level, np.arange(len(level.finite)))
+    offsets = np.where(level.finite[:, None], lattice.offsets[facets], 0.0)
+    normals = np.broadcast_to(lattice.normals[facets], (len(high), len(facets), high.shape[1]))
+    rises = heights(normals, offsets, high[:, None], low[:, None])
+    lengths = np.linalg.norm((high + low) @ items.maps[0].T, axis=1)
+    return np.maximum(rises / np.where(level.finite, 1.0, lengths)[:, None], 0.0)
 
 
 def _measured(
-    parts: Simplices,
-    rises: Array,
-    volumes: tuple[Array, Array],
-    lattice: Lattice,
-    pulls: Array,
-    sizes: Array,
+    parts: Simplices, rises: Array, lattice: Lattice, pulls: Array, sizes: Array
 ) -> Simplices:
     """The simplices with the heights of their corners over the facets that hold the nearest point
-    back, the slopes that these make, 0 on a facet, and their volumes.
+    back, and the slopes that these make: 0 on a facet.
 
     rises (K, k, A); pulls (A,), sizes (A, A): of the facets.
     """
@@ -209,65 +198,15 @@ def _measured(
     # By substitution, which leaves zeros alone.
     across = solve_triangular(sizes.T, rises.reshape(-1, len(pulls)).T, lower=True)
     corners[:, :, : len(pulls)] = across.T.reshape(rises.shape)
-    volume, log_unit = volumes
-    kept = (lattice.offsets[links[:, 0]] > 0) & (volume > 0)
+    kept = lattice.offsets[links[:, 0]] > 0
     return Simplices(
         item=parts.item[kept],
         corners=corners[kept],
         steps=parts.steps[kept],
         finite=parts.finite[kept],
-        volume=volume[kept],
-        log_unit=log_unit,
+        volume=parts.volume[kept],
+        log_unit=parts.log_unit,
         slopes=(rises @ pulls)[kept],
         gram=parts.gram[kept],
         chain=parts.chain[kept],
     )
-
-
-def _others(items: Whitened, held: int) -> Indices:
-    """As many coordinates of z as with heights over the facets held tell a place across the lines:
-    those that are most along these facets."""
-    left = items.inverses[0, :, held:]
-    # Of coordinates along the lines nothing is across anything.
-    lengths = np.linalg.norm(items.inverses[0], axis=1)
-    order = qr(left.T / np.where(lengths > 0, lengths, 1.0), mode="r", pivoting=True)[1]
-    return np.asarray(order[: left.shape[1]])
-
-
-def _put(items: Whitened, normals: Array, steps: Array, rises: Array, others: Indices) -> Array:
-    """Steps in z (K, k, S) with these heights over the facets held (K, k, A), the other coordinates
-    and nothing along the lines: what rounding would leave of a long one across a facet may be as
-    large as all that lies there."""
-    rest = np.setdiff1d(np.arange(steps.shape[2]), others)
-    rows = np.concatenate([normals, items.along[0]])
-    back = inverse(exactly(rows[:, rest]))
-    by_others = [[dot(row, column) for column in exactly(rows[:, others].T)] for row in back]
-    result = steps.copy()
-    result[:, :, rest] = rises @ _doubles([row[: len(normals)] for row in back]).T
-    if len(others):
-        result[:, :, rest] -= steps[:, :, others] @ _doubles(by_others).T
-    return result
-
-
-def _doubles(rows: Rows) -> Array:
-    """Rational numbers, each rounded once."""
-    return np.array([[double(value) for value in row] for row in rows])
-
-
-def _volumes(
-    items: Whitened, coordinates: Array, rises: Array, sizes: Array, others: Indices
-) -> tuple[Array, Array]:
-    """|det| of the corners of the simplices, whitened, over the exponential of a number (1,).
-
-    Not from whitened corners, in which rounding mixes what is long and what is thin: from their
-    heights over the facets, since what lies in one has no volume, and the other coordinates.
-    coordinates (K, k, k - A), rises (K, k, A), sizes (A, A).
-    """
-    across = np.linalg.det(items.inverses[0, others, len(sizes) :])
-    sides = np.concatenate([rises, coordinates], axis=2)
-    _, exponents = np.frexp(np.max(np.abs(sides), axis=2))
-    volume = np.abs(np.linalg.det(np.ldexp(sides, -exponents[:, :, None])))
-    volume /= np.abs(np.linalg.det(sizes) * across)
-    exponents = exponents.sum(axis=1)
-    largest = exponents.max()
-    return np.ldexp(volume, exponents - largest), np.array([LOG_2 * largest])

@@ -35,8 +35,8 @@ from reference.model import (
 
 # Numbers held at once for the simplices of a batch of means.
 _BATCH = 1 << 18
-# A factor of this condition number or more is refused: rounding of its entries may have made it out
-# of a singular one.
+# A factor of this condition number or more, in whatever units, is refused: rounding of its entries
+# may have made it out of a singular one.
 _SINGULAR = 1e15
 # Standard deviations whose squares, added up, do not overflow: the square of 1e154 does nearly.
 # Where a corner is farther, the polyhedron is cut off at the other.
@@ -70,7 +70,7 @@ def gaussian_on_polyhedron(
         The covariance, variances, or one variance; shared by all Gaussians.
     factor : array_like, shape (S, S), optional
         In place of cov: an invertible matrix with cov = factor factorᵀ. Given cov, its Cholesky
-        factor costs ε cond(cov) |log mass|.
+        factor costs ε cond(cov) |log mass|. A factor of condition c costs moments ε c, far out too.
 
     Returns
     -------
@@ -145,7 +145,9 @@ class _Spread:
             raise ValueError("cov: expected either cov or factor, and not both")
         if factor is not None:
             root = check_array(factor, "factor", (dimension, dimension))
-            if not np.linalg.cond(root) < _SINGULAR:
+            # Units of the coordinates are no matter.
+            sizes = np.linalg.norm(root, axis=1)[:, None]
+            if not (np.all(sizes > 0) and np.linalg.cond(root / sizes) < _SINGULAR):
                 raise ValueError("factor: expected an invertible matrix")
             return _Spread(root, None)
         covariance = check_covariance(cov, "cov", dimension)  # type: ignore[arg-type]
@@ -318,7 +320,7 @@ def _batch(lattice: Lattice, means: Array, root: Array) -> Whitened:
     """Some of the Gaussians, in coordinates in which they are standard."""
     count, dimension = means.shape
     maps = np.broadcast_to(np.linalg.inv(root), (count, dimension, dimension))
-    return Whitened.of(lattice, np.zeros(count, dtype=np.intp), maps, means @ maps[0].T, means)
+    return Whitened.of(lattice, np.zeros(count, dtype=np.intp), maps, None, means)
 
 
 def log_masses(found: Truncated, dimension: int, log_scale: float) -> Array:

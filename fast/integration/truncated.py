@@ -64,6 +64,12 @@ def integrated(items: Whitened, apex: Apex, parts: Simplices) -> tuple[Truncated
     # Simplex by simplex: in their sum differences may cancel where errors do not.
     masses, _ = simplex_masses(parts, units, moments)
     apart = masses * np.abs(1.0 - coarse[:, 0, 0] / moments[:, 0, 0])
+    # The rules are for simplices without an obtuse angle at the apex, which a face whose nearest
+    # point is not known to be inside it may leave.
+    sizes = np.sqrt(np.einsum("nii->ni", parts.gram))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosines = parts.gram / (sizes[:, :, None] * sizes[:, None, :])
+    apart += masses * np.maximum(-np.nanmin(cosines, axis=(1, 2), initial=0.0), 0.0)
     total, doubt = (np.bincount(parts.item, v, len(items.cells)) for v in (masses, apart))
     return found, _MARGIN * doubt / total
 

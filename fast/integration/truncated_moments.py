@@ -197,6 +197,7 @@ def refuse_what_is_no_double(log_mass: Array, mean: Array, cov: Array, rows: Ind
     found = np.isfinite(log_mass) & np.all(np.isfinite(mean), 1)
     found &= np.all(np.isfinite(cov), (1, 2)) & np.all(np.einsum("mss->ms", cov) >= least, 1)
     if not np.all(found):
+        row = rows[np.argmin(found)]
         raise ArithmeticError(
-            f"means: the moments for row {rows[np.argmin(found)]} are beyond the range of doubles"
+            f"means: moments of row {row}, or volumes they need, are beyond the range of doubles"
         )

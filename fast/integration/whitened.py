@@ -15,13 +15,14 @@ from reference.model import Array, Indices
 class Whitened:
     """Gaussians on polyhedra of a lattice, one an item.
 
-    u = M z - m is standard normal, and z = mean + inverses u + free v with v standard normal along
-    the polyhedron's lines: of a step in z, v is along times it.
+    u = M (z - base) - m is standard normal, and z = mean + inverses u + free v with v standard
+    normal along the polyhedron's lines: of a step in z, v is along times it.
     """
 
     lattice: Lattice
     cells: Indices  # (I,): the polyhedron of each item
     maps: Array  # (I, k, S): M
+    base: Array  # (I, S): where the mean is a double itself, it; else 0
     centres: Array  # (I, k): m
     means: Array  # (I, S): the Gaussian's mean
     inverses: Array  # (I, S, k)
@@ -30,8 +31,13 @@ class Whitened:
     log_scale: Array  # (I,): log of the volume of z for one of (u, v)
 
     @staticmethod
-    def of(lattice: Lattice, cells: Indices, maps: Array, centres: Array, means: Array) -> Whitened:
-        """From maps (I, S, S), centres (I, S) of all of z: its lines are turned to the end."""
+    def of(
+        lattice: Lattice, cells: Indices, maps: Array, centres: Array | None, means: Array
+    ) -> Whitened:
+        """From maps (I, S, S), centres (I, S) of all of z: its lines are turned to the end. Without
+        centres the means are doubles, from which all is measured."""
+        base = means if centres is None else np.zeros_like(means)
+        centres = np.zeros_like(means) if centres is None else centres
         inverses = np.linalg.inv(maps).astype(np.float64)
         log_scale = np.asarray(-np.linalg.slogdet(maps)[1], dtype=np.float64)
         k, latent = lattice.dimension, maps.shape[-1]
@@ -50,6 +56,7 @@ class Whitened:
             lattice=lattice,
             cells=cells,
             maps=maps,
+            base=base,
             centres=centres,
             means=means,
             inverses=inverses,
