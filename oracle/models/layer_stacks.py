@@ -26,6 +26,8 @@ ODDITIES = (
     "integers",
     "zero first layer",
 )
+# Of decoders, by latent dimension: of more the oracle has too many regions to draw from.
+_MOST_UNITS = {1: 24, 2: 12, 3: 8}
 # As many facets as the regular bodies and the truncated icosahedron have.
 _WHOLE_BODIES = (6, 8, 12, 20, 32)
 #: One of ODDITIES, "ordinary", or what is nearly degenerate.
@@ -145,13 +147,15 @@ def maxout_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description
 
 def decoder_stack(choices: Choices, latent: int, odd: Oddity) -> list[Description]:
     """A small image or signal made larger by what decoders do it with."""
-    axes = choices.pick([2, 2, 1])
+    axes, most = choices.pick([2, 2, 1]), _MOST_UNITS.get(latent, 6)
     if axes == 2 and choices.chance(0.3):
         # z itself as channels of one pixel.
         layers: list[Description] = [("Reshape", {"shape": (latent, 1, 1)})]
         channels, size = latent, [1, 1]
     else:
         channels, size = choices.whole(1, 3), [int(n) for n in choices.wholes(1, 4, axes)]
+        if channels * int(np.prod(size)) > most:
+            size = [1] * axes
         count = channels * int(np.prod(size))
         layers = [
             _dense(choices, odd, latent, count, True),
@@ -161,11 +165,13 @@ def decoder_stack(choices: Choices, latent: int, odd: Oddity) -> list[Descriptio
             layers.append(_activation(choices))
     first = len(layers) == 1
     convolution, size = _convolution(choices, odd, channels, size, first)
-    layers += [convolution, _activation(choices)]
+    layers.append(convolution)
     channels = len(convolution[1]["bias"])
+    if channels * int(np.prod(size)) <= most:
+        layers.append(_activation(choices))
     if axes == 2:
-        layers += [_resampling(choices, channels)]
-        if choices.chance(0.2):
+        layers.append(_resampling(choices, channels))
+        if layers[-1][0] == "AdaptiveAvgPool" and choices.chance(0.5):
             layers.append(("MaxPool", {"kernel_size": (1, 2), "stride": 1, "padding": (0, 1)}))
     elif choices.chance(0.5):
         layers.append(_convolution(choices, odd, channels, size, False)[0])

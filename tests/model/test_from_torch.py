@@ -656,6 +656,7 @@ def convolutional_decoder(nn, rng):
     ).double()
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("seed", range(100))
 def test_convolutional_decoders_are_torchs(torch, seed):
     rng = np.random.default_rng([97, seed])
