@@ -199,5 +199,5 @@ def refuse_what_is_no_double(log_mass: Array, mean: Array, cov: Array, rows: Ind
     if not np.all(found):
         row = rows[np.argmin(found)]
         raise ArithmeticError(
-            f"means: moments of row {row}, or volumes they need, are beyond the range of doubles"
+            f"means: the moments for row {row} are beyond the range of doubles, or volumes in them"
         )

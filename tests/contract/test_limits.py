@@ -28,6 +28,7 @@ EPSILON = np.finfo(float).eps
 ROUNDING = 1e-13
 
 #: Tests of other files, by a phrase of the limit.
+EPS = np.finfo(np.float64).eps
 CHECKED_ELSEWHERE = {
     # How many latent dimensions, and digits
     "`fast` for 1 to 6 latent dimensions (ValueError beyond), `reference` for 1 to 3": (
@@ -79,7 +80,7 @@ CHECKED_ELSEWHERE = {
         "tests/partition/test_refinement.py::test_squares_beyond_doubles_are_refused"
     ),
     # Matrices of doubles
-    "Along the axes all digits are there": (
+    "all digits are there, however thin": (
         "tests/integration/test_boxes.py::test_thin_boxes_have_their_digits"
     ),
     # Half-spaces of any kind
@@ -137,7 +138,8 @@ CHECKED_HERE = {
     "for a q across a kink is known to ε ‖x - g(z)‖/σ of its size": "test_bounds_across_a_kink",
     "refuses a vertex beyond the range of doubles": "test_vertices_beyond_doubles",
     "they tell what is across to some 1e-16 of what is along": "test_thin_but_oblique",
-    "boxes 1e-140 wide": "test_boxes_that_are_all_thin",
+    "log masses and variances are known to 1e-16 / w": "test_thin_regions_of_a_network",
+    "(1e-140, with any Σz)": "test_boxes_that_are_all_thin",
     "1e5 standard deviations away or farther may be refused": "test_thinner_than_rounding_and_far",
     "meet only 1e100 standard deviations away": "test_half_spaces_that_meet_far_away",
     "it looks for the nearest point in rational numbers, mean by mean": (
@@ -335,6 +337,27 @@ def test_vertices_beyond_doubles(latent, weight):
     if latent == 2:
         expected = reference.DGN(near, 1.0).logpdf([[0.3]])[0]
         assert dgn.logpdf([[0.3]])[0] == pytest.approx(expected, abs=1e-11)
+
+
+# Thin regions
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9])
+def test_thin_regions_of_a_network(gap):
+    """As for S = 1, which has all digits, with a second coordinate that has no boundary."""
+    weights, ends = np.array([1.3, 0.9]), np.array([3.3, 3.3 + gap])
+    first = Dense(weights[:, None], -weights * ends)
+    plain = Network([first, ReLU(), Dense([[1.0, 1.0]], [0.0])])
+    both = np.vstack([np.column_stack([weights, np.zeros(2)]), [[0.0, 1.0]]])
+    shifted = Dense(both, np.append(-weights * ends, 50.0))  # positive wherever there is mass
+    wide = Network([shifted, ReLU(), Dense([[1.0, 1.0, 0.0]], [0.0])])
+    thin, same = fast.DGN(plain, 0.5).posterior([[0.2]]), fast.DGN(wide, 0.5).posterior([[0.2]])
+    place = fast.DGN(plain, 0.5).partition().locate([[3.3 + gap / 2]])[0]
+    other = fast.DGN(wide, 0.5).partition().locate([[3.3 + gap / 2, 0.0]])[0]
+    allowed = 16 * EPS / (gap / 3.3)
+    assert same.log_e0[0, other] == pytest.approx(thin.log_e0[0, place], abs=allowed + 1e-13)
+    variance = thin.region_cov[0, place, 0, 0]
+    assert same.region_cov[0, other, 0, 0] == pytest.approx(variance, rel=4 * allowed + 1e-9)
 
 
 # Matrices of doubles

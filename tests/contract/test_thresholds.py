@@ -334,10 +334,12 @@ def test_where_the_reference_vouches(latent):
 
 @pytest.mark.parametrize("latent", [2, 3])
 def test_factors_that_can_be_inverted(impl, latent):
-    """Deviations that differ by 1e13 are a Gaussian's, by 1e17 they are not told from 0."""
+    """Coordinates that are all but one another: but for 1e-13 they are a Gaussian's, but for 1e-17
+    they are one. Units are no matter."""
     half = np.eye(latent)[:1]
     for ratio, accepted in ((1e-13, True), (1e-17, False)):
-        factor = np.diag([1.0, *np.full(latent - 1, ratio)])
+        factor = np.eye(latent)
+        factor[1], factor[2:] = factor[0] + ratio * factor[1], 2.0 * factor[2:]
         call = impl.gaussian_on_polyhedron
         if accepted:
             found = call(half, [0.0], np.zeros((1, latent)), factor=factor)

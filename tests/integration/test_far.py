@@ -258,7 +258,7 @@ def test_beyond_doubles_it_says_so(size):
     for distance in (1e154, 1e155, 1e300):
         with pytest.raises(
             ArithmeticError,
-            match=r"means: .* row 0, or volumes they need, are beyond the range of doubles",
+            match=r"means: .* row 0 are beyond the range of doubles",
         ):
             fast.gaussian_on_box(distance, np.inf, np.zeros((1, size)), 1.0)
     found = fast.gaussian_on_box(5e153 / size, np.inf, np.zeros((1, size)), 1.0)
@@ -267,7 +267,7 @@ def test_beyond_doubles_it_says_so(size):
     means[1] = -1e155
     with pytest.raises(
         ArithmeticError,
-        match=r"means: .* row 1, or volumes they need, are beyond",
+        match=r"means: .* row 1 are beyond",
     ):
         fast.gaussian_on_box(0.0, np.inf, means, 1.0)
 

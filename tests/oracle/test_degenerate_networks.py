@@ -51,7 +51,7 @@ def test_every_kind_is_drawn(latent):
     networks = [degenerate_network(seed, latent) for seed in range(600)]
     said = [network.label.split(", ") for network in networks]
     assert {size for size, *_ in said} == {f"S = {latent}"}
-    assert {plan for _, plan, *_ in said} == {"wide", "dense", "maxout", "images"}
+    assert {plan for _, plan, *_ in said} == {"wide", "dense", "maxout", "images", "decoder"}
     assert {kind for _, _, kind, _ in said} == {f"{one} on {grid}" for one, grid in PAIRS}
     assert {digits for *_, digits in said} == {f"{k} digits" for k in range(3, 16)}
     kinds = {kind for network in networks for kind, _ in network.layers}
@@ -114,7 +114,7 @@ def test_truths_are_certified(seed):
 def test_hypothesis_draws_them_as_well(latent, data):
     """From choices that it can shrink."""
     label, layers = draw_degenerate(Drawn(data.draw), latent)
-    assert label.split(", ")[0] in ("wide", "dense", "maxout", "images")
+    assert label.split(", ")[0] in ("wide", "dense", "maxout", "images", "decoder")
     network = network_from(layers)
     assert network.latent_dimension == latent
     assert np.all(np.isfinite(network(np.ones((1, latent)))))

@@ -64,11 +64,12 @@ def test_one_hinge_in_closed_form(x):
 @pytest.mark.parametrize("seed", [2, 3, 5, 7, 10, 15])
 def test_quadrature_lies_inside(seed):
     """The other oracle's values, of random models and far points; nothing is too wide."""
-    tally = check_enclosure(random_case(seed, 1))
+    case = random_case(seed, 1)
+    tally = check_enclosure(case)
     assert tally.enclosed > 10
     assert tally.too_wide == 0
     assert tally.breaches == []
-    if seed != 15:  # nearly singular noise: condition numbers judge that elsewhere
+    if "near-singular" not in case.label:  # condition numbers judge that elsewhere
         assert tally.beyond == {"reference": 0, "fast": 0}
 
 

@@ -242,6 +242,27 @@ class Count(Kind):
 
 
 @dataclass(frozen=True)
+class Groups(Count):
+    """An integer of which the other arguments leave one value."""
+
+    def right(self, sound):
+        return {"int": sound, "int64": np.int64(sound)}
+
+
+@dataclass(frozen=True)
+class Single(Count):
+    """The same, or a list of one."""
+
+    def wrong(self, sound):
+        bad = super().wrong(sound)
+        del bad["list [3]"]
+        return bad | {"two": [1, 1], "none": ()}
+
+    def right(self, sound):
+        return super().right(sound) | {"list": [self.least], "tuple": (self.least,)}
+
+
+@dataclass(frozen=True)
 class Pair(Kind):
     """An integer or two of at least `least` and at most `most`."""
 

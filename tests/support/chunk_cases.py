@@ -8,20 +8,26 @@ import numpy as np
 import fast
 from reference import (
     Abs,
+    AdaptiveAvgPool,
     AvgPool,
+    Conv1d,
     Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
     Dense,
     Flatten,
     LeakyReLU,
     MaxPool,
     Network,
+    PixelShuffle,
     ReLU,
     Reshape,
     Upsample,
+    ZeroPad,
 )
 
 LATENT = (1, 2, 3)
-KINDS = ("relu", "leaky and absolute", "maxout", "image", "max-pooling")
+KINDS = ("relu", "leaky and absolute", "maxout", "image", "max-pooling", "decoder", "signal")
 
 
 def layers(kind, latent):
@@ -46,6 +52,17 @@ def layers(kind, latent):
             *(dense(2, latent), Reshape((1, 1, 2)), Upsample((2, 1))),
             Conv2d(normal((2, 1, 2, 2)), normal(2), (1, 2), (0, 1)),
             *(LeakyReLU(0.3), AvgPool((1, 2), 1), Flatten(), dense(3, 2)),
+        ]
+    if kind == "decoder":
+        return [
+            *(dense(4, latent), Reshape((4, 1, 1)), PixelShuffle(2)),
+            *(ConvTranspose2d(normal((1, 1, 2, 1)), normal(1)), AdaptiveAvgPool((1, 2))),
+            *(LeakyReLU(0.3), ZeroPad((0, 1, 0, 0)), Flatten()),
+        ]
+    if kind == "signal":
+        return [
+            *(dense(2, latent), Reshape((1, 2)), ConvTranspose1d(normal((1, 1, 2)), normal(1))),
+            *(Conv1d(normal((1, 1, 2)), normal(1)), ReLU(), Flatten(), dense(3, 2)),
         ]
     return [
         *(dense(4, latent), Reshape((1, 2, 2)), MaxPool((2, 1), 1)),

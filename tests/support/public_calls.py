@@ -24,6 +24,7 @@ from argument_kinds import (
     Covariances,
     Flag,
     Function,
+    Groups,
     Integers,
     Kind,
     Mapping,
@@ -33,6 +34,7 @@ from argument_kinds import (
     Pair,
     PathName,
     Seed,
+    Single,
     Something,
     prior,
 )
@@ -41,8 +43,8 @@ import fast
 import reference
 from reference import (
     Abs,
+    AdaptiveAvgPool,
     AvgPool,
-    Conv2d,
     Dense,
     Flatten,
     GaussianPrior,
@@ -50,11 +52,14 @@ from reference import (
     LeakyReLU,
     MaxPool,
     Network,
+    PixelShuffle,
     ReLU,
     Reshape,
     UniformPrior,
     Upsample,
+    ZeroPad,
 )
+from reference.model.images.convolutions import CONVOLUTIONS
 
 # Exact in single precision, so that the same numbers come in every guise.
 WEIGHTS = np.array([[1.0, 0.25], [-0.5, 1.0]]), np.array([[1.0, 0.5], [-0.5, 0.25], [0.25, 0.75]])
@@ -342,17 +347,26 @@ def calls_of_both():
         "LeakyReLU": constructor(
             LeakyReLU, {}, image_of((5,)), slope=Argument(Number(0.0, 1.0), 0.1 + 0.2)
         ),
-        "Conv2d": constructor(
-            Conv2d,
-            {"weight": KERNELS, "bias": np.zeros(2)},
-            image_of((1, 4, 6)),
-            weight=Argument(Numbers(free=(0, 1, 2, 3)), KERNELS + 1.0),
-            bias=Argument(Numbers(), np.ones(2)),
-            stride=Argument(Pair(1), (2, 1)),
-            padding=Argument(Pair(0), (0, 3)),
-        ),
+        **{kind.__name__: convolution(kind) for kind in CONVOLUTIONS},
         "Upsample": constructor(
-            Upsample, {"factor": 2}, image_of((1, 2, 2)), factor=Argument(Pair(1), (1, 3))
+            Upsample,
+            {"factor": 2},
+            image_of((1, 2, 2)),
+            factor=Argument(Pair(1), (1, 3)),
+            mode=Argument(Choice(("nearest", "bilinear")), "bilinear"),
+            align_corners=Argument(Flag(), True, {"mode": "bilinear"}),
+        ),
+        "AdaptiveAvgPool": constructor(
+            AdaptiveAvgPool,
+            {"output_size": 2},
+            image_of((1, 3, 4)),
+            output_size=Argument(Pair(1), (1, 3)),
+        ),
+        "ZeroPad": constructor(
+            ZeroPad, {"padding": 1}, image_of((1, 2, 3)), padding=Argument(Count(0), (0, 1, 2, 0))
+        ),
+        "PixelShuffle": constructor(
+            PixelShuffle, {"factor": 2}, image_of((4, 2, 3)), factor=Argument(Count(1), 1)
         ),
         "AvgPool": pool(AvgPool, {"kernel_size": 3}),
         "MaxPool": pool(
@@ -486,6 +500,38 @@ def calls_of_both():
 def vars_or_itself(result):
     """The fields of a record."""
     return vars(result) if hasattr(result, "__dataclass_fields__") else result
+
+
+def convolution(kind):
+    """A convolution of images or signals, on as many channels as it takes."""
+    transposed, axes = "Transpose" in kind.__name__, kind.axes
+    weight = KERNELS if axes == 2 else KERNELS[:, :, 0]
+    channels = 1 if transposed else 2
+    one = Pair if axes == 2 else Single
+    sound = {"weight": weight, "bias": np.zeros(channels)}
+    more = {}
+    if transposed:
+        sound["stride"] = 3
+        more["output_padding"] = Argument(one(0, most=2), (1, 0)[:axes])
+
+    def image(layer):
+        shape = (layer.in_channels, 4, 6) if axes == 2 else (layer.in_channels, 24)
+        return image_of(shape)(layer)
+
+    # Its bias fits one number of groups: others are tried in tests/model/test_convolutions.py.
+    fixed = {"bias": np.zeros(2), "groups": 2} if transposed else {}
+    return constructor(
+        kind,
+        sound,
+        image,
+        weight=Argument(Numbers(free=tuple(range(axes + 2))), weight + 1.0),
+        bias=Argument(Numbers(), np.ones(channels)),
+        stride=Argument(one(1), (2, 1)[:axes], {"output_padding": 0} if transposed else {}),
+        padding=Argument(one(0), (1, 0)[:axes]),
+        dilation=Argument(one(1), (2, 1)[:axes]),
+        groups=Argument(Groups(1), 2, fixed, ignored=transposed),
+        **more,
+    )
 
 
 def pool(kind, sound, **more):
