@@ -112,7 +112,7 @@ class Coordinates:
         """Coordinates for a network's image: reduced where the layers at its end are affine, from
         the last Dense or nonlinear one on, and narrower than D."""
         start = len(network.layers) - 1
-        while not isinstance(network.layers[start], Dense) and _is_affine(network, start):
+        while start and _is_affine(network, start) and not isinstance(network.layers[start], Dense):
             start -= 1
         start += not _is_affine(network, start)
         start += int(np.argmin(network.sizes[start:]))
