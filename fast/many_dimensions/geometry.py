@@ -79,7 +79,9 @@ class PolyhedralGeometry:
         noise, latent = coordinates.noise, len(cov_z)
         for _, lattice in partition.polyhedra.lattices:
             refuse_far_ends(lattice.positions[lattice.points], cov_z)
-        slopes = np.swapaxes(coordinates.directions(np.swapaxes(partition.slopes, 1, 2)), 1, 2)
+        # Laid out as a pickle lays them out: sums over them round alike there and here.
+        turned = coordinates.directions(np.swapaxes(partition.slopes, 1, 2))
+        slopes = np.ascontiguousarray(np.swapaxes(turned, 1, 2))
         offsets = coordinates.directions(partition.offsets - coordinates.origin)
         root_z = np.linalg.cholesky(cov_z)
         prior_root = np.linalg.inv(root_z)
@@ -104,7 +106,7 @@ class PolyhedralGeometry:
             slopes=slopes,
             offsets=offsets,
             roots=roots,
-            pulls=basis[:, :-latent],
+            pulls=np.ascontiguousarray(basis[:, :-latent]),
             prior_root=prior_root,
             log_volumes=0.5 * latent * LOG_2PI - np.log(diagonals).sum(axis=1),
             log_constant=float(log_constant),

@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run
+from shared_models import covariance
 
 import fast
 import reference
 from oracle.models.hypothesis_choices import Drawn
 from oracle.models.random_choices import Seeded
-from reference.model import Dense, Network, ReLU
+from reference.model import Dense, LeakyReLU, Network, ReLU
 
 IMPLEMENTATIONS = [pytest.param(impl, id=impl.__name__) for impl in (reference, fast)]
 MOST_DIMENSIONS = {"fast": 3, "reference": 2}
@@ -124,6 +125,20 @@ def machine(impl, extreme, degenerate):
                 getattr(self.dgn, name)(REFUSED[what](self.X))
 
     return Calls
+
+
+@pytest.mark.parametrize("noise", ["scalar", "diagonal", "full"])
+@pytest.mark.parametrize("latent", [1, 2, 3])
+def test_models_used_and_pickled_answer_alike(latent, noise):
+    """Bit for bit, what was found and kept as well: arrays laid out otherwise are summed in another
+    order."""
+    for seed in range(5):
+        rng = np.random.default_rng([31, seed])
+        network = Network.random([latent, 4, 3], LeakyReLU(0.3), rng)
+        dgn = fast.DGN(network, covariance(noise, 3, rng))
+        X = rng.standard_normal((3, 3))
+        expected = answers(dgn, X)
+        assert answers(pickle.loads(pickle.dumps(dgn)), X) == expected
 
 
 @pytest.mark.parametrize("impl", IMPLEMENTATIONS)
