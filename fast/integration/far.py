@@ -15,9 +15,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from fast.integration.apex import Apex
-from fast.integration.nearest_points import Level, nearest_points, placed
+from fast.integration.nearest_points import Level, nearest_points
 from fast.integration.simplex_draws import draw_from
-from fast.integration.split import Simplices, split
+from fast.integration.split import FacePoints, Simplices, face_points, split
 from fast.integration.truncated import Truncated, integrated
 from fast.integration.whitened import Origin, Whitened
 from fast.polyhedra.compensated_sums import heights
@@ -169,20 +169,19 @@ def _rises(items: Whitened, apex: Apex, parts: Simplices, facets: Indices) -> Ar
         at = links[:, place]
         # Others are so far that they count as directions.
         same = level.finite[at] == parts.finite[:, place]
-        rises[same, place] = _heights_of(items, level, facets)[at[same]]
+        found = _heights_of(lattice, face_points(items, apex, level, m), level, facets)
+        rises[same, place] = found[at[same]]
     return rises
 
 
-def _heights_of(items: Whitened, level: Level, facets: Indices) -> Array:
+def _heights_of(lattice: Lattice, points: FacePoints, level: Level, facets: Indices) -> Array:
     """How high over facets the points of all faces of one dimension are, (n, A), and directions of
     length one, whitened."""
-    lattice = items.lattice
-    high, low = placed(lattice, level, np.arange(len(level.finite)))
+    high, low = points.high, points.low
     offsets = np.where(level.finite[:, None], lattice.offsets[facets], 0.0)
     normals = np.broadcast_to(lattice.normals[facets], (len(high), len(facets), high.shape[1]))
     rises = heights(normals, offsets, high[:, None], low[:, None])
-    lengths = np.linalg.norm((high + low) @ items.maps[0].T, axis=1)
-    return np.maximum(rises / np.where(level.finite, 1.0, lengths)[:, None], 0.0)
+    return np.maximum(rises / points.lengths[:, None], 0.0)
 
 
 def _measured(

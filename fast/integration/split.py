@@ -59,10 +59,11 @@ def split(items: Whitened, apex: Apex) -> Simplices:
         for m in range(lattice.dimension - 1, -1, -1)
     ]
     faces = [levels[m] for m in range(lattice.dimension - 1, -1, -1)]
-    rows: list[_Rows] = []
+    rows: list[FacePoints] = []
     if seen is None:
         rows = [
-            _rows(items, apex, level, lattice.dimension - 1 - j) for j, level in enumerate(faces)
+            face_points(items, apex, level, lattice.dimension - 1 - j)
+            for j, level in enumerate(faces)
         ]
         corners = _stacked([row.vectors for row in rows], places)
         steps = _stacked([row.steps for row in rows], places)
@@ -163,7 +164,7 @@ def _areas(
 
 
 def _volumes(
-    items: Whitened, item: Indices, shrunk: Array, rows: list[_Rows], places: list[Indices]
+    items: Whitened, item: Indices, shrunk: Array, rows: list[FacePoints], places: list[Indices]
 ) -> Array:
     """For k > 2, from where the corners are in twice the precision: accurate for slabs, needles and
     slivers too. shrunk (K, k): what the corners are divided by."""
@@ -185,7 +186,7 @@ def _stacked(values: Sequence[Array | Mask], places: list[Indices]) -> Array:
     return np.stack([value[at] for value, at in zip(values, places, strict=True)], axis=1)
 
 
-class _Rows(NamedTuple):
+class FacePoints(NamedTuple):
     """The points of all items' faces of one dimension from the apex, and directions.
 
     In z and whitened: rounding would make of either for the other, of a long step, as much in
@@ -199,7 +200,7 @@ class _Rows(NamedTuple):
     vectors: Array  # (n, k): whitened; directions over their lengths
 
 
-def _rows(items: Whitened, apex: Apex, level: Level, m: int) -> _Rows:
+def face_points(items: Whitened, apex: Apex, level: Level, m: int) -> FacePoints:
     """The points of all items' faces of dimension m, and directions."""
     owner = expanded(items, m)[1]
     high, low = placed(items.lattice, level, np.arange(len(owner)))
@@ -211,7 +212,7 @@ def _rows(items: Whitened, apex: Apex, level: Level, m: int) -> _Rows:
     steps = high + low
     vectors = apply(items.maps[owner], steps)
     length = np.where(level.finite, 1.0, np.sqrt(dots(vectors, vectors)))
-    return _Rows(
+    return FacePoints(
         high=high,
         low=low,
         lengths=length,

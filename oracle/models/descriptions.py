@@ -28,7 +28,7 @@ def specs_of(layers: tuple[Description, ...]) -> tuple[LayerSpec, ...]:
         spec = spec_of(kind, SimpleNamespace(**_settled(kind, settings), input_shape=shape))
         if spec is not None:
             specs.append(spec)
-        shape = _output_shape(kind, settings, shape)
+        shape = output_shape(kind, settings, shape)
     return tuple(specs)
 
 
@@ -71,8 +71,8 @@ def _settled(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
     return {name: _sizes(value, axes) if name in pairs else value for name, value in merged.items()}
 
 
-def _output_shape(kind: str, settings: dict[str, Any], shape: Shape) -> Shape:
-    """The shape of a layer's output."""
+def output_shape(kind: str, settings: dict[str, Any], shape: Shape) -> Shape:
+    """The shape of a described layer's output."""
     full = _settled(kind, settings)
     if kind == "Dense":
         return (len(full["bias"]),)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle.models.descriptions import Description
+from oracle.models.descriptions import Description, output_shape
 from oracle.models.near_degenerate import NearDegeneracy, near_degenerate
 from oracle.models.random_choices import Choices
 
@@ -188,29 +188,21 @@ def _convolution(
     groups = channels if choices.chance(0.5) else 1
     outputs = groups * choices.whole(1, 3 if groups == 1 else 2)
     reach = [d * (k - 1) + 1 for d, k in zip(gaps, kernel, strict=True)]
-    settings = {"stride": tuple(stride), "dilation": tuple(gaps), "groups": groups}
+    settings: dict[str, Any] = {"stride": tuple(stride), "dilation": tuple(gaps), "groups": groups}
     if choices.chance(0.6):
         more = [choices.whole(0, max(s, d)) for s, d in zip(stride, gaps, strict=True)]
         padding = [min(choices.whole(0, 2), (r - 1) // 2) for r in reach]
         shape, kind = (channels, outputs // groups, *kernel), f"ConvTranspose{axes}d"
         settings["output_padding"] = tuple(more)
-        large = [
-            (n - 1) * s - 2 * p + r + m
-            for n, s, p, r, m in zip(size, stride, padding, reach, more, strict=True)
-        ]
     else:
         # As much as makes the image no smaller than the kernel.
         least = [-(-(r - n) // 2) for r, n in zip(reach, size, strict=True)]
         padding = [max(choices.whole(0, 2), n) for n in least]
         shape, kind = (outputs, channels // groups, *kernel), f"Conv{axes}d"
-        large = [
-            (n + 2 * p - r) // s + 1
-            for n, s, p, r in zip(size, stride, padding, reach, strict=True)
-        ]
     weight, _ = _affine(choices, odd, shape, first)
     _, bias = _affine(choices, odd, (outputs, 1), first)
-    arrays = {"weight": weight, "bias": bias, "padding": tuple(padding)}
-    return (kind, {**arrays, **settings}), large
+    settings |= {"weight": weight, "bias": bias, "padding": tuple(padding)}
+    return (kind, settings), list(output_shape(kind, settings, (channels, *size))[1:])
 
 
 def _resampling(choices: Choices, channels: int) -> Description:

@@ -20,6 +20,7 @@ from reference.model.images.resampling import (
     ZeroPad,
 )
 from reference.model.images.reshaping import Flatten, Reshape
+from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Dense, LeakyReLU, ReLU
 from reference.model.validation import check_array
@@ -77,23 +78,17 @@ def _extended(layers: list[Layer], shape: Shape, module: Any) -> tuple[list[Laye
         more = read if isinstance(read, list) else [read]
     else:
         raise ValueError(f"this class is not supported; expected a Sequential of {_SUPPORTED}")
-    if not layers and more:
-        shape = _latent_shape(more[0])
+    if not layers:
+        latent = latent_size(more[0])
+        if latent is None:
+            raise ValueError(
+                "expected Linear or Unflatten first, which tell the latent dimension; put "
+                "Unflatten(1, (channels, height, width)) before it"
+            )
+        shape = (latent,)
     for layer in more:
         shape = layer.placed(shape).output_shape(shape)
     return [*layers, *more], shape
-
-
-def _latent_shape(first: Layer) -> Shape:
-    """The shape of z, as the first layer tells it."""
-    if isinstance(first, Dense):
-        return (int(first.weight.shape[1]),)
-    if isinstance(first, Reshape):
-        return (math.prod(first.shape),)
-    raise ValueError(
-        "expected Linear or Unflatten first, which tell the latent dimension; put "
-        "Unflatten(1, (channels, height, width)) before it"
-    )
 
 
 def _require(condition: bool, what: str) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.from_torch import layers_from_torch
 from reference.model.images.kernels import Convolution
-from reference.model.images.reshaping import Reshape
+from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.saving import load_layers, save_layers
@@ -76,8 +76,14 @@ class Network:
         for i, layer in enumerate(self.layers):
             if isinstance(layer, type) or not isinstance(layer, Layer):
                 raise ValueError(f"layers[{i}]: unknown layer {layer!r}; expected Dense, ReLU, ...")
+        latent = latent_size(self.layers[0])
+        if latent is None:
+            raise ValueError(
+                "layers[0]: expected a Dense layer or a Reshape, which tell the latent dimension; "
+                "put Reshape((S,)), or Reshape((channels, height, width)) for images, first"
+            )
         #: shapes[l] is the shape of layer l's input, shapes[-1] that of the output.
-        self.shapes: tuple[Shape, ...] = ((_latent_dimension(self.layers[0]),),)
+        self.shapes: tuple[Shape, ...] = ((latent,),)
         placed = []
         for i, layer in enumerate(self.layers):
             try:
@@ -312,18 +318,6 @@ class Network:
             read.
         """
         return Network(load_layers(path))
-
-
-def _latent_dimension(first: Layer) -> int:
-    """S, as the first layer tells it."""
-    if isinstance(first, Dense):
-        return int(first.weight.shape[1])
-    if isinstance(first, Reshape):
-        return math.prod(first.shape)
-    raise ValueError(
-        "layers[0]: expected a Dense layer or a Reshape, which tell the latent dimension S; put "
-        "Reshape((S,)), or Reshape((channels, height, width)) for images, first"
-    )
 
 
 def learnable_layers(network: Network) -> list[int]:

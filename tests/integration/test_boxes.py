@@ -185,7 +185,7 @@ def test_factors_in_any_units():
 STEPS = "items.across(steps / length[:, None], owner)"
 IMAGES = "apply(items.inverses[owner], vectors / length[:, None])"
 DEFECTS = [
-    ("integration.split", "_rows", STEPS, IMAGES, 0.0),
+    ("integration.split", "face_points", STEPS, IMAGES, 0.0),
     (
         "integration.whitened",
         "Whitened.of",

@@ -3,9 +3,12 @@ and all that is made of them: gradients, closed-form updates, partitions, files.
 
 import itertools
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from dense_twins import check_as_dense
+from scipy.stats import multivariate_normal
 from surrogate import Surrogate
 
 import fast
@@ -24,6 +27,7 @@ from reference import (
     Network,
     ReLU,
     Reshape,
+    ZeroPad,
 )
 
 KINDS = {"Conv2d": Conv2d, "Conv1d": Conv1d, "ConvTranspose2d": ConvTranspose2d}
@@ -112,16 +116,9 @@ def test_forward_is_its_definition(kind, seed):
     assert layer.output_shape(image.shape) == expected.shape
     np.testing.assert_allclose(layer.apply(image.ravel()), expected.ravel(), atol=1e-12)
     # The derivative is the matrix of that map, as the oracle writes it out by itself.
-    ((_, matrix, offset),) = layers_of(_Only(layer))
+    ((_, matrix, offset),) = layers_of(SimpleNamespace(layers=[layer]))
     np.testing.assert_array_equal(layer.derivative(np.empty(0, np.int8)), matrix)
     np.testing.assert_array_equal(layer.offset(image.size), offset)
-
-
-class _Only:
-    """A network of one placed layer, for the oracle."""
-
-    def __init__(self, layer):
-        self.layers = [layer]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -182,32 +179,10 @@ def data(network, count, seed):
     return fast.DGN(network, 0.3).rvs(count, seed)
 
 
-def as_dense(network):
-    """The same function with Dense layers for the others."""
-    return Network(
-        [
-            Dense(layer.matrix.toarray(), layer.offset(0)) if hasattr(layer, "matrix") else layer
-            for layer in network.layers
-            if type(layer).__name__ not in ("Reshape", "Flatten")
-        ]
-    )
-
-
-def codes_of(model):
-    return {tuple(code) for code in model.partition().codes.tolist()}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_partitions_and_likelihoods_agree(impl, kind):
     """As those of the same network with Dense layers."""
-    for latent in (1, 2):
-        network = decoder(kind, latent)
-        dense = fast.DGN(as_dense(network), 0.3)
-        assert codes_of(impl.DGN(network, 0.3)) == codes_of(dense)
-    network = decoder(kind)
-    X = data(network, 3, 1)
-    expected = fast.DGN(as_dense(network), 0.3).logpdf(X)
-    np.testing.assert_allclose(impl.DGN(network, 0.3).logpdf(X), expected, rtol=1e-11)
+    check_as_dense(impl, {latent: decoder(kind, latent) for latent in (1, 2)})
 
 
 @pytest.mark.parametrize("part", ["", ".weight", ".bias"])
@@ -314,6 +289,20 @@ def test_files_and_texts(kind, tmp_path):
     for name in ("weight", "bias", *layer.settings):
         np.testing.assert_array_equal(getattr(other, name), getattr(layer, name))
     assert f"dilation {layer.dilation}" in repr(layer) or set(layer.dilation) == {1}
+
+
+@pytest.mark.parametrize("end", [0, 1, 2, 3])
+def test_networks_without_a_dense_layer(impl, end):
+    """Affine ones, and z itself: p(x) is one Gaussian."""
+    spread = ConvTranspose2d(np.array([[[[1.0, 0.5]]], [[[-0.3, 2.0]]]]), [0.3])
+    layers = [Reshape((2, 1, 1)), spread, ZeroPad((0, 1, 0, 0)), Flatten()]
+    network = Network(layers[: end + 1])
+    Z = np.eye(2)
+    offset = network(np.zeros((1, 2)))[0]
+    slope = (network(Z) - offset).T
+    X = np.random.default_rng(end).standard_normal((3, len(offset)))
+    expected = multivariate_normal(offset, 0.2 * np.eye(len(offset)) + slope @ slope.T).logpdf(X)
+    np.testing.assert_allclose(impl.DGN(network, 0.2).logpdf(X), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("impl", [fast, reference])

@@ -62,32 +62,23 @@ def linear(n_in, n_out, bias=True, **kwargs):
     )
 
 
-def conv(*shape, bias=True, **changes):
+def windowed(kind, *shape, **settings):
+    """A convolution of either kind; changed settings come last."""
     axes = len(shape) - 2
-    settings = {
-        "stride": (1,) * axes,
-        "padding": (0,) * axes,
-        "dilation": (1,) * axes,
-        "groups": 1,
-        "padding_mode": "zeros",
-    }
+    usual = {"stride": (1,) * axes, "padding": (0,) * axes, "dilation": (1,) * axes}
+    usual |= {"groups": 1, "padding_mode": "zeros"} | settings
+    return stand_in(f"{kind}{axes}d", weight=tensor(*shape), **usual)
+
+
+def conv(*shape, bias=True, **changes):
     bias = tensor(shape[0], seed=2) if bias else None
-    return stand_in(f"Conv{axes}d", weight=tensor(*shape), bias=bias, **(settings | changes))
+    return windowed("Conv", *shape, bias=bias, **changes)
 
 
 def transposed(*shape, bias=True, **changes):
-    axes = len(shape) - 2
-    settings = {
-        "stride": (1,) * axes,
-        "padding": (0,) * axes,
-        "output_padding": (0,) * axes,
-        "dilation": (1,) * axes,
-        "groups": 1,
-        "padding_mode": "zeros",
-    } | changes
-    bias = tensor(shape[1] * settings["groups"], seed=2) if bias else None
-    kind = f"ConvTranspose{axes}d"
-    return stand_in(kind, weight=tensor(*shape), bias=bias, **settings)
+    bias = tensor(shape[1] * changes.get("groups", 1), seed=2) if bias else None
+    none = (0,) * (len(shape) - 2)
+    return windowed("ConvTranspose", *shape, **{"bias": bias, "output_padding": none, **changes})
 
 
 def norm(kind, n, affine=True, **changes):

@@ -4,9 +4,11 @@ out."""
 import itertools
 import re
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from dense_twins import check_as_dense
 
 import fast
 import reference
@@ -101,16 +103,9 @@ def test_forward_is_its_definition(kind, seed):
     placed = layer.placed(image.shape)
     assert placed.output_shape(image.shape) == expected.shape
     np.testing.assert_allclose(placed.apply(image.ravel()), expected.ravel(), atol=1e-14)
-    ((_, matrix, offset),) = layers_of(_Only(placed))
+    ((_, matrix, offset),) = layers_of(SimpleNamespace(layers=[placed]))
     np.testing.assert_array_equal(placed.derivative(np.empty(0, np.int8)), matrix)
     assert not np.any(offset)
-
-
-class _Only:
-    """A network of one placed layer, for the oracle."""
-
-    def __init__(self, layer):
-        self.layers = [layer]
 
 
 def decoder(kind, latent):
@@ -131,23 +126,7 @@ def decoder(kind, latent):
 @pytest.mark.parametrize("kind", KINDS)
 def test_partitions_and_likelihoods_agree(impl, kind):
     """As those of the same network with a Dense layer."""
-    for latent in (1, 2):
-        network = decoder(kind, latent)
-        matrix = network.layers[3].matrix.toarray()
-        dense = Network(
-            [network.layers[0], network.layers[1], Dense(matrix, np.zeros(len(matrix))), ReLU()]
-        )
-        model, other = impl.DGN(network, 0.3), fast.DGN(dense, 0.3)
-        codes, expected = (
-            {tuple(code) for code in m.partition().codes.tolist()} for m in (model, other)
-        )
-        assert codes == expected
-    network, dense = decoder(kind, 1), None
-    matrix = network.layers[3].matrix.toarray()
-    dense = Network([*network.layers[:2], Dense(matrix, np.zeros(len(matrix))), ReLU()])
-    X = fast.DGN(network, 0.3).rvs(3, 1)
-    found, expected = impl.DGN(network, 0.3).logpdf(X), fast.DGN(dense, 0.3).logpdf(X)
-    np.testing.assert_allclose(found, expected, rtol=1e-11)
+    check_as_dense(impl, {latent: decoder(kind, latent) for latent in (1, 2)})
 
 
 @pytest.mark.parametrize("kind", KINDS)

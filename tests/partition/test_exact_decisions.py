@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from shared_models import codes_of
 from tests_support import deep
 
 import fast
@@ -23,11 +24,6 @@ BLOCKS = [*range(4), *deep(*range(4, 40))]
 def partition_of(network):
     """The partition by `fast`."""
     return fast.DGN(network, 1.0).partition()
-
-
-def codes_of(found):
-    """Codes as tuples, in their order."""
-    return [tuple(code) for code in found.codes.tolist()]
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_models import codes_of
 from tests_support import deep
 
 import fast
@@ -32,11 +33,6 @@ from reference.model import (
 )
 
 REGRESSIONS = sorted((Path(__file__).parents[1] / "data" / "regressions").glob("*.npz"))
-
-
-def codes_of(partition):
-    """The codes of a partition, in its order."""
-    return [tuple(map(int, code)) for code in partition.codes]
 
 
 def check(impl, network, exact):

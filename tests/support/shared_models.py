@@ -31,6 +31,11 @@ def arrangement(normals, offsets, activation=None):
     return Network([Dense(normals, offsets), activation or ReLU(), Dense(out, [0.0])])
 
 
+def codes_of(partition):
+    """The codes of a partition's regions, in its order."""
+    return [tuple(code) for code in partition.codes.tolist()]
+
+
 def few_digits(values):
     """Values of 20 binary digits after the point: their products and sums are exact."""
     return np.round(2.0**20 * values) / 2.0**20

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from numpy.typing import ArrayLike
 
 from reference.model.images.kernels import Convolution, Sliding, Spreading
 
@@ -48,17 +45,6 @@ class Conv2d(Sliding):
 
     axes = 2
 
-    def __init__(
-        self,
-        weight: ArrayLike,
-        bias: ArrayLike,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: Any = 1,
-    ) -> None:
-        super().__init__(weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
-
 
 class Conv1d(Sliding):
     """Cross-correlation of signals with kernels, plus a bias per kernel.
@@ -93,17 +79,6 @@ class Conv1d(Sliding):
     """
 
     axes = 1
-
-    def __init__(
-        self,
-        weight: ArrayLike,
-        bias: ArrayLike,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: Any = 1,
-    ) -> None:
-        super().__init__(weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
 
 
 class ConvTranspose2d(Spreading):
@@ -147,26 +122,6 @@ class ConvTranspose2d(Spreading):
 
     axes = 2
 
-    def __init__(
-        self,
-        weight: ArrayLike,
-        bias: ArrayLike,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        dilation: Any = 1,
-        groups: Any = 1,
-    ) -> None:
-        super().__init__(
-            weight,
-            bias,
-            groups,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            dilation=dilation,
-        )
-
 
 class ConvTranspose1d(Spreading):
     """The transpose of a convolution of signals.
@@ -202,26 +157,6 @@ class ConvTranspose1d(Spreading):
     """
 
     axes = 1
-
-    def __init__(
-        self,
-        weight: ArrayLike,
-        bias: ArrayLike,
-        stride: Any = 1,
-        padding: Any = 0,
-        output_padding: Any = 0,
-        dilation: Any = 1,
-        groups: Any = 1,
-    ) -> None:
-        super().__init__(
-            weight,
-            bias,
-            groups,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            dilation=dilation,
-        )
 
 
 #: The classes of convolutions, by the names that files know them by.

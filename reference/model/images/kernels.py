@@ -60,7 +60,9 @@ class Convolution(SparseLinear):
     dilation: tuple[int, ...]
     windows: Indices
 
-    def __init__(self, weight: ArrayLike, bias: ArrayLike, groups: Any, **settings: Any) -> None:
+    def __init__(
+        self, weight: ArrayLike, bias: ArrayLike, groups: Any = 1, **settings: Any
+    ) -> None:
         self.weight = check_array(weight, "weight", (None,) * (self.axes + 2))
         if 0 in self.weight.shape:
             raise ValueError(f"weight: expected no empty axis, got {self.weight.shape}")
@@ -126,23 +128,16 @@ class Convolution(SparseLinear):
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.weight.shape))
-        told = ["stride", "padding"] + [n for n in self.settings[2:] if self._is_told(n)]
-        values = ", ".join(f"{name} {self._stated(name)}" for name in told)
+        usual = {"output_padding": (0,) * self.axes, "dilation": (1,) * self.axes, "groups": 1}
+        told = [n for n in self.settings if n not in usual or getattr(self, n) != usual[n]]
+        values = ", ".join(f"{name} {getattr(self, name)}" for name in told)
         return f"{type(self).__name__}({shape}, {values})"
 
-    def _is_told(self, name: str) -> bool:
-        usual = 0 if name == "output_padding" else 1
-        return self._stated(name) not in (usual, (usual,) * self.axes)
-
-    def _stated(self, name: str) -> Any:
-        return getattr(self, name)
-
     def placed(self, input_shape: Shape) -> Self:
-        name = type(self).__name__
-        check = check_image if self.axes == 2 else check_signal
-        channels, *size = check(input_shape, name)
+        name, two = type(self).__name__, self.axes == 2
+        kind = "images" if two else "signals"
+        channels, *size = (check_image if two else check_signal)(input_shape, name)
         if channels != self.in_channels:
-            kind = "images" if self.axes == 2 else "signals"
             raise ValueError(
                 f"layers: {name} expects {kind} of {self.in_channels} channels, got shape "
                 f"{input_shape}"
@@ -151,11 +146,11 @@ class Convolution(SparseLinear):
         if not all(map(len, along)):
             raise ValueError(
                 f"layers: {name} with kernel {self.kernel_size} and padding {self.padding} expects "
-                f"larger {'images' if self.axes == 2 else 'signals'}, got shape {input_shape}"
+                f"larger {kind}, got shape {input_shape}"
             )
         # A signal is an image of one row.
-        rows, columns = along if self.axes == 2 else (np.zeros((1, 1), dtype=np.intp), *along)
-        height, width = size if self.axes == 2 else (1, *size)
+        rows, columns = along if two else (np.zeros((1, 1), dtype=np.intp), *along)
+        height, width = size if two else (1, *size)
         windows = joint_windows(channels, (height, width), rows, columns)
         count = windows.shape[1]
         windows = windows.reshape(self.groups, -1, *windows.shape[1:]).swapaxes(1, 2)
@@ -244,6 +239,17 @@ class Sliding(Convolution):
     channel_axes = (0, 1)
     settings = ("stride", "padding", "dilation", "groups")
 
+    def __init__(
+        self,
+        weight: ArrayLike,
+        bias: ArrayLike,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: Any = 1,
+    ) -> None:
+        super().__init__(weight, bias, groups, stride=stride, padding=padding, dilation=dilation)
+
     def _along(self, axis: int, size: int) -> Indices:
         return sliding(
             size,
@@ -262,8 +268,25 @@ class Spreading(Convolution):
 
     output_padding: tuple[int, ...]
 
-    def __init__(self, weight: ArrayLike, bias: ArrayLike, groups: Any, **settings: Any) -> None:
-        super().__init__(weight, bias, groups, **settings)
+    def __init__(
+        self,
+        weight: ArrayLike,
+        bias: ArrayLike,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        dilation: Any = 1,
+        groups: Any = 1,
+    ) -> None:
+        super().__init__(
+            weight,
+            bias,
+            groups,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            dilation=dilation,
+        )
         for more, step, gap in zip(self.output_padding, self.stride, self.dilation, strict=True):
             if more >= max(step, gap):
                 raise ValueError(
