@@ -253,8 +253,8 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
 UNTIL = {
     "fast.training.maximum_likelihood: while outcome is Outcome.MAX_ITER and "
     "len(self._best[1]) <= max_iter",
-    "fast.distributions.observation: while not isinstance(network.layers[start], Dense) and "
-    "_is_affine(network, start)",
+    "fast.distributions.observation: while start and _is_affine(network, start) and "
+    "(not isinstance(network.layers[start], Dense))",
     "fast.closed_form.regularised_least_squares: while len(moving)",
     "fast.distributions.integers: while np.any(left.numbers) and _magnitude(left) > least",
     "fast.integration.draws: while todo.size",
