@@ -87,7 +87,7 @@ def random_network(seed: int, latent: int | None = None) -> RandomNetwork:
     size = 1 + seed % 3 if latent is None else latent
     label, layers = draw_network(Seeded(713, seed), size)
     other, layers = varied(Seeded(715, seed), size, layers)
-    return RandomNetwork(seed, f"S = {size}, {label} {other}".rstrip(), size, layers)
+    return RandomNetwork(seed, f"S = {size}, {label}{other}", size, layers)
 
 
 def random_case(seed: int, latent: int = 1, points: int = 3) -> Case:
@@ -149,7 +149,7 @@ def degenerate_network(seed: int, latent: int | None = None) -> RandomNetwork:
     other = ""
     if seed >= FIRST_VARIED:
         other, layers = varied(Seeded(716, seed), size, layers)
-    return RandomNetwork(seed, f"S = {size}, {label} {other}".rstrip(), size, layers)
+    return RandomNetwork(seed, f"S = {size}, {label}{other}", size, layers)
 
 
 def draw_degenerate(choices: Choices, latent: int) -> tuple[str, tuple[Description, ...]]:
@@ -184,7 +184,7 @@ def draw_case(choices: Choices, others: Choices, seed: int, latent: int, points:
     else:
         label, layers = draw_network(choices, latent)
     other, layers = varied(others, latent, layers)
-    said = f"S = {latent}, {label} {other}".rstrip()
+    said = f"S = {latent}, {label}{other}"
     return _with_points(choices, RandomNetwork(seed, said, latent, layers), points)
 
 

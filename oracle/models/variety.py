@@ -61,7 +61,7 @@ def varied(
             i = choices.pick(places)
             found[i] = _block(choices, found[i])
             said.add("Residual")
-    return " ".join(sorted(said)), tuple(found)
+    return f" with {' '.join(sorted(said))}" if said else "", tuple(found)
 
 
 def _activation(choices: Choices, kind: str, channels: int, several: bool) -> Description:
