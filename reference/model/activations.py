@@ -14,6 +14,9 @@ from reference.model.arrays import Array, Codes, Indices, ReadOnly, freeze
 from reference.model.layer_protocol import Documented, Shape
 from reference.model.validation import check_array, check_bounds, check_number
 
+# More numbers than these are too many for a layer's text.
+_MOST_TOLD = 12
+
 # A number that every double lies within.
 _LARGEST = float(np.finfo(np.float64).max)
 
@@ -92,8 +95,8 @@ class PiecewiseAffine(Documented, ReadOnly):
         return tuple(_continuous_offsets(*triple) for triple in triples)
 
     def __repr__(self) -> str:
-        channels = f", {self.channels} channels" if self.channels else ""
-        return f"{type(self).__name__}({self.knots.shape[-1]} knots{channels})"
+        given = ", ".join(map(_in_words, (self.knots, self.slopes, self.value)))
+        return f"PiecewiseAffine({given})"
 
     def placed(self, input_shape: Shape) -> Self:
         if self.surroundings is None:
@@ -149,8 +152,7 @@ class PiecewiseAffine(Documented, ReadOnly):
 
     @property
     def unit_slopes(self) -> Array:
-        """The slopes of the units it is applied to, (n, k + 1); (1, k + 1) where all have the
-        same."""
+        """The slopes of those units, (n, k + 1); (1, k + 1) where all have the same."""
         return self._rows(self.slopes)
 
     @property
@@ -298,6 +300,11 @@ class PiecewiseAffine(Documented, ReadOnly):
         return self
 
 
+def _in_words(numbers: Array) -> str:
+    """Numbers as they are, or how many they are where that would be long."""
+    return str(numbers.tolist()) if numbers.size <= _MOST_TOLD else f"{numbers.shape} numbers"
+
+
 def _continuous_offsets(
     knots: list[float], slopes: list[float], value: float
 ) -> tuple[Fraction, ...]:
@@ -405,11 +412,13 @@ class PReLU(PiecewiseAffine):
 
     def __init__(self, slope: ArrayLike) -> None:
         self.slope = check_array(slope, "slope", (None,))
+        if not len(self.slope):
+            raise ValueError("slope: expected at least one channel, got none")
         freeze(self.slope)
         super().__init__([0.0], np.column_stack([self.slope, np.ones(len(self.slope))]))
 
     def __repr__(self) -> str:
-        return f"PReLU({len(self.slope)} channels)"
+        return f"PReLU({_in_words(self.slope)})"
 
 
 class Hardtanh(PiecewiseAffine):
@@ -436,8 +445,12 @@ class Hardtanh(PiecewiseAffine):
     def __init__(self, lower: float = -1.0, upper: float = 1.0) -> None:
         self.lower = float(check_bounds(lower, "lower", ()))
         self.upper = float(check_bounds(upper, "upper", ()))
+        if self.lower == math.inf:
+            raise ValueError("lower: expected a number or -infinity, got infinity")
+        if self.upper == -math.inf:
+            raise ValueError("upper: expected a number or infinity, got -infinity")
         if not self.lower < self.upper:
-            raise ValueError(f"lower: expected a number below upper, got {lower} and {upper}")
+            raise ValueError(f"lower: expected less than upper, got {lower} and {upper}")
         below, above = self.lower > -math.inf, self.upper < math.inf
         if not (below or above):
             raise ValueError("lower, upper: expected one that is finite, got none")

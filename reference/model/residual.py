@@ -61,7 +61,11 @@ class Residual:
         self.layers = checked_layers(layers, "layers")
         if not self.layers:
             raise ValueError("layers: expected at least one layer, got none")
-        self.projection = checked_layers([] if projection is None else projection, "projection")
+        self.projection: tuple[Layer | Residual, ...] | None = None
+        if projection is not None:
+            self.projection = checked_layers(projection, "projection")
+            if not self.projection:
+                raise ValueError("projection: expected a layer, or None for the identity, got none")
 
     def __repr__(self) -> str:
         branches = [self.layers, self.projection] if self.projection else [self.layers]
@@ -87,7 +91,7 @@ class Residual:
         """
         size = math.prod(input_shape)
         block, shape = expanded(self.layers, input_shape)
-        skip, other = expanded(self.projection, input_shape)
+        skip, other = expanded(self.projection or (), input_shape)
         if shape != other:
             raise ValueError(
                 f"layers: Residual adds outputs of shapes {shape} and {other}; expected the same"

@@ -122,7 +122,7 @@ def assert_has(thing, given):
             assert repr(mine) == repr(value)
             mine, value = mine.parameters(), value.parameters()
         elif key == "layers":
-            mine, value = repr(list(mine)), repr(value)
+            mine, value = repr(list(mine)), repr(list(value))
         assert same(mine, value), key
 
 

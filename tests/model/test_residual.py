@@ -96,7 +96,7 @@ def by_definition(layers, hidden, shape):
     """layers(h) and its shape, blocks as the sums they are."""
     for layer in layers:
         if isinstance(layer, Residual):
-            skip, _ = by_definition(layer.projection, hidden, shape)
+            skip, _ = by_definition(layer.projection or (), hidden, shape)
             own, shape = by_definition(layer.layers, hidden, shape)
             hidden = own + skip
         else:
