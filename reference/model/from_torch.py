@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from reference.model.activations import LeakyReLU, ReLU
 from reference.model.arrays import Array
 from reference.model.dense import Dense
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
@@ -24,6 +23,7 @@ from reference.model.images.resampling import (
 from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.named_activations import LeakyReLU, ReLU
 from reference.model.validation import check_array
 
 # Identities, once training is over.

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.model.activations import Abs, LeakyReLU, ReLU
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.dense import Dense
 from reference.model.from_torch import layers_from_torch
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.named_activations import Abs, LeakyReLU, ReLU
 from reference.model.residual import Residual, checked_layers, expanded
 from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (

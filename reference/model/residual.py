@@ -98,7 +98,7 @@ class Residual:
             )
         out = math.prod(shape)
         return [
-            Fork().placed(input_shape),
+            Fork(input_shape).placed(input_shape),
             *(beside(layer, own, 0, size) for layer, own in block),
             *(beside(layer, own, out, 0) for layer, own in skip),
             Join(shape).placed((2 * out,)),
@@ -228,18 +228,29 @@ def weighted(layer: Layer) -> Weighted:
 class Fork(SparseLinear):
     """h -> (h, h), the beginning of a block with a skip connection.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of h.
+
     Examples
     --------
     >>> from reference.model.residual import Fork
-    >>> Fork().output_shape((3,))
+    >>> Fork((3,)).output_shape((3,))
     (6,)
     """
 
+    def __init__(self, shape: Shape) -> None:
+        self.shape = tuple(int(n) for n in shape)
+
     def __repr__(self) -> str:
-        return "Fork()"
+        return f"Fork({self.shape})"
 
     def placed(self, input_shape: Shape) -> Self:
-        size = math.prod(input_shape)
+        size = math.prod(self.shape)
+        # A network's first layer has a vector z for its input.
+        if input_shape not in (self.shape, (size,)):
+            raise ValueError(f"layers: {self!r} expects shape {self.shape}, got {input_shape}")
         row = np.arange(2 * size)
         return self._with_matrix(input_shape, (2 * size,), np.ones(2 * size), row, row % size)
 
