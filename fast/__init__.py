@@ -35,6 +35,7 @@ from reference.model import (
     SingularCovarianceError,
     TooManyRegionsError,
     UniformPrior,
+    UnverifiedWarning,
     Upsample,
     ZeroPad,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "TooManyRegionsError",
     "TruncatedMoments",
     "UniformPrior",
+    "UnverifiedWarning",
     "Upsample",
     "ZeroPad",
     "fit_em",

@@ -62,6 +62,7 @@ __all__ = [
     "TooManyRegionsError",
     "TruncatedMoments",
     "UniformPrior",
+    "UnverifiedWarning",
     "Upsample",
     "ZeroPad",
     "fit_em",

@@ -11,6 +11,7 @@ from reference.model.errors import (
     PartitionError,
     SingularCovarianceError,
     TooManyRegionsError,
+    UnverifiedWarning,
 )
 from reference.model.exact import Dyadic, ExactNetwork, Integers, dyadic
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
@@ -93,6 +94,7 @@ __all__ = [
     "SingularCovarianceError",
     "TooManyRegionsError",
     "UniformPrior",
+    "UnverifiedWarning",
     "Upsample",
     "WeightPrior",
     "ZeroPad",

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, RandomState
-from reference.model.from_torch import layers_from_torch
 from reference.model.images.kernels import Convolution
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
+from reference.model.readers.torch_check import check_against_torch
+from reference.model.readers.torch_structure import read_torch
 from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (
     check_array,
@@ -279,7 +280,10 @@ class Network:
         -----
         Guarded by tests/model/test_from_torch.py.
         """
-        return Network(layers_from_torch(module))
+        reading = read_torch(module)
+        network = Network(reading.layers)
+        check_against_torch(module, reading, network.layers)
+        return network
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a .npz file, bit for bit.
