@@ -14,9 +14,9 @@ from reference.model.arrays import Array
 from reference.model.errors import UnverifiedWarning
 from reference.model.layer_protocol import Layer
 from reference.model.readers.both_sides import Sides, points_on_both_sides
+from reference.model.readers.from_torch.structure import Reading, copied
 from reference.model.readers.parts import Part, Z
 from reference.model.readers.rounding import DOUBLE, through, values_of
-from reference.model.readers.torch_structure import Reading, copied
 
 # Points that are drawn are the same each time.
 _SEED = 0
@@ -116,9 +116,7 @@ class _Comparison:
                 continue
             shape = self.shapes[part.inputs[0]]
             inputs = np.concatenate([known[part.inputs[0]], self._drawn(part)])
-            value, error = through(
-                part, shape, [inputs], [np.zeros_like(inputs)], self._unit(part)
-            )
+            value, error = through(part, shape, [inputs], [np.zeros_like(inputs)], self._unit(part))
             output = self._output(part.run, inputs.reshape(-1, *shape), self.torch.float64)
             if output is None:
                 unrun.append(part)

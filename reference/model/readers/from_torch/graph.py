@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from reference.model.arrays import Array
-from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.images.resampling import ZeroPad
+from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.readers.from_torch.functions import CASTS, IDENTITIES, as_module
+from reference.model.readers.from_torch.modules import layers_of_module, reason_against
 from reference.model.readers.parts import Normalisation, Parts
-from reference.model.readers.torch_functions import CASTS, IDENTITIES, as_module
-from reference.model.readers.torch_modules import layers_of_module, reason_against
 
 _ARITHMETIC = {
     "add": "add",
@@ -122,7 +122,9 @@ class _Graph:
             place += f"[{name}]" if name.isdigit() else f".{name}"
         arguments = self._resolved(node.args)
         if len(arguments) != 1 or node.kwargs or not isinstance(arguments[0], _Value):
-            raise ValueError(f"{self._where(node)}: expected a module of one input, got {node.args}")
+            raise ValueError(
+                f"{self._where(node)}: expected a module of one input, got {node.args}"
+            )
         return _Value(self.read_module(module, place, arguments[0].name))
 
     def _node(self, node: Any) -> Any:
@@ -337,4 +339,4 @@ def _by_channel(constant: Any, shape: Shape) -> Array:
     whole = np.broadcast_to(array, (1, *shape))[0].reshape(shape[0], -1)
     if np.any(whole != whole[:, :1]) or not np.all(np.isfinite(whole)):
         raise ValueError("a constant that differs within a channel is not supported")
-    return whole[:, 0].copy()
+    return np.array(whole[:, 0])

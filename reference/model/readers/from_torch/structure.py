@@ -10,12 +10,13 @@ from typing import Any
 
 from reference.model.layer_protocol import Layer
 from reference.model.readers.branches import layers_of_graph
+from reference.model.readers.from_torch.graph import read_graph
+from reference.model.readers.from_torch.modules import layers_of_module
 from reference.model.readers.parts import Parts, Z
-from reference.model.readers.torch_graph import read_graph
-from reference.model.readers.torch_modules import layers_of_module
 
-# Where torch's hooks that compute a weight before each run are defined.
-_REPARAMETRISING = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
+# Where torch's hooks that compute a weight before each run are defined: with rounding, and without.
+_NORMS = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
+_PRUNING = ("torch.nn.utils.prune",)
 
 
 @dataclass(frozen=True)
@@ -152,20 +153,24 @@ def _prepare(module: Any) -> bool:
     Returns whether there are such weights.
     """
     torch = sys.modules["torch"]
-    if isinstance(module, torch.nn.modules.lazy.LazyModuleMixin):
-        if module.has_uninitialized_params():
-            raise ValueError("its size is not known yet; call it once, or what it is part of")
-    pruning = torch.nn.utils.prune.BasePruningMethod
+    lazy = isinstance(module, torch.nn.modules.lazy.LazyModuleMixin)
+    if lazy and module.has_uninitialized_params():
+        raise ValueError("its size is not known yet; call it once, or what it is part of")
     hooks = list(module._forward_pre_hooks.values())
-    norms = [hook for hook in hooks if type(hook).__module__ in _REPARAMETRISING]
-    prunings = [hook for hook in hooks if isinstance(hook, pruning)]
-    _refuse_hooks(module, len(norms) + len(prunings))
-    rounded = bool(norms) or torch.nn.utils.parametrize.is_parametrized(module)
+    _refuse_hooks(module, sum(_defined_in(hook, _NORMS + _PRUNING) for hook in hooks))
+    rounded = any(
+        _defined_in(hook, _NORMS) for hook in hooks
+    ) or torch.nn.utils.parametrize.is_parametrized(module)
     if rounded and module.training:
         raise ValueError("not supported: training mode; call .eval() first")
     for hook in hooks:
         hook(module, None)
     return rounded
+
+
+def _defined_in(hook: Any, modules: tuple[str, ...]) -> bool:
+    """Whether a hook is of a class that these modules define, or derives from one."""
+    return any(kind.__module__ in modules for kind in type(hook).__mro__)
 
 
 def _graph_of(module: Any) -> Any:
