@@ -90,13 +90,11 @@ class _Comparison:
     def run(self) -> None:
         points, sides = points_on_both_sides(self.layers, self.shapes[Z], self.random_state)
         double = self.torch.float64
-        self.reading.copy.eval().to(device="cpu", dtype=double)
+        copy = self.reading.copy.eval().to(device="cpu", dtype=double)
         unrun = self._check_parts(points)
-        whole = copied(self.module).eval().cpu()
-        verified = False
+        verified = self._check_whole(copy, points, double)
         if self.own != double:
-            verified = self._check_whole(whole, points, self.own)
-        verified |= self._check_whole(whole.to(double), points, double)
+            verified |= self._check_whole(copied(self.module).eval().cpu(), points, self.own)
         if not verified:
             _warn(f"it could not be run ({self.failures[-1]})")
         elif unrun:
@@ -169,7 +167,7 @@ class _Comparison:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                output = run(self.torch.from_numpy(inputs).to(precision))
+                output = run(self.torch.from_numpy(inputs).to(precision, copy=True))
             return np.asarray(output.to(self.torch.float64).numpy().reshape(len(inputs), -1))
         except Exception as error:  # whatever a user's forward raises
             self.failures.append(str(error))
@@ -187,8 +185,8 @@ class _Comparison:
         # What leaves the range of the module's own precision cannot be compared.
         within = error < self.own_unit * float(self.torch.finfo(self.own).max)
         with np.errstate(invalid="ignore"):
-            gap = np.where(within, np.abs(output - value), 0.0)
-        wrong = ~(gap <= error)
+            gap = np.abs(output - value)
+            wrong = within & ~(gap <= error)
         if not np.any(wrong):
             return
         row, entry = np.unravel_index(np.argmax(np.where(wrong, gap / error, -1.0)), gap.shape)

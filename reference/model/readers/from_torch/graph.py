@@ -13,7 +13,7 @@ from reference.model.arrays import Array
 from reference.model.images.resampling import ZeroPad
 from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
-from reference.model.readers.from_torch.functions import CASTS, IDENTITIES, as_module
+from reference.model.readers.from_torch.functions import CASTS, IDENTITIES, KNOWN, as_module
 from reference.model.readers.from_torch.modules import layers_of_module, reason_against
 from reference.model.readers.parts import Normalisation, Parts
 
@@ -101,7 +101,7 @@ class _Graph:
 
     def read(self, graph: Any) -> str:
         for node in graph.nodes:
-            if node.op == "call_module":
+            if node.op == "call_module" and _of_values(self._resolved([node.args, node.kwargs])):
                 self.known[node] = self._called_module(node)
                 continue
             try:
@@ -140,6 +140,8 @@ class _Graph:
             if not isinstance(arguments[0], _Value):
                 raise ValueError(f"expected one tensor that depends on z, got {node.args[0]!r}")
             return arguments[0]
+        if node.op == "call_module":
+            return self.root.get_submodule(node.target)(*arguments, **named)
         if not _of_values([arguments, named]):
             return _evaluated(node, arguments, named)
         return self._function(node, arguments, named)
@@ -170,7 +172,7 @@ class _Graph:
                 raise ValueError(f"{name} with {sorted(named)} is not supported")
             return self._arithmetic(node, _ARITHMETIC[name], arguments)
         if not isinstance(first, _Value) or _of_values([rest, named]):
-            raise ValueError(reason_against(name))
+            raise ValueError(_reason(name))
         if name in IDENTITIES:
             return first
         if name in CASTS:
@@ -246,6 +248,12 @@ def _name(node: Any) -> str:
     return str(name).rstrip("_")
 
 
+def _reason(name: str) -> str:
+    """Why a function is not read."""
+    others = ("view", "reshape", "pad", "add", "sub", "mul", "div")
+    return reason_against(name, "function", (*KNOWN, *others))
+
+
 def _of_values(argument: Any) -> bool:
     """Whether any of these is a value that depends on z."""
     if isinstance(argument, tuple | list):
@@ -302,7 +310,7 @@ def _read(
         return _padded(rest, named)
     found = as_module(name, rest, named, len(shape))
     if found is None:
-        raise ValueError(reason_against(name))
+        raise ValueError(_reason(name))
     return layers_of_module(*found, shape)
 
 

@@ -133,9 +133,13 @@ class _Reader:
         return value
 
 
-def _refuse_hooks(module: Any, known: int = 0) -> bool:
-    before = len(getattr(module, "_forward_pre_hooks", None) or ()) - known
-    if before or getattr(module, "_forward_hooks", None):
+def _refuse_hooks(module: Any) -> bool:
+    """Raise ValueError for what may do anything; return False: no weight is computed."""
+    if getattr(module, "has_uninitialized_params", bool)():
+        raise ValueError("its size is not known yet; call it once, or what it is part of")
+    before = getattr(module, "_forward_pre_hooks", None) or {}
+    unknown = [hook for hook in before.values() if not _defined_in(hook, _NORMS + _PRUNING)]
+    if unknown or getattr(module, "_forward_hooks", None):
         raise ValueError(
             "forward hooks are not supported; take them off first, with the .remove() of the "
             "handle that registering them returned"
@@ -153,11 +157,8 @@ def _prepare(module: Any) -> bool:
     Returns whether there are such weights.
     """
     torch = sys.modules["torch"]
-    lazy = isinstance(module, torch.nn.modules.lazy.LazyModuleMixin)
-    if lazy and module.has_uninitialized_params():
-        raise ValueError("its size is not known yet; call it once, or what it is part of")
+    _refuse_hooks(module)
     hooks = list(module._forward_pre_hooks.values())
-    _refuse_hooks(module, sum(_defined_in(hook, _NORMS + _PRUNING) for hook in hooks))
     rounded = any(
         _defined_in(hook, _NORMS) for hook in hooks
     ) or torch.nn.utils.parametrize.is_parametrized(module)
@@ -179,6 +180,12 @@ def _graph_of(module: Any) -> Any:
     fx = torch.fx
     if isinstance(module, fx.GraphModule):
         return module.graph
+    # Tracing runs the hooks of what is inside a user's class.
+    for name, part in module.named_modules():
+        try:
+            _refuse_hooks(part)
+        except ValueError as error:
+            raise ValueError(f"{name} ({type(part).__name__}): {error}") from None
     try:
         return fx.Tracer().trace(module)
     except Exception as error:  # whatever a user's forward raises
