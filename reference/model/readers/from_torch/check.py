@@ -12,9 +12,9 @@ import numpy as np
 from reference.model.activations import PiecewiseAffine
 from reference.model.arrays import Array
 from reference.model.errors import UnverifiedWarning
-from reference.model.layer_protocol import Layer
+from reference.model.layer_protocol import Layer, Shape
 from reference.model.readers.both_sides import Sides, points_on_both_sides
-from reference.model.readers.from_torch.structure import Reading, copied
+from reference.model.readers.from_torch.structure import Reading, copied, without_traces
 from reference.model.readers.parts import Part, Z
 from reference.model.readers.rounding import DOUBLE, through, values_of
 
@@ -61,8 +61,7 @@ def check_against_torch(module: Any, reading: Reading, layers: Sequence[Layer]) 
     tensors = [*module.parameters(), *module.buffers()]
     floating = [tensor for tensor in tensors if tensor.is_floating_point()]
     own = floating[0].dtype if floating else torch.float64
-    devices = {tensor.device.index for tensor in tensors if tensor.device.type == "cuda"}
-    with torch.no_grad(), torch.random.fork_rng(devices=sorted(devices)):
+    with without_traces():
         _Comparison(module, reading, layers, torch, own).run()
 
 
@@ -119,7 +118,8 @@ class _Comparison:
             if output is None:
                 unrun.append(part)
             else:
-                self._compare(part.place, output, value, error, None)
+                self._same_shape(part.place, output, self.shapes[part.name])
+                self._compare(part.place, output, value, error)
         return unrun
 
     def _some_values(self, points: Array) -> dict[str, Array]:
@@ -159,7 +159,8 @@ class _Comparison:
             for layer in self.layers:
                 network = layer.apply(network)
             _, error = known[self.reading.output]
-            self._compare("", output, network, error, inputs)
+            self._same_shape("module", output.reshape(len(inputs), -1), network.shape[1:])
+            self._compare("module", output, network, error, inputs)
         return True
 
     def _output(self, run: Callable[[Any], Any], inputs: Array, precision: Any) -> Array | None:
@@ -168,39 +169,42 @@ class _Comparison:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 output = run(self.torch.from_numpy(inputs).to(precision, copy=True))
-            return np.asarray(output.to(self.torch.float64).numpy().reshape(len(inputs), -1))
+            return np.asarray(output.to(self.torch.float64).numpy())
         except Exception as error:  # whatever a user's forward raises
             self.failures.append(str(error))
             return None
 
+    @staticmethod
+    def _same_shape(place: str, output: Array, shape: Shape) -> None:
+        if output.shape[1:] != shape:
+            raise ValueError(
+                f"{place}: was read with outputs of shape {shape}, and gives {output.shape[1:]} "
+                f"when it runs; {_REMEDY}"
+            )
+
     def _compare(
-        self, place: str, output: Array, value: Array, error: Array, points: Array | None
+        self, place: str, output: Array, value: Array, error: Array, points: Array | None = None
     ) -> None:
         """Raise ValueError if an output is not the value, to within the error."""
-        if output.shape != value.shape:
-            raise ValueError(
-                f"{place or 'module'}: was read with outputs of {value.shape[1]} entries, and "
-                f"gives {output.shape[1]} when it runs; {_REMEDY}"
-            )
         # What leaves the range of the module's own precision cannot be compared.
         within = error < self.own_unit * float(self.torch.finfo(self.own).max)
-        with np.errstate(invalid="ignore"):
-            gap = np.abs(output - value)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gap = np.abs(output.reshape(value.shape) - value)
             wrong = within & ~(gap <= error)
+            worst = np.argmax(np.where(wrong, gap / error, -1.0))
         if not np.any(wrong):
             return
-        row, entry = np.unravel_index(np.argmax(np.where(wrong, gap / error, -1.0)), gap.shape)
+        row, entry = np.unravel_index(worst, gap.shape)
         differs = (
-            f"differs from what was read of it by {gap[row, entry]:.3g} at output {entry} of "
-            f"value {value[row, entry]:.6g}, where rounding allows {error[row, entry]:.1g}"
+            f"when it runs, it differs from what was read of it by {gap[row, entry]:.3g} at output "
+            f"{entry} of value {value[row, entry]:.6g}, where rounding allows "
+            f"{error[row, entry]:.1g}"
         )
-        if place:
-            raise ValueError(f"{place}: when it runs, it {differs}; {_REMEDY}")
-        assert points is not None
+        if points is None:
+            raise ValueError(f"{place}: {differs}; {_REMEDY}")
         raise ValueError(
-            f"module: when it runs, it {differs}, at z = {points[row].tolist()}. Each of its parts "
-            "agrees when it is run alone, so its forward does something else than its parts in "
-            f"order; {_REMEDY}"
+            f"{place}: {differs}, at z = {points[row].tolist()}. Each of its parts agrees when it "
+            f"is run alone, so its forward does something else than its parts in order; {_REMEDY}"
         )
 
 
