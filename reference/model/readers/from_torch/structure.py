@@ -92,10 +92,10 @@ def copied(module: Any) -> Any:
     A copy of a graph runs what the graph says; the graph itself, what it said when it was compiled.
     """
     known: dict[int, Any] = {}
+    graph_module = sys.modules["torch"].fx.GraphModule
     for part in module.modules():
-        if isinstance(part, sys.modules["torch"].fx.GraphModule):
-            if part.code != part.graph.python_code("self").src:
-                raise ValueError("module: expected graphs that are compiled; call .recompile()")
+        if isinstance(part, graph_module) and part.code != part.graph.python_code("self").src:
+            raise ValueError("module: expected graphs that are compiled; call .recompile()")
         for value in vars(part).values():
             if getattr(value, "grad_fn", None) is not None:
                 known[id(value)] = value.detach().clone()
