@@ -378,6 +378,16 @@ def test_where_double_precision_cannot_be_run_its_own_tells(monkeypatch):
         Network.from_torch(OnlySingle())
 
 
+def test_values_beyond_the_range_of_single_precision():
+    """Nothing is left to compare."""
+    module = OnlySingle()
+    with torch.no_grad():
+        module.linear.bias.fill_(1e38)
+    with pytest.warns(UnverifiedWarning, match="leave the range of its numbers") as caught:
+        Network.from_torch(module)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 class Raising(nn.Sequential):
     def __call__(self, inputs):
         raise RuntimeError("no such kernel")

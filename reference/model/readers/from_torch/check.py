@@ -55,38 +55,35 @@ def check_against_torch(module: Any, reading: Reading, layers: Sequence[Layer]) 
     in the module's own. Guarded by tests/model/test_torch_check.py.
     """
     if reading.copy is None:
-        _warn("it is no torch.nn.Module, so it was not run")
-        return
-    torch = sys.modules["torch"]
-    tensors = [*module.parameters(), *module.buffers()]
-    floating = [tensor for tensor in tensors if tensor.is_floating_point()]
-    own = floating[0].dtype if floating else torch.float64
-    with without_traces():
-        _Comparison(module, reading, layers, torch, own).run()
-
-
-def _warn(what: str) -> None:
-    warnings.warn(
-        f"from_torch: the network is unverified: {what}; compare it with the module yourself",
-        UnverifiedWarning,
-        stacklevel=4,
-    )
+        unverified = "it is no torch.nn.Module, so it was not run"
+    else:
+        with without_traces():
+            unverified = _Comparison(module, reading, layers).run()
+    if unverified:
+        warnings.warn(
+            f"from_torch: the network is unverified: {unverified}; compare it with the module "
+            "yourself",
+            UnverifiedWarning,
+            stacklevel=3,
+        )
 
 
 class _Comparison:
     """A module's copy in double precision, and one in its own, beside the network."""
 
-    def __init__(
-        self, module: Any, reading: Reading, layers: Sequence[Layer], torch: Any, own: Any
-    ) -> None:
+    def __init__(self, module: Any, reading: Reading, layers: Sequence[Layer]) -> None:
         self.module, self.reading, self.layers = module, reading, layers
         self.parts, self.shapes = reading.parts.parts, reading.parts.shapes
-        self.torch, self.own = torch, own
-        self.own_unit = float(torch.finfo(own).eps) / 2
+        self.torch = sys.modules["torch"]
+        tensors = [*module.parameters(), *module.buffers()]
+        floating = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
+        self.own = floating[0] if floating else self.torch.float64
+        self.own_unit = float(self.torch.finfo(self.own).eps) / 2
         self.random_state = np.random.default_rng(_SEED)
         self.failures: list[str] = []
 
-    def run(self) -> None:
+    def run(self) -> str:
+        """Raise ValueError for a difference; return what was not compared, or nothing."""
         points, sides = points_on_both_sides(self.layers, self.shapes[Z], self.random_state)
         double = self.torch.float64
         copy = self.reading.copy.eval().to(device="cpu", dtype=double)
@@ -95,9 +92,8 @@ class _Comparison:
         if self.own != double:
             verified |= self._check_whole(copied(self.module).eval().cpu(), points, self.own)
         if not verified:
-            _warn(f"it could not be run ({self.failures[-1]})")
-        elif unrun:
-            _warn(_told(unrun, sides, self.layers))
+            return f"it could not be run ({self.failures[-1]})"
+        return _told(unrun, sides, self.layers) if unrun else ""
 
     def _unit(self, part: Part) -> float:
         """The rounding of one operation of a part where the copy computes in double precision."""
