@@ -254,8 +254,8 @@ class Network:
             A Linear or Unflatten first, which tell S. Then Linear, Conv1d, Conv2d, ConvTranspose1d,
             ConvTranspose2d, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Hardsigmoid, MaxPool2d,
             AvgPool2d, AdaptiveAvgPool2d, Upsample (nearest or bilinear, by whole factors),
-            PixelShuffle, ZeroPad2d, Flatten, Unflatten, BatchNorm1d, BatchNorm2d, Identity, Dropout,
-            in a Sequential; or a torch.fx.GraphModule; or a module of any class whose forward does
+            PixelShuffle, ZeroPad2d, Flatten, Unflatten, BatchNorm1d, BatchNorm2d, Identity and
+            Dropout in a Sequential; or a torch.fx.GraphModule; or a module of any class whose forward does
             as much, with sums of branches and the functions of the same names, and can be traced by
             torch.fx. Batch normalisation and dropout must be in eval mode: the first is made one
             with the affine layer before it, the second is left out. Weights that are computed

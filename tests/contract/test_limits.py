@@ -98,9 +98,6 @@ CHECKED_ELSEWHERE = {
         "tests/learning/test_weight_priors.py::test_what_does_not_settle_is_an_error"
     ),
     # Modules of torch
-    "What is no `torch.nn.Module` it knows by the name of its class": (
-        "tests/model/test_from_torch.py::test_what_is_no_module_of_torch_is_said_to_be_unverified"
-    ),
     "`from_torch` reads what is piecewise affine": "tests/model/test_from_torch.py::test_refused",
     "no tanh, sigmoid or softplus": "tests/model/test_from_torch.py::test_refused",
     # How many regions
@@ -150,8 +147,10 @@ CHECKED_HERE = {
     ),
     "The posterior of a network does not": "test_no_rational_numbers_for_a_posterior",
     "leave no interior in double precision has no mass": "test_pooled_regions_without_an_interior",
-    "PReLU, ReLU6, Hardtanh": "test_modules_that_are_not_read",
-    "one called Linear that does something else": "test_modules_are_known_by_their_names",
+    "what is piecewise affine of torch's own modules": "test_modules_that_are_not_read",
+    "says by a warning that it could not be run": (
+        "test_what_stands_in_for_a_module_is_known_by_its_name"
+    ),
     "past `max_regions` (a million)": "test_max_regions_is_a_million",
     "on the cells before those of one code are joined": "test_cells_of_pooled_regions",
     "The maps take R D (S + 1) doubles": "test_maps_in_memory",

@@ -75,7 +75,7 @@ def read_torch(module: Any) -> Reading:
 def is_torch_module(module: Any) -> bool:
     """Whether this is a module of the torch that its maker imported."""
     nn = getattr(sys.modules.get("torch"), "nn", None)
-    return nn is not None and isinstance(module, nn.Module)
+    return isinstance(module, getattr(nn, "Module", ()))
 
 
 @contextmanager
