@@ -255,11 +255,11 @@ class Network:
             ConvTranspose2d, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Hardsigmoid, MaxPool2d,
             AvgPool2d, AdaptiveAvgPool2d, Upsample (nearest or bilinear, by whole factors),
             PixelShuffle, ZeroPad2d, Flatten, Unflatten, BatchNorm1d, BatchNorm2d, Identity and
-            Dropout in a Sequential; or a torch.fx.GraphModule; or a module of any class whose forward does
-            as much, with sums of branches and the functions of the same names, and can be traced by
-            torch.fx. Batch normalisation and dropout must be in eval mode: the first is made one
-            with the affine layer before it, the second is left out. Weights that are computed
-            (weight_norm, spectral_norm, pruning) are read as they are used.
+            Dropout in a Sequential; or a torch.fx.GraphModule; or a module of any class whose
+            forward does as much, with sums of branches and the functions of the same names, and can
+            be traced by torch.fx. Batch normalisation and dropout must be in eval mode: the first
+            is made one with the affine layer before it, the second is left out. Weights that are
+            computed (weight_norm, spectral_norm, pruning) are read as they are used.
 
         Returns
         -------
