@@ -8,7 +8,7 @@ from reference.model.arrays import Array
 from reference.model.images.convolutions import Conv1d, Conv2d
 from reference.model.images.kernels import Convolution
 from reference.model.layer_protocol import Layer
-from reference.model.layers import Dense
+from reference.model.dense import Dense
 
 
 def scale_and_shift(
