@@ -8,6 +8,17 @@ from reference.integration.on_polyhedron import gaussian_on_polyhedron
 from reference.integration.truncated_moments import TruncatedMoments
 from reference.learning.em import FitResult, fit_em
 from reference.learning.m_step import m_step
+from reference.model.activations import (
+    Abs,
+    Hardsigmoid,
+    Hardtanh,
+    LeakyReLU,
+    PiecewiseAffine,
+    PReLU,
+    ReLU,
+    ReLU6,
+)
+from reference.model.dense import Dense
 from reference.model.errors import (
     ConvergenceWarning,
     PartitionError,
@@ -24,9 +35,9 @@ from reference.model.images.resampling import (
     ZeroPad,
 )
 from reference.model.images.reshaping import Flatten, Reshape
-from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.network import Network
 from reference.model.outcome import Outcome
+from reference.model.residual import Residual
 from reference.model.weight_priors import GaussianPrior, LaplacePrior, UniformPrior
 from reference.partition.partition import Partition
 from reference.polyhedra.validity import OutsideValidity
@@ -45,23 +56,30 @@ __all__ = [
     "FitResult",
     "Flatten",
     "GaussianPrior",
+    "Hardsigmoid",
+    "Hardtanh",
     "LaplacePrior",
     "LeakyReLU",
     "MaxPool",
     "Network",
     "Outcome",
     "OutsideValidity",
+    "PReLU",
     "Partition",
     "PartitionError",
+    "PiecewiseAffine",
     "PixelShuffle",
     "Posterior",
     "ReLU",
+    "ReLU6",
     "Reshape",
+    "Residual",
     "SingularCovarianceError",
     "Statistics",
     "TooManyRegionsError",
     "TruncatedMoments",
     "UniformPrior",
+    "UnverifiedWarning",
     "Upsample",
     "ZeroPad",
     "fit_em",

@@ -11,7 +11,7 @@ import numpy as np
 from fast.distributions.observation import Noise
 from fast.partition.layer_maps import Maps, pulled_back
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Codes, Convolution, Network
+from reference.model import Array, Codes, Convolution, Network, weighted
 
 # Numbers held at once for the derivatives G_p of a batch of regions.
 _BATCH = 1 << 23
@@ -32,7 +32,7 @@ def kernel_system(
     maps: from z to its input. second (R, S+1, S+1): Σ_x E[(z, 1)(z, 1)ᵀ 1]. residual (R, D, S+1):
     Σ_x E[(x - g)(z, 1)ᵀ 1].
     """
-    layer = network.layers[index]
+    layer, _, outputs = weighted(network.layers[index])
     assert isinstance(layer, Convolution)
     dimension, width = network.observed_dimension, second.shape[1]
     kernels, windows = len(layer.bias), layer.windows  # (G, P, K)
@@ -44,7 +44,7 @@ def kernel_system(
     for some in chunks(len(codes), _BATCH, numbers):
         count = len(codes[some])
         eye = np.broadcast_to(np.eye(dimension), (count, dimension, dimension))
-        back = pulled_back(network, codes[some], index, eye)  # (r, D, n_out)
+        back = pulled_back(network, codes[some], index, eye)[:, :, outputs]  # (r, D, n_out)
         white = noise.whiten(np.swapaxes(back, 1, 2)).reshape(count, groups, -1, places, dimension)
         # The inputs' maps (r, n_in + 1, S + 1). The last is zero: -1, for the padding, finds it.
         inputs = np.concatenate([maps.slopes[some], maps.offsets[some][:, :, None]], axis=2)
@@ -53,7 +53,7 @@ def kernel_system(
         entries = np.einsum("rgcpd,rgpjs->rgcjds", white, seen, optimize=True)
         added[:, : -len(layer.bias)] = entries.reshape(count, -1, dimension, width)
         added[:, -len(layer.bias) :, :, -1] = white.sum(axis=3).reshape(count, kernels, dimension)
-        weighted = added @ second[some, None]
-        normal += np.tensordot(weighted, added, axes=((0, 2, 3), (0, 2, 3)))
+        by_moments = added @ second[some, None]
+        normal += np.tensordot(by_moments, added, axes=((0, 2, 3), (0, 2, 3)))
         gradient += np.einsum("rpds,rds->p", added, white_residual[some])
     return normal, gradient

@@ -33,6 +33,7 @@ from reference.model import (
     check_number,
     check_weight_prior,
     learnable_layers,
+    weighted,
 )
 
 
@@ -130,8 +131,10 @@ def _updated(
             continue
         before = maps[-1]
         index, parts = _layer_parts(dgn, name)
-        update = _kernels if isinstance(dgn.network.layers[index], Convolution) else _dense
-        new = update(dgn, codes, maps[index], statistics, index, parts, weight_prior)
+        own = weighted(dgn.network.layers[index])
+        update = _kernels if isinstance(own.layer, Convolution) else _dense
+        seen = Maps(maps[index].slopes[:, own.inputs], maps[index].offsets[:, own.inputs])
+        new = update(dgn, codes, seen, statistics, index, parts, weight_prior)
         old = dgn.network.parameters()
         dgn = dgn.with_parameters(
             {key: blend(old[key], value, damping, key, weight_prior) for key, value in new.items()}
@@ -187,7 +190,9 @@ def _dense(
     penalty = _Penalty(prior, current, columns < n_in)
     noise = dgn.noise
     rows = output_rows(dgn.network, codes, index)
-    if rows is None:
+    if rows is not None:
+        rows = rows[:, :, weighted(dgn.network.layers[index]).outputs]
+    else:
         diagonal = output_diagonal(dgn.network, codes, index)
         if noise.cov.ndim == 2 and (not np.all(diagonal == 1.0) or penalty.prior is not None):
             rows = diagonal[:, :, None] * np.eye(noise.dimension)
@@ -209,7 +214,7 @@ def _kernels(
     prior: WeightPrior | None,
 ) -> dict[str, Array]:
     """The new kernels, biases or both of a convolution, by name."""
-    layer, noise = dgn.network.layers[index], dgn.noise
+    layer, noise = weighted(dgn.network.layers[index]).layer, dgn.noise
     assert isinstance(layer, Convolution)
     normal, gradient = kernel_system(
         dgn.network, codes, index, maps, noise, _second_moments(statistics), _residuals(statistics)

@@ -12,7 +12,7 @@ from fast.distributions.statistics import Statistics
 from fast.partition.layer_maps import Maps, input_maps, pulled_back
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Convolution, Dense, Network
+from reference.model import Array, Convolution, Dense, Network, learnable_layers, weighted
 
 # Numbers held at once while the inputs under the windows of a convolution are laid out.
 _BATCH = 1 << 22
@@ -32,17 +32,18 @@ def gradient(
     along_z = np.swapaxes(statistics.residual1, 1, 2)
     rows = noise.solve(np.concatenate([statistics.residual0[:, None, :], along_z], axis=1)) / n
     result: dict[str, Array] = {}
-    for index, layer in enumerate(network.layers):
+    for index in learnable_layers(network):
+        layer, inputs, outputs = weighted(network.layers[index])
+        back = pulled_back(network, codes, index, rows)[:, :, outputs]  # (R, 1 + S, n_out)
+        seen = Maps(maps[index].slopes[:, inputs], maps[index].offsets[:, inputs])
         if isinstance(layer, Dense):
-            back = pulled_back(network, codes, index, rows)  # (R, 1 + S, n_out)
-            slopes, offsets = maps[index]
+            slopes, offsets = seen
             result[f"{index}.weight"] = np.einsum("rso,ris->oi", back[:, 1:], slopes) + np.einsum(
                 "ro,ri->oi", back[:, 0], offsets
             )
             result[f"{index}.bias"] = back[:, 0].sum(axis=0)
-        elif isinstance(layer, Convolution):
-            back = pulled_back(network, codes, index, rows)
-            result[f"{index}.weight"] = _by_kernels(layer, back, maps[index])
+        else:
+            result[f"{index}.weight"] = _by_kernels(layer, back, seen)
             result[f"{index}.bias"] = layer.on_bias(back[:, 0].sum(axis=0))
     result["cov_x"] = _by_noise(noise, statistics.scatter / n)
     inverse = np.linalg.inv(cov_z)

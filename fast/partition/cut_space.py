@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fast.partition.cell_complex import Complex, TooManyCells
-from fast.partition.cut_vertices import Vertices
+from fast.partition.cut_vertices import FLOOR, Vertices
 from fast.partition.exact_vertices import ExactVertices, Function
 from fast.partition.first_vertices import Start
 from fast.partition.growing_arrays import Columns
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Codes, ExactNetwork, Layer, Mask, MaxPool
+from reference.model import Array, Codes, ExactNetwork, Mask, MaxPool, PiecewiseAffine
 
 #: Called after every cut with the cuts made, the cuts there are, and the cells so far.
 Progress = Callable[[int, int, int], None]
@@ -56,8 +56,10 @@ def enumerate_cells(
             cutting.vertices.pass_affine(layer)
         elif isinstance(layer, MaxPool):
             cutting.cut_by_windows(layer)
-        else:
+        elif isinstance(layer, PiecewiseAffine):
             cutting.cut_by_units(layer, last=i == deepest)
+        else:
+            raise TypeError(f"layers: {layer!r} is of a kind that has no partition here")
     codes = np.ascontiguousarray(cutting.codes.array.T)
     return Cells(cutting.complex, cutting.vertices, codes)
 
@@ -78,25 +80,38 @@ class _Cutting:
         self._done = 0
         self._max_cells, self._callback = max_cells, callback
 
-    def cut_by_units(self, layer: Layer, last: bool) -> None:
-        """Cut where each unit's input changes sign, and go on to the activation's output."""
+    def cut_by_units(self, layer: PiecewiseAffine, last: bool) -> None:
+        """Cut where each unit's input is at a knot, and go on to the activation's output."""
         vertices = self.vertices
-        count = vertices.values.shape[1]
-        for block in chunks(count, _BLOCK):
-            units = np.arange(block.start, block.stop)
+        acting = np.arange(vertices.values.shape[1])[layer.units]
+        knots = np.broadcast_to(layer.unit_knots, (len(acting), layer.knots.shape[-1]))
+        for block in chunks(len(acting), _BLOCK):
+            units = acting[block]
             vertices.open(units, last)
-            for i, unit in enumerate(units.tolist()):
-                function = Function(vertices.layer, unit)
-                values, errors = vertices.open_values[i], vertices.open_errors[i]
-                self.codes.array[self._done] = self._cut(function, values, errors)
-                # The new vertices are the points of the unit's hyperplane: its value there is zero
-                # without an error, and so is all that follows from it.
-                vertices.open_values[i, len(values) :] = 0.0
-                vertices.open_errors[i, len(values) :] = 0.0
-                self._passed()
+            for i, own in enumerate(knots[block].tolist()):
+                for knot in own:
+                    self._cut_at(i, int(units[i]), knot)
+                    self._passed()
             vertices.close()
         if not last:
             vertices.pass_activation(layer)
+
+    def _cut_at(self, i: int, unit: int, knot: float) -> None:
+        """Cut where open unit i, which is this input of the layer, is at a knot."""
+        vertices = self.vertices
+        values, errors = vertices.open_values[i], vertices.open_errors[i]
+        count, level, lost = len(values), vertices.in_units(knot), 0.0
+        if knot:
+            lost = FLOOR if abs(level) < FLOOR else 0.0
+            values = values - level * vertices.points
+            errors = errors + _SUBTRACTION * np.abs(values) + lost * vertices.points
+        function = Function(vertices.layer, unit, knot=knot)
+        self.codes.array[self._done] = self._cut(function, values, errors)
+        # The new vertices are the points of the unit's hyperplane: its value there is the knot, and
+        # zero in a direction, without an error; so what follows from a value of zero is zero.
+        new = vertices.points[count:]
+        vertices.open_values[i, count:] = level * new
+        vertices.open_errors[i, count:] = lost * new
 
     def cut_by_windows(self, layer: MaxPool) -> None:
         """Cut by each candidate of a window against the best of those before it."""

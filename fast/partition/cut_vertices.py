@@ -11,12 +11,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fast.partition.cell_complex import Cut
 from fast.partition.exact_vertices import ExactVertices, Function
 from fast.partition.growing_arrays import Columns, Rows
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Indices, Integers, Layer, Mask
+from reference.model import Array, Dyadic, Indices, Integers, Layer, Mask, PiecewiseAffine
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -54,11 +55,12 @@ class OutOfRange(Exception):
 
 
 class _Exactly(NamedTuple):
-    """Inputs of a layer at vertices: numbers (n, n_in) over weights (n,) times 2^shift."""
+    """Inputs of a layer at vertices (z, t), times t, (n, n_in); t (n,); and what vertices are
+    divided by, (n,)."""
 
-    numbers: Integers
+    inputs: Dyadic
+    ts: Integers
     weights: Integers
-    shift: int
 
 
 class Vertices:
@@ -147,8 +149,9 @@ class Vertices:
         doubtful = np.flatnonzero(~(np.abs(values) > errors) & (errors != 0))
         if len(doubtful):
             self.exact_signs += len(doubtful)
-            numbers, weights, shift = self._make_exact(doubtful)
-            exact = _rounded(function.of(numbers), weights, shift)
+            exactly = self._make_exact(doubtful)
+            numbers, exponent = function.of(exactly.inputs, exactly.ts)
+            exact = _rounded(numbers, exactly.weights, exponent + self._unit)
             values[doubtful] = exact
             errors[doubtful] = np.where(np.abs(exact) > _LEAST, EPS, 1.0) * np.abs(exact)
         return values, errors
@@ -170,14 +173,15 @@ class Vertices:
 
     def _exactly(self, which: Indices) -> tuple[Array, _Exactly]:
         """The layer's inputs at vertices, rounded once and in integers; positions are put right."""
-        numbers, exponent = self.exact.inputs(which, self.layer)
+        inputs = self.exact.inputs(which, self.layer)
         places = self.exact.places(which)
-        weights, shift = _weights(places), exponent + self._unit
+        weights = _weights(places)
         positions = _rounded(places[:, :-1], weights[:, None], 0)
         self.positions[which] = positions
         sizes = np.max(np.abs(positions), axis=1)
         self._extents.array[:, which] = sizes, EPS * sizes
-        return _rounded(numbers, weights[:, None], shift), _Exactly(numbers, weights, shift)
+        values = _rounded(inputs.numbers, weights[:, None], inputs.exponent + self._unit)
+        return values, _Exactly(inputs, places[:, -1], weights)
 
     def pass_affine(self, layer: Layer) -> None:
         """Go on to the values after a layer without codes; directions do without its bias."""
@@ -220,14 +224,39 @@ class Vertices:
             np.ldexp(self.values, -shift, out=self.values)
             np.ldexp(self.errors, -shift, out=self.errors)
             self.errors[was & (self.errors < FLOOR)] = FLOOR
-        return np.ldexp(layer.offset(self.values.shape[1]), -self._unit)
+        offset = layer.offset(np.empty(0, dtype=np.int8), self.values.shape[1])
+        return np.ldexp(offset, -self._unit)
 
-    def pass_activation(self, layer: Layer) -> None:
-        """Go on to an activation's output; its inputs' signs are certain."""
-        sides = np.where(self.values < 0, -1, 1).astype(np.int8)
-        values = layer.apply(self.values)
-        _, errors = layer.bound(sides, np.empty((*sides.shape, 0)), self.errors)
+    def in_units(self, constants: ArrayLike) -> Array:
+        """Constants in the units of the values, to FLOOR. Raises OutOfRange if one is no double."""
+        scaled = np.asarray(np.ldexp(constants, -self._unit))
+        if not np.all(np.isfinite(scaled)):
+            raise OutOfRange
+        return scaled
+
+    def pass_activation(self, layer: PiecewiseAffine) -> None:
+        """Go on to an activation's output; the signs of its cuts are certain.
+
+        Far out in a direction an input that grows is beyond all knots, and one that falls before.
+        """
+        size = self.values.shape[1]
+        if layer.bends_at_zero:
+            lead = self.values[:, layer.units]
+        else:
+            lead = self.values[:, layer.units, None] - np.where(
+                self.points[:, None, None], self.in_units(layer.unit_knots), 0.0
+            )
+            lead = lead.reshape(len(lead), -1)
+        sides = np.where(lead < 0, -1, 1).astype(np.int8)
+        diagonal = layer.diagonal(sides, size)
+        values, errors = diagonal * self.values, np.abs(diagonal) * self.errors
         errors += EPS * np.abs(values)
+        offsets = layer.offset(sides, size)
+        if np.any(offsets):
+            added = np.where(self.points[:, None], self.in_units(offsets), 0.0)
+            values += added
+            errors += EPS * (np.abs(values) + np.abs(added))
+            errors += FLOOR * ((np.abs(added) < FLOOR) & (offsets != 0))
         self.layer += 1
         self.set_values(values, errors)
 

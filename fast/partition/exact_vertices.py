@@ -17,16 +17,26 @@ from reference.model import Dyadic, ExactNetwork, Indices, Integers
 
 
 class Function(NamedTuple):
-    """An input of a layer, or by how much it is more than the largest of some others."""
+    """By how much an input of a layer is more than a knot, or than the largest of some others."""
 
     layer: int
     unit: int
     rivals: tuple[int, ...] = ()
+    knot: float = 0.0
 
-    def of(self, inputs: Integers) -> Integers:
-        """Its values from those of the layer's inputs, (V, n_in) -> (V,)."""
-        own = inputs[:, self.unit]
-        return own - inputs[:, list(self.rivals)].max(axis=1) if self.rivals else own
+    def of(self, inputs: Dyadic, weights: Integers) -> Dyadic:
+        """Its values (V,), times t, from the layer's inputs times t, (V, n_in), and t, (V,)."""
+        numbers, exponent = inputs
+        own = numbers[:, self.unit]
+        if self.rivals:
+            return Dyadic(own - numbers[:, list(self.rivals)].max(axis=1), exponent)
+        if not self.knot:
+            return Dyadic(own, exponent)
+        numerator, denominator = self.knot.as_integer_ratio()
+        return Dyadic(
+            own * denominator - (weights << exponent) * numerator,
+            exponent + denominator.bit_length() - 1,
+        )
 
 
 class _Edges(NamedTuple):
@@ -92,7 +102,8 @@ class ExactVertices:
         mine = vertices - self._starts[maker]
         ends = np.concatenate([cut.above[mine], cut.below[mine]])
         places = np.stack([self._places[v] for v in ends.tolist()])
-        values = function.of(self._exact.inputs(places, function.layer).numbers)
+        inputs = self._exact.inputs(places, function.layer)
+        values = function.of(inputs, places[:, -1]).numbers
         high, low = values[: len(mine)], -values[len(mine) :]
         mixed = high[:, None] * places[len(mine) :] + low[:, None] * places[: len(mine)]
         self._places.update(zip(vertices.tolist(), in_lowest_terms(mixed), strict=True))

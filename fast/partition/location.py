@@ -17,6 +17,7 @@ from reference.model import (
     Mask,
     MaxPool,
     Network,
+    PiecewiseAffine,
     dyadic,
 )
 
@@ -57,13 +58,13 @@ def _codes_at(network: Network, points: Array) -> tuple[Codes, Mask]:
     and whether two candidates of a window may be equal there, (M,)."""
     values, errors, parts = points, np.zeros(points.shape), []
     tied = np.zeros(len(points), dtype=bool)
-    for layer, size in zip(network.layers, network.sizes, strict=False):
+    for layer in network.layers:
         part = np.empty((len(points), 0), dtype=np.int8)
         if isinstance(layer, MaxPool):
             part, close = _winners(layer, values, errors)
             tied |= close
-        elif layer.n_codes(size):
-            part = np.where(np.abs(values) > errors, np.sign(values), 0.0).astype(np.int8)
+        elif isinstance(layer, PiecewiseAffine):
+            part = _signs(layer, values, errors)
         parts.append(part)
         values, errors = layer.apply(values), _errors_after(layer, part, values, errors)
     return np.concatenate(parts, axis=1), tied
@@ -80,6 +81,17 @@ def _winners(layer: MaxPool, values: Array, errors: Array) -> tuple[Codes, Mask]
     return best.astype(np.int8), np.any(close, axis=(1, 2))
 
 
+def _signs(layer: PiecewiseAffine, values: Array, errors: Array) -> Codes:
+    """The signs of a layer's cuts, 0 where one may be zero."""
+    size = values.shape[1]
+    _, lead = layer.cuts(np.empty((*values.shape, 0)), values)
+    units, _ = layer.unit_and_knot(np.arange(layer.n_codes(size)))
+    doubt = errors[:, units]
+    if not layer.bends_at_zero:
+        doubt = doubt + 2.0 * EPS * np.abs(lead)
+    return np.where(np.abs(lead) > doubt, np.sign(lead), 0.0).astype(np.int8)
+
+
 def _errors_after(layer: Layer, code: Codes, values: Array, errors: Array) -> Array:
     """How far a layer's output may be off, from its inputs and how far they may be."""
     if isinstance(layer, MaxPool):
@@ -88,6 +100,6 @@ def _errors_after(layer: Layer, code: Codes, values: Array, errors: Array) -> Ar
     rounding = rounding_of_sum(values.shape[1])
     _, magnitudes = layer.bound(code, none, np.abs(values))
     _, carried = layer.bound(code, none, errors)
-    offset = np.abs(layer.offset(values.shape[1]))
+    offset = np.abs(layer.offset(code, values.shape[1]))
     result = rounding * magnitudes + (1.0 + rounding) * (carried - offset)
     return np.asarray(np.where(magnitudes > 0, result + FLOOR, result))

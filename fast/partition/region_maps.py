@@ -9,7 +9,7 @@ import numpy as np
 
 from fast.partition.cut_vertices import OutOfRange
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Codes, ExactNetwork, Indices, Layer, MaxPool
+from reference.model import Array, Codes, ExactNetwork, Indices, Layer, MaxPool, PiecewiseAffine
 
 # Numbers held at once while the maps of a batch of regions are pushed through the layers.
 _BATCH = 1 << 20
@@ -101,8 +101,10 @@ def _halfspaces(
     if isinstance(layer, MaxPool):
         best, rival = _candidates(layer, codes, rows)
         return slopes[best] - slopes[rival], offsets[best] - offsets[rival]
+    assert isinstance(layer, PiecewiseAffine)
     signs = codes[regions, entries]
-    return signs[:, None] * slopes[regions, entries], signs * offsets[regions, entries]
+    units, knots = layer.unit_and_knot(entries)
+    return signs[:, None] * slopes[regions, units], signs * (offsets[regions, units] - knots)
 
 
 def _sizes(
@@ -113,7 +115,10 @@ def _sizes(
     if isinstance(layer, MaxPool):
         best, rival = _candidates(layer, codes, rows)
         return (slopes[best] + slopes[rival])[:, 0], offsets[best] + offsets[rival]
-    return slopes[rows][:, 0], offsets[rows]
+    assert isinstance(layer, PiecewiseAffine)
+    regions, entries = rows
+    units, knots = layer.unit_and_knot(entries)
+    return slopes[regions, units][:, 0], offsets[regions, units] + np.abs(knots)
 
 
 def _candidates(

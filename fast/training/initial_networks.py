@@ -10,7 +10,6 @@ from fast.dgn import DGN
 from reference.model import (
     Array,
     Convolution,
-    Dense,
     Layer,
     Network,
     RandomState,
@@ -20,6 +19,7 @@ from reference.model import (
     check_random_state,
     learnable_layers,
     log_weight_prior,
+    weighted,
 )
 
 # Draws of z by which a network is placed.
@@ -132,9 +132,9 @@ def _placed(network: Network, data: Array, cov_z: Array, rng: np.random.Generato
     layers: list[Layer] = []
     for i, layer in enumerate(drawn.layers):
         if i == learnable[-1]:
-            layer = _on_data(layer, hidden, data)
+            layer = _moved(layer, _on_data(*_own(layer, hidden), data))
         elif i in learnable:
-            layer = _on_prior(layer, hidden, rng)
+            layer = _moved(layer, _on_prior(*_own(layer, hidden), rng))
         hidden = layer.apply(hidden)
         layers.append(layer)
     return Network(layers)
@@ -145,8 +145,8 @@ def _channels(layer: Layer, outputs: Array) -> Array:
     return outputs.reshape(len(outputs), len(layer.parameters()["bias"]), -1)
 
 
-def _on_prior(layer: Layer, hidden: Array, rng: np.random.Generator) -> Layer:
-    """The layer with every unit's output of standard deviation 1, and zero at one of the draws."""
+def _on_prior(layer: Layer, hidden: Array, rng: np.random.Generator) -> dict[str, Array]:
+    """Weights and biases with every unit's output of standard deviation 1, and zero at a draw."""
     values = layer.parameters()
     weight, bias = values["weight"], values["bias"]
     outputs = _channels(layer, layer.apply(hidden)) - bias[:, None]
@@ -157,12 +157,12 @@ def _on_prior(layer: Layer, hidden: Array, rng: np.random.Generator) -> Layer:
         rng.integers(draws, size=units), np.arange(units), rng.integers(places, size=units)
     ]
     scaled = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))
-    return _placed_like(layer, {"weight": scaled, "bias": -scale * zeros})
+    return {"weight": scaled, "bias": -scale * zeros}
 
 
-def _on_data(layer: Layer, hidden: Array, data: Array) -> Layer:
-    """The layer with outputs of the data's total variance, and of their mean as far as its biases
-    allow: a convolution has one for many pixels."""
+def _on_data(layer: Layer, hidden: Array, data: Array) -> dict[str, Array]:
+    """Weights and biases with outputs of the data's total variance, and of their mean as far as the
+    biases allow: a convolution has one for many pixels."""
     values = layer.parameters()
     outputs = _channels(layer, layer.apply(hidden)) - values["bias"][:, None]
     spread = np.sqrt(np.square(outputs - outputs.mean(axis=0)).sum(axis=(1, 2)).mean())
@@ -173,11 +173,16 @@ def _on_data(layer: Layer, hidden: Array, data: Array) -> Layer:
     else:
         target = np.full(outputs.shape[1], data.mean())
     bias = target - scale * outputs.mean(axis=(0, 2))
-    return _placed_like(layer, {"weight": scale * values["weight"], "bias": bias})
+    return {"weight": scale * values["weight"], "bias": bias}
 
 
-def _placed_like(layer: Layer, values: dict[str, Array]) -> Layer:
+def _own(layer: Layer, hidden: Array) -> tuple[Layer, Array]:
+    """The layer with weights that a layer is, by itself or beside others, and its own inputs."""
+    own = weighted(layer)
+    return own.layer, hidden[:, own.inputs]
+
+
+def _moved(layer: Layer, values: dict[str, Array]) -> Layer:
     """The layer with these arrays, placed on the same input."""
-    assert isinstance(layer, Dense | Convolution)
     moved = layer.with_parameters(dict(values))
     return moved.placed(layer.input_shape) if isinstance(layer, Convolution) else moved

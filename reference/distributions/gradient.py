@@ -11,8 +11,8 @@ from reference.distributions import noise
 from reference.distributions.e_step import Statistics
 from reference.model.arrays import Array, Codes
 from reference.model.images.kernels import Convolution
-from reference.model.layers import Dense
-from reference.model.network import Network
+from reference.model.network import Network, learnable_layers
+from reference.model.residual import weighted
 from reference.partition.partition import Partition, layer_derivatives, up_to_layer_map
 
 
@@ -32,7 +32,8 @@ def back_propagated(network: Network, code: Codes, layer: int, column: Array) ->
     """(B D^l)ᵀ times a gradient by x, (D,) or (D, k): the gradient by the output of `layer`."""
     if layer == len(network.layers) - 1:
         return column
-    return back_propagation(network, code, layer).T @ column
+    own = weighted(network.layers[layer])
+    return (back_propagation(network, code, layer).T @ column)[own.outputs]
 
 
 def residual_times_input(
@@ -40,7 +41,8 @@ def residual_times_input(
 ) -> Array:
     """Σ_x E[(x - g(z)) hᵀ 1{z in ω} | x] (D, n_in), h = C z + d the input of `layer` on ω."""
     slope, offset = up_to_layer_map(network, code, layer - 1)
-    return residual1 @ slope.T + np.outer(residual0, offset)
+    own = weighted(network.layers[layer]).inputs
+    return residual1 @ slope[own].T + np.outer(residual0, offset[own])
 
 
 def gradient(
@@ -53,9 +55,8 @@ def gradient(
     """
     n, dimension = statistics.n, network.observed_dimension
     result = {name: np.zeros_like(value) for name, value in network.parameters().items()}
-    for index, layer in enumerate(network.layers):
-        if not isinstance(layer, Dense | Convolution):
-            continue
+    for index in learnable_layers(network):
+        layer = weighted(network.layers[index]).layer
         for r, code in enumerate(partition.codes):
             residuals = statistics.residual0[r], statistics.residual1[r]
             cross = residual_times_input(network, code, index, *residuals)

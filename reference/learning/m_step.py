@@ -21,6 +21,7 @@ from reference.model.arrays import Array, Codes
 from reference.model.errors import SingularCovarianceError
 from reference.model.images.kernels import Convolution
 from reference.model.network import Network, learnable_layers
+from reference.model.residual import weighted
 from reference.model.validation import check_covariance, check_names, check_number
 from reference.model.weight_priors import WeightPrior, blend, check_weight_prior
 from reference.partition.partition import region_map, up_to_layer_map
@@ -30,14 +31,15 @@ def input_lift(network: Network, code: Codes, layer: int) -> Array:
     """The matrix (n_in + 1, S + 1) taking (z, 1) to (h, 1), h = C z + d the input of `layer`."""
     slope, offset = up_to_layer_map(network, code, layer - 1)
     last = np.append(np.zeros(slope.shape[1]), 1.0)
-    return np.vstack([np.column_stack([slope, offset]), last])
+    own = weighted(network.layers[layer]).inputs
+    return np.vstack([np.column_stack([slope, offset])[own], last])
 
 
 def output_derivative(network: Network, code: Codes, layer: int) -> Array:
     """B D^l (D, n_out): the derivative of x by the output of any layer."""
     if layer == len(network.layers) - 1:
         return np.eye(network.observed_dimension)
-    return back_propagation(network, code, layer)
+    return back_propagation(network, code, layer)[:, weighted(network.layers[layer]).outputs]
 
 
 def input_second_moment(network: Network, code: Codes, layer: int, moments: Array) -> Array:
@@ -64,7 +66,7 @@ def update_bias(dgn: DGN, codes: Codes, statistics: Statistics, layer: int) -> A
     bias = dgn.network.parameters()[f"{layer}.bias"]
     normal, right = np.zeros((len(bias), len(bias))), np.zeros(len(bias))
     for r, code in enumerate(codes):
-        back = back_propagation(dgn.network, code, layer)
+        back = output_derivative(dgn.network, code, layer)
         residual = statistics.residual0[r] + back @ bias * statistics.e0[r]
         normal += statistics.e0[r] * back.T @ noise.solve(dgn.cov_x, back)
         right += back.T @ noise.solve(dgn.cov_x, residual)
@@ -120,7 +122,7 @@ def kernel_maps(network: Network, code: Codes, layer: int) -> Array:
 
     (P, D, S + 1). An entry reaches x through every window.
     """
-    convolution = network.layers[layer]
+    convolution = weighted(network.layers[layer]).layer
     assert isinstance(convolution, Convolution)
     back = output_derivative(network, code, layer)
     lift = input_lift(network, code, layer)
@@ -150,7 +152,7 @@ def update_kernels(
 
     Σ_q Σ_ω tr(G_pᵀ Σx^-1 G_q E[(z,1)(z,1)ᵀ]) Δ_q = Σ_ω tr(G_pᵀ Σx^-1 E[(x - g)(z,1)ᵀ]).
     """
-    convolution = dgn.network.layers[layer]
+    convolution = weighted(dgn.network.layers[layer]).layer
     assert isinstance(convolution, Convolution)
     weight, bias = convolution.rows.ravel(), convolution.bias
     is_weight = np.arange(weight.size + bias.size) < weight.size
@@ -294,7 +296,7 @@ def _updated(
     if any(f"{index}.{p}" not in known for p in parts):
         raise ValueError(f"parameters: unknown name {name!r}; expected one of {sorted(known)}")
     layer = int(index)
-    convolution = dgn.network.layers[layer]
+    convolution = weighted(dgn.network.layers[layer]).layer
     if isinstance(convolution, Convolution):
         flat = update_kernels(dgn, codes, statistics, layer, parts, prior)
         size = convolution.rows.size if "weight" in parts else 0

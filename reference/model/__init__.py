@@ -3,7 +3,18 @@
 The names here are all that `fast` takes from `reference`.
 """
 
+from reference.model.activations import (
+    Abs,
+    Hardsigmoid,
+    Hardtanh,
+    LeakyReLU,
+    PiecewiseAffine,
+    PReLU,
+    ReLU,
+    ReLU6,
+)
 from reference.model.arrays import Array, Codes, Indices, Mask, RandomState, ReadOnly, freeze
+from reference.model.dense import Dense
 from reference.model.errors import (
     NO_LIKELIHOOD,
     ConvergenceWarning,
@@ -11,6 +22,7 @@ from reference.model.errors import (
     PartitionError,
     SingularCovarianceError,
     TooManyRegionsError,
+    UnverifiedWarning,
 )
 from reference.model.exact import Dyadic, ExactNetwork, Integers, dyadic
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
@@ -25,9 +37,9 @@ from reference.model.images.resampling import (
 )
 from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
-from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
 from reference.model.network import Network, learnable_layers
 from reference.model.outcome import Outcome, outcome_of, outcome_of_error
+from reference.model.residual import Beside, Residual, Weighted, weighted
 from reference.model.validation import (
     check_array,
     check_bounds,
@@ -61,6 +73,7 @@ __all__ = [
     "AdaptiveAvgPool",
     "Array",
     "AvgPool",
+    "Beside",
     "Codes",
     "Conv1d",
     "Conv2d",
@@ -73,6 +86,8 @@ __all__ = [
     "ExactNetwork",
     "Flatten",
     "GaussianPrior",
+    "Hardsigmoid",
+    "Hardtanh",
     "Indices",
     "Integers",
     "LaplacePrior",
@@ -83,18 +98,24 @@ __all__ = [
     "Network",
     "NotSolvedError",
     "Outcome",
+    "PReLU",
     "PartitionError",
+    "PiecewiseAffine",
     "PixelShuffle",
     "RandomState",
     "ReLU",
+    "ReLU6",
     "ReadOnly",
     "Reshape",
+    "Residual",
     "Shape",
     "SingularCovarianceError",
     "TooManyRegionsError",
     "UniformPrior",
+    "UnverifiedWarning",
     "Upsample",
     "WeightPrior",
+    "Weighted",
     "ZeroPad",
     "blend",
     "check_array",
@@ -119,5 +140,6 @@ __all__ = [
     "outcome_of_error",
     "save_arrays",
     "uphill",
+    "weighted",
     "write_whole",
 ]

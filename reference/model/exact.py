@@ -7,16 +7,17 @@ a rational point is one as well, and every sign has an answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import islice
 from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reference.model.activations import PiecewiseAffine
 from reference.model.arrays import Array, Codes
 from reference.model.images.max_pool import MaxPool
 from reference.model.layer_protocol import Layer
-from reference.model.layers import Abs, LeakyReLU, ReLU
 from reference.model.network import Network
 
 #: Python's integers, of any size, in an array.
@@ -57,6 +58,10 @@ def dyadic(values: ArrayLike) -> Dyadic:
     return Dyadic(numbers, exponent)
 
 
+# The code of a layer without a choice to make.
+_NO_CODE = np.empty(0, dtype=np.int8)
+
+
 class _AffineInIntegers(NamedTuple):
     """h -> (matrix h + offset) / 2^exponent, in whole rows or, if most entries are 0, in sparse."""
 
@@ -66,14 +71,67 @@ class _AffineInIntegers(NamedTuple):
 
 
 def _affine_in_integers(layer: Layer, n_in: int) -> _AffineInIntegers:
-    matrix = layer.derivative(np.empty(0, dtype=np.int8))
-    joint = dyadic(np.column_stack([matrix, layer.offset(n_in)]))
-    whole, offset = joint.numbers[:, :-1], joint.numbers[:, -1]
+    matrix = layer.derivative(_NO_CODE)
+    offset = layer.offset(_NO_CODE, n_in)
+    joint = dyadic(np.column_stack([matrix, offset]))
+    whole, constants = joint.numbers[:, :-1], joint.numbers[:, -1]
     if 2 * np.count_nonzero(matrix) > matrix.size:
-        return _AffineInIntegers(whole, offset, joint.exponent)
+        return _AffineInIntegers(whole, constants, joint.exponent)
     places = [np.flatnonzero(row) for row in matrix]
     rows = [(at, row[at]) for at, row in zip(places, whole, strict=True)]
-    return _AffineInIntegers(rows, offset, joint.exponent)
+    return _AffineInIntegers(rows, constants, joint.exponent)
+
+
+class _PiecesInIntegers:
+    """An activation in integers, for inputs (V, n_in) of points (z, t), times their t.
+
+    Of a direction, t = 0, an input that grows is beyond all knots far out, and one that falls is
+    before them; one that stays is 0 here, and whichever piece it is on leaves it so.
+    """
+
+    def __init__(self, layer: PiecewiseAffine, n_in: int) -> None:
+        self._units, self._n_in = np.arange(n_in)[layer.units], n_in
+        self._knots = dyadic(layer.unit_knots)  # (n or 1, k)
+        self._slopes = dyadic(layer.unit_slopes)  # (n or 1, k + 1)
+        self._offsets = _dyadic_fractions(layer.unit_offsets)  # (n or 1, k + 1)
+
+    def cuts(self, values: Integers, weights: Integers, exponent: int) -> Dyadic:
+        """h - t for every unit and knot, (V, n k), of inputs values / 2^exponent."""
+        own, (knots, shift) = values[:, self._units], self._knots
+        if not np.any(knots) and knots.shape[1] == 1:
+            return Dyadic(own, exponent)
+        scaled = (weights << exponent)[:, :, None] * knots
+        lead = (own << shift)[:, :, None] - scaled
+        return Dyadic(lead.reshape(len(values), -1), exponent + shift)
+
+    def output(
+        self, signs: Codes, values: Integers, weights: Integers, exponent: int
+    ) -> tuple[Integers, int]:
+        """The output for inputs values / 2^exponent whose cuts have these signs, as such a pair."""
+        count = self._knots.numbers.shape[1]
+        signs = signs.reshape(*signs.shape[:-1], -1, count)
+        pieces = np.count_nonzero(signs > 0, axis=-1)
+        which = np.arange(signs.shape[-2]) if len(self._slopes.numbers) > 1 else 0
+        own = values[:, self._units] * self._slopes.numbers[which, pieces]
+        after = exponent + self._slopes.exponent
+        if np.any(self._offsets.numbers):
+            which = np.arange(signs.shape[-2]) if len(self._offsets.numbers) > 1 else 0
+            more = max(0, self._offsets.exponent - after)
+            scale = weights << (after + more - self._offsets.exponent)
+            own = (own << more) + scale * self._offsets.numbers[which, pieces]
+            after += more
+        if len(self._units) == self._n_in:
+            return own, after
+        whole = values << (after - exponent)
+        whole[:, self._units] = own
+        return whole, after
+
+
+def _dyadic_fractions(rows: tuple[tuple[Fraction, ...], ...]) -> Dyadic:
+    """Fractions whose denominators are powers of two, as integers over one of them."""
+    exponent = max(one.denominator.bit_length() - 1 for row in rows for one in row)
+    numbers = [[int(one * (1 << exponent)) for one in row] for row in rows]
+    return Dyadic(np.array(numbers, dtype=object), exponent)
 
 
 class ExactNetwork:
@@ -95,6 +153,7 @@ class ExactNetwork:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._affine: dict[int, _AffineInIntegers] = {}
+        self._pieces: dict[int, _PiecesInIntegers] = {}
 
     def inputs(self, points: Integers, layer: int) -> Dyadic:
         """The inputs of a layer at points, times their t.
@@ -158,8 +217,9 @@ class ExactNetwork:
             yield Dyadic(values.T, exponent)
             if isinstance(each, MaxPool):
                 values = values[:, each.winners(parts[index])]
-            elif each.n_codes(self.network.sizes[index]):
-                values, exponent = _scaled(each, parts[index].tolist(), values, exponent)
+            elif isinstance(each, PiecewiseAffine):
+                on_pieces = self._pieces_of(index, each)
+                values, exponent = on_pieces.output(parts[index], values, weights, exponent)
             else:
                 values, exponent = self._pushed(index, each, values, weights, exponent)
         yield Dyadic(values.T, exponent)
@@ -179,7 +239,7 @@ class ExactNetwork:
         ndarray of int, shape (n_cuts, S + 1)
             Slopes and an offset of each, all of them times one power of two.
         """
-        return _cuts(self.network.layers[layer], self.maps(code, layer).numbers)
+        return self._cuts(layer, self.maps(code, layer)).numbers
 
     def halfspaces(self, code: Codes) -> Iterator[Dyadic]:
         """The half-spaces that give each layer its part of a code, one layer after another.
@@ -196,9 +256,14 @@ class ExactNetwork:
             them; none of a layer without a choice.
         """
         parts = self.network.split_code(code)
-        maps = self.maps_in_turn(code)
-        for layer, part, (rows, exponent) in zip(self.network.layers, parts, maps, strict=False):
-            yield Dyadic(_joint(layer.halfspaces(part, *_slopes_and_offsets(rows))), exponent)
+        for index, maps in enumerate(islice(self.maps_in_turn(code), len(parts))):
+            layer, part = self.network.layers[index], parts[index]
+            if isinstance(layer, PiecewiseAffine):
+                numbers, exponent = self._cuts(index, maps)
+                yield Dyadic(numbers * part.astype(object)[:, None], exponent)
+            else:
+                rows = layer.halfspaces(part, *_slopes_and_offsets(maps.numbers))
+                yield Dyadic(_joint(rows), maps.exponent)
 
     def code_towards(self, point: Sequence[int], directions: Sequence[Sequence[int]]) -> Codes:
         """The code of the region entered from a point along directions.
@@ -220,10 +285,10 @@ class ExactNetwork:
         place = np.array([point, *directions], dtype=object).T
         lengths = self.network.code_lengths
         code, start = np.zeros(sum(lengths), dtype=np.int8), 0
-        maps = self.maps_in_turn(code)
-        for layer, length, (rows, _) in zip(self.network.layers, lengths, maps, strict=False):
+        for index, maps in enumerate(islice(self.maps_in_turn(code), len(lengths))):
+            layer, length = self.network.layers[index], lengths[index]
             if length:
-                heights = _cuts(layer, rows) @ place
+                heights = self._cuts(index, maps).numbers @ place
                 first = np.argmax(heights != 0, axis=1)
                 signs = np.sign(heights[np.arange(len(heights)), first])
                 code[start : start + length] = layer.code(signs.astype(np.int8))
@@ -249,16 +314,34 @@ class ExactNetwork:
         found = [self.code_towards(point, axes) for point in points.tolist()]
         return np.array(found, dtype=np.int8).reshape(len(points), sum(self.network.code_lengths))
 
+    def _cuts(self, index: int, maps: Dyadic) -> Dyadic:
+        """A layer's cuts from the map to its input, (n_in, S + 1) -> (n_cuts, S + 1)."""
+        layer = self.network.layers[index]
+        if isinstance(layer, PiecewiseAffine):
+            weights = np.zeros(maps.numbers.shape[1], dtype=object)
+            weights[-1] = 1
+            cuts, exponent = self._pieces_of(index, layer).cuts(
+                maps.numbers.T, weights[:, None], maps.exponent
+            )
+            return Dyadic(cuts.T, exponent)
+        return Dyadic(_joint(layer.cuts(*_slopes_and_offsets(maps.numbers))), maps.exponent)
+
+    def _pieces_of(self, index: int, layer: PiecewiseAffine) -> _PiecesInIntegers:
+        if index not in self._pieces:
+            self._pieces[index] = _PiecesInIntegers(layer, self.network.sizes[index])
+        return self._pieces[index]
+
     def _pushed(
         self, index: int, layer: Layer, values: Integers, weights: Integers, exponent: int
     ) -> tuple[Integers, int]:
         """The layer's output for inputs values / 2^exponent, as such a pair."""
         if isinstance(layer, MaxPool):
             return cast(Integers, values[:, layer.windows].max(axis=2)), exponent
-        if layer.n_codes(self.network.sizes[index]):
-            numerator, shift = _slope(layer)
-            below = values * numerator
-            return np.where(values > 0, values * (1 << shift), below), exponent + shift
+        if isinstance(layer, PiecewiseAffine):
+            on_pieces = self._pieces_of(index, layer)
+            cuts, _ = on_pieces.cuts(values, weights, exponent)
+            signs = np.where(cuts > 0, 1, -1).astype(np.int8)
+            return on_pieces.output(signs, values, weights, exponent)
         if index not in self._affine:
             self._affine[index] = _affine_in_integers(layer, self.network.sizes[index])
         rows, offset, more = self._affine[index]
@@ -271,15 +354,6 @@ class ExactNetwork:
         return pushed + (weights << exponent) * offset, exponent + more
 
 
-def _scaled(
-    layer: Layer, signs: list[int], values: Integers, exponent: int
-) -> tuple[Integers, int]:
-    """An activation's output for inputs values / 2^exponent with these signs, as such a pair."""
-    numerator, shift = _slope(layer)
-    factors = [1 << shift if q > 0 else numerator for q in signs]
-    return values * np.array(factors, dtype=object), exponent + shift
-
-
 def _slopes_and_offsets(rows: Integers) -> tuple[Array, Array]:
     """Rows (n, S + 1) apart. Layers are written for doubles, but cuts and half-spaces add, subtract
     and multiply by signs alone: of integers they make integers."""
@@ -289,16 +363,3 @@ def _slopes_and_offsets(rows: Integers) -> tuple[Array, Array]:
 def _joint(parts: tuple[Array, Array]) -> Integers:
     """Slopes (n, S) and offsets (n,) side by side."""
     return np.column_stack(cast(tuple[Integers, Integers], parts)).astype(object)
-
-
-def _cuts(layer: Layer, rows: Integers) -> Integers:
-    """The layer's cuts from the map to its input, (n_in, S + 1) -> (n_cuts, S + 1)."""
-    return _joint(layer.cuts(*_slopes_and_offsets(rows)))
-
-
-def _slope(layer: Layer) -> tuple[int, int]:
-    """The slope below 0 of an activation, as an integer over two to some power."""
-    if not isinstance(layer, Abs | LeakyReLU | ReLU):
-        raise TypeError(f"layers: {layer!r} is no piecewise linear layer with a known slope")
-    slope = dyadic(layer.slope)
-    return int(slope.numbers[()]), slope.exponent

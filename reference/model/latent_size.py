@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 
+from reference.model.dense import Dense
 from reference.model.images.reshaping import Reshape
 from reference.model.layer_protocol import Layer
-from reference.model.layers import Dense
+from reference.model.residual import Residual
 
 
-def latent_size(first: Layer) -> int | None:
-    """Return S: the width of a Dense layer, or the entries of a Reshape; None for other layers,
-    which take inputs of any size."""
+def latent_size(first: Layer | Residual) -> int | None:
+    """Return S: the width of a Dense layer, or the entries of a Reshape, also as the first of a
+    block; None for other layers, which take inputs of any size."""
     if isinstance(first, Dense):
         return int(first.weight.shape[1])
     if isinstance(first, Reshape):
         return math.prod(first.shape)
+    if isinstance(first, Residual):
+        return latent_size(first.layers[0])
     return None

@@ -166,18 +166,21 @@ class Layer(Protocol):
             The derivative of the output by the input.
         """
 
-    def offset(self, input_size: int) -> Array:
-        """Return the constant v^l that the layer adds; zero for nonlinearities.
+    def offset(self, code: Codes, input_size: int) -> Array:
+        """Return the constant v^l that the layer adds on the region with this code.
 
         Parameters
         ----------
+        code : ndarray of int8, shape (..., n_codes)
+            The layer's part of the region's code. Affine layers add the same on all regions.
         input_size : int
             The length of the flat input.
 
         Returns
         -------
-        ndarray, shape (n_out,)
-            The constant.
+        ndarray, shape (..., n_out)
+            The constant; of affine layers (n_out,). It is zero for activations whose pieces all go
+            through the origin, and for max-pooling.
         """
 
     def propagate(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.model.activations import Abs, LeakyReLU, ReLU
 from reference.model.arrays import Array, Codes, RandomState
-from reference.model.from_torch import layers_from_torch
-from reference.model.images.kernels import Convolution
+from reference.model.dense import Dense
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
-from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
+from reference.model.readers.torch_check import check_against_torch
+from reference.model.readers.torch_structure import read_torch
+from reference.model.residual import Residual, checked_layers, expanded
 from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (
     check_array,
@@ -37,13 +39,14 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of Layer
+    layers : sequence of Layer or Residual
         At least one. The first tells S: a Dense layer by its width, a Reshape by its shape.
 
     Attributes
     ----------
     layers : tuple of Layer
-        The layers, each placed on the shape of its input.
+        The layers, each placed on the shape of its input; of a `Residual`, those that it is made
+        of.
     shapes : tuple of tuple of int
         shapes[l] is the shape of layer l's input; shapes[-1] is that of the output.
     sizes : tuple of int
@@ -67,31 +70,21 @@ class Network:
            [3.]])
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[Layer | Residual]) -> None:
         if not isinstance(layers, Sequence):
             raise ValueError(f"layers: expected a list of layers, got {layers!r}")
-        self.layers: tuple[Layer, ...] = tuple(layers)
-        if not self.layers:
+        if not layers:
             raise ValueError("layers: expected at least one layer, got none")
-        for i, layer in enumerate(self.layers):
-            if isinstance(layer, type) or not isinstance(layer, Layer):
-                raise ValueError(f"layers[{i}]: unknown layer {layer!r}; expected Dense, ReLU, ...")
-        latent = latent_size(self.layers[0])
+        latent = latent_size(checked_layers(layers, "layers")[0])
         if latent is None:
             raise ValueError(
                 "layers[0]: expected a Dense layer or a Reshape, which tell the latent dimension; "
                 "put Reshape((S,)), or Reshape((channels, height, width)) for images, first"
             )
+        placed, last = expanded(layers, (latent,))
+        self.layers: tuple[Layer, ...] = tuple(layer for layer, _ in placed)
         #: shapes[l] is the shape of layer l's input, shapes[-1] that of the output.
-        self.shapes: tuple[Shape, ...] = ((latent,),)
-        placed = []
-        for i, layer in enumerate(self.layers):
-            try:
-                placed.append(layer.placed(self.shapes[-1]))
-            except ValueError as error:
-                raise ValueError(f"layers[{i}]: {str(error).removeprefix('layers: ')}") from None
-            self.shapes += (placed[-1].output_shape(self.shapes[-1]),)
-        self.layers = tuple(placed)
+        self.shapes: tuple[Shape, ...] = (*(shape for _, shape in placed), last)
         #: sizes[l] is the length of layer l's input; sizes[-1] = D.
         self.sizes: tuple[int, ...] = tuple(math.prod(shape) for shape in self.shapes)
 
@@ -279,7 +272,10 @@ class Network:
         -----
         Guarded by tests/model/test_from_torch.py.
         """
-        return Network(layers_from_torch(module))
+        reading = read_torch(module)
+        network = Network(reading.layers)
+        check_against_torch(module, reading, network.layers)
+        return network
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a .npz file, bit for bit.
@@ -334,4 +330,4 @@ def learnable_layers(network: Network) -> list[int]:
         The positions of every Dense layer and convolution among ``network.layers``, from the first
         to the last; ``f"{i}.weight"`` and ``f"{i}.bias"`` are the names of their parameters.
     """
-    return [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense | Convolution)]
+    return [i for i, layer in enumerate(network.layers) if layer.parameters()]

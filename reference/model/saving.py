@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from reference.model.activations import (
+    Abs,
+    Hardsigmoid,
+    Hardtanh,
+    LeakyReLU,
+    PiecewiseAffine,
+    PReLU,
+    ReLU,
+    ReLU6,
+)
 from reference.model.arrays import Array
+from reference.model.dense import Dense
 from reference.model.images.convolutions import CONVOLUTIONS
 from reference.model.images.max_pool import MaxPool
 from reference.model.images.resampling import (
@@ -21,7 +32,7 @@ from reference.model.images.resampling import (
 )
 from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer
-from reference.model.layers import Abs, Dense, LeakyReLU, ReLU
+from reference.model.residual import Beside, Fork, Join, beside
 from reference.model.validation import check_path
 from reference.model.whole_files import load_arrays, save_arrays
 
@@ -31,6 +42,11 @@ ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
     ReLU: (),
     LeakyReLU: ("slope",),
     Abs: (),
+    PReLU: ("slope",),
+    ReLU6: (),
+    Hardtanh: ("lower", "upper"),
+    Hardsigmoid: ("slope", "value"),
+    PiecewiseAffine: ("knots", "slopes", "value"),
     **{kind: ("weight", "bias", *kind.settings) for kind in CONVOLUTIONS},
     Upsample: ("factor", "mode", "align_corners"),
     AvgPool: ("kernel_size", "stride", "padding"),
@@ -40,6 +56,8 @@ ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
     MaxPool: ("kernel_size", "stride", "padding", "channels"),
     Flatten: (),
     Reshape: ("shape",),
+    Fork: (),
+    Join: ("shape",),
 }
 # Arguments that files of 0.1.0 lack: then they are as they are by default.
 _LATER = ("dilation", "groups", "mode", "align_corners")
@@ -47,12 +65,17 @@ _LATER = ("dilation", "groups", "mode", "align_corners")
 
 def save_layers(path: Path, layers: Sequence[Layer]) -> None:
     """Write layers to a .npz file: see `Network.save`."""
-    arrays = {"kinds": np.array([type(layer).__name__ for layer in layers])}
-    for i, layer in enumerate(layers):
+    own = [layer.layer if isinstance(layer, Beside) else layer for layer in layers]
+    arrays = {"kinds": np.array([type(layer).__name__ for layer in own])}
+    for i, layer in enumerate(own):
         if type(layer) not in ARGUMENTS:
             raise ValueError(f"layers[{i}]: cannot save a layer of type {type(layer).__name__}")
         for name in ARGUMENTS[type(layer)]:
             arrays[f"{i}.{name}"] = np.asarray(getattr(layer, name))
+        surroundings = getattr(layers[i], "surroundings", None)
+        if surroundings is not None:
+            shape, before, after = surroundings
+            arrays[f"{i}.surroundings"] = np.array([before, after, *shape])
     save_arrays(path, arrays)
 
 
@@ -67,7 +90,11 @@ def load_layers(path: str | os.PathLike[str]) -> list[Layer]:
             kind = by_name[name]
             there = [k for k in ARGUMENTS[kind] if k not in _LATER or f"{i}.{k}" in arrays]
             values = {key: _stored(arrays[f"{i}.{key}"]) for key in there}
-            layers.append(kind(**values))
+            layer = kind(**values)
+            if f"{i}.surroundings" in arrays:
+                before, after, *shape = arrays[f"{i}.surroundings"].tolist()
+                layer = beside(layer, tuple(shape), before, after)
+            layers.append(layer)
     except OSError:
         raise
     except Exception as error:

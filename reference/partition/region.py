@@ -36,12 +36,12 @@ def up_to_layer_map(network: Network, code: Codes, layer: int) -> tuple[Array, A
     A = M^l ... M^1 and b = Σ_i M^l ... M^{i+1} v^i over the layers i <= l, with M^i = W^i or D^i_ω.
     `layer` = -1 is the identity; the last layer gives A_ω and b_ω of [eq. 2].
     """
-    matrices = layer_derivatives(network, code)
+    matrices, parts = layer_derivatives(network, code), network.split_code(code)
     latent = network.latent_dimension
     slope, offset = np.eye(latent), np.zeros(latent)
     for i in range(layer + 1):
         slope = matrices[i] @ slope
-        offset = matrices[i] @ offset + network.layers[i].offset(network.sizes[i])
+        offset = matrices[i] @ offset + network.layers[i].offset(parts[i], network.sizes[i])
     return slope, offset
 
 

@@ -118,7 +118,7 @@ def test_forward_is_its_definition(kind, seed):
     # The derivative is the matrix of that map, as the oracle writes it out by itself.
     ((_, matrix, offset),) = layers_of(SimpleNamespace(layers=[layer]))
     np.testing.assert_array_equal(layer.derivative(np.empty(0, np.int8)), matrix)
-    np.testing.assert_array_equal(layer.offset(image.size), offset)
+    np.testing.assert_array_equal(layer.offset(np.empty(0, np.int8), image.size), offset)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -223,7 +223,7 @@ def test_propagate_is_the_derivative_and_offset(layer, latent):
     codes = random_codes(layer, (2, 3))
     got = layer.propagate(codes, slopes, offsets)
     bound = layer.bound(codes, np.abs(slopes), np.abs(offsets))
-    shift = layer.offset(offsets.shape[-1])
+    shift = layer.offset(codes, offsets.shape[-1])
     for at in np.ndindex(2, 3):
         matrix = layer.derivative(codes[at])
         assert matrix.shape == (math.prod(layer.output_shape(layer.input_shape)), len(offsets[at]))
@@ -258,7 +258,7 @@ def test_affine_where_the_code_is_the_inputs(layer):
     assert codes.shape == (20, layer.n_codes(h.shape[1]))
     assert codes.dtype == np.int8
     for row, code in zip(h, codes, strict=True):
-        affine = layer.derivative(code) @ row + layer.offset(len(row))
+        affine = layer.derivative(code) @ row + layer.offset(code, len(row))
         np.testing.assert_allclose(layer.apply(row), affine, atol=1e-13)
 
 
@@ -304,7 +304,7 @@ def test_gradients_by_kernels_are_adjoint(layer):
     by_offset = rng.standard_normal(len(by_matrix))
     expected = np.sum(by_matrix * layer.derivative(none))
     assert np.sum(layer.on_kernels(by_matrix) * layer.weight) == pytest.approx(expected, abs=1e-12)
-    expected = np.sum(by_offset * layer.offset(layer.matrix.shape[1]))
+    expected = np.sum(by_offset * layer.offset(none, layer.matrix.shape[1]))
     assert layer.on_bias(by_offset) @ layer.bias == pytest.approx(expected, abs=1e-12)
 
 
@@ -621,8 +621,8 @@ def test_convolutions_are_dense_layers(impl, name):
     none = np.empty(0, dtype=np.int8)
     written_out = [
         layer
-        if isinstance(layer, ReLU | LeakyReLU | Abs)
-        else Dense(layer.derivative(none), layer.offset(n))
+        if isinstance(layer, PiecewiseAffine)
+        else Dense(layer.derivative(none), layer.offset(none, n))
         for layer, n in zip(network.layers, network.sizes, strict=False)
     ]
     dimension = network.observed_dimension

@@ -147,7 +147,7 @@ def test_propagate_is_the_derivative_and_offset(layer):
         matrix = layer.derivative(code)
         assert matrix.shape == (*layer.output_shape((4,)), 4)
         np.testing.assert_allclose(got_slopes[r], matrix @ slopes[r], atol=20 * EPS)
-        expected = matrix @ offsets[r] + layer.offset(4)
+        expected = matrix @ offsets[r] + layer.offset(code, 4)
         np.testing.assert_allclose(got_offsets[r], expected, atol=20 * EPS)
 
 
@@ -168,7 +168,7 @@ def test_cuts_decide_the_codes(layer):
     _, cuts = layer.cuts(np.zeros((40, 4, 1)), h)
     assert cuts.shape == (40, layer.n_codes(4))
     for row, code in zip(h, np.sign(cuts).astype(np.int8), strict=True):
-        expected = layer.derivative(code) @ row + layer.offset(4)
+        expected = layer.derivative(code) @ row + layer.offset(code, 4)
         np.testing.assert_allclose(layer.apply(row), expected, atol=20 * EPS)
 
 
@@ -182,7 +182,7 @@ def test_bound_bounds_the_terms(layer):
         matrix = np.abs(layer.derivative(code))
         floor = matrix @ np.abs(slopes[r])
         assert np.all(slope_bound[r] >= floor * (1 - 10 * EPS))
-        floor = matrix @ np.abs(offsets[r]) + np.abs(layer.offset(4))
+        floor = matrix @ np.abs(offsets[r]) + np.abs(layer.offset(code, 4))
         assert np.all(offset_bound[r] >= floor * (1 - 10 * EPS))
 
 

@@ -669,7 +669,7 @@ class TestSources:
             p.relative_to(source_fingerprint.ROOT).as_posix()
             for p in source_fingerprint.source_files(figure.compute_module)
         }
-        assert {"reference/model/network.py", "reference/model/layers.py"} <= names
+        assert {"reference/model/network.py", "reference/model/dense.py"} <= names
         if figure.number == "1":
             walk = ("partition/walk.py", "partition/region.py", "polyhedra/polyhedron.py")
             assert {f"reference/{name}" for name in walk} <= names

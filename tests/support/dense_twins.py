@@ -6,12 +6,14 @@ from shared_models import codes_of
 import fast
 from reference.model import Dense, Network
 
+NO_CODE = np.empty(0, np.int8)
+
 
 def as_dense(network):
     """The same function with Dense layers for the others."""
     return Network(
         [
-            Dense(layer.matrix.toarray(), layer.offset(0)) if hasattr(layer, "matrix") else layer
+            Dense(layer.matrix.toarray(), layer.offset(NO_CODE, 0)) if hasattr(layer, "matrix") else layer
             for layer in network.layers
             if type(layer).__name__ not in ("Reshape", "Flatten")
         ]

@@ -30,7 +30,8 @@ class Surrogate:
             slope, offset = np.eye(latent), np.zeros(latent)
             for layer, part in zip(dgn.network.layers, dgn.network.split_code(code), strict=True):
                 matrix = layer.derivative(part)
-                slope, offset = matrix @ slope, matrix @ offset + layer.offset(len(offset))
+                slope = matrix @ slope
+                offset = matrix @ offset + layer.offset(part, len(offset))
             mean, spread = self.mean[:, r], self.cov[:, r]
             residual = self.X - offset - mean @ slope.T
             square = np.einsum("nd,de,ne->n", residual, precision, residual)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.model.arrays import Array, Indices, freeze
+from reference.model.arrays import Array, Codes, Indices, freeze
 from reference.model.images.linear import SparseLinear
 from reference.model.images.windows import (
     check_image,
@@ -169,7 +169,7 @@ class Convolution(SparseLinear):
         """The windows along an axis of this length, (outputs, kernel): see `sliding`."""
         raise NotImplementedError
 
-    def offset(self, input_size: int) -> Array:
+    def offset(self, code: Codes, input_size: int) -> Array:
         return np.asarray(np.repeat(self.bias, math.prod(self._output_shape[1:])), np.float64)
 
     def parameters(self) -> dict[str, Array]:

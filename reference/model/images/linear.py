@@ -13,6 +13,9 @@ from scipy.sparse import csr_array
 from reference.model.arrays import Array, Codes, Indices, freeze
 from reference.model.layer_protocol import Affine, Layer, Shape
 
+# The code of a layer without a choice to make.
+_NO_CODE = np.empty(0, dtype=np.int8)
+
 
 class SparseLinear(Affine):
     """A layer h -> M h + v. It has its sparse matrix M once it is placed on a shape."""
@@ -40,22 +43,24 @@ class SparseLinear(Affine):
     def output_shape(self, input_shape: Shape) -> Shape:
         return self._output_shape
 
-    def offset(self, input_size: int) -> Array:
+    def offset(self, code: Codes, input_size: int) -> Array:
         return np.zeros(self.matrix.shape[0])
 
     def apply(self, inputs: Array) -> Array:
         flat = inputs.reshape(-1, inputs.shape[-1])
-        result = (self.matrix @ flat.T).T + self.offset(inputs.shape[-1])
+        result = (self.matrix @ flat.T).T + self.offset(_NO_CODE, inputs.shape[-1])
         return np.asarray(result).reshape(*inputs.shape[:-1], -1)
 
     def derivative(self, code: Codes) -> Array:
         return np.asarray(self.matrix.toarray())
 
     def propagate(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        return _pushed(self.matrix, slopes, offsets, self.offset(offsets.shape[-1]))
+        return _pushed(self.matrix, slopes, offsets, self.offset(codes, offsets.shape[-1]))
 
     def bound(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
-        return _pushed(abs(self.matrix), slopes, offsets, np.abs(self.offset(offsets.shape[-1])))
+        return _pushed(
+            abs(self.matrix), slopes, offsets, np.abs(self.offset(codes, offsets.shape[-1]))
+        )
 
     def pull_back(self, codes: Codes, rows: Array) -> Array:
         flat = rows.reshape(-1, rows.shape[-1])

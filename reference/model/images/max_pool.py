@@ -54,6 +54,10 @@ class MaxPool(Documented, ReadOnly):
     array([3., 2.])
     """
 
+    #: The shape of the entries that it is applied to, and how many others there are before and
+    #: after them; None if it is applied to all.
+    surroundings: tuple[Shape, int, int] | None = None
+
     def __init__(
         self,
         kernel_size: Any = 1,
@@ -77,6 +81,10 @@ class MaxPool(Documented, ReadOnly):
         return f"MaxPool({self.kernel_size}, {self.stride}, {self.padding}{groups})"
 
     def placed(self, input_shape: Shape) -> MaxPool:
+        if self.surroundings is not None:
+            if input_shape != self.input_shape:
+                raise ValueError(f"layers: {self!r} of a residual block got shape {input_shape}")
+            return self
         on_vector = len(input_shape) == 1 and self.kernel_size == self.stride == (1, 1)
         image = (*input_shape, 1, 1) if on_vector else input_shape
         pixels, size = sliding_windows(
@@ -95,6 +103,38 @@ class MaxPool(Documented, ReadOnly):
         freeze(layer.windows)
         layer._output_shape = (groups,) if on_vector else (groups, *size)
         return layer
+
+    def beside(self, input_shape: Shape, before: int, after: int) -> MaxPool:
+        """Return the layer for images of this shape between other entries that it leaves.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            The shape of the entries that it is applied to.
+        before, after : int
+            How many other entries come before them in the flat input, and how many after.
+
+        Returns
+        -------
+        MaxPool
+            A layer for vectors. Each of the others is a window of its own.
+        """
+        if self.surroundings is not None:
+            shape, first, last = self.surroundings
+            return self._reset().beside(shape, before + first, last + after)
+        layer = self.placed(input_shape)
+        size, own = math.prod(input_shape), layer.windows
+        others = np.r_[0:before, before + size : before + size + after]
+        alone = np.repeat(others[:, None], own.shape[1], axis=1)
+        layer.windows = np.concatenate([alone[:before], before + own, alone[before:]])
+        freeze(layer.windows)
+        layer.surroundings = input_shape, before, after
+        layer.input_shape = (before + size + after,)
+        layer._output_shape = (len(layer.windows),)
+        return layer
+
+    def _reset(self) -> MaxPool:
+        return MaxPool(self.kernel_size, self.stride, self.padding, channels=self.channels)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return self._output_shape
@@ -158,7 +198,7 @@ class MaxPool(Documented, ReadOnly):
         matrix[np.arange(len(matrix)), self.winners(code)] = 1.0
         return matrix
 
-    def offset(self, input_size: int) -> Array:
+    def offset(self, code: Codes, input_size: int) -> Array:
         return np.zeros(len(self.windows))
 
     def propagate(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ class _Reshaping(Affine):
 
     input_shape: Shape
 
-    def offset(self, input_size: int) -> Array:
+    def offset(self, code: Codes, input_size: int) -> Array:
         return np.zeros(input_size)
 
     def apply(self, inputs: Array) -> Array:

@@ -1,0 +1,503 @@
+"""Continuous piecewise affine functions of one number, applied to every unit [Sec. 2]."""
+
+from __future__ import annotations
+
+import copy
+import math
+from fractions import Fraction
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from reference.model.arrays import Array, Codes, Indices, ReadOnly, freeze
+from reference.model.layer_protocol import Documented, Shape
+from reference.model.validation import check_array, check_bounds, check_number
+
+# A number that every double lies within.
+_LARGEST = float(np.finfo(np.float64).max)
+
+
+class PiecewiseAffine(Documented, ReadOnly):
+    """A continuous piecewise affine function f of each unit, given by its knots and slopes.
+
+    Parameters
+    ----------
+    knots : array_like, shape (k,) or (C, k)
+        Where f bends, in increasing order; of each channel, if there are several rows.
+    slopes : array_like, shape (k + 1,) or (C, k + 1)
+        The slope left of the first knot, between every two, and right of the last.
+    value : float or array_like of shape (C,), default 0.0
+        f(0).
+
+    Raises
+    ------
+    ValueError
+        On wrong shapes, on knots that do not increase, on NaN or infinity, and on offsets that are
+        no doubles; when placed on a shape of another number of channels.
+
+    Notes
+    -----
+    The doubles given are the function, without rounding: its offsets on the pieces are the exact
+    numbers that make it continuous. They are rounded once where doubles are computed with.
+
+    A code holds the signs of h - t for each unit's input h and each of its knots t, unit by unit:
+    +1, -1, or 0 for a unit that is at the knot on the whole region. Such a unit makes no cut there,
+    and its derivative is taken as the slope left of the knot. Guarded by
+    tests/model/test_activations.py.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import PiecewiseAffine
+    >>> PiecewiseAffine([-1.0, 1.0], [0.0, 1.0, 0.0]).apply(np.array([-3.0, 0.5, 3.0]))
+    array([-1. ,  0.5,  1. ])
+    """
+
+    #: The shape of the units that it is applied to, and how many others there are before and after
+    #: them; None if it is applied to all.
+    surroundings: tuple[Shape, int, int] | None = None
+
+    def __init__(self, knots: ArrayLike, slopes: ArrayLike, value: ArrayLike = 0.0) -> None:
+        self.knots = check_array(knots, "knots", (None,), (None, None))
+        count = self.knots.shape[-1]
+        if not self.knots.size or np.any(np.diff(self.knots) <= 0):
+            raise ValueError(f"knots: expected one or more in increasing order, got {knots!r}")
+        self.slopes = check_array(slopes, "slopes", (count + 1,), (None, count + 1))
+        self.value = check_array(value, "value", (), (None,))
+        given = (self.knots, "knots", 2), (self.slopes, "slopes", 2), (self.value, "value", 1)
+        rows = {name: len(array) for array, name, axes in given if array.ndim == axes}
+        if len(set(rows.values())) > 1 or 0 in rows.values():
+            raise ValueError(f"{', '.join(rows)}: expected as many channels of each, got {rows}")
+        #: How many channels have a function of their own; None if all units have the same.
+        self.channels = next(iter(rows.values()), None)
+        #: The offset of each piece of each channel's function, exactly: (C or 1) rows of k + 1.
+        self.exact_offsets = self._continuous()
+        try:
+            self._offsets = np.array([[float(c) for c in row] for row in self.exact_offsets])
+        except OverflowError:
+            raise ValueError("slopes: expected pieces whose offsets are doubles") from None
+        #: Which entries of the flat input it is applied to.
+        self.units = slice(None)
+        self._of_unit: Indices = np.zeros(1, dtype=np.intp)
+        freeze(self.knots, self.slopes, self.value, self._offsets, self._of_unit)
+
+    def _continuous(self) -> tuple[tuple[Fraction, ...], ...]:
+        rows = self.channels or 1
+        knots = np.broadcast_to(self.knots, (rows, self.knots.shape[-1]))
+        slopes = np.broadcast_to(self.slopes, (rows, self.slopes.shape[-1]))
+        values = np.broadcast_to(self.value, (rows,))
+        triples = zip(knots.tolist(), slopes.tolist(), values.tolist(), strict=True)
+        return tuple(_continuous_offsets(*triple) for triple in triples)
+
+    def __repr__(self) -> str:
+        channels = f", {self.channels} channels" if self.channels else ""
+        return f"{type(self).__name__}({self.knots.shape[-1]} knots{channels})"
+
+    def placed(self, input_shape: Shape) -> Self:
+        if self.surroundings is None:
+            return self._on(input_shape, 0, 0)
+        shape, before, after = self.surroundings
+        if input_shape != (before + math.prod(shape) + after,):
+            raise ValueError(f"layers: {self!r} of a residual block got shape {input_shape}")
+        return self
+
+    def beside(self, input_shape: Shape, before: int, after: int) -> Self:
+        """Return the layer for units of this shape between others that it leaves as they are.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            The shape of the units that it is applied to.
+        before, after : int
+            How many other units come before them in the flat input, and how many after.
+
+        Returns
+        -------
+        PiecewiseAffine
+            A layer for vectors.
+        """
+        if self.surroundings is not None:
+            input_shape, first, last = self.surroundings
+            before, after = before + first, last + after
+        layer = self._on(input_shape, before, after)
+        layer.surroundings = input_shape, before, after
+        return layer
+
+    def _on(self, shape: Shape, before: int, after: int) -> Self:
+        if self.channels is not None and shape[0] != self.channels:
+            raise ValueError(
+                f"layers: {type(self).__name__} of {self.channels} channels got shape {shape}"
+            )
+        layer = copy.copy(self)
+        if before or after:
+            layer.units = slice(before, before + math.prod(shape))
+        if self.channels is not None:
+            layer._of_unit = np.repeat(np.arange(self.channels), math.prod(shape[1:]))
+            freeze(layer._of_unit)
+        return layer
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    @property
+    def unit_knots(self) -> Array:
+        """The knots of the units it is applied to, (n, k); (1, k) where all have the same."""
+        return self._rows(self.knots)
+
+    @property
+    def unit_slopes(self) -> Array:
+        """The slopes of the units it is applied to, (n, k + 1); (1, k + 1) where all have the
+        same."""
+        return self._rows(self.slopes)
+
+    @property
+    def unit_offsets(self) -> tuple[tuple[Fraction, ...], ...]:
+        """The offsets of their pieces, exactly: (n, k + 1), or (1, k + 1)."""
+        if len(self.exact_offsets) == 1:
+            return self.exact_offsets
+        return tuple(self.exact_offsets[row] for row in self._of_unit.tolist())
+
+    @property
+    def bends_at_zero(self) -> bool:
+        """Whether every unit has one knot, 0: then cuts are the inputs themselves."""
+        return self.knots.shape[-1] == 1 and not np.any(self.knots)
+
+    def _rows(self, table: Array) -> Array:
+        """What belongs to each unit, (n, ...), or (1, ...), of a table for channels or for all."""
+        return table[self._of_unit] if table.ndim == 2 and len(table) > 1 else np.atleast_2d(table)
+
+    def n_codes(self, input_size: int) -> int:
+        return len(range(input_size)[self.units]) * int(self.knots.shape[-1])
+
+    def apply(self, inputs: Array) -> Array:
+        codes = np.where(self._cuts_of(inputs) > 0, 1, -1).astype(np.int8)
+        return self._mapped(codes, inputs)
+
+    def _cuts_of(self, offsets: Array) -> Array:
+        """h - t for inputs (..., n) and each knot, (..., n k)."""
+        own = offsets[..., self.units]
+        if self.bends_at_zero:
+            return own
+        return (own[..., None] - self.unit_knots).reshape(*own.shape[:-1], -1)
+
+    def _for_knots(self, slopes: Array) -> Array:
+        """Slopes (..., n, S) of the inputs as those of the cuts, (..., n k, S)."""
+        own = slopes[..., self.units, :]
+        count = self.knots.shape[-1]
+        return own if count == 1 else np.repeat(own, count, axis=-2)
+
+    def cuts(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        return self._for_knots(slopes), self._cuts_of(offsets)
+
+    def cut_bounds(self, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        own = offsets[..., self.units]
+        if not self.bends_at_zero:
+            own = (own[..., None] + np.abs(self.unit_knots)).reshape(*own.shape[:-1], -1)
+        return self._for_knots(slopes), own
+
+    def code(self, signs: Codes) -> Codes:
+        return signs
+
+    def halfspaces(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        slopes, offsets = self.cuts(slopes, offsets)
+        return codes[..., None] * slopes, codes * offsets
+
+    def unit_and_knot(self, cuts: Indices) -> tuple[Indices, Array]:
+        """Return the input and the knot that cuts of this layer are of.
+
+        Parameters
+        ----------
+        cuts : ndarray of int, shape (m,)
+            Numbers of cuts, which are those of the entries of the layer's code.
+
+        Returns
+        -------
+        units : ndarray of int, shape (m,)
+            Indices of the flat input.
+        knots : ndarray, shape (m,)
+            Their knots.
+        """
+        among, which = np.divmod(cuts, self.knots.shape[-1])
+        knots = self.unit_knots
+        own = knots[among if len(knots) > 1 else np.zeros_like(among), which]
+        return among + (self.units.start or 0), own
+
+    def _of_pieces(self, codes: Codes, table: Array, elsewhere: float, size: int) -> Array:
+        """The entries of a table (C or 1, k + 1), or (k + 1,), for the piece that every unit is on;
+        a constant for units that the layer leaves as they are."""
+        rows, count = self._rows(table), self.knots.shape[-1]
+        signs = codes.reshape(*codes.shape[:-1], -1, count)
+        found = np.broadcast_to(rows[:, 0], signs.shape[:-1])
+        for knot in range(count):
+            found = np.where(signs[..., knot] > 0, rows[:, knot + 1], found)
+        if size == found.shape[-1]:
+            return found
+        whole = np.full((*found.shape[:-1], size), elsewhere)
+        whole[..., self.units] = found
+        return whole
+
+    def diagonal(self, codes: Codes, size: int) -> Array:
+        """Return the diagonal of D^l_ω, whose entries are slopes of f.
+
+        Parameters
+        ----------
+        codes : ndarray of int8, shape (..., n k)
+            Codes of this layer.
+        size : int
+            The length of the flat input.
+
+        Returns
+        -------
+        ndarray, shape (..., size)
+            The derivative of each unit.
+        """
+        return self._of_pieces(codes, self.slopes, 1.0, size)
+
+    def offset(self, code: Codes, input_size: int) -> Array:
+        if not np.any(self._offsets):
+            return np.zeros((*code.shape[:-1], input_size))
+        return self._of_pieces(code, self._offsets, 0.0, input_size)
+
+    def derivative(self, code: Codes) -> Array:
+        return np.diag(self.diagonal(code, self._size(code)))
+
+    def _size(self, code: Codes) -> int:
+        """The length of the flat input, from a code."""
+        if self.surroundings is not None:
+            shape, before, after = self.surroundings
+            return before + math.prod(shape) + after
+        return int(code.shape[-1] // self.knots.shape[-1])
+
+    def _mapped(self, codes: Codes, offsets: Array) -> Array:
+        size = offsets.shape[-1]
+        scaled = self.diagonal(codes, size) * offsets
+        return scaled + self.offset(codes, size) if np.any(self._offsets) else scaled
+
+    def propagate(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        diagonal = self.diagonal(codes, offsets.shape[-1])
+        return diagonal[..., None] * slopes, self._mapped(codes, offsets)
+
+    def bound(self, codes: Codes, slopes: Array, offsets: Array) -> tuple[Array, Array]:
+        size = offsets.shape[-1]
+        diagonal = np.abs(self.diagonal(codes, size))
+        terms = diagonal * offsets
+        if np.any(self._offsets):
+            terms = terms + np.abs(self.offset(codes, size))
+        return diagonal[..., None] * slopes, terms
+
+    def pull_back(self, codes: Codes, rows: Array) -> Array:
+        return rows * self.diagonal(codes, rows.shape[-1])[..., None, :]
+
+    def parameters(self) -> dict[str, Array]:
+        return {}
+
+    def with_parameters(self, values: dict[str, ArrayLike]) -> Self:
+        return self
+
+
+def _continuous_offsets(
+    knots: list[float], slopes: list[float], value: float
+) -> tuple[Fraction, ...]:
+    """The offset of each piece of the continuous function with these slopes and this value at 0."""
+    exact = [Fraction(slope) for slope in slopes]
+    offsets = [Fraction(0)]
+    for knot, left, right in zip(knots, exact, exact[1:], strict=False):
+        offsets.append(offsets[-1] + (left - right) * Fraction(knot))
+    # 0 is on the piece right of as many knots as are below it.
+    at_zero = offsets[sum(knot < 0 for knot in knots)]
+    return tuple(offset - at_zero + Fraction(value) for offset in offsets)
+
+
+class ReLU(PiecewiseAffine):
+    """max(h, 0), elementwise: the entries of D are 0 or 1 [Sec. 2].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import ReLU
+    >>> ReLU().apply(np.array([-1.0, 2.0]))
+    array([-0.,  2.])
+    """
+
+    #: η, the slope for negative inputs.
+    slope: ClassVar[float] = 0.0
+
+    def __init__(self) -> None:
+        super().__init__([0.0], [0.0, 1.0])
+
+    def __repr__(self) -> str:
+        return "ReLU()"
+
+
+class Abs(PiecewiseAffine):
+    """|h|, elementwise: the entries of D are -1 or 1 [Sec. 2].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import Abs
+    >>> Abs().apply(np.array([-1.0, 2.0]))
+    array([1., 2.])
+    """
+
+    #: η, the slope for negative inputs.
+    slope: ClassVar[float] = -1.0
+
+    def __init__(self) -> None:
+        super().__init__([0.0], [-1.0, 1.0])
+
+    def __repr__(self) -> str:
+        return "Abs()"
+
+
+class LeakyReLU(PiecewiseAffine):
+    """max(h, 0) + slope min(h, 0), elementwise: the entries of D are slope or 1 [Sec. 2].
+
+    Parameters
+    ----------
+    slope : float, default 0.01
+        η, the slope for negative inputs: any number, above 1 or negative too.
+
+    Raises
+    ------
+    ValueError
+        If the slope is not a finite number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import LeakyReLU
+    >>> LeakyReLU(0.1).apply(np.array([-1.0, 2.0]))
+    array([-0.1,  2. ])
+    """
+
+    def __init__(self, slope: float = 0.01) -> None:
+        self.slope = check_number(slope, "slope", -_LARGEST, _LARGEST)
+        super().__init__([0.0], [self.slope, 1.0])
+
+    def __repr__(self) -> str:
+        return f"LeakyReLU({self.slope})"
+
+
+class PReLU(PiecewiseAffine):
+    """max(h, 0) + slope min(h, 0) with a slope for each channel.
+
+    Parameters
+    ----------
+    slope : array_like, shape (C,)
+        η of each channel; of vectors, each entry is a channel. It stays as it is in learning.
+
+    Raises
+    ------
+    ValueError
+        If the slopes are not finite numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import PReLU
+    >>> PReLU([0.1, 0.5]).placed((2,)).apply(np.array([-1.0, -1.0]))
+    array([-0.1, -0.5])
+    """
+
+    def __init__(self, slope: ArrayLike) -> None:
+        self.slope = check_array(slope, "slope", (None,))
+        freeze(self.slope)
+        super().__init__([0.0], np.column_stack([self.slope, np.ones(len(self.slope))]))
+
+    def __repr__(self) -> str:
+        return f"PReLU({len(self.slope)} channels)"
+
+
+class Hardtanh(PiecewiseAffine):
+    """min(max(h, lower), upper), elementwise: h clipped.
+
+    Parameters
+    ----------
+    lower, upper : float
+        The least and the largest value, -1 and 1 by default; either may be infinite, not both.
+
+    Raises
+    ------
+    ValueError
+        If lower is not below upper, or both are infinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import Hardtanh
+    >>> Hardtanh(0.0, 6.0).apply(np.array([-1.0, 2.0, 7.0]))
+    array([0., 2., 6.])
+    """
+
+    def __init__(self, lower: float = -1.0, upper: float = 1.0) -> None:
+        self.lower = float(check_bounds(lower, "lower", ()))
+        self.upper = float(check_bounds(upper, "upper", ()))
+        if not self.lower < self.upper:
+            raise ValueError(f"lower: expected a number below upper, got {lower} and {upper}")
+        below, above = self.lower > -math.inf, self.upper < math.inf
+        if not (below or above):
+            raise ValueError("lower, upper: expected one that is finite, got none")
+        knots = [self.lower] * below + [self.upper] * above
+        slopes = [0.0] * below + [1.0] + [0.0] * above
+        super().__init__(knots, slopes, min(max(0.0, self.lower), self.upper))
+
+    def __repr__(self) -> str:
+        return f"Hardtanh({self.lower}, {self.upper})"
+
+
+class ReLU6(Hardtanh):
+    """min(max(h, 0), 6), elementwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import ReLU6
+    >>> ReLU6().apply(np.array([-1.0, 2.0, 7.0]))
+    array([0., 2., 6.])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 6.0)
+
+    def __repr__(self) -> str:
+        return "ReLU6()"
+
+
+class Hardsigmoid(PiecewiseAffine):
+    """min(max(slope h + value, 0), 1), elementwise: a sigmoid of three pieces.
+
+    Parameters
+    ----------
+    slope : float, default 1/6
+        The slope between the clips.
+    value : float, default 1/2
+        The value at 0, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the slope is not positive or the value is not between 0 and 1.
+
+    Notes
+    -----
+    The knots -value/slope and (1 - value)/slope are rounded to doubles; so the upper piece is 1 to
+    rounding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from reference import Hardsigmoid
+    >>> Hardsigmoid().apply(np.array([-4.0, 0.0, 4.0])).round(12)
+    array([0. , 0.5, 1. ])
+    """
+
+    def __init__(self, slope: float = 1 / 6, value: float = 0.5) -> None:
+        self.slope = check_number(slope, "slope", float(np.finfo(np.float64).tiny), _LARGEST)
+        level = check_number(value, "value", 0.0, 1.0)
+        knots = [-level / self.slope, (1.0 - level) / self.slope]
+        super().__init__(knots, [0.0, self.slope, 0.0], level)
+
+    def __repr__(self) -> str:
+        return f"Hardsigmoid({self.slope}, {self.value})"

@@ -1,0 +1,183 @@
+"""Which modules a torch module is made of, and in which order: torch is not imported."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from reference.model.layer_protocol import Layer
+from reference.model.readers.branches import layers_of_graph
+from reference.model.readers.parts import Parts, Z
+from reference.model.readers.torch_graph import read_graph
+from reference.model.readers.torch_modules import layers_of_module
+
+# Where torch's hooks that compute a weight before each run are defined.
+_REPARAMETRISING = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a module.
+
+    Parameters
+    ----------
+    parts : Parts
+        Its parts, each with the means to run it.
+    layers : list of Layer
+        The layers of the whole.
+    output : str
+        The name of the value that is its output.
+    copy : torch.nn.Module or None
+        The copy that the parts belong to; None if the module is not one of torch.
+    """
+
+    parts: Parts
+    layers: list[Layer]
+    output: str
+    copy: Any
+
+
+def read_torch(module: Any) -> Reading:
+    """Read a copy of a module, so that nothing of the module itself is changed.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        See `Network.from_torch`; or anything with the names of classes and the attributes of
+        torch's modules, which can be read but not run.
+
+    Returns
+    -------
+    Reading
+        Its parts and its layers.
+
+    Raises
+    ------
+    ValueError
+        Naming the module that cannot be read, and the remedy.
+    """
+    runs = is_torch_module(module)
+    read = copied(module) if runs else module
+    reader = _Reader(Parts(), runs)
+    if runs:
+        with sys.modules["torch"].no_grad():
+            output = reader.read(read, "module", Z)
+    else:
+        output = reader.read(read, "module", Z)
+    if output == Z:
+        raise ValueError("module: expected at least one layer, got none")
+    layers = layers_of_graph(reader.parts.nodes(), Z, output)
+    return Reading(reader.parts, layers, output, read if runs else None)
+
+
+def is_torch_module(module: Any) -> bool:
+    """Whether this is a module of the torch that its maker imported."""
+    nn = getattr(sys.modules.get("torch"), "nn", None)
+    return nn is not None and isinstance(module, nn.Module)
+
+
+def copied(module: Any) -> Any:
+    """A deep copy, also of modules that hold weights that were computed from others."""
+    known: dict[int, Any] = {}
+    for part in module.modules():
+        for value in vars(part).values():
+            if getattr(value, "grad_fn", None) is not None:
+                known[id(value)] = value.detach().clone()
+    try:
+        return copy.deepcopy(module, known)
+    except Exception as error:  # whatever a user's class raises
+        raise ValueError(f"module: expected one that copy.deepcopy copies ({error})") from None
+
+
+def _class_name(module: Any) -> str | None:
+    """The name of a class of torch's own, or of what stands in for one; None for a user's class.
+
+    A class that derives from one of torch's may do anything, whatever its name.
+    """
+    if not is_torch_module(module):
+        return type(module).__name__
+    torch, kind = sys.modules["torch"], type(module)
+    if torch.nn.utils.parametrize.is_parametrized(module):
+        kind = kind.__bases__[0]
+    name = str(kind.__name__)
+    return name if getattr(torch.nn, name, None) is kind else None
+
+
+@dataclass
+class _Reader:
+    parts: Parts
+    runs: bool
+
+    def read(self, module: Any, place: str, value: str) -> str:
+        """Add a module to the parts; return the name of its output."""
+        kind = _class_name(module)
+        where = f"{place} ({type(module).__name__})"
+        try:
+            rounded = _prepare(module) if self.runs else _refuse_hooks(module)
+            if kind is None:
+                graph = _graph_of(module)
+            elif kind != "Sequential":
+                read = layers_of_module(kind, module, self.parts.shapes[value])
+                run: Callable[[Any], Any] | None = module if self.runs else None
+                return self.parts.add(where, value, read, run, rounded)
+        except ValueError as error:
+            raise ValueError(f"{where}: {str(error).removeprefix('layers: ')}") from None
+        if kind is None:
+            return read_graph(module, graph, place, value, self.parts, self.read)
+        for i, part in enumerate(module):
+            value = self.read(part, f"{place}[{i}]", value)
+        return value
+
+
+def _refuse_hooks(module: Any, known: int = 0) -> bool:
+    before = len(getattr(module, "_forward_pre_hooks", None) or ()) - known
+    if before or getattr(module, "_forward_hooks", None):
+        raise ValueError(
+            "forward hooks are not supported; take them off first, with the .remove() of the "
+            "handle that registering them returned"
+        )
+    if "forward" in getattr(module, "__dict__", ()):
+        raise ValueError(
+            "its forward was replaced on this one object; put what it does into a module"
+        )
+    return False
+
+
+def _prepare(module: Any) -> bool:
+    """Refuse what may do anything, and compute the weights that are computed when a module runs.
+
+    Returns whether there are such weights.
+    """
+    torch = sys.modules["torch"]
+    if isinstance(module, torch.nn.modules.lazy.LazyModuleMixin):
+        if module.has_uninitialized_params():
+            raise ValueError("its size is not known yet; call it once, or what it is part of")
+    pruning = torch.nn.utils.prune.BasePruningMethod
+    hooks = list(module._forward_pre_hooks.values())
+    norms = [hook for hook in hooks if type(hook).__module__ in _REPARAMETRISING]
+    prunings = [hook for hook in hooks if isinstance(hook, pruning)]
+    _refuse_hooks(module, len(norms) + len(prunings))
+    rounded = bool(norms) or torch.nn.utils.parametrize.is_parametrized(module)
+    if rounded and module.training:
+        raise ValueError("not supported: training mode; call .eval() first")
+    for hook in hooks:
+        hook(module, None)
+    return rounded
+
+
+def _graph_of(module: Any) -> Any:
+    """The graph of what a module of a user's class does."""
+    torch = sys.modules["torch"]
+    fx = torch.fx
+    if isinstance(module, fx.GraphModule):
+        return module.graph
+    try:
+        return fx.Tracer().trace(module)
+    except Exception as error:  # whatever a user's forward raises
+        raise ValueError(
+            f"its forward cannot be traced ({error}); write it without conditions on its input, "
+            "or make a torch.nn.Sequential of its modules"
+        ) from None
