@@ -148,8 +148,10 @@ class _Graph:
         for group in groups.values():
             # Values that share a first stretch are added where they part, not where it begins.
             fork = self.nearest_common(group)
-            inner = [self._sum(fork, group)] if len(group) > 1 else []
-            branches.append(self.path(start, fork) + inner)
+            branch = self.path(start, fork)
+            if len(group) > 1:
+                branch.append(self._sum(fork, group))
+            branches.append(branch)
         # The longest branch is the block; no layers are the identity.
         first, second, *others = sorted(branches, key=len, reverse=True)
         if not first:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from reference.model.dense import Dense
 from reference.model.images.reshaping import Reshape
+from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer
-from reference.model.readers import onnx_images, onnx_operators
 from reference.model.readers.branches import layers_of_graph
-from reference.model.readers.onnx_constants import fold
-from reference.model.readers.onnx_file import OnnxFile, Operator, read_onnx_file
-from reference.model.readers.onnx_values import START, Value, Values
-from reference.model.residual import Residual
+from reference.model.readers.from_onnx import images, operators
+from reference.model.readers.from_onnx.check import check_against_runtime
+from reference.model.readers.from_onnx.constants import fold
+from reference.model.readers.from_onnx.file import OnnxFile, Operator, read_onnx_file
+from reference.model.readers.from_onnx.values import Reader, Values
+from reference.model.readers.parts import Z
+from reference.model.residual import Residual, expanded
 
-_READERS: dict[str, Callable[[Values, Operator], Value]] = {
-    **onnx_operators.READERS,
-    **onnx_images.READERS,
+_READERS: dict[str, Reader] = {
+    **operators.READERS,
+    **images.READERS,
 }
 _SMOOTH = (
     *("Sigmoid", "Tanh", "Softplus", "Gelu", "Erf", "Exp", "Log", "Elu", "Selu", "Celu", "Mish"),
@@ -31,9 +33,12 @@ _QUANTISED_NAMES = ("QLinear", "Integer")
 
 def layers_from_onnx(path: Path) -> list[Layer | Residual]:
     """Return the layers of a file, in order: see `Network.from_onnx`."""
-    file = read_onnx_file(path)
-    values = read_values(file)
-    return layers_to(values, file.output)
+    values = read_values(read_onnx_file(path))
+    layers = _layers(values)
+    latent = latent_size(layers[0])
+    assert latent is not None
+    check_against_runtime(values, [layer for layer, _ in expanded(layers, (latent,))[0]])
+    return layers
 
 
 def read_values(file: OnnxFile) -> Values:
@@ -41,14 +46,13 @@ def read_values(file: OnnxFile) -> Values:
     values = Values(file)
     for operator in file.operators:
         try:
-            _check(operator)
             if not any(name in values.values for name in operator.inputs):
+                _check_precision(operator)
                 values.constants |= fold(operator, values.constants, file.opset)
             elif operator.kind == "Shape":
-                values.constants[operator.output] = onnx_operators.shape(values, operator)
+                values.constants[operator.output] = operators.shape(values, operator)
             else:
-                _check_supported(operator)
-                values.values[operator.output] = _READERS[operator.kind](values, operator)
+                values.read(operator, _reader(operator))
         except ValueError as error:
             reason = str(error).removeprefix("layers: ")
             raise ValueError(f"path: {operator.place}: {reason}") from None
@@ -57,27 +61,30 @@ def read_values(file: OnnxFile) -> Values:
     return values
 
 
-def layers_to(values: Values, name: str) -> list[Layer | Residual]:
-    """The layers from the input to a value of the file."""
-    layers = layers_of_graph(values.nodes, START, values.values[name].node)
+def _layers(values: Values) -> list[Layer | Residual]:
+    """The layers from the input to the output."""
+    end = values.values[values.file.output].part
+    layers = layers_of_graph(values.parts.nodes(), Z, end)
     first, *others = layers
     # A Dense layer tells the latent dimension itself.
-    alone = isinstance(first, Reshape) and len(first.shape) == 1 and bool(others)
-    return others if alone and isinstance(others[0], Dense) else layers
+    vector = isinstance(first, Reshape) and len(first.shape) == 1
+    return others if vector and others and isinstance(others[0], Dense) else layers
 
 
-def _check(operator: Operator) -> None:
+def _check_precision(operator: Operator) -> None:
     kind = operator.kind
     if kind in _QUANTISED or any(part in kind for part in _QUANTISED_NAMES):
         raise ValueError("quantised numbers are not supported; export the model in floating point")
 
 
-def _check_supported(operator: Operator) -> None:
+def _reader(operator: Operator) -> Reader:
+    """What reads an operator; ValueError that says why there is none, and what to do."""
     kind = operator.kind
+    _check_precision(operator)
     if kind in _READERS:
-        return
-    before = next(filter(None, operator.inputs), "")
+        return _READERS[kind]
     if kind in _SMOOTH:
+        before = next(filter(None, operator.inputs), "")
         raise ValueError(
             f"{kind} is not piecewise affine; take the output before it, {before!r}, with "
             "onnx.utils.extract_model, and model what comes after it otherwise"

@@ -14,9 +14,9 @@ from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d,
 from reference.model.images.max_pool import MaxPool
 from reference.model.images.resampling import AvgPool, PixelShuffle, Upsample, ZeroPad
 from reference.model.layer_protocol import Layer
-from reference.model.readers.onnx_file import Operator
-from reference.model.readers.onnx_operators import needed, require
-from reference.model.readers.onnx_values import Value, Values
+from reference.model.readers.from_onnx.file import Operator
+from reference.model.readers.from_onnx.operators import needed, require
+from reference.model.readers.from_onnx.values import Reader, Value, Values
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _pooled(values: Values, operator: Operator) -> tuple[Value, Window]:
     return value, window
 
 
-def global_pool(kind: Callable[..., Layer]) -> Callable[[Values, Operator], Value]:
+def global_pool(kind: Callable[..., Layer]) -> Reader:
     """The reader of a pool over whole images."""
 
     def read(values: Values, operator: Operator) -> Value:
@@ -252,7 +252,9 @@ def resize(values: Values, operator: Operator) -> Value:
         require(operator.attribute(name, usual) == usual, name)
     # Before opset 11 there was one way.
     old = values.file.opset < 11
-    way = operator.attribute("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
+    way = operator.attribute(
+        "coordinate_transformation_mode", "asymmetric" if old else "half_pixel"
+    )
     told = f"coordinate_transformation_mode={way!r}"
     if mode == "nearest":
         rounding = operator.attribute("nearest_mode", "floor" if old else "round_prefer_floor")
@@ -325,7 +327,7 @@ def _place(i: int, size: int, factor: int, way: str) -> Fraction | None:
     return None
 
 
-READERS: dict[str, Callable[[Values, Operator], Value]] = {
+READERS: dict[str, Reader] = {
     "Conv": conv,
     "ConvTranspose": conv_transpose,
     "MaxPool": max_pool,

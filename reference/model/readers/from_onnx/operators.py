@@ -15,8 +15,8 @@ from reference.model.layer_protocol import Layer, Shape
 from reference.model.activations import Abs, Hardtanh, LeakyReLU, PReLU, ReLU
 from reference.model.dense import Dense
 from reference.model.readers.batch_norm import scale_and_shift
-from reference.model.readers.onnx_file import Operator
-from reference.model.readers.onnx_values import Value, Values
+from reference.model.readers.from_onnx.file import Operator
+from reference.model.readers.from_onnx.values import Reader, Value, Values
 
 ONE, ZERO = np.ones(()), np.zeros(())
 
@@ -25,6 +25,11 @@ def require(condition: bool, what: str) -> None:
     """ValueError that says what is not supported, unless the condition holds."""
     if not condition:
         raise ValueError(f"not supported: {what}")
+
+
+def single(number: float) -> float:
+    """A number as attributes hold it: also those that the standard gives by default."""
+    return float(np.float32(number))
 
 
 def needed(array: Array | None, what: str) -> Array:
@@ -72,23 +77,23 @@ def add(values: Values, operator: Operator) -> Value:
     """A sum with a constant, or of two branches."""
     if values.depends(operator, 0) and values.depends(operator, 1):
         first, second = values.value(operator, 0), values.value(operator, 1)
-        if first.node == second.node and first.shape == second.shape:
-            return values.affine(first, 2 * ONE, ZERO)
+        if first.part == second.part and first.shape == second.shape:
+            return values.affine(first, ZERO, 2 * ONE, ZERO)
         return values.sum(first, second)
     value, constant = _value_and_constant(values, operator)
-    return values.affine(value, ONE, constant)
+    return values.affine(value, ZERO, ONE, constant)
 
 
 def sub(values: Values, operator: Operator) -> Value:
     """A difference with a constant, or of two branches."""
     if not values.depends(operator, 0):
         shift = needed(values.floats(operator, 0), "a number")
-        return values.affine(values.value(operator, 1), -ONE, shift)
+        return values.affine(values.value(operator, 1), ZERO, -ONE, shift)
     if values.depends(operator, 1):
-        minus = values.affine(values.value(operator, 1), -ONE, ZERO)
+        minus = values.affine(values.value(operator, 1), ZERO, -ONE, ZERO)
         return values.sum(values.value(operator, 0), minus)
     shift = needed(values.floats(operator, 1), "a number")
-    return values.affine(values.value(operator, 0), ONE, -shift)
+    return values.affine(values.value(operator, 0), ZERO, ONE, -shift)
 
 
 def mul(values: Values, operator: Operator) -> Value:
@@ -96,7 +101,7 @@ def mul(values: Values, operator: Operator) -> Value:
     both = values.depends(operator, 0) and values.depends(operator, 1)
     require(not both, "a product of two values, which is not piecewise affine")
     value, constant = _value_and_constant(values, operator)
-    return values.affine(value, constant, ZERO)
+    return values.affine(value, ZERO, constant, ZERO)
 
 
 def div(values: Values, operator: Operator) -> Value:
@@ -107,7 +112,7 @@ def div(values: Values, operator: Operator) -> Value:
     )
     constant = needed(values.floats(operator, 1), "a number")
     require(bool(np.all(constant)), "division by zero")
-    return values.affine(values.value(operator, 0), 1.0 / constant, ZERO)
+    return values.affine(values.value(operator, 0), ZERO, 1.0 / constant, ZERO)
 
 
 def _value_and_constant(values: Values, operator: Operator) -> tuple[Value, Array]:
@@ -123,11 +128,10 @@ def batch_normalization(values: Values, operator: Operator) -> Value:
     value = values.value(operator, 0)
     arrays = [needed(values.floats(operator, i), "four arrays") for i in range(1, 5)]
     weight, bias, mean, variance = arrays
-    eps = operator.attribute("epsilon", 1e-5)
-    pair = scale_and_shift(mean, variance, eps, weight, bias)
+    eps = operator.attribute("epsilon", single(1e-5))
+    scale, _ = scale_and_shift(mean, variance, eps, weight, bias)
     axes = (1, -1, *[1] * (len(value.shape) - 2))
-    scale, shift = (a.reshape(axes) for a in pair)
-    return values.affine(value, scale, shift)
+    return values.affine(value, *(a.reshape(axes) for a in (mean, scale, bias)))
 
 
 def prelu(values: Values, operator: Operator) -> Value:
@@ -136,7 +140,7 @@ def prelu(values: Values, operator: Operator) -> Value:
     slope = np.broadcast_to(needed(values.floats(operator, 1), "a slope"), value.shape)
     if np.all(slope == slope.flat[0]):
         return values.apply(value, [LeakyReLU(float(slope.flat[0]))], value.shape)
-    by_channel = slope.reshape(value.placed[0], -1)
+    by_channel = slope.reshape(values.parts.shapes[value.part][0], -1)
     if not np.all(by_channel == by_channel[:, :1]):
         value, by_channel = values.reshaped(value, (slope.size,)), slope.reshape(-1, 1)
     return values.apply(value, [PReLU(by_channel[:, 0])], value.shape)
@@ -170,12 +174,12 @@ def _between(values: Values, value: Value, lower: float, upper: float) -> Value:
 
 def hard_sigmoid(values: Values, operator: Operator) -> Value:
     """alpha h + beta, held between 0 and 1."""
-    alpha, beta = operator.attribute("alpha", 0.2), operator.attribute("beta", 0.5)
-    value = values.affine(values.value(operator, 0), alpha * ONE, beta * ONE)
+    alpha, beta = operator.attribute("alpha", single(0.2)), operator.attribute("beta", 0.5)
+    value = values.affine(values.value(operator, 0), ZERO, alpha * ONE, beta * ONE)
     return _between(values, value, 0.0, 1.0)
 
 
-def activation(make: Callable[[Operator], Layer]) -> Callable[[Values, Operator], Value]:
+def activation(make: Callable[[Operator], Layer]) -> Reader:
     """The reader of an operator that becomes one layer, whatever the shape."""
 
     def read(values: Values, operator: Operator) -> Value:
@@ -266,9 +270,7 @@ def transpose(values: Values, operator: Operator) -> Value:
     count = len(value.shape)
     order = [int(i) for i in operator.attribute("perm", range(count - 1, -1, -1))]
     long = [i for i in order if value.shape[i] > 1]
-    require(
-        long == sorted(long), f"perm={order} on shape {value.shape}, which moves entries about"
-    )
+    require(long == sorted(long), f"perm={order} on shape {value.shape}, which moves entries about")
     return _with_shape(value, tuple(value.shape[i] for i in order))
 
 
@@ -280,7 +282,7 @@ def _with_shape(value: Value, shape: Shape) -> Value:
     return replace(value, shape=shape)
 
 
-READERS: dict[str, Callable[[Values, Operator], Value]] = {
+READERS: dict[str, Reader] = {
     "Gemm": gemm,
     "MatMul": matmul,
     "Add": add,
@@ -289,7 +291,7 @@ READERS: dict[str, Callable[[Values, Operator], Value]] = {
     "Div": div,
     "BatchNormalization": batch_normalization,
     "Relu": activation(lambda operator: ReLU()),
-    "LeakyRelu": activation(lambda operator: LeakyReLU(operator.attribute("alpha", 0.01))),
+    "LeakyRelu": activation(lambda operator: LeakyReLU(operator.attribute("alpha", single(0.01)))),
     "PRelu": prelu,
     "Clip": clip,
     "Abs": activation(lambda operator: Abs()),

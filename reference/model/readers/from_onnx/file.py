@@ -113,9 +113,7 @@ def read_onnx_file(path: Path) -> OnnxFile:
     operators = _needed([_operator(onnx, i, node) for i, node in enumerate(graph.node)], output)
     shape = tuple(int(axis.dim_value) for axis in inputs[0].type.tensor_type.shape.dim)
     uses = Counter([output, *(name for one in operators for name in one.inputs)])
-    return OnnxFile(
-        model, opset, operators, constants, inputs[0].name, output, shape, dtype, uses
-    )
+    return OnnxFile(model, opset, operators, constants, inputs[0].name, output, shape, dtype, uses)
 
 
 def import_onnx() -> Any:
@@ -165,7 +163,9 @@ def _batch_of_one(onnx: Any, value: Any) -> np.dtype[Any]:
     tensor = value.type.tensor_type
     axes = tensor.shape.dim
     told = [axis.dim_value if axis.HasField("dim_value") else axis.dim_param for axis in axes]
-    expected = f"path: input {value.name!r}: expected (batch, ...) with all axes known but the batch"
+    expected = (
+        f"path: input {value.name!r}: expected (batch, ...) with all axes known but the batch"
+    )
     if len(axes) < 2 or not all(isinstance(n, int) and n > 0 for n in told[1:]):
         raise ValueError(f"{expected}, got {tuple(told)}")
     if isinstance(told[0], int) and told[0] > 1:
@@ -200,4 +200,3 @@ def _needed(operators: list[Operator], output: str) -> list[Operator]:
             needed.append(one)
             names.update(one.inputs)
     return needed[::-1]
-

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.model.readers.onnx_file import Operator, import_onnx
+from reference.model.readers.from_onnx.file import Operator, import_onnx
 
 #: Operators that give other numbers every time, or choose between graphs.
 _NOT_CONSTANT = ("Bernoulli", "Multinomial", "If", "Loop", "Scan")
