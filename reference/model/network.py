@@ -19,9 +19,9 @@ from reference.model.arrays import Array, Codes, RandomState
 from reference.model.dense import Dense
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
-from reference.model.readers.torch_check import check_against_torch
-from reference.model.readers.torch_structure import read_torch
 from reference.model.readers.from_onnx.reading import layers_from_onnx
+from reference.model.readers.from_torch.check import check_against_torch
+from reference.model.readers.from_torch.structure import read_torch
 from reference.model.residual import Residual, checked_layers, expanded
 from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from reference.model.arrays import Array
+from reference.model.dense import Dense
 from reference.model.images.convolutions import Conv1d, Conv2d
 from reference.model.images.kernels import Convolution
 from reference.model.layer_protocol import Layer
-from reference.model.dense import Dense
 
 
 def scale_and_shift(

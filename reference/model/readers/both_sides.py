@@ -177,7 +177,7 @@ def _work(layer: Layer, n_in: int, n_out: int) -> float:
     if isinstance(layer, Dense):
         return float(layer.weight.size)
     if isinstance(layer, Convolution):
-        return float(max(n_in, n_out)) * layer.weight[0].size
+        return float(max(n_in, n_out) * layer.weight[0].size)
     return 10.0 * (n_in + n_out)
 
 

@@ -1,4 +1,4 @@
-"""How far two evaluations of the same layers may differ: rounding errors, bounded layer by layer."""
+"""How far two evaluations of the same layers may differ: bounds on rounding, layer by layer."""
 
 from __future__ import annotations
 
@@ -93,9 +93,7 @@ def values_of(
     known = {start: (points, np.zeros_like(points))}
     for part in parts:
         inputs, errors = zip(*(known[name] for name in part.inputs), strict=True)
-        known[part.name] = through(
-            part, shapes[part.inputs[0]], inputs, errors, unit_of[part.name]
-        )
+        known[part.name] = through(part, shapes[part.inputs[0]], inputs, errors, unit_of[part.name])
     return known
 
 
@@ -105,8 +103,7 @@ def _normalised(
     channels = len(normalisation.mean)
     by_channel = value.reshape(len(value), channels, -1)
     mean, scale, bias = (
-        entry[:, None]
-        for entry in (normalisation.mean, normalisation.scale, normalisation.bias)
+        entry[:, None] for entry in (normalisation.mean, normalisation.scale, normalisation.bias)
     )
     result = scale * (by_channel - mean) + bias
     terms = np.abs(scale) * (np.abs(by_channel) + np.abs(mean)) + np.abs(bias)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from reference.model.activations import Abs, Hardsigmoid, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6
+from reference.model.activations import Hardsigmoid, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6
 from reference.model.arrays import Array
 from reference.model.dense import Dense
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
@@ -24,7 +24,7 @@ from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.readers.batch_norm import scale_and_shift
 from reference.model.readers.parts import Normalisation
-from reference.model.validation import check_array, check_number
+from reference.model.validation import check_array
 
 # Identities, once training is over.
 _DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout")
@@ -83,10 +83,25 @@ def layers_of_module(kind: str, module: Any, shape: Shape) -> list[Layer] | Norm
     return read if isinstance(read, list) else [read]
 
 
-def reason_against(kind: str) -> str:
-    """Why a class or a function of this name is not read, and what to do instead."""
-    known = f"this class is not supported; expected a Sequential of {_SUPPORTED}"
-    return _REASONS.get(kind.lower(), known)
+def reason_against(kind: str, what: str = "class", known: Iterable[str] | None = None) -> str:
+    """Why a class or a function of this name is not read, and what to do instead.
+
+    Parameters
+    ----------
+    kind : str
+        The name.
+    what : str, default "class"
+        What it is the name of.
+    known : iterable of str, optional
+        The names that are read; those of modules by default.
+
+    Returns
+    -------
+    str
+        The reason.
+    """
+    names = ", ".join(_SUPPORTED if known is None else known)
+    return _REASONS.get(kind.lower(), f"this {what} is not supported; expected one of {names}")
 
 
 def _require(condition: bool, what: str) -> None:
@@ -99,7 +114,9 @@ def _array(tensor: Any, name: str) -> Array:
     try:
         values = tensor.detach().cpu().numpy()
     except (AttributeError, TypeError, RuntimeError) as error:  # bfloat16, meta tensors, ...
-        raise ValueError(f"{name}: expected a tensor that numpy can hold ({error})") from None
+        raise ValueError(
+            f"{name}: expected a tensor that numpy can hold, as after .float().cpu() ({error})"
+        ) from None
     return check_array(values, name, (None,) * np.ndim(values))
 
 
@@ -249,4 +266,4 @@ _READERS: dict[str, Callable[[Any, Shape], Layer | list[Layer]]] = {
     "Flatten": _flatten,
     "Unflatten": _unflatten,
 }
-_SUPPORTED = ", ".join([*_READERS, "BatchNorm1d", "BatchNorm2d", "Identity, Dropout"])
+_SUPPORTED = ["Sequential", *_READERS, "BatchNorm1d", "BatchNorm2d", "Identity", "Dropout"]

@@ -10,12 +10,13 @@ from typing import Any
 
 from reference.model.layer_protocol import Layer
 from reference.model.readers.branches import layers_of_graph
+from reference.model.readers.from_torch.graph import read_graph
+from reference.model.readers.from_torch.modules import layers_of_module
 from reference.model.readers.parts import Parts, Z
-from reference.model.readers.torch_graph import read_graph
-from reference.model.readers.torch_modules import layers_of_module
 
-# Where torch's hooks that compute a weight before each run are defined.
-_REPARAMETRISING = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
+# Where torch's hooks that compute a weight before each run are defined: with rounding, and without.
+_NORMS = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
+_PRUNING = ("torch.nn.utils.prune",)
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,13 @@ class _Reader:
         return value
 
 
-def _refuse_hooks(module: Any, known: int = 0) -> bool:
-    before = len(getattr(module, "_forward_pre_hooks", None) or ()) - known
-    if before or getattr(module, "_forward_hooks", None):
+def _refuse_hooks(module: Any) -> bool:
+    """Raise ValueError for what may do anything; return False: no weight is computed."""
+    if getattr(module, "has_uninitialized_params", bool)():
+        raise ValueError("its size is not known yet; call it once, or what it is part of")
+    before = getattr(module, "_forward_pre_hooks", None) or {}
+    unknown = [hook for hook in before.values() if not _defined_in(hook, _NORMS + _PRUNING)]
+    if unknown or getattr(module, "_forward_hooks", None):
         raise ValueError(
             "forward hooks are not supported; take them off first, with the .remove() of the "
             "handle that registering them returned"
@@ -152,20 +157,21 @@ def _prepare(module: Any) -> bool:
     Returns whether there are such weights.
     """
     torch = sys.modules["torch"]
-    if isinstance(module, torch.nn.modules.lazy.LazyModuleMixin):
-        if module.has_uninitialized_params():
-            raise ValueError("its size is not known yet; call it once, or what it is part of")
-    pruning = torch.nn.utils.prune.BasePruningMethod
+    _refuse_hooks(module)
     hooks = list(module._forward_pre_hooks.values())
-    norms = [hook for hook in hooks if type(hook).__module__ in _REPARAMETRISING]
-    prunings = [hook for hook in hooks if isinstance(hook, pruning)]
-    _refuse_hooks(module, len(norms) + len(prunings))
-    rounded = bool(norms) or torch.nn.utils.parametrize.is_parametrized(module)
+    rounded = any(
+        _defined_in(hook, _NORMS) for hook in hooks
+    ) or torch.nn.utils.parametrize.is_parametrized(module)
     if rounded and module.training:
         raise ValueError("not supported: training mode; call .eval() first")
     for hook in hooks:
         hook(module, None)
     return rounded
+
+
+def _defined_in(hook: Any, modules: tuple[str, ...]) -> bool:
+    """Whether a hook is of a class that these modules define, or derives from one."""
+    return any(kind.__module__ in modules for kind in type(hook).__mro__)
 
 
 def _graph_of(module: Any) -> Any:
@@ -174,6 +180,12 @@ def _graph_of(module: Any) -> Any:
     fx = torch.fx
     if isinstance(module, fx.GraphModule):
         return module.graph
+    # Tracing runs the hooks of what is inside a user's class.
+    for name, part in module.named_modules():
+        try:
+            _refuse_hooks(part)
+        except ValueError as error:
+            raise ValueError(f"{name} ({type(part).__name__}): {error}") from None
     try:
         return fx.Tracer().trace(module)
     except Exception as error:  # whatever a user's forward raises

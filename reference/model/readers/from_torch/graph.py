@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from reference.model.arrays import Array
-from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.images.resampling import ZeroPad
+from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.readers.from_torch.functions import CASTS, IDENTITIES, KNOWN, as_module
+from reference.model.readers.from_torch.modules import layers_of_module, reason_against
 from reference.model.readers.parts import Normalisation, Parts
-from reference.model.readers.torch_functions import CASTS, IDENTITIES, as_module
-from reference.model.readers.torch_modules import layers_of_module, reason_against
 
 _ARITHMETIC = {
     "add": "add",
@@ -101,7 +101,7 @@ class _Graph:
 
     def read(self, graph: Any) -> str:
         for node in graph.nodes:
-            if node.op == "call_module":
+            if node.op == "call_module" and _of_values(self._resolved([node.args, node.kwargs])):
                 self.known[node] = self._called_module(node)
                 continue
             try:
@@ -122,7 +122,9 @@ class _Graph:
             place += f"[{name}]" if name.isdigit() else f".{name}"
         arguments = self._resolved(node.args)
         if len(arguments) != 1 or node.kwargs or not isinstance(arguments[0], _Value):
-            raise ValueError(f"{self._where(node)}: expected a module of one input, got {node.args}")
+            raise ValueError(
+                f"{self._where(node)}: expected a module of one input, got {node.args}"
+            )
         return _Value(self.read_module(module, place, arguments[0].name))
 
     def _node(self, node: Any) -> Any:
@@ -138,6 +140,8 @@ class _Graph:
             if not isinstance(arguments[0], _Value):
                 raise ValueError(f"expected one tensor that depends on z, got {node.args[0]!r}")
             return arguments[0]
+        if node.op == "call_module":
+            return self.root.get_submodule(node.target)(*arguments, **named)
         if not _of_values([arguments, named]):
             return _evaluated(node, arguments, named)
         return self._function(node, arguments, named)
@@ -168,7 +172,7 @@ class _Graph:
                 raise ValueError(f"{name} with {sorted(named)} is not supported")
             return self._arithmetic(node, _ARITHMETIC[name], arguments)
         if not isinstance(first, _Value) or _of_values([rest, named]):
-            raise ValueError(reason_against(name))
+            raise ValueError(_reason(name))
         if name in IDENTITIES:
             return first
         if name in CASTS:
@@ -244,6 +248,12 @@ def _name(node: Any) -> str:
     return str(name).rstrip("_")
 
 
+def _reason(name: str) -> str:
+    """Why a function is not read."""
+    others = ("view", "reshape", "pad", "add", "sub", "mul", "div")
+    return reason_against(name, "function", (*KNOWN, *others))
+
+
 def _of_values(argument: Any) -> bool:
     """Whether any of these is a value that depends on z."""
     if isinstance(argument, tuple | list):
@@ -300,7 +310,7 @@ def _read(
         return _padded(rest, named)
     found = as_module(name, rest, named, len(shape))
     if found is None:
-        raise ValueError(reason_against(name))
+        raise ValueError(_reason(name))
     return layers_of_module(*found, shape)
 
 
@@ -337,4 +347,4 @@ def _by_channel(constant: Any, shape: Shape) -> Array:
     whole = np.broadcast_to(array, (1, *shape))[0].reshape(shape[0], -1)
     if np.any(whole != whole[:, :1]) or not np.all(np.isfinite(whole)):
         raise ValueError("a constant that differs within a channel is not supported")
-    return whole[:, 0].copy()
+    return np.array(whole[:, 0])

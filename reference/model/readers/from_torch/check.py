@@ -14,9 +14,9 @@ from reference.model.arrays import Array
 from reference.model.errors import UnverifiedWarning
 from reference.model.layer_protocol import Layer
 from reference.model.readers.both_sides import Sides, points_on_both_sides
+from reference.model.readers.from_torch.structure import Reading, copied
 from reference.model.readers.parts import Part, Z
 from reference.model.readers.rounding import DOUBLE, through, values_of
-from reference.model.readers.torch_structure import Reading, copied
 
 # Points that are drawn are the same each time.
 _SEED = 0
@@ -90,13 +90,11 @@ class _Comparison:
     def run(self) -> None:
         points, sides = points_on_both_sides(self.layers, self.shapes[Z], self.random_state)
         double = self.torch.float64
-        self.reading.copy.eval().to(device="cpu", dtype=double)
+        copy = self.reading.copy.eval().to(device="cpu", dtype=double)
         unrun = self._check_parts(points)
-        whole = copied(self.module).eval().cpu()
-        verified = False
+        verified = self._check_whole(copy, points, double)
         if self.own != double:
-            verified = self._check_whole(whole, points, self.own)
-        verified |= self._check_whole(whole.to(double), points, double)
+            verified |= self._check_whole(copied(self.module).eval().cpu(), points, self.own)
         if not verified:
             _warn(f"it could not be run ({self.failures[-1]})")
         elif unrun:
@@ -116,9 +114,7 @@ class _Comparison:
                 continue
             shape = self.shapes[part.inputs[0]]
             inputs = np.concatenate([known[part.inputs[0]], self._drawn(part)])
-            value, error = through(
-                part, shape, [inputs], [np.zeros_like(inputs)], self._unit(part)
-            )
+            value, error = through(part, shape, [inputs], [np.zeros_like(inputs)], self._unit(part))
             output = self._output(part.run, inputs.reshape(-1, *shape), self.torch.float64)
             if output is None:
                 unrun.append(part)
@@ -171,7 +167,7 @@ class _Comparison:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                output = run(self.torch.from_numpy(inputs).to(precision))
+                output = run(self.torch.from_numpy(inputs).to(precision, copy=True))
             return np.asarray(output.to(self.torch.float64).numpy().reshape(len(inputs), -1))
         except Exception as error:  # whatever a user's forward raises
             self.failures.append(str(error))
@@ -189,8 +185,8 @@ class _Comparison:
         # What leaves the range of the module's own precision cannot be compared.
         within = error < self.own_unit * float(self.torch.finfo(self.own).max)
         with np.errstate(invalid="ignore"):
-            gap = np.where(within, np.abs(output - value), 0.0)
-        wrong = ~(gap <= error)
+            gap = np.abs(output - value)
+            wrong = within & ~(gap <= error)
         if not np.any(wrong):
             return
         row, entry = np.unravel_index(np.argmax(np.where(wrong, gap / error, -1.0)), gap.shape)

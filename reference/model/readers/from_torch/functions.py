@@ -30,6 +30,8 @@ _FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "flatten": ("Flatten", {"start_dim": 0, "end_dim": -1}),
     "unflatten": ("Unflatten", {"dim": _GIVEN, "sizes": _GIVEN}),
     "linear": ("Linear", {"weight": _GIVEN, "bias": None}),
+    "matmul": ("Linear", {"other": _GIVEN}),
+    "mm": ("Linear", {"mat2": _GIVEN}),
     "conv1d": ("Conv1d", _CONV),
     "conv2d": ("Conv2d", _CONV),
     "conv_transpose1d": ("ConvTranspose1d", _TRANSPOSED),
@@ -88,6 +90,9 @@ _RENAMED = {"min": "min_val", "max": "max_val", "sizes": "unflattened_size"}
 # Settings of torch's windows that modules keep as tuples.
 _PER_AXIS = ("stride", "padding", "output_padding", "dilation")
 
+#: The functions that are the same as a module.
+KNOWN = tuple(_FUNCTIONS)
+
 #: Functions and methods that leave every value as it is.
 IDENTITIES = ("contiguous", "clone", "detach", "identity")
 #: Those that change its precision alone.
@@ -136,6 +141,9 @@ def as_module(
             value = getattr(module, setting, None)
             if isinstance(value, int):
                 setattr(module, setting, (value,) * int(kind[-2]))
+    if name in ("matmul", "mm"):
+        (weight,) = values.values()
+        module.weight, module.bias = weight.T, None
     if kind == "BatchNorm":
         kind = "BatchNorm2d" if axes == 3 else "BatchNorm1d"
     return kind, module
