@@ -1,17 +1,10 @@
 """Networks read from ONNX files: the same function as the file has when it runs."""
 
-import dataclasses
-
 import numpy as np
 import onnx_files
 import pytest
 
 from reference import Network
-from reference.model.latent_size import latent_size
-from reference.model.readers.from_onnx.check import check_against_runtime
-from reference.model.readers.from_onnx.file import read_onnx_file
-from reference.model.readers.from_onnx.reading import layers_from_onnx, read_values
-from reference.model.residual import expanded
 
 pytest.importorskip("onnx")
 # Random units are often on one side only.
@@ -47,7 +40,11 @@ def gemm(draw):
     n, m = draw.count(1, 6), draw.count(1, 6)
     transposed = draw.count(0, 1)
     bias = draw.one_of((m,), (1, m), (1,), ())
-    attributes = {"transB": transposed, "alpha": draw.one_of(1.0, 0.5), "beta": draw.one_of(1.0, -2.0)}
+    attributes = {
+        "transB": transposed,
+        "alpha": draw.one_of(1.0, 0.5),
+        "beta": draw.one_of(1.0, -2.0),
+    }
     weight = draw.array(*((m, n) if transposed else (n, m)))
     return (n,), [("Gemm", "z w b", "y", attributes)], {"w": weight, "b": draw.array(*bias)}
 
@@ -186,21 +183,21 @@ def resize(draw):
     shape = (draw.count(1, 2), *size)
     factors = draw.counts(axes, 1, 3)
     attributes = draw.one_of(
-        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+        {
+            "mode": "nearest",
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        },
         {"mode": "nearest"},
         {"mode": "linear"},
         {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
         {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
     )
-    # An input that is left out cannot be written in a list of words.
-    constants = {"roi": np.zeros(0, np.float32)}
     if draw.count(0, 1):
-        constants["f"] = np.array([1, 1, *factors], np.float32)
-        return shape, [("Resize", "z roi f", "y", attributes)], constants
-    constants["f"] = np.zeros(0, np.float32)
-    larger = [n * f for n, f in zip(size, factors, strict=True)]
-    constants["n"] = np.array([1, shape[0], *larger], np.int64)
-    return shape, [("Resize", "z roi f n", "y", attributes)], constants
+        scales = np.array([1, 1, *factors], np.float32)
+        return shape, [("Resize", "z - f", "y", attributes)], {"f": scales}
+    larger = [1, shape[0], *(n * f for n, f in zip(size, factors, strict=True))]
+    return shape, [("Resize", "z - - n", "y", attributes)], {"n": np.array(larger, np.int64)}
 
 
 def shuffle_and_pad(draw):
@@ -265,7 +262,9 @@ def compared(path, shape, dtype, tolerance):
 def beyond_reference(steps):
     """What onnxruntime has in single precision only, and the reference evaluator has wrong."""
     return any(
-        op == "GlobalMaxPool" or (op == "ConvTranspose" and attributes["group"] > 1)
+        op == "GlobalMaxPool"
+        or (op == "ConvTranspose" and attributes["group"] > 1)
+        or "SAME" in attributes.get("auto_pad", "")
         for op, _, _, attributes in steps
     )
 
@@ -280,3 +279,111 @@ def test_random_settings(kind, seed, tmp_path):
         if dtype == np.float64 and beyond_reference(steps):
             continue
         compared(path, shape, dtype, tolerance)
+
+
+# Whole decoders
+
+
+def decoder(rng, dtype=np.float32):
+    """A residual decoder of images, as libraries write it: shapes are computed where it runs."""
+
+    def array(*shape):
+        return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]) or 1)).astype(dtype)
+
+    constants = {
+        "w": array(2, 12),
+        "b": array(12),
+        "first": np.array(0, np.int64),
+        "channels": np.array([3, 2, 2], np.int64),
+        "axes": np.array([0], np.int64),
+        "k0": array(3, 4, 4, 4),
+        "k1": array(4, 4, 3, 3),
+        "k2": array(4, 4, 3, 3),
+        "k3": array(2, 4, 1, 1),
+        "k4": array(2, 4, 1, 1),
+        "k5": array(1, 2, 3, 3),
+        **{name: array(4) for name in ("g", "c", "m")},
+        "v": rng.uniform(0.5, 2.0, 4).astype(dtype),
+    }
+    padded = {"pads": [1, 1, 1, 1]}
+    steps = [
+        ("MatMul", "z w", "a0", {}),
+        ("Add", "a0 b", "a", {}),
+        ("Relu", "a", "a1", {}),
+        ("Shape", "a1", "s", {}),
+        ("Gather", "s first", "n", {}),
+        ("Unsqueeze", "n axes", "n1", {}),
+        ("Concat", "n1 channels", "to", {"axis": 0}),
+        ("Reshape", "a1 to", "i", {}),
+        ("ConvTranspose", "i k0", "u0", {"strides": [2, 2], **padded}),
+        ("BatchNormalization", "u0 g c m v", "u", {}),
+        ("Relu", "u", "r1", {}),
+        ("Conv", "r1 k1", "c1", padded),
+        ("Relu", "c1", "r2", {}),
+        ("Conv", "r2 k2", "c2", padded),
+        ("Add", "u c2", "t", {}),
+        ("Conv", "t k3", "p", {}),
+        ("LeakyRelu", "t", "q0", {"alpha": 0.2}),
+        ("Conv", "q0 k4", "q", {}),
+        ("Sub", "q p", "d", {}),
+        ("Relu", "d", "d1", {}),
+        ("Conv", "d1 k5", "y", padded),
+    ]
+    return steps, constants
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_residual_decoder(dtype, tmp_path):
+    steps, constants = decoder(np.random.default_rng(8), dtype)
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2], dtype)
+    network = compared(path, (2,), dtype, 1e-5 if dtype == np.float32 else 1e-12)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds[:4] == ["Dense", "ReLU", "Reshape", "ConvTranspose2d"]
+    assert kinds.count("Fork") == kinds.count("Join") == 2
+    # The weights of a layer without normalisation are the file's.
+    np.testing.assert_array_equal(network.layers[0].weight, constants["w"].T)
+    np.testing.assert_array_equal(network.layers[0].bias, constants["b"])
+
+
+def test_a_value_added_to_itself(tmp_path):
+    steps = [("Relu", "z", "a", {}), ("Add", "a a", "b", {}), ("Add", "b z", "y", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, {}, [1, 3])
+    compared(path, (3,), np.float32, 1e-6)
+
+
+def test_the_output_may_be_the_input(tmp_path):
+    path = onnx_files.save(tmp_path / "a.onnx", [("Identity", "z", "y", {})], {}, [1, 3])
+    np.testing.assert_array_equal(Network.from_onnx(path)([[1.0, 2.0, 3.0]]), [[1.0, 2.0, 3.0]])
+
+
+def test_half_precision_is_exact(tmp_path):
+    weight = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float16)
+    steps = [("MatMul", "z w", "h", {}), ("Relu", "h", "y", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, {"w": weight}, ["N", 3], np.float16)
+    network = Network.from_onnx(path)
+    np.testing.assert_array_equal(network.layers[0].weight, weight.T.astype(np.float64))
+
+
+def test_constants_are_computed_in_the_precision_of_the_file(tmp_path):
+    """As weight normalisation leaves them: g v / |v|."""
+    rng = np.random.default_rng(1)
+    v, g = (rng.standard_normal(s).astype(np.float32) for s in ((4, 3), (1, 3)))
+    steps = [
+        ("Mul", "v v", "v2", {}),
+        ("ReduceSum", "v2 axes", "n2", {}),
+        ("Sqrt", "n2", "n", {}),
+        ("Div", "v n", "u", {}),
+        ("Mul", "u g", "w", {}),
+        ("MatMul", "z w", "y", {}),
+    ]
+    constants = {"v": v, "g": g, "axes": np.array([0], np.int64)}
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 4])
+    (dense,) = Network.from_onnx(path).layers
+    norm = np.sqrt(np.sum(v * v, axis=0, keepdims=True))
+    np.testing.assert_array_equal(dense.weight, (v / norm * g).T.astype(np.float64))
+
+
+def test_parts_that_the_output_does_not_need_are_left_out(tmp_path):
+    steps = [("Relu", "z", "y", {}), ("Sigmoid", "z", "x", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, {}, ["N", 2])
+    assert len(Network.from_onnx(path).layers) == 2

@@ -4,16 +4,20 @@ import numpy as np
 
 
 def save(path, steps, constants, shape, dtype=np.float32, opset=17, outputs=("y",)):
-    """Write a file: steps are (operator, inputs, output, attributes), the input is z.
-
-    Returns the path.
-    """
+    """Write a file, and return its path: steps are (operator, inputs, outputs, attributes). The
+    graph's input is z; - is an input that is left out."""
     import onnx
     from onnx import helper, numpy_helper
 
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     nodes = [
-        helper.make_node(op, inputs.split(), outs.split(), name=f"{op}_{i}", **attributes)
+        helper.make_node(
+            op,
+            [name.strip("-") for name in inputs.split()],
+            outs.split(),
+            name=f"{op}_{i}",
+            **attributes,
+        )
         for i, (op, inputs, outs, attributes) in enumerate(steps)
     ]
     graph = helper.make_graph(

@@ -174,7 +174,7 @@ def _batch_of_one(onnx: Any, value: Any) -> np.dtype[Any]:
             "symbolic one"
         )
     axes[0].dim_value = 1
-    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    dtype: np.dtype[Any] = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     if tensor.elem_type not in _float_types(onnx):
         raise ValueError(f"path: input {value.name!r}: expected floating point, got {dtype}")
     return dtype

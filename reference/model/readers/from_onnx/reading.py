@@ -34,7 +34,7 @@ _QUANTISED_NAMES = ("QLinear", "Integer")
 def layers_from_onnx(path: Path) -> list[Layer | Residual]:
     """Return the layers of a file, in order: see `Network.from_onnx`."""
     values = read_values(read_onnx_file(path))
-    layers = _layers(values)
+    layers = layers_of(values)
     latent = latent_size(layers[0])
     assert latent is not None
     check_against_runtime(values, [layer for layer, _ in expanded(layers, (latent,))[0]])
@@ -61,10 +61,15 @@ def read_values(file: OnnxFile) -> Values:
     return values
 
 
-def _layers(values: Values) -> list[Layer | Residual]:
+def layers_of(values: Values) -> list[Layer | Residual]:
     """The layers from the input to the output."""
     end = values.values[values.file.output].part
-    layers = layers_of_graph(values.parts.nodes(), Z, end)
+    try:
+        layers = layers_of_graph(values.parts.nodes(), Z, end)
+    except ValueError as error:
+        name, reason = str(error).split(": ", 1)
+        places = {part.name: part.place for part in values.parts.parts}
+        raise ValueError(f"path: {places.get(name, name)}: {reason}") from None
     first, *others = layers
     # A Dense layer tells the latent dimension itself.
     vector = isinstance(first, Reshape) and len(first.shape) == 1
