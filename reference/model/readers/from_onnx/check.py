@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,9 +21,13 @@ from reference.model.readers.rounding import DOUBLE, through, values_of
 
 # Points that are drawn are the same each time.
 _SEED = 0
+# Numbers of all values held at a time.
+_AT_A_TIME = 2**22
 
 #: Every value at each point, by name: (N, entries), as the runtime gives them.
 Found = dict[str, NDArray[Any]]
+#: What the runtime gives for one input: the values, in the order of their names.
+Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
 
 
 def check_against_runtime(values: Values, layers: Sequence[Layer]) -> None:
@@ -58,14 +63,20 @@ def check_against_runtime(values: Values, layers: Sequence[Layer]) -> None:
     with np.errstate(over="ignore"):
         points = points.astype(dtype)
     points = points[np.all(np.isfinite(points.astype(np.float64)), axis=1)]
+    names = list(dict.fromkeys(step.operator.output for step in values.steps))
+    entries = sum(map(math.prod, values.parts.shapes.values()))
+    at_a_time = max(1, _AT_A_TIME // entries)
     try:
-        found = _run(values, points)
+        run = _runner(values.file, names, points[0].reshape(values.file.input_shape))
     except Exception as error:  # runtimes have exceptions of their own
         _warn(f"it could not be run ({error})")
         return
-    for step in values.steps:
-        _check_step(values, step, found)
-    _check_whole(values, layers, points.astype(np.float64), found)
+    for first in range(0, len(points), at_a_time):
+        some = points[first : first + at_a_time]
+        found = _run(run, names, values.file, some)
+        for step in values.steps:
+            _check_step(values, step, found)
+        _check_whole(values, layers, some.astype(np.float64), found)
     unseen = [_told(one, layers[one.layer]) for one in sides if one.unseen]
     if unseen:
         _warn(f"units were seen on one side only, {', '.join(unseen)}")
@@ -86,23 +97,17 @@ def _told(sides: Sides, layer: Layer) -> str:
 # Running
 
 
-def _run(values: Values, points: NDArray[Any]) -> Found:
+def _run(run: Run, names: Sequence[str], file: OnnxFile, points: NDArray[Any]) -> Found:
     """All values at all points, one point at a time: the file's batch is one."""
-    names = list(dict.fromkeys(step.operator.output for step in values.steps))
-    file = values.file
-    inputs = [point.reshape(file.input_shape) for point in points]
-    run = _runner(file, names, inputs[0])
-    rows = [run(one) for one in inputs]
+    rows = [run(point.reshape(file.input_shape)) for point in points]
     found: Found = {file.input: points}
     for name, every in zip(names, zip(*rows, strict=True), strict=True):
         found[name] = np.stack([np.ravel(one) for one in every])
     return found
 
 
-def _runner(
-    file: OnnxFile, names: Sequence[str], example: NDArray[Any]
-) -> Callable[[NDArray[Any]], list[NDArray[Any]]]:
-    """A function that runs the file; the input is one example."""
+def _runner(file: OnnxFile, names: Sequence[str], example: NDArray[Any]) -> Run:
+    """A function that runs the file, and has done so on an example."""
     onnx = import_onnx()
     model = onnx.ModelProto()
     model.CopyFrom(file.model)
@@ -116,6 +121,7 @@ def _runner(
     except Exception:  # not installed, or without an operator in this precision
         _require_reference(file)
         evaluator = onnx.reference.ReferenceEvaluator(model)
+        evaluator.run(wanted, {file.input: example})
         return lambda one: evaluator.run(wanted, {file.input: one})
 
 
@@ -164,13 +170,22 @@ def _finfo(dtype: Any) -> Any:
     return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
 
 
+def _given(array: NDArray[Any]) -> tuple[Array, Array]:
+    """Numbers that the runtime gave an operator, and how far off those are that it worked with.
+
+    Halves may be held in single precision from one operator to the next, and are rounded where they
+    are looked at.
+    """
+    value = array.astype(np.float64)
+    return value, (_unit(array) if array.dtype.itemsize < 4 else 0.0) * np.abs(value)
+
+
 def _check_step(values: Values, step: Step, found: Found) -> None:
     """Compare one operator, on the inputs that the runtime gave it."""
     names = [name for name in step.operator.inputs if name in values.values]
-    hidden = {values.values[name].part: found[name].astype(np.float64) for name in names}
+    known = {values.values[name].part: _given(found[name]) for name in names}
     output = found[step.operator.output]
     unit = _unit(output) + DOUBLE
-    known = {name: (value, np.zeros_like(value)) for name, value in hidden.items()}
     for part in values.parts.parts[step.first : step.last]:
         inputs, errors = zip(*(known[name] for name in part.inputs), strict=True)
         shape = values.parts.shapes[part.inputs[0]]
@@ -216,11 +231,12 @@ def _largest(
             f"path: {place}: was read with outputs of {value.shape[1]} entries, and gives "
             f"{output.shape[1]} when it runs"
         )
-    told = output.astype(np.float64)
+    told, limits = output.astype(np.float64), _finfo(output.dtype)
+    # Sums of what underflows are off by less than the smallest normal number.
+    error = error + float(limits.smallest_normal)
     # What leaves the range of the file's own precision cannot be compared.
-    within = np.isfinite(told) & (np.abs(value) + error < float(_finfo(output.dtype).max))
+    within = np.isfinite(told) & (np.abs(value) + error < float(limits.max))
     gap = np.where(within, np.abs(np.where(within, told, 0.0) - value), 0.0)
-    ratio = np.where(gap > 0, np.inf, 0.0)
-    np.divide(gap, error, out=ratio, where=error > 0)
+    ratio = gap / error
     row, entry = np.unravel_index(np.argmax(ratio), ratio.shape)
     return float(ratio[row, entry]), int(row), int(entry)
