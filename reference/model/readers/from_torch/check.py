@@ -12,9 +12,9 @@ import numpy as np
 from reference.model.activations import PiecewiseAffine
 from reference.model.arrays import Array
 from reference.model.errors import UnverifiedWarning
-from reference.model.layer_protocol import Layer
+from reference.model.layer_protocol import Layer, Shape
 from reference.model.readers.both_sides import Sides, points_on_both_sides
-from reference.model.readers.from_torch.structure import Reading, copied
+from reference.model.readers.from_torch.structure import Reading, copied, without_traces
 from reference.model.readers.parts import Part, Z
 from reference.model.readers.rounding import DOUBLE, through, values_of
 
@@ -55,39 +55,35 @@ def check_against_torch(module: Any, reading: Reading, layers: Sequence[Layer]) 
     in the module's own. Guarded by tests/model/test_torch_check.py.
     """
     if reading.copy is None:
-        _warn("it is no torch.nn.Module, so it was not run")
-        return
-    torch = sys.modules["torch"]
-    tensors = [*module.parameters(), *module.buffers()]
-    floating = [tensor for tensor in tensors if tensor.is_floating_point()]
-    own = floating[0].dtype if floating else torch.float64
-    devices = {tensor.device.index for tensor in tensors if tensor.device.type == "cuda"}
-    with torch.no_grad(), torch.random.fork_rng(devices=sorted(devices)):
-        _Comparison(module, reading, layers, torch, own).run()
-
-
-def _warn(what: str) -> None:
-    warnings.warn(
-        f"from_torch: the network is unverified: {what}; compare it with the module yourself",
-        UnverifiedWarning,
-        stacklevel=4,
-    )
+        unverified = "it is no torch.nn.Module, so it was not run"
+    else:
+        with without_traces():
+            unverified = _Comparison(module, reading, layers).run()
+    if unverified:
+        warnings.warn(
+            f"from_torch: the network is unverified: {unverified}; compare it with the module "
+            "yourself",
+            UnverifiedWarning,
+            stacklevel=3,
+        )
 
 
 class _Comparison:
     """A module's copy in double precision, and one in its own, beside the network."""
 
-    def __init__(
-        self, module: Any, reading: Reading, layers: Sequence[Layer], torch: Any, own: Any
-    ) -> None:
+    def __init__(self, module: Any, reading: Reading, layers: Sequence[Layer]) -> None:
         self.module, self.reading, self.layers = module, reading, layers
         self.parts, self.shapes = reading.parts.parts, reading.parts.shapes
-        self.torch, self.own = torch, own
-        self.own_unit = float(torch.finfo(own).eps) / 2
+        self.torch = sys.modules["torch"]
+        tensors = [*module.parameters(), *module.buffers()]
+        floating = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
+        self.own = floating[0] if floating else self.torch.float64
+        self.own_unit = float(self.torch.finfo(self.own).eps) / 2
         self.random_state = np.random.default_rng(_SEED)
         self.failures: list[str] = []
 
-    def run(self) -> None:
+    def run(self) -> str:
+        """Raise ValueError for a difference; return what was not compared, or nothing."""
         points, sides = points_on_both_sides(self.layers, self.shapes[Z], self.random_state)
         double = self.torch.float64
         copy = self.reading.copy.eval().to(device="cpu", dtype=double)
@@ -96,9 +92,8 @@ class _Comparison:
         if self.own != double:
             verified |= self._check_whole(copied(self.module).eval().cpu(), points, self.own)
         if not verified:
-            _warn(f"it could not be run ({self.failures[-1]})")
-        elif unrun:
-            _warn(_told(unrun, sides, self.layers))
+            return f"it could not be run ({self.failures[-1]})"
+        return _told(unrun, sides, self.layers) if unrun else ""
 
     def _unit(self, part: Part) -> float:
         """The rounding of one operation of a part where the copy computes in double precision."""
@@ -119,7 +114,8 @@ class _Comparison:
             if output is None:
                 unrun.append(part)
             else:
-                self._compare(part.place, output, value, error, None)
+                self._same_shape(part.place, output, self.shapes[part.name])
+                self._compare(part.place, output, value, error)
         return unrun
 
     def _some_values(self, points: Array) -> dict[str, Array]:
@@ -142,12 +138,12 @@ class _Comparison:
         return around + scales * self.random_state.standard_normal((len(scales), size))
 
     def _check_whole(self, copy: Any, points: Array, precision: Any) -> bool:
-        """Compare the whole; return whether it could be run."""
+        """Compare the whole; return whether it could be run, and gave numbers to compare."""
         double = precision == self.torch.float64
-        unit = DOUBLE + self.own_unit
+        unit = 2.0 * DOUBLE if double else DOUBLE + self.own_unit
         units = {part.name: self._unit(part) if double else unit for part in self.parts}
         widest = max(map(self.reading.parts.size, self.shapes))
-        step = max(1, _AT_A_TIME // widest)
+        step, compared = max(1, _AT_A_TIME // widest), False
         for first in range(0, len(points), step):
             some = self.torch.from_numpy(points[first : first + step]).to(precision)
             inputs = some.to(self.torch.float64).numpy()
@@ -158,9 +154,16 @@ class _Comparison:
             network = inputs
             for layer in self.layers:
                 network = layer.apply(network)
-            _, error = known[self.reading.output]
-            self._compare("", output, network, error, inputs)
-        return True
+            # What leaves the range of a precision on its way cannot be compared.
+            largest = unit * float(self.torch.finfo(precision).max)
+            held = np.all([np.all(e < largest, axis=1) for _, e in known.values()], axis=0)
+            compared |= bool(np.any(held))
+            error = np.where(held[:, None], known[self.reading.output][1], np.inf)
+            self._same_shape("module", output.reshape(len(inputs), -1), network.shape[1:])
+            self._compare("module", output, network, error, inputs)
+        if not compared:
+            self.failures.append("its values leave the range of its numbers")
+        return compared
 
     def _output(self, run: Callable[[Any], Any], inputs: Array, precision: Any) -> Array | None:
         """What a module gives for inputs; None if it cannot be run."""
@@ -168,39 +171,40 @@ class _Comparison:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 output = run(self.torch.from_numpy(inputs).to(precision, copy=True))
-            return np.asarray(output.to(self.torch.float64).numpy().reshape(len(inputs), -1))
+            return np.asarray(output.to(self.torch.float64).numpy())
         except Exception as error:  # whatever a user's forward raises
             self.failures.append(str(error))
             return None
 
+    @staticmethod
+    def _same_shape(place: str, output: Array, shape: Shape) -> None:
+        if output.shape[1:] != shape:
+            raise ValueError(
+                f"{place}: was read with outputs of shape {shape}, and gives {output.shape[1:]} "
+                f"when it runs; {_REMEDY}"
+            )
+
     def _compare(
-        self, place: str, output: Array, value: Array, error: Array, points: Array | None
+        self, place: str, output: Array, value: Array, error: Array, points: Array | None = None
     ) -> None:
         """Raise ValueError if an output is not the value, to within the error."""
-        if output.shape != value.shape:
-            raise ValueError(
-                f"{place or 'module'}: was read with outputs of {value.shape[1]} entries, and "
-                f"gives {output.shape[1]} when it runs; {_REMEDY}"
-            )
-        # What leaves the range of the module's own precision cannot be compared.
-        within = error < self.own_unit * float(self.torch.finfo(self.own).max)
-        with np.errstate(invalid="ignore"):
-            gap = np.abs(output - value)
-            wrong = within & ~(gap <= error)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            gap = np.abs(output.reshape(value.shape) - value)
+            wrong = (error < np.inf) & ~(gap <= error)
+            worst = np.argmax(np.where(wrong, gap / error, -1.0))
         if not np.any(wrong):
             return
-        row, entry = np.unravel_index(np.argmax(np.where(wrong, gap / error, -1.0)), gap.shape)
+        row, entry = np.unravel_index(worst, gap.shape)
         differs = (
-            f"differs from what was read of it by {gap[row, entry]:.3g} at output {entry} of "
-            f"value {value[row, entry]:.6g}, where rounding allows {error[row, entry]:.1g}"
+            f"when it runs, it differs from what was read of it by {gap[row, entry]:.3g} at output "
+            f"{entry} of value {value[row, entry]:.6g}, where rounding allows "
+            f"{error[row, entry]:.1g}"
         )
-        if place:
-            raise ValueError(f"{place}: when it runs, it {differs}; {_REMEDY}")
-        assert points is not None
+        if points is None:
+            raise ValueError(f"{place}: {differs}; {_REMEDY}")
         raise ValueError(
-            f"module: when it runs, it {differs}, at z = {points[row].tolist()}. Each of its parts "
-            "agrees when it is run alone, so its forward does something else than its parts in "
-            f"order; {_REMEDY}"
+            f"{place}: {differs}, at z = {points[row].tolist()}. Each of its parts agrees when it "
+            f"is run alone, so its forward does something else than its parts in order; {_REMEDY}"
         )
 
 

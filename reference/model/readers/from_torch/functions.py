@@ -25,8 +25,6 @@ _FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "clamp_min": ("Hardtanh", {"min": _GIVEN, "max": None}),
     "clamp_max": ("Hardtanh", {"max": _GIVEN, "min": None}),
     "hardsigmoid": ("Hardsigmoid", _NO_ARGUMENT),
-    "abs": ("Abs", {}),
-    "absolute": ("Abs", {}),
     "flatten": ("Flatten", {"start_dim": 0, "end_dim": -1}),
     "unflatten": ("Unflatten", {"dim": _GIVEN, "sizes": _GIVEN}),
     "linear": ("Linear", {"weight": _GIVEN, "bias": None}),

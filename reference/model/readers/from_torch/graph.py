@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from reference.model.activations import Abs
 from reference.model.arrays import Array
 from reference.model.images.resampling import ZeroPad
 from reference.model.images.reshaping import Flatten, Reshape
@@ -250,7 +251,7 @@ def _name(node: Any) -> str:
 
 def _reason(name: str) -> str:
     """Why a function is not read."""
-    others = ("view", "reshape", "pad", "add", "sub", "mul", "div")
+    others = ("abs", "view", "reshape", "pad", "add", "sub", "mul", "div")
     return reason_against(name, "function", (*KNOWN, *others))
 
 
@@ -308,6 +309,8 @@ def _read(
         return _reshaped(tuple(sizes or named.get("shape", ())), shape)
     if name == "pad":
         return _padded(rest, named)
+    if name in ("abs", "absolute"):
+        return [Abs()]
     found = as_module(name, rest, named, len(shape))
     if found is None:
         raise ValueError(_reason(name))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,12 +62,9 @@ def read_torch(module: Any) -> Reading:
         Naming the module that cannot be read, and the remedy.
     """
     runs = is_torch_module(module)
-    read = copied(module) if runs else module
     reader = _Reader(Parts(), runs)
-    if runs:
-        with sys.modules["torch"].no_grad():
-            output = reader.read(read, "module", Z)
-    else:
+    with without_traces() if runs else nullcontext():
+        read = copied(module) if runs else module
         output = reader.read(read, "module", Z)
     if output == Z:
         raise ValueError("module: expected at least one layer, got none")
@@ -80,10 +78,24 @@ def is_torch_module(module: Any) -> bool:
     return nn is not None and isinstance(module, nn.Module)
 
 
+@contextmanager
+def without_traces() -> Iterator[None]:
+    """What torch does here leaves no gradients, and random numbers as they were."""
+    torch = sys.modules["torch"]
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        yield
+
+
 def copied(module: Any) -> Any:
-    """A deep copy, also of modules that hold weights that were computed from others."""
+    """A deep copy, also of modules that hold weights that were computed from others.
+
+    A copy of a graph runs what the graph says; the graph itself, what it said when it was compiled.
+    """
     known: dict[int, Any] = {}
+    graph_module = sys.modules["torch"].fx.GraphModule
     for part in module.modules():
+        if isinstance(part, graph_module) and part.code != part.graph.python_code("self").src:
+            raise ValueError("module: expected graphs that are compiled; call .recompile()")
         for value in vars(part).values():
             if getattr(value, "grad_fn", None) is not None:
                 known[id(value)] = value.detach().clone()
