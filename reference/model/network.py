@@ -19,6 +19,7 @@ from reference.model.arrays import Array, Codes, RandomState
 from reference.model.dense import Dense
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.readers.from_onnx.reading import layers_from_onnx
 from reference.model.readers.from_torch.check import check_against_torch
 from reference.model.readers.from_torch.structure import read_torch
 from reference.model.residual import Residual, checked_layers, expanded
@@ -288,6 +289,48 @@ class Network:
         network = Network(reading.layers)
         check_against_torch(module, reading, network.layers)
         return network
+
+    @staticmethod
+    def from_onnx(path: str | os.PathLike[str]) -> Network:
+        """Return the same function as an ONNX file, with exactly its weights.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file whose graph has one input (batch, ...) that is no constant, and one output. Its
+            operators may be Gemm, MatMul, Conv, ConvTranspose, BatchNormalization, Add, Sub, Mul
+            and Div (by constants; Add and Sub of two branches as well), Relu, LeakyRelu, PRelu,
+            Clip, Abs, HardSigmoid, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, Resize
+            (nearest or linear, by whole factors), DepthToSpace (CRD), Pad (zeros), Reshape,
+            Flatten, Squeeze, Unsqueeze, Transpose (where it is only a reshape), Identity, Dropout,
+            and any operators of constants.
+
+        Returns
+        -------
+        Network
+            The network, in double precision, for a batch of one.
+
+        Raises
+        ------
+        ValueError
+            Naming the operator that is none of these, or has a setting that is not supported; and
+            where the file, when it runs, differs from what was read of it by more than rounding.
+        ImportError
+            If the package onnx is not installed.
+
+        Warns
+        -----
+        UnverifiedWarning
+            If the file could not be run, and if the points at which it was compared see units on
+            one side only.
+
+        Notes
+        -----
+        The file is run by onnxruntime where that is installed and has its operators in the file's
+        precision, by the reference evaluator of onnx elsewhere. Guarded by
+        tests/model/test_from_onnx.py.
+        """
+        return Network(layers_from_onnx(check_path(path, "path")))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a .npz file, bit for bit.

@@ -37,9 +37,8 @@ def scaled(layer: Dense | Convolution, scale: Array, shift: Array) -> Layer:
 
 def scaling(scale: Array, shift: Array, axes: int) -> Layer:
     """h -> scale h + shift on vectors, signals or images, channel by channel."""
-    weight = np.diag(scale)
     if axes <= 1:
-        return Dense(weight, shift)
-    if axes == 2:
-        return Conv1d(weight[:, :, None], shift)
-    return Conv2d(weight[:, :, None, None], shift)
+        return Dense(np.diag(scale), shift)
+    # Every channel has a kernel of its own, so that learned kernels scale as well.
+    kind = Conv1d if axes == 2 else Conv2d
+    return kind(scale.reshape(-1, *[1] * axes), shift, groups=len(scale))

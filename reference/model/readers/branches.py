@@ -29,7 +29,9 @@ class Node:
     layers: Sequence[Layer] = ()
 
 
-def layers_of_graph(nodes: Sequence[Node], graph_input: str, graph_output: str) -> list[Layer]:
+def layers_of_graph(
+    nodes: Sequence[Node], graph_input: str, graph_output: str
+) -> list[Layer | Residual]:
     """Return the layers that lead from the input of a graph to its output.
 
     Parameters
@@ -44,14 +46,15 @@ def layers_of_graph(nodes: Sequence[Node], graph_input: str, graph_output: str) 
 
     Returns
     -------
-    list of Layer
+    list of Layer or Residual
         A sum is Residual(layers of one branch, those of the other), from the nearest value that
         both branches pass through.
 
     Raises
     ------
     ValueError
-        If branches cross: a layer would have to be taken twice.
+        If branches cross, so that a layer would have to be taken twice; and if nothing but a value
+        itself is added to it.
 
     Notes
     -----
@@ -100,9 +103,9 @@ class _Graph:
                     common = self.dominator[common]
         return common
 
-    def path(self, first: str, last: str) -> list[Layer]:
+    def path(self, first: str, last: str) -> list[Layer | Residual]:
         """The layers between two values, of which the first dominates the last."""
-        backwards: list[Layer] = []
+        backwards: list[Layer | Residual] = []
         while last != first:
             self._take(last)
             node = self.by_name[last]
@@ -133,9 +136,9 @@ class _Graph:
                 terms.append(name)
         return terms
 
-    def _sum(self, start: str, terms: Sequence[str]) -> Layer:
+    def _sum(self, start: str, terms: Sequence[str]) -> Residual:
         """The sum of several values as a function of their nearest common dominator."""
-        branches: list[list[Layer]] = []
+        branches: list[list[Layer | Residual]] = []
         groups: dict[str, list[str]] = {}
         for term in terms:
             if term == start:
@@ -145,13 +148,18 @@ class _Graph:
         for group in groups.values():
             # Values that share a first stretch are added where they part, not where it begins.
             fork = self.nearest_common(group)
-            inner = [self._sum(fork, group)] if len(group) > 1 else []
-            branches.append(self.path(start, fork) + inner)
-        # The shortest branch is the projection: none at all, if it is the identity.
-        total, *others = sorted(branches, key=len)
+            branch = self.path(start, fork)
+            if len(group) > 1:
+                branch.append(self._sum(fork, group))
+            branches.append(branch)
+        # The longest branch is the block; no layers are the identity.
+        first, second, *others = sorted(branches, key=len, reverse=True)
+        if not first:
+            raise ValueError(f"{start}: added to itself; expected a product with {len(terms)}")
+        block = Residual(first, second)
         for branch in others:
-            total = [Residual(branch, total or None)]
-        return total[0]
+            block = Residual([block], branch)
+        return block
 
     def _after(self, start: str, name: str) -> str:
         """The first value after the start that every path to this one passes through."""

@@ -1,0 +1,242 @@
+"""An ONNX file is run, and compared with the layers that were read of it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference.model.arrays import Array
+from reference.model.errors import UnverifiedWarning
+from reference.model.layer_protocol import Layer
+from reference.model.readers.both_sides import Sides, points_on_both_sides
+from reference.model.readers.from_onnx.file import OnnxFile, import_onnx
+from reference.model.readers.from_onnx.values import Step, Values
+from reference.model.readers.parts import Z
+from reference.model.readers.rounding import DOUBLE, through, values_of
+
+# Points that are drawn are the same each time.
+_SEED = 0
+# Numbers of all values held at a time.
+_AT_A_TIME = 2**22
+
+#: Every value at each point, by name: (N, entries), as the runtime gives them.
+Found = dict[str, NDArray[Any]]
+#: What the runtime gives for one input: the values, in the order of their names.
+Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
+
+
+def check_against_runtime(values: Values, layers: Sequence[Layer]) -> None:
+    """Compare a file with the network that was read of it, by running the file.
+
+    Parameters
+    ----------
+    values : Values
+        What was read.
+    layers : sequence of Layer
+        The layers of the network, each placed.
+
+    Raises
+    ------
+    ValueError
+        If they differ by more than rounding, naming the first operator that does.
+
+    Warns
+    -----
+    UnverifiedWarning
+        If the file cannot be run, and if units were seen on one side only.
+
+    Notes
+    -----
+    onnxruntime runs it, without optimisation; where that is not installed, or lacks an operator in
+    the file's precision, the reference evaluator of onnx. Each operator is compared on the numbers
+    that the runtime gave it, then the whole, at points that are drawn and searched. Guarded by
+    tests/model/test_from_onnx.py.
+    """
+    latent = values.parts.shapes[Z]
+    points, sides = points_on_both_sides(layers, latent, np.random.default_rng(_SEED))
+    dtype = values.file.input_dtype
+    with np.errstate(over="ignore"):
+        points = points.astype(dtype)
+    points = points[np.all(np.isfinite(points.astype(np.float64)), axis=1)]
+    names = list(dict.fromkeys(step.operator.output for step in values.steps))
+    entries = sum(map(math.prod, values.parts.shapes.values()))
+    at_a_time = max(1, _AT_A_TIME // entries)
+    try:
+        run = _runner(values.file, names, points[0].reshape(values.file.input_shape))
+    except Exception as error:  # runtimes have exceptions of their own
+        _warn(f"it could not be run ({error})")
+        return
+    for first in range(0, len(points), at_a_time):
+        some = points[first : first + at_a_time]
+        found = _run(run, names, values.file, some)
+        for step in values.steps:
+            _check_step(values, step, found)
+        _check_whole(values, layers, some.astype(np.float64), found)
+    unseen = [_told(one, layers[one.layer]) for one in sides if one.unseen]
+    if unseen:
+        _warn(f"units were seen on one side only, {', '.join(unseen)}")
+
+
+def _warn(what: str) -> None:
+    warnings.warn(
+        f"from_onnx: the network is unverified: {what}; compare it with the file yourself",
+        UnverifiedWarning,
+        stacklevel=5,
+    )
+
+
+def _told(sides: Sides, layer: Layer) -> str:
+    return f"{sides.unseen} of {len(sides.seen)} of layers[{sides.layer}] ({layer!r})"
+
+
+# Running
+
+
+def _run(run: Run, names: Sequence[str], file: OnnxFile, points: NDArray[Any]) -> Found:
+    """All values at all points, one point at a time: the file's batch is one."""
+    rows = [run(point.reshape(file.input_shape)) for point in points]
+    found: Found = {file.input: points}
+    for name, every in zip(names, zip(*rows, strict=True), strict=True):
+        found[name] = np.stack([np.ravel(one) for one in every])
+    return found
+
+
+def _runner(file: OnnxFile, names: Sequence[str], example: NDArray[Any]) -> Run:
+    """A function that runs the file, and has done so on an example."""
+    onnx = import_onnx()
+    model = onnx.ModelProto()
+    model.CopyFrom(file.model)
+    del model.graph.output[:]
+    model.graph.output.extend([onnx.ValueInfoProto(name=name) for name in names])
+    wanted = list(names)
+    try:
+        session = _session(model)
+        session.run(wanted, {file.input: example})
+        return lambda one: session.run(wanted, {file.input: one})
+    except Exception:  # not installed, or without an operator in this precision
+        _require_reference(file)
+        evaluator = onnx.reference.ReferenceEvaluator(model)
+        evaluator.run(wanted, {file.input: example})
+        return lambda one: evaluator.run(wanted, {file.input: one})
+
+
+def _require_reference(file: OnnxFile) -> None:
+    """RuntimeError if the reference evaluator is known to compute something else."""
+    for operator in file.operators:
+        # It takes the first channels of the bias for every group, and one output channel a group.
+        grouped = operator.kind == "ConvTranspose" and operator.attribute("group", 1) > 1
+        # Older versions split this padding as if the stride were 1.
+        same = "SAME" in operator.attribute("auto_pad", "")
+        # It takes the largest over the wrong axes, unless there are two.
+        if grouped or same or operator.kind == "GlobalMaxPool":
+            raise RuntimeError(
+                f"{operator.place}: onnxruntime is not installed or cannot run it in this "
+                "precision, and the reference evaluator of onnx is not right about it"
+            )
+
+
+def _session(model: Any) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Operators stay as they are in the file, so that each can be compared.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+# Comparing
+
+
+def _unit(array: NDArray[Any]) -> float:
+    """The relative error of one operation that gives these numbers."""
+    return float(_finfo(array.dtype).eps) / 2
+
+
+def _finfo(dtype: Any) -> Any:
+    """What a precision holds; ml_dtypes, which comes with onnx, knows of bfloat16."""
+    if dtype.kind == "f":
+        return np.finfo(dtype)
+    import ml_dtypes
+
+    return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+
+
+def _given(array: NDArray[Any]) -> tuple[Array, Array]:
+    """Numbers that the runtime gave an operator, and how far off those are that it worked with.
+
+    Halves may be held in single precision from one operator to the next, and are rounded where they
+    are looked at.
+    """
+    value = array.astype(np.float64)
+    return value, (_unit(array) if array.dtype.itemsize < 4 else 0.0) * np.abs(value)
+
+
+def _check_step(values: Values, step: Step, found: Found) -> None:
+    """Compare one operator, on the inputs that the runtime gave it."""
+    names = [name for name in step.operator.inputs if name in values.values]
+    known = {values.values[name].part: _given(found[name]) for name in names}
+    output = found[step.operator.output]
+    unit = _unit(output) + DOUBLE
+    for part in values.parts.parts[step.first : step.last]:
+        inputs, errors = zip(*(known[name] for name in part.inputs), strict=True)
+        shape = values.parts.shapes[part.inputs[0]]
+        known[part.name] = through(part, shape, inputs, errors, unit)
+    value, error = known[values.values[step.operator.output].part]
+    gap, row, entry = _largest(output, value, error, step.operator.place)
+    if gap > 1.0:
+        raise ValueError(
+            f"path: {step.operator.place}: when it runs, it differs from what was read of it by "
+            f"{abs(float(output[row, entry]) - value[row, entry]):.3g} at entry {entry} of value "
+            f"{value[row, entry]:.6g}, where rounding allows {error[row, entry]:.1g}"
+        )
+
+
+def _check_whole(values: Values, layers: Sequence[Layer], points: Array, found: Found) -> None:
+    """Compare the output with the network's."""
+    parts, shapes = values.parts.parts, values.parts.shapes
+    unit_of = {part.name: DOUBLE for part in parts}
+    for step in values.steps:
+        unit = _unit(found[step.operator.output]) + DOUBLE
+        unit_of |= {part.name: unit for part in parts[step.first : step.last]}
+    _, error = values_of(parts, shapes, Z, points, unit_of)[values.values[values.file.output].part]
+    value = points
+    for layer in layers:
+        value = layer.apply(value)
+    output = found[values.file.output]
+    gap, row, entry = _largest(output, value, error, "output")
+    if gap > 1.0:
+        raise ValueError(
+            "path: when it runs, the file differs from what was read of it by "
+            f"{abs(float(output[row, entry]) - value[row, entry]):.3g} at output {entry} of value "
+            f"{value[row, entry]:.6g}, where rounding allows {error[row, entry]:.1g}, at z = "
+            f"{points[row].tolist()}. Each operator agrees when it is run alone"
+        )
+
+
+def _largest(
+    output: NDArray[Any], value: Array, error: Array, place: str
+) -> tuple[float, int, int]:
+    """The largest gap in units of what rounding allows, its point and its entry."""
+    if output.shape != value.shape:
+        raise ValueError(
+            f"path: {place}: was read with outputs of {value.shape[1]} entries, and gives "
+            f"{output.shape[1]} when it runs"
+        )
+    told, limits = output.astype(np.float64), _finfo(output.dtype)
+    # Sums of what underflows are off by less than the smallest normal number.
+    error = error + float(limits.smallest_normal)
+    # What leaves the range of the file's own precision cannot be compared.
+    within = np.isfinite(told) & (np.abs(value) + error < float(limits.max))
+    gap = np.where(within, np.abs(np.where(within, told, 0.0) - value), 0.0)
+    ratio = gap / error
+    row, entry = np.unravel_index(np.argmax(ratio), ratio.shape)
+    return float(ratio[row, entry]), int(row), int(entry)
