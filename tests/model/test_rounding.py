@@ -89,3 +89,5 @@ def test_sums_of_branches():
     known = values_of([first, total], {"z": (1,), "a": (1,)}, "z", points, units)
     assert known["b"][0].item() == 9.0
     assert known["b"][1].item() == SINGLE * 9.0
+    inputs, errors = [points, points], [np.array([[0.25]]), np.array([[0.5]])]
+    assert through(total, (1,), inputs, errors, 0.0)[1].item() == 0.75
