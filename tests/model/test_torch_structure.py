@@ -343,6 +343,36 @@ def test_values_changed_in_place_after_they_were_used():
         Network.from_torch(module)
 
 
+def test_branches_that_cross():
+    def forward(self, z):
+        h = self.first(z)
+        positive, negative = torch.relu(h), torch.relu(-h)
+        return self.last(positive + negative) + positive
+
+    module = Of(forward, first=nn.Linear(2, 3), last=nn.Linear(3, 3))
+    told = r"^module \(Of\), relu in its forward: branches that are added cross"
+    with pytest.raises(ValueError, match=told):
+        Network.from_torch(module)
+
+
+def test_values_that_are_not_used():
+    """What is computed and left is not read; what it changed in place is found."""
+
+    def forward(self, z):
+        h = self.linear(z)
+        h - 1.0
+        return h
+
+    def in_place(self, z):
+        h = self.linear(z)
+        h.add_(1.0)
+        return h
+
+    assert kinds(assert_read(Of(forward, linear=nn.Linear(2, 3)))) == [Dense]
+    with pytest.raises(ValueError, match="something else than its parts"):
+        Network.from_torch(Of(in_place, linear=nn.Linear(2, 3)))
+
+
 # Users' classes under the names of torch's
 
 
