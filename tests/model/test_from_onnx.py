@@ -173,8 +173,12 @@ def pool(draw):
 
 def global_pool(draw):
     axes, size = images_or_signals(draw)
-    op = draw.one_of("GlobalAveragePool", "GlobalMaxPool")
-    return (draw.count(1, 3), *size), [(op, "z", "y", {})], {}
+    step = draw.one_of(
+        ("GlobalAveragePool", "z", "y", {}),
+        ("GlobalMaxPool", "z", "y", {}),
+        ("ReduceMean", "z", "y", {"axes": [-1, 2][-axes:], "keepdims": draw.count(0, 1)}),
+    )
+    return (draw.count(1, 3), *size), [step], {}
 
 
 def resize(draw):
@@ -241,7 +245,7 @@ KINDS = {
     entrywise: 14,
     activation: 16,
     pool: 14,
-    global_pool: 4,
+    global_pool: 8,
     resize: 14,
     shuffle_and_pad: 5,
     reshapes: 3,
@@ -387,3 +391,55 @@ def test_parts_that_the_output_does_not_need_are_left_out(tmp_path):
     steps = [("Relu", "z", "y", {}), ("Sigmoid", "z", "x", {})]
     path = onnx_files.save(tmp_path / "a.onnx", steps, {}, ["N", 2])
     assert len(Network.from_onnx(path).layers) == 2
+
+
+def test_a_wider_precision(tmp_path):
+    steps = [("Cast", "z", "h", {"to": 11}), ("MatMul", "h w", "y", {})]
+    constants = {"w": np.random.default_rng(2).standard_normal((2, 3))}
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2])
+    np.testing.assert_array_equal(Network.from_onnx(path).layers[0].weight, constants["w"].T)
+
+
+def test_bounds_that_are_none(tmp_path):
+    """The largest floats, which are the bounds by default before opset 11."""
+    largest = np.finfo(np.float32).max
+    constants = {"a": np.float32(0), "b": np.float32(largest), "c": np.float32(-largest)}
+    steps = [("Clip", "z a b", "h", {}), ("Clip", "h c -", "y", {})]
+    new = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2])
+    steps = [("Clip", "z", "y", {"min": 0.0})]
+    old = onnx_files.save(tmp_path / "b.onnx", steps, {}, ["N", 2], opset=10)
+    for path in (new, old):
+        assert [repr(layer) for layer in Network.from_onnx(path).layers] == [
+            "Reshape((2,))",
+            "ReLU()",
+        ]
+
+
+def test_numbers_in_files_of_their_own(tmp_path):
+    import onnx
+
+    rng = np.random.default_rng(3)
+    constants = {"w": rng.standard_normal((3, 400)).astype(np.float32)}
+    path = onnx_files.save(tmp_path / "a.onnx", [("MatMul", "z w", "y", {})], constants, ["N", 3])
+    model = onnx.load(str(path))
+    onnx.save(model, str(path), save_as_external_data=True, location="numbers", size_threshold=0)
+    assert (tmp_path / "numbers").exists()
+    weight = Network.from_onnx(path).layers[0].weight
+    np.testing.assert_array_equal(weight, constants["w"].T)
+
+
+def test_functions_of_the_file_are_read_as_what_they_are_made_of(tmp_path):
+    import onnx
+    from onnx import helper
+
+    path = onnx_files.save(tmp_path / "a.onnx", [("Relu", "z", "y", {})], {}, ["N", 3])
+    model = onnx.load(str(path))
+    body = [helper.make_node("Abs", ["a"], ["b"]), helper.make_node("Relu", ["b"], ["c"])]
+    opsets = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("own", "Both", ["a"], ["c"], body, opsets))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    del model.graph.node[:]
+    model.graph.node.append(helper.make_node("Both", ["z"], ["y"], domain="own"))
+    onnx.save(model, str(path))
+    kinds = [type(layer).__name__ for layer in Network.from_onnx(path).layers]
+    assert kinds == ["Reshape", "Abs", "ReLU"]

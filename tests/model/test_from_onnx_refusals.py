@@ -1,4 +1,4 @@
-"""ONNX files that are refused, files that run otherwise than they are read, and runtimes missing."""
+"""ONNX files that are refused, that run otherwise than they are read, or cannot be run."""
 
 import builtins
 import dataclasses
@@ -31,8 +31,8 @@ REFUSED = {
     "Sigmoid": (
         [("Relu", "z", "h", {}), ("Sigmoid", "h", "y", {})],
         {},
-        r"node 'Sigmoid_1' \(Sigmoid\): Sigmoid is not piecewise affine; take the output before it, "
-        r"'h', with onnx.utils.extract_model",
+        r"node 'Sigmoid_1' \(Sigmoid\): Sigmoid is not piecewise affine; take the output before "
+        r"it, 'h', with onnx.utils.extract_model",
     ),
     "Tanh": ([("Tanh", "z", "y", {})], {}, "Tanh is not piecewise affine"),
     "Softplus": ([("Softplus", "z", "y", {})], {}, "Softplus is not piecewise affine"),
@@ -48,10 +48,15 @@ REFUSED = {
         {},
         "this operator is not supported; expected one",
     ),
+    "ReduceMean": (
+        [("ReduceMean", "z", "y", {"axes": [1]})],
+        {},
+        r"a mean over axes \[1\] of shape \(1, 4, 6, 6\)",
+    ),
     "product": ([("Mul", "z z", "y", {})], {}, "a product of two values"),
     "quotient": ([("Div", "c z", "y", {})], {"c": ones(1)}, "division by a value that depends on"),
     "zero": ([("Div", "z c", "y", {})], {"c": 0 * ones(1)}, "division by zero"),
-    "matrix": ([("MatMul", "z z", "y", {})], {}, "expected input 1 to be a constant"),
+    "matrix": ([("MatMul", "z z", "y", {})], {}, "expected input 1, 'z', to be a constant"),
     "rows": ([("MatMul", "z w", "y", {})], {"w": ones(6, 2)}, "a product with each of several"),
     "wide": ([("Add", "z c", "y", {})], {"c": ones(3, 1, 1, 1)}, r"makes shape \(3, 4, 6, 6\)"),
     "broadcast": (
@@ -84,6 +89,25 @@ REFUSED = {
         [("Cast", "z", "h", {"to": 10}), ("Cast", "h", "y", {"to": 1})],
         {},
         "a cast to narrower numbers, which rounds",
+    ),
+    "narrower in the end": (
+        [("Cast", "z", "h", {"to": 11}), ("Cast", "h", "y", {"to": 1})],
+        {},
+        "a cast to narrower numbers, which rounds",
+    ),
+    "second output": (
+        [
+            ("MaxPool", "z", "h i", {"kernel_shape": [2, 2]}),
+            ("Cast", "i", "j", {"to": 1}),
+            ("Add", "h j", "y", {}),
+        ],
+        {},
+        "indices as an output",
+    ),
+    "mask": (
+        [("Dropout", "z", "h m", {}), ("Cast", "m", "j", {"to": 1}), ("Add", "h j", "y", {})],
+        {},
+        r"node 'Cast_1' \(Cast\): input 'm' is no first output of an operator",
     ),
     "Transpose": (
         [("Transpose", "z", "y", {"perm": [0, 2, 1, 3]})],
@@ -410,6 +434,15 @@ def test_without_onnxruntime(monkeypatch, tmp_path):
     Network.from_onnx(path)
     with pytest.warns(UnverifiedWarning, match=r"could not be run .*ConvTranspose.*reference eval"):
         Network.from_onnx(other)
+
+
+def test_numbers_beyond_the_precision(tmp_path):
+    """In half precision every output is infinite, and none can be compared."""
+    constants = {"b": np.full(2, 6.5e4, np.float16)}
+    steps = [("Add", "z b", "h", {}), ("Add", "h b", "y", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2], np.float16)
+    with pytest.warns(UnverifiedWarning, match="its numbers leave the range of float16"):
+        Network.from_onnx(path)
 
 
 def test_units_seen_on_one_side_only(tmp_path):
