@@ -7,8 +7,6 @@ import pytest
 from reference import Network
 
 pytest.importorskip("onnx")
-# Random units are often on one side only.
-pytestmark = pytest.mark.filterwarnings("ignore:.*seen on one side only:UserWarning")
 
 
 class Draw:

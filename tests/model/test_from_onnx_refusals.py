@@ -1,6 +1,7 @@
 """ONNX files that are refused, that run otherwise than they are read, or cannot be run."""
 
 import builtins
+import copy
 import dataclasses
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from reference import Network
 from reference.model.errors import UnverifiedWarning
 from reference.model.latent_size import latent_size
+from reference.model.readers.from_onnx import check
 from reference.model.readers.from_onnx.check import check_against_runtime
 from reference.model.readers.from_onnx.file import read_onnx_file
 from reference.model.readers.from_onnx.reading import layers_of, read_values
@@ -445,8 +447,34 @@ def test_numbers_beyond_the_precision(tmp_path):
         Network.from_onnx(path)
 
 
-def test_units_seen_on_one_side_only(tmp_path):
-    steps = [("Abs", "z", "h", {}), ("Relu", "h", "y", {})]
-    path = onnx_files.save(tmp_path / "a.onnx", steps, {}, ["N", 2])
-    with pytest.warns(UnverifiedWarning, match=r"one side only, 2 of 2 of layers\[2\] \(ReLU"):
+# Units that no point sees change
+
+ABOVE = [("Abs", "z", "h", {}), ("LeakyRelu", "h", "y", {"alpha": 0.2})]
+
+
+def test_both_sides_of_units_that_no_point_sees_change(tmp_path):
+    """The slope for negative inputs, which no z leads to, is the file's."""
+    path = onnx_files.save(tmp_path / "a.onnx", ABOVE, {}, ["N", 2])
+    known = read_values(read_onnx_file(path))
+    layers = Network.from_onnx(path).layers
+    *others, last = known.steps
+    other = copy.deepcopy(last.operator.proto)
+    other.attribute[0].f = 0.2001
+    operator = dataclasses.replace(last.operator, proto=other)
+    known.steps = [*others, dataclasses.replace(last, operator=operator)]
+    with pytest.raises(ValueError, match=r"node 'LeakyRelu_1' .*when it runs, it differs"):
+        check_against_runtime(known, layers)
+
+
+def test_operators_that_cannot_be_run_alone(monkeypatch, tmp_path):
+    def unable(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(check, "operator_alone", unable)
+    path = onnx_files.save(tmp_path / "a.onnx", ABOVE, {}, ["N", 2])
+    said = (
+        r"node 'Abs_0' \(Abs\), node 'LeakyRelu_1' \(LeakyRelu\) could not be run alone.*"
+        r"one side only: 2 of 2 of layers\[2\] \(LeakyReLU"
+    )
+    with pytest.warns(UnverifiedWarning, match=said):
         Network.from_onnx(path)
