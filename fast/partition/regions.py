@@ -47,8 +47,11 @@ def regions_of_cells(exact: ExactNetwork, cells: Cells) -> Regions:
     facets = _facets(network, cells, codes, region_of)
     maps = region_maps(exact, codes, facets)
     starts = np.searchsorted(facets.regions, np.arange(len(codes) + 1))
+    # Where cutting began with what is no cut, or windows were cut more often than they need, a
+    # region may be several cells, with corners that are not its own.
     pooled = any(isinstance(layer, MaxPool) for layer in network.layers)
-    corners = None if pooled else _corners(cells, region_of, facets, maps)
+    joined = pooled or len(codes) < len(cells.codes)
+    corners = None if joined else _corners(cells, region_of, facets, maps)
     polyhedra = Polyhedra(starts, maps.normals, maps.heights, corners, cells.complex.dimension)
     return Regions(codes, maps.slopes, maps.offsets, polyhedra, cells.vertices.exact_signs)
 

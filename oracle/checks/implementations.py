@@ -22,12 +22,18 @@ from reference.model import (
     ConvTranspose2d,
     Dense,
     Flatten,
+    Hardsigmoid,
+    Hardtanh,
     LeakyReLU,
     MaxPool,
     Network,
+    PiecewiseAffine,
     PixelShuffle,
+    PReLU,
     ReLU,
+    ReLU6,
     Reshape,
+    Residual,
     Upsample,
     ZeroPad,
 )
@@ -45,10 +51,15 @@ _LAYERS: dict[str, Any] = {
         ConvTranspose2d,
         Dense,
         Flatten,
+        Hardsigmoid,
+        Hardtanh,
         LeakyReLU,
         MaxPool,
+        PiecewiseAffine,
         PixelShuffle,
+        PReLU,
         ReLU,
+        ReLU6,
         Reshape,
         Upsample,
         ZeroPad,
@@ -63,7 +74,15 @@ def network_of(case: Case) -> Network:
 
 def network_from(layers: tuple[Description, ...]) -> Network:
     """The network of a description, as oracle.models.architectures makes them."""
-    return Network([_LAYERS[kind](**settings) for kind, settings in layers])
+    return Network([_layer_from(*layer) for layer in layers])
+
+
+def _layer_from(kind: str, settings: dict[str, Any]) -> Any:
+    """One layer, or a block of several."""
+    if kind != "Residual":
+        return _LAYERS[kind](**settings)
+    branches = {name: [_layer_from(*one) for one in branch] for name, branch in settings.items()}
+    return Residual(**branches)
 
 
 def codes_of(dgn: Any) -> list[tuple[int, ...]]:

@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from oracle.exact.layer_specs import LayerSpec, Shape
 from oracle.exact.number_types import Array
-
-#: ("dense", weight, bias); ("slope", η) for an activation max(h, 0) + η min(h, 0); ("max", windows)
-#: for max-pooling, each window the flat indices of its candidates by channel, row, column.
-LayerSpec = tuple[Any, ...]
-Shape = tuple[int, ...]
+from oracle.exact.pieces import activation
+from oracle.exact.skip import all_beside, fork, join
 
 
 def layers_of(network: Any) -> tuple[LayerSpec, ...]:
@@ -47,12 +45,57 @@ def layers_of(network: Any) -> tuple[LayerSpec, ...]:
     specs: list[LayerSpec] = []
     for i, layer in enumerate(network.layers):
         try:
-            spec = spec_of(type(layer).__name__, layer)
+            specs += specs_of_layer(type(layer).__name__, layer)
         except ValueError as error:
             raise ValueError(f"network: layer {i} {error}: {layer!r}") from None
-        if spec is not None:
-            specs.append(spec)
     return tuple(specs)
+
+
+def specs_of_layer(kind: str, layer: Any) -> list[LayerSpec]:
+    """Return one layer of this kind, with its settings as attributes, as specs.
+
+    Parameters
+    ----------
+    kind : str
+        The name of the layer's class.
+    layer : object
+        Its settings as attributes, and `input_shape`. `surroundings`, if it has them, are the shape
+        of the entries that it is applied to, and how many others come before and after.
+
+    Returns
+    -------
+    list of LayerSpec
+        None of a layer that changes only the shape.
+
+    Raises
+    ------
+    ValueError
+        For a kind that the oracle does not know.
+    """
+    surroundings = getattr(layer, "surroundings", None)
+    if surroundings is not None:
+        shape, before, after = surroundings
+        inner = getattr(layer, "layer", layer)
+        own = _settings(inner, tuple(shape))
+        name = kind if inner is layer else type(inner).__name__
+        specs = specs_of_layer(name, own)
+        return all_beside(specs, before, after, int(np.prod(shape)))
+    if kind == "Fork":
+        return [fork(int(np.prod(layer.input_shape)))]
+    if kind == "Join":
+        return [join(int(np.prod(layer.shape)))]
+    found = activation(kind, layer)
+    if found is not None:
+        return found
+    spec = spec_of(kind, layer)
+    return [] if spec is None else [spec]
+
+
+def _settings(layer: Any, shape: Shape) -> Any:
+    """What a layer was made with, and the shape of its own input."""
+    own = {name: value for name, value in vars(layer).items() if name != "surroundings"}
+    slope = getattr(layer, "slope", None)
+    return SimpleNamespace(**{"slope": slope, **own, "input_shape": shape})
 
 
 def spec_of(kind: str, layer: Any) -> LayerSpec | None:
@@ -73,8 +116,6 @@ def spec_of(kind: str, layer: Any) -> LayerSpec | None:
         return None
     if hasattr(layer, "weight"):
         return ("dense", np.array(layer.weight), np.array(layer.bias))
-    if hasattr(layer, "slope"):
-        return ("slope", float(layer.slope))
     raise ValueError("is of a kind the oracle does not know")
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.regions import ExactRegion, Integers, exact_regions
 
 

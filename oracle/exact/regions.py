@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.exact.cone import Cone, Vector, whole_space
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec, unit_slopes
 
 Code = tuple[int, ...]
 Integers = NDArray[np.object_]
@@ -134,22 +134,31 @@ def _signed_parts(cone: Cone, function: Vector) -> Iterator[tuple[int, Cone]]:
         yield -1, cone.part(tuple(-x for x in function))
 
 
-def _after_units(region: ExactRegion, eta: float) -> list[ExactRegion]:
-    """Cut by every unit's input, then scale each unit by 1 or η."""
-    numerator, denominator = float(eta).as_integer_ratio()
+def _after_units(region: ExactRegion, eta: Any) -> list[ExactRegion]:
+    """Cut by every acting unit's input, then scale each unit by 1 or η."""
+    _, acting = unit_slopes(eta, len(region.rows))
     found: list[tuple[Code, Cone]] = [((), region.cone)]
-    for row in region.rows:
+    for row in region.rows[acting]:
         found = [
             ((*code, sign), part)
             for code, cone in found
             for sign, part in _signed_parts(cone, tuple(map(int, row)))
         ]
-    exponent = region.exponent + denominator.bit_length() - 1
     return [
-        ExactRegion((*region.code, *code), cone, region.rows * factors[:, None], exponent)
+        ExactRegion((*region.code, *code), cone, *_scaled(region, eta, code))
         for code, cone in found
-        for factors in [np.array([denominator if s > 0 else numerator for s in code], object)]
     ]
+
+
+def _scaled(region: ExactRegion, eta: Any, code: Iterable[int]) -> tuple[Integers, int]:
+    """The rows and their exponent after units with these signs."""
+    slopes, acting = unit_slopes(eta, len(region.rows))
+    numbers, more = dyadic(slopes)
+    factors = numbers.copy()
+    for unit, sign in zip(acting, code, strict=True):
+        if sign > 0:
+            factors[unit] = 1 << more
+    return region.rows * factors[:, None], region.exponent + more
 
 
 def _after_windows(region: ExactRegion, windows: list[list[int]]) -> list[ExactRegion]:
@@ -264,17 +273,16 @@ def _polyhedron(layers: tuple[LayerSpec, ...], code: Code) -> Cone | None:
         if kind == "dense":
             region = _after_dense(region, *values)
             continue
-        count = len(region.rows) if kind == "slope" else len(values[0])
+        signs = kind == "slope"
+        acting = unit_slopes(values[0], len(region.rows))[1] if signs else []
+        count = len(acting) if signs else len(values[0])
         part, rest = rest[:count], rest[count:]
         if len(part) < count or cone is None:
             return None
-        if kind == "slope":
-            numerator, denominator = float(values[0]).as_integer_ratio()
-            for sign, row in zip(part, region.rows, strict=True):
+        if signs:
+            for sign, row in zip(part, region.rows[acting], strict=True):
                 cone = _narrowed(cone, sign, tuple(map(int, row)))
-            factors = np.array([denominator if s > 0 else numerator for s in part], object)
-            rows = region.rows * factors[:, None]
-            exponent = region.exponent + denominator.bit_length() - 1
+            rows, exponent = _scaled(region, values[0], part)
         else:
             for position, window in zip(part, values[0], strict=True):
                 if not 0 <= position < len(window):
@@ -310,11 +318,12 @@ def code_at(
             pairs = [zip(row, slopes, strict=True) for row in weight]
             slopes = [sum((w * s for w, s in pair), Fraction(0)) for pair in pairs]
         elif kind == "slope":
+            etas, acting = unit_slopes(parts[0], len(values))
             signs = [_sign(v) or _sign(s) for v, s in zip(values, slopes, strict=True)]
-            eta = Fraction(float(parts[0]))
-            code += signs
-            values = [v if s > 0 else eta * v for v, s in zip(values, signs, strict=True)]
-            slopes = [d if s > 0 else eta * d for d, s in zip(slopes, signs, strict=True)]
+            code += [signs[unit] for unit in acting]
+            scales = [Fraction(1 if s > 0 else e) for e, s in zip(etas, signs, strict=True)]
+            values = [scale * v for scale, v in zip(scales, values, strict=True)]
+            slopes = [scale * d for scale, d in zip(scales, slopes, strict=True)]
         else:
             winners = [
                 max(range(len(w)), key=lambda p, w=w: (values[w[p]], slopes[w[p]], -p))  # type: ignore[misc]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from oracle.checks.implementations import network_from
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.number_types import Array
 from oracle.models.descriptions import specs_of
 from reference.model import Network

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.number_types import Array
 from oracle.quadrature.interval import PRECISE, Rule
 from oracle.truths.one_dimension import OneDimension

@@ -12,7 +12,7 @@ import numpy as np
 from mpmath import mp, mpf
 from numpy.typing import NDArray
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec, unit_slopes
 from oracle.exact.number_types import Array, Mask, Reals
 from oracle.exact.regions import Code
 from oracle.learning.sums_over_data import DIGITS, Sums, doubles, full_covariance, reals
@@ -109,10 +109,13 @@ def _derivatives(layers: tuple[LayerSpec, ...], code: Code) -> list[Reals]:
             matrices.append(reals(values[0]))
             continue
         size = len(matrices[-1])
-        count = size if kind == "slope" else len(values[0])
+        slopes, acting = unit_slopes(values[0], size) if kind == "slope" else ([], [])
+        count = len(acting) if kind == "slope" else len(values[0])
         mine, rest = rest[:count], rest[count:]
         if kind == "slope":
-            matrices.append(reals(np.diag([1.0 if q > 0 else values[0] for q in mine])))
+            diagonal = np.array(slopes)
+            diagonal[[unit for unit, q in zip(acting, mine, strict=True) if q > 0]] = 1.0
+            matrices.append(reals(np.diag(diagonal)))
         else:
             rows = [windows[q] for windows, q in zip(values[0], mine, strict=True)]
             matrices.append(reals(np.eye(size)[rows]))

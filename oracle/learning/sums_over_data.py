@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.line import exact_partition
 from oracle.exact.number_types import Array, Real, Reals
 from oracle.exact.regions import Code, exact_regions

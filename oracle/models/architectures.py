@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec, unit_slopes
 from oracle.exact.number_types import Array
 from oracle.exact.regions import exact_regions
 from oracle.models.case import Case
@@ -28,6 +28,7 @@ from oracle.models.layer_stacks import (
 )
 from oracle.models.near_degenerate import draw_near_degeneracy
 from oracle.models.random_choices import Choices, Seeded
+from oracle.models.variety import varied
 
 #: How the layers are put together; "deep" with one latent dimension only. Half of what is drawn as
 #: "images" is a "decoder".
@@ -39,6 +40,10 @@ PLACES = ("manifold", "sample", "far", "boundary")
 #: The most regions of a case, by latent dimension: of more the oracle takes minutes.
 MOST_REGIONS = {1: 400, 2: 120, 3: 16, 4: 12}
 
+
+#: Seeds of nearly degenerate networks from this on are `varied`; earlier ones are what they were
+#: when faults were found with them.
+FIRST_VARIED = 10_000
 
 _DEGENERATE_PLANS = {
     "wide": wide_stack,
@@ -81,7 +86,8 @@ def random_network(seed: int, latent: int | None = None) -> RandomNetwork:
     """
     size = 1 + seed % 3 if latent is None else latent
     label, layers = draw_network(Seeded(713, seed), size)
-    return RandomNetwork(seed, f"S = {size}, {label}", size, layers)
+    other, layers = varied(Seeded(715, seed), size, layers)
+    return RandomNetwork(seed, f"S = {size}, {label}{other}", size, layers)
 
 
 def random_case(seed: int, latent: int = 1, points: int = 3) -> Case:
@@ -110,7 +116,8 @@ def random_case(seed: int, latent: int = 1, points: int = 3) -> Case:
     """
     attempt = 0
     while True:
-        case = draw_case(Seeded(711, seed, latent, attempt), seed, latent, points)
+        which = seed, latent, attempt
+        case = draw_case(Seeded(711, *which), Seeded(717, *which), seed, latent, points)
         if len(exact_regions(case.specs)) <= MOST_REGIONS[latent]:
             return case
         attempt += 1
@@ -139,7 +146,10 @@ def degenerate_network(seed: int, latent: int | None = None) -> RandomNetwork:
     """
     size = 1 + seed % 4 if latent is None else latent
     label, layers = draw_degenerate(Seeded(714, seed), size)
-    return RandomNetwork(seed, f"S = {size}, {label}", size, layers)
+    other = ""
+    if seed >= FIRST_VARIED:
+        other, layers = varied(Seeded(716, seed), size, layers)
+    return RandomNetwork(seed, f"S = {size}, {label}{other}", size, layers)
 
 
 def draw_degenerate(choices: Choices, latent: int) -> tuple[str, tuple[Description, ...]]:
@@ -166,16 +176,16 @@ def draw_network(choices: Choices, latent: int) -> tuple[str, tuple[Description,
     return f"{plan}, {odd}", tuple(builders[plan](choices, latent, odd))
 
 
-def draw_case(choices: Choices, seed: int, latent: int, points: int) -> Case:
-    """A network with covariances and points; see random_case."""
+def draw_case(choices: Choices, others: Choices, seed: int, latent: int, points: int) -> Case:
+    """A network with covariances and points; see random_case. others: for what `varied` draws."""
     if latent == 1 and choices.chance(0.6):
         odd = choices.pick(ODDITIES) if choices.chance(0.5) else "ordinary"
         label, layers = f"deep, {odd}", tuple(deep_stack(choices, odd))
     else:
         label, layers = draw_network(choices, latent)
-    return _with_points(
-        choices, RandomNetwork(seed, f"S = {latent}, {label}", latent, layers), points
-    )
+    other, layers = varied(others, latent, layers)
+    said = f"S = {latent}, {label}{other}"
+    return _with_points(choices, RandomNetwork(seed, said, latent, layers), points)
 
 
 def degenerate_case(seed: int, latent: int | None = None, points: int = 1) -> Case:
@@ -240,8 +250,9 @@ def _traced(layers: tuple[LayerSpec, ...], z: Array) -> tuple[Array, tuple[int, 
         if kind == "dense":
             hidden = np.asarray(values[0]) @ hidden + np.asarray(values[1])
         elif kind == "slope":
-            code += [int(h > 0) for h in hidden]
-            hidden = np.where(hidden > 0, hidden, values[0] * hidden)
+            slopes, acting = unit_slopes(values[0], len(hidden))
+            code += [int(h > 0) for h in hidden[acting]]
+            hidden = np.where(hidden > 0, hidden, np.array(slopes) * hidden)
         else:
             winners = [max(window, key=lambda c: hidden[c]) for window in values[0]]
             code += winners

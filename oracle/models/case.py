@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.number_types import Array
 from oracle.models.descriptions import Description, specs_of
 from oracle.models.whole_files import write_whole
@@ -119,19 +119,30 @@ class Case:
 #: What cases are written as; a file that bears no number is of 0.1.0, and read as ever.
 FORMAT = 1
 _ARRAYS = ("cov_x", "cov_z", "X", "q_mean", "q_cov")
-_WEIGHTS = ("weight", "bias")
+_NUMBERS = ("weight", "bias", "slope", "knots", "slopes", "value")
+_BRANCHES = ("layers", "projection")
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as JSON knows them."""
-    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in settings.items()}
+    return {
+        k: v.tolist()
+        if isinstance(v, np.ndarray)
+        else [[kind, _plain(own)] for kind, own in v]
+        if k in _BRANCHES
+        else v
+        for k, v in settings.items()
+    }
 
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:
-    """Settings as layers take them: weights are arrays, what else is a list is a tuple."""
+    """Settings as layers take them: numbers are arrays, branches of a block are layers, what else
+    is a list is a tuple."""
     return {
         name: np.array(value, dtype=float)
-        if name in _WEIGHTS
+        if name in _NUMBERS and isinstance(value, list)
+        else [(str(kind), _settings(own)) for kind, own in value]
+        if name in _BRANCHES
         else tuple(value)
         if isinstance(value, list)
         else value

@@ -6,34 +6,64 @@ oracle.models.architectures.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from oracle.exact.layers import LayerSpec, Shape, spec_of
+from oracle.exact.layer_specs import LayerSpec, Shape
+from oracle.exact.layers import specs_of_layer
+from oracle.exact.skip import all_beside, fork, join
 
 Description = tuple[str, dict[str, Any]]
 
-_SLOPES = {"ReLU": 0.0, "Abs": -1.0}
+#: What activations have where nothing is said.
+_ACTIVATIONS: dict[str, dict[str, Any]] = {
+    "LeakyReLU": {"slope": 0.01},
+    "Hardtanh": {"lower": -1.0, "upper": 1.0},
+    "Hardsigmoid": {"slope": 1 / 6, "value": 0.5},
+    "PiecewiseAffine": {"value": 0.0},
+}
 
 
 def specs_of(layers: tuple[Description, ...]) -> tuple[LayerSpec, ...]:
     """The layers as oracle.exact.layers.layers_of has them. Guarded by
     tests/oracle/test_architectures.py: the same as of the network the implementations build."""
+    return tuple(_specs_from(layers, latent_shape(*layers[0])))
+
+
+def _specs_from(layers: Iterable[Description], shape: Shape) -> list[LayerSpec]:
+    """The specs of layers that follow one another, the first on inputs of this shape."""
     specs: list[LayerSpec] = []
-    shape = _latent_shape(*layers[0])
     for kind, settings in layers:
-        spec = spec_of(kind, SimpleNamespace(**_settled(kind, settings), input_shape=shape))
-        if spec is not None:
-            specs.append(spec)
+        if kind == "Residual":
+            specs += _block(settings, shape)
+        else:
+            given = SimpleNamespace(**_settled(kind, settings), input_shape=shape)
+            specs += specs_of_layer(kind, given)
         shape = output_shape(kind, settings, shape)
-    return tuple(specs)
+    return specs
 
 
-def _latent_shape(kind: str, settings: dict[str, Any]) -> Shape:
-    """The shape of z, as the first layer tells it."""
+def _block(settings: dict[str, Any], shape: Shape) -> list[LayerSpec]:
+    """The specs of a block with a skip connection."""
+    size = prod(shape)
+    out = prod(output_shape("Residual", settings, shape))
+    skip = settings.get("projection", [])
+    return [
+        fork(size),
+        *all_beside(_specs_from(settings["layers"], shape), 0, size, size),
+        *all_beside(_specs_from(skip, shape), out, 0, size),
+        join(out),
+    ]
+
+
+def latent_shape(kind: str, settings: dict[str, Any]) -> Shape:
+    """The shape of z, as the first layer tells it, which is of this kind."""
+    if kind == "Residual":
+        return latent_shape(*settings["layers"][0])
     if kind == "Reshape":
         return (prod(settings["shape"]),)
     return (int(np.shape(settings["weight"])[1]),)
@@ -53,8 +83,8 @@ def _settled(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
     elif kind in ("AvgPool", "MaxPool"):
         kernel = settings.get("kernel_size", 1)
         defaults = {"kernel_size": kernel, "stride": kernel, "padding": 0, "channels": 1}
-    elif kind in _SLOPES:
-        defaults = {"slope": _SLOPES[kind]}
+    else:
+        defaults = _ACTIVATIONS.get(kind, {})
     merged = {**defaults, **settings}
     if kind in ("PixelShuffle", "ZeroPad"):
         return merged
@@ -73,6 +103,10 @@ def _settled(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 def output_shape(kind: str, settings: dict[str, Any], shape: Shape) -> Shape:
     """The shape of a described layer's output."""
+    if kind == "Residual":
+        for inner, own in settings["layers"]:
+            shape = output_shape(inner, own, shape)
+        return shape
     full = _settled(kind, settings)
     if kind == "Dense":
         return (len(full["bias"]),)

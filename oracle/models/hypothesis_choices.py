@@ -61,6 +61,7 @@ def cases(
 ) -> Case:
     """Models with S = latent and points, of at most MOST_REGIONS[latent] regions, or as given."""
     place = draw(st.integers(0, 3))
-    case = draw_case(Drawn(draw), place, latent, points)
+    drawn = Drawn(draw)
+    case = draw_case(drawn, drawn, place, latent, points)
     assume(len(exact_regions(case.specs)) <= (most_regions or MOST_REGIONS[latent]))
     return case

@@ -12,7 +12,8 @@ from oracle.exact.number_types import Array
 from oracle.models.case import Case
 from oracle.models.descriptions import Description
 
-_ACTIVATIONS = ("ReLU", "LeakyReLU", "Abs")
+# Of all units alike, whatever their number.
+_ACTIVATIONS = ("ReLU", "LeakyReLU", "Abs", "ReLU6", "Hardtanh", "Hardsigmoid")
 
 
 def shrink(case: Case, fails: Callable[[Case], bool], most: int = 300) -> Case:

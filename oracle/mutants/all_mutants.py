@@ -9,6 +9,7 @@ from oracle.mutants.draws import DRAWS
 from oracle.mutants.equations import EQUATIONS
 from oracle.mutants.expectations import EXPECTATIONS
 from oracle.mutants.integrals import INTEGRALS
+from oracle.mutants.layers import LAYERS
 from oracle.mutants.learning import LEARNING
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.near_degenerate import NEAR_DEGENERATE
@@ -19,6 +20,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *EQUATIONS,
     *INTEGRALS,
     *PARTITIONS,
+    *LAYERS,
     *EXPECTATIONS,
     *LEARNING,
     *DRAWS,

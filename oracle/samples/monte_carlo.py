@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec, unit_slopes
 from oracle.exact.number_types import Array
 from oracle.models.case import Case
 from oracle.models.values import Key
@@ -60,8 +60,9 @@ def traced(layers: tuple[LayerSpec, ...], z: Array) -> tuple[Array, NDArray[np.i
             weight, bias = np.asarray(values[0], dtype=float), np.asarray(values[1])
             hidden, sizes = hidden @ weight.T + bias, sizes @ np.abs(weight).T + np.abs(bias)
         elif kind == "slope":
-            codes.append(np.where(hidden > 0, 1, -1))
-            hidden = np.where(hidden > 0, hidden, values[0] * hidden)
+            slopes, acting = unit_slopes(values[0], hidden.shape[1])
+            codes.append(np.where(hidden[:, acting] > 0, 1, -1))
+            hidden = np.where(hidden > 0, hidden, np.array(slopes) * hidden)
         else:
             windows = [(hidden[:, w], sizes[:, w].max(axis=1)) for w in values[0]]
             codes.append(np.stack([_first_largest(*window) for window in windows], axis=1))
@@ -203,7 +204,7 @@ def _are_signs(layers: tuple[LayerSpec, ...]) -> NDArray[np.bool_]:
         if kind == "dense":
             width = len(np.asarray(values[1]))
         elif kind == "slope":
-            found.append(np.ones(width, dtype=bool))
+            found.append(np.ones(len(unit_slopes(values[0], width)[1]), dtype=bool))
         else:
             width = len(values[0])
             found.append(np.zeros(width, dtype=bool))

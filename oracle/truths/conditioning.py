@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import Fixed, LayerSpec
 from oracle.exact.number_types import Array
 from oracle.models.case import Case
 from oracle.models.values import EXTENT, Key, Value
@@ -121,11 +121,14 @@ def _moved_layers(layers: tuple[LayerSpec, ...], rng: np.random.Generator) -> tu
     result: list[LayerSpec] = []
     for kind, *values in layers:
         if kind == "dense":
+            if isinstance(values[0], Fixed):
+                result.append((kind, *values))
+                continue
             matrix, offset = (np.asarray(value, dtype=float) for value in values)
             result.append(
                 (kind, np.where(matrix == 1.0, 1.0, moved(matrix, rng)), moved(offset, rng))
             )
-        elif kind == "slope" and values[0] not in (0.0, -1.0):
+        elif kind == "slope" and np.ndim(values[0]) == 0 and values[0] not in (0.0, -1.0):
             result.append((kind, float(moved(values[0], rng))))
         else:
             result.append((kind, *values))

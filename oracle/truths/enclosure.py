@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.line import exact_partition
 from oracle.exact.number_types import Array
 from oracle.models.values import Key

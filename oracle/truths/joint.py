@@ -6,7 +6,7 @@ import numpy as np
 from mpmath import mp, mpf
 from numpy.typing import ArrayLike, NDArray
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec, unit_slopes
 from oracle.exact.number_types import Real
 from oracle.quadrature.moments import cholesky, solved
 
@@ -37,7 +37,8 @@ def _forward(layers: tuple[LayerSpec, ...], hidden: list[Real]) -> list[Real]:
                 for row, b in zip(*values, strict=True)
             ]
         elif kind == "slope":
-            hidden = [h if h > 0 else mpf(float(values[0])) * h for h in hidden]
+            slopes, _ = unit_slopes(values[0], len(hidden))
+            hidden = [h if h > 0 else mpf(e) * h for h, e in zip(hidden, slopes, strict=True)]
         else:
             hidden = [max(hidden[c] for c in window) for window in values[0]]
     return hidden

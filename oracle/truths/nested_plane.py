@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from mpmath import mp, mpf
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.number_types import Array, Real
 from oracle.exact.regions import Code
 from oracle.models.values import Key, Value

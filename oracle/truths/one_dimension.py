@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from mpmath import mp, mpf
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.line import ExactMap, exact_partition
 from oracle.exact.number_types import Array, Real
 from oracle.models.values import Key, Value

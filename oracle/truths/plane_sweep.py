@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec, unit_slopes
 from oracle.exact.regions import Code, dyadic
 
 Line = tuple[int, int, int]  # n1 z1 + n2 z2 + n0 = 0
@@ -131,20 +131,23 @@ def _after_dense(piece: Piece, weight: Any, bias: Any) -> Piece:
     return replace(piece, rows=tuple(map(tuple, rows)), exponent=exponent)
 
 
-def _after_units(piece: Piece, eta: float, place: Fraction) -> list[Piece]:
-    """Cut where a unit vanishes, then scale each unit by 1 or η."""
-    numerator, denominator = float(eta).as_integer_ratio()
-    exponent = piece.exponent + denominator.bit_length() - 1
+def _after_units(piece: Piece, eta: Any, place: Fraction) -> list[Piece]:
+    """Cut where an acting unit vanishes, then scale each unit by 1 or η."""
+    slopes, acting = unit_slopes(eta, len(piece.rows))
+    numbers, more = dyadic(slopes)
+    cutting = [piece.rows[unit] for unit in acting]
     result = []
-    for part in _cut(piece, piece.rows, place):
+    for part in _cut(piece, cutting, place):
         sample = _inside(part, place)
-        signs = [_sign(_value(row, place, sample)) for row in piece.rows]
-        scaled = [
-            _scaled(row, denominator if sign > 0 else numerator)
-            for sign, row in zip(signs, piece.rows, strict=True)
-        ]
+        signs = [_sign(_value(row, place, sample)) for row in cutting]
+        factors = numbers.copy()
+        for unit, sign in zip(acting, signs, strict=True):
+            if sign > 0:
+                factors[unit] = 1 << more
+        scaled = [_scaled(row, int(f)) for row, f in zip(piece.rows, factors, strict=True)]
         code = (*piece.code, *signs)
-        result.append(replace(part, code=code, rows=tuple(scaled), exponent=exponent))
+        found = replace(part, code=code, rows=tuple(scaled), exponent=piece.exponent + more)
+        result.append(found)
     return result
 
 

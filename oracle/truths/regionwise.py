@@ -18,7 +18,7 @@ import numpy as np
 from mpmath import mp, mpf
 
 from oracle.exact.from_doubles import polyhedron_of
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.number_types import Array, Real
 from oracle.exact.regions import Code, ExactRegion, dyadic, exact_regions
 from oracle.models.values import Key, Value

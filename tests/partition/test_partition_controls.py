@@ -220,7 +220,9 @@ BREAKAGES = {
         lambda f: lambda vertices, function, values, errors: (values, errors),
     ),
     "integers give the opposite sign": wrapped(
-        fast.partition.exact_vertices.Function, "of", after(np.negative)
+        fast.partition.exact_vertices.Function,
+        "of",
+        after(lambda found: found._replace(numbers=-found.numbers)),
     ),
     "vertices in integers on the wrong side of their edges": wrapped(
         fast.partition.exact_vertices.ExactVertices, "add", swapped_ends

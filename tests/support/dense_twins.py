@@ -13,7 +13,9 @@ def as_dense(network):
     """The same function with Dense layers for the others."""
     return Network(
         [
-            Dense(layer.matrix.toarray(), layer.offset(NO_CODE, 0)) if hasattr(layer, "matrix") else layer
+            Dense(layer.matrix.toarray(), layer.offset(NO_CODE, 0))
+            if hasattr(layer, "matrix")
+            else layer
             for layer in network.layers
             if type(layer).__name__ not in ("Reshape", "Flatten")
         ]

@@ -39,8 +39,8 @@ class Sides:
 
     layer: int
     seen: Mask
-    #: For each choice, the drawn point that came nearest to its boundary, and how near.
-    nearest: Array
+    #: For each choice, which drawn point came nearest to its boundary, and how near.
+    nearest: Indices
     distance: Array
 
     @property
@@ -101,17 +101,18 @@ class _Search:
                 # Short windows are filled up with their first candidate, which is not another.
                 if isinstance(layer, MaxPool):
                     seen[:, 1:] = layer.windows[:, 1:] == layer.windows[:, :1]
-                none = np.full((choices, self.shape[0]), np.nan)
-                self.sides.append(Sides(index, seen, none, np.full(choices, np.inf)))
+                first = np.zeros(choices, dtype=np.intp)
+                self.sides.append(Sides(index, seen, first, np.full(choices, np.inf)))
         self.left = max(_WORK / self.work, 2.0 * _DRAWN / len(_SPREADS))
 
     def run(self) -> tuple[Array, list[Sides]]:
         count = int(min(_DRAWN, self.left / 2)) // len(_SPREADS)
         for spread in _SPREADS:
             self._look(spread * self.random_state.standard_normal((count, self.shape[0])), True)
+        drawn = np.concatenate(self.points)
         for start in range(_STARTS):
             for sides in self.sides:
-                self._seek(sides, start)
+                self._seek(sides, drawn, start)
         return np.concatenate(self.points), self.sides
 
     def _chunks(self, rows: int) -> list[slice]:
@@ -121,23 +122,25 @@ class _Search:
     def _look(self, points: Array, drawn: bool = False) -> None:
         """Note what is seen at points."""
         self.left -= len(points)
+        before = sum(map(len, self.points))
         self.points.append(points)
         for chunk in self._chunks(len(points)):
             hidden, at = points[chunk], 0
+            which = before + np.arange(len(points))[chunk]
             for index, layer in enumerate(self.layers):
                 if at < len(self.sides) and self.sides[at].layer == index:
-                    _note(layer, self.sides[at], hidden, points[chunk] if drawn else None)
+                    _note(layer, self.sides[at], hidden)
+                    if drawn and isinstance(layer, PiecewiseAffine):
+                        far = 1.0 + np.linalg.norm(points[chunk], axis=1)
+                        _keep_nearest(layer, self.sides[at], hidden, far, which)
                     at += 1
                 hidden = layer.apply(hidden)
 
-    def _seek(self, sides: Sides, start: int) -> None:
-        """Approach what was not seen of one layer."""
+    def _seek(self, sides: Sides, drawn: Array, start: int) -> None:
+        """Approach what was not seen of one layer, from the nearest drawn point or from any."""
         choices, ways = np.nonzero(~sides.seen)
-        if start:  # not where the first attempt began, and not always the same
-            drawn = np.concatenate(self.points[: len(_SPREADS)])
-            begin = drawn[self.random_state.integers(len(drawn), size=len(choices))]
-        else:
-            begin = sides.nearest[choices]
+        anywhere = self.random_state.integers(len(drawn), size=len(choices))
+        begin = drawn[anywhere if start else sides.nearest[choices]]
         for chunk in self._chunks(len(choices)):
             choice, way, points = choices[chunk], ways[chunk], begin[chunk]
             for _ in range(_STEPS):
@@ -193,27 +196,32 @@ def _cut_values(layer: Layer, hidden: Array) -> Array:
 
 def _codes(layer: Layer, hidden: Array) -> Codes:
     """The layer's codes at given inputs."""
+    if isinstance(layer, MaxPool):
+        return np.asarray(np.argmax(hidden[:, layer.windows], axis=-1), dtype=np.int8)
     return layer.code(np.sign(_cut_values(layer, hidden)).astype(np.int8))
 
 
-def _note(layer: Layer, sides: Sides, hidden: Array, points: Array | None) -> None:
-    """Note which way a layer's choices go, and which drawn points are nearest to boundaries."""
+def _note(layer: Layer, sides: Sides, hidden: Array) -> None:
+    """Note which way a layer's choices go."""
     if isinstance(layer, MaxPool):
-        winners = np.argmax(hidden[:, layer.windows], axis=-1)
-        sides.seen[np.arange(sides.seen.shape[0]), winners] = True
-        if points is not None:
-            sides.nearest[:] = points[0]
-        return
-    cuts = _cut_values(layer, hidden)
-    sides.seen[:, 0] |= np.any(cuts < 0, axis=0)
-    sides.seen[:, 1] |= np.any(cuts > 0, axis=0)
-    if points is not None:
-        distance = np.abs(cuts) / (1.0 + np.linalg.norm(points, axis=1))[:, None]
-        row = np.argmin(distance, axis=0)
-        least = distance[row, np.arange(len(row))]
-        nearer = least < sides.distance
-        sides.nearest[nearer] = points[row[nearer]]
-        sides.distance[nearer] = least[nearer]
+        winners = _codes(layer, hidden)
+        sides.seen[np.arange(len(sides.seen)), winners] = True
+    else:
+        cuts = _cut_values(layer, hidden)
+        sides.seen[:, 0] |= np.any(cuts < 0, axis=0)
+        sides.seen[:, 1] |= np.any(cuts > 0, axis=0)
+
+
+def _keep_nearest(
+    layer: PiecewiseAffine, sides: Sides, hidden: Array, far: Array, which: Indices
+) -> None:
+    """Note which points came nearest to boundaries, as seen from how far out they are."""
+    distance = np.abs(_cut_values(layer, hidden)) / far[:, None]
+    row = np.argmin(distance, axis=0)
+    least = distance[row, np.arange(len(row))]
+    nearer = least < sides.distance
+    sides.nearest[nearer] = which[row[nearer]]
+    sides.distance[nearer] = least[nearer]
 
 
 def _aim(layer: Layer, hidden: Array, choice: Indices, way: Indices) -> tuple[Array, Array]:

@@ -142,8 +142,8 @@ class _Comparison:
         double = precision == self.torch.float64
         unit = 2.0 * DOUBLE if double else DOUBLE + self.own_unit
         units = {part.name: self._unit(part) if double else unit for part in self.parts}
-        widest = max(map(self.reading.parts.size, self.shapes))
-        step, compared = max(1, _AT_A_TIME // widest), False
+        entries = sum(map(self.reading.parts.size, self.shapes))
+        step, compared = max(1, _AT_A_TIME // entries), False
         for first in range(0, len(points), step):
             some = self.torch.from_numpy(points[first : first + step]).to(precision)
             inputs = some.to(self.torch.float64).numpy()

@@ -271,7 +271,7 @@ def _with(tensor: Any, argument: Any) -> Any:
     if isinstance(argument, dict):
         return {key: _with(tensor, entry) for key, entry in argument.items()}
     if isinstance(argument, _Value):
-        return tensor.clone()
+        return tensor
     if argument is _ROWS:
         return tensor.shape[0]
     floating = getattr(argument, "is_floating_point", None)

@@ -14,6 +14,7 @@ from reference.model.readers.branches import layers_of_graph
 from reference.model.readers.from_torch.graph import read_graph
 from reference.model.readers.from_torch.modules import layers_of_module
 from reference.model.readers.parts import Parts, Z
+from reference.model.residual import Residual
 
 # Where torch's hooks that compute a weight before each run are defined: with rounding, and without.
 _NORMS = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
@@ -28,7 +29,7 @@ class Reading:
     ----------
     parts : Parts
         Its parts, each with the means to run it.
-    layers : list of Layer
+    layers : list of Layer or Residual
         The layers of the whole.
     output : str
         The name of the value that is its output.
@@ -37,7 +38,7 @@ class Reading:
     """
 
     parts: Parts
-    layers: list[Layer]
+    layers: list[Layer | Residual]
     output: str
     copy: Any
 
@@ -75,7 +76,7 @@ def read_torch(module: Any) -> Reading:
 def is_torch_module(module: Any) -> bool:
     """Whether this is a module of the torch that its maker imported."""
     nn = getattr(sys.modules.get("torch"), "nn", None)
-    return nn is not None and isinstance(module, nn.Module)
+    return isinstance(module, getattr(nn, "Module", ()))
 
 
 @contextmanager
