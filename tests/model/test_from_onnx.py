@@ -347,6 +347,19 @@ def test_residual_decoder(dtype, tmp_path):
     np.testing.assert_array_equal(network.layers[0].bias, constants["b"])
 
 
+def test_branches_of_signals(tmp_path):
+    """Uneven padding makes images of one row of signals, on one branch alone."""
+    rng = np.random.default_rng(6)
+    constants = {"k": rng.standard_normal((2, 2, 2)).astype(np.float32)}
+    steps = [
+        ("Relu", "z", "a", {}),
+        ("Conv", "a k", "b", {"pads": [1, 0]}),
+        ("Add", "a b", "y", {}),
+    ]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2, 5])
+    compared(path, (2, 5), np.float32, 1e-5)
+
+
 def test_a_value_added_to_itself(tmp_path):
     steps = [("Relu", "z", "a", {}), ("Add", "a a", "b", {}), ("Add", "b z", "y", {})]
     path = onnx_files.save(tmp_path / "a.onnx", steps, {}, [1, 3])
