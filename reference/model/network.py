@@ -300,10 +300,10 @@ class Network:
             A file whose graph has one input (batch, ...) that is no constant, and one output. Its
             operators may be Gemm, MatMul, Conv, ConvTranspose, BatchNormalization, Add, Sub, Mul
             and Div (by constants; Add and Sub of two branches as well), Relu, LeakyRelu, PRelu,
-            Clip, Abs, HardSigmoid, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool, Resize
-            (nearest or linear, by whole factors), DepthToSpace (CRD), Pad (zeros), Reshape,
-            Flatten, Squeeze, Unsqueeze, Transpose (where it is only a reshape), Identity, Dropout,
-            and any operators of constants.
+            Clip, Abs, HardSigmoid, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool,
+            ReduceMean (of whole images), Resize (nearest or linear, by whole factors), DepthToSpace
+            (CRD), Pad (zeros), Reshape, Flatten, Squeeze, Unsqueeze, Transpose (where it is only a
+            reshape), Identity, Dropout, Cast (to wider numbers), and any operators of constants.
 
         Returns
         -------
@@ -321,8 +321,7 @@ class Network:
         Warns
         -----
         UnverifiedWarning
-            If the file could not be run, and if the points at which it was compared see units on
-            one side only.
+            If the file, or an operator of it, could not be run.
 
         Notes
         -----

@@ -7,8 +7,6 @@ import pytest
 from reference import Network
 
 pytest.importorskip("onnx")
-# Random units are often on one side only.
-pytestmark = pytest.mark.filterwarnings("ignore:.*seen on one side only:UserWarning")
 
 
 class Draw:
@@ -173,8 +171,12 @@ def pool(draw):
 
 def global_pool(draw):
     axes, size = images_or_signals(draw)
-    op = draw.one_of("GlobalAveragePool", "GlobalMaxPool")
-    return (draw.count(1, 3), *size), [(op, "z", "y", {})], {}
+    step = draw.one_of(
+        ("GlobalAveragePool", "z", "y", {}),
+        ("GlobalMaxPool", "z", "y", {}),
+        ("ReduceMean", "z", "y", {"axes": [-1, 2][-axes:], "keepdims": draw.count(0, 1)}),
+    )
+    return (draw.count(1, 3), *size), [step], {}
 
 
 def resize(draw):
@@ -241,7 +243,7 @@ KINDS = {
     entrywise: 14,
     activation: 16,
     pool: 14,
-    global_pool: 4,
+    global_pool: 8,
     resize: 14,
     shuffle_and_pad: 5,
     reshapes: 3,
@@ -345,6 +347,19 @@ def test_residual_decoder(dtype, tmp_path):
     np.testing.assert_array_equal(network.layers[0].bias, constants["b"])
 
 
+def test_branches_of_signals(tmp_path):
+    """Uneven padding makes images of one row of signals, on one branch alone."""
+    rng = np.random.default_rng(6)
+    constants = {"k": rng.standard_normal((2, 2, 2)).astype(np.float32)}
+    steps = [
+        ("Relu", "z", "a", {}),
+        ("Conv", "a k", "b", {"pads": [1, 0]}),
+        ("Add", "a b", "y", {}),
+    ]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2, 5])
+    compared(path, (2, 5), np.float32, 1e-5)
+
+
 def test_a_value_added_to_itself(tmp_path):
     steps = [("Relu", "z", "a", {}), ("Add", "a a", "b", {}), ("Add", "b z", "y", {})]
     path = onnx_files.save(tmp_path / "a.onnx", steps, {}, [1, 3])
@@ -387,3 +402,55 @@ def test_parts_that_the_output_does_not_need_are_left_out(tmp_path):
     steps = [("Relu", "z", "y", {}), ("Sigmoid", "z", "x", {})]
     path = onnx_files.save(tmp_path / "a.onnx", steps, {}, ["N", 2])
     assert len(Network.from_onnx(path).layers) == 2
+
+
+def test_a_wider_precision(tmp_path):
+    steps = [("Cast", "z", "h", {"to": 11}), ("MatMul", "h w", "y", {})]
+    constants = {"w": np.random.default_rng(2).standard_normal((2, 3))}
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2])
+    np.testing.assert_array_equal(Network.from_onnx(path).layers[0].weight, constants["w"].T)
+
+
+def test_bounds_that_are_none(tmp_path):
+    """The largest floats, which are the bounds by default before opset 11."""
+    largest = np.finfo(np.float32).max
+    constants = {"a": np.float32(0), "b": np.float32(largest), "c": np.float32(-largest)}
+    steps = [("Clip", "z a b", "h", {}), ("Clip", "h c -", "y", {})]
+    new = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2])
+    steps = [("Clip", "z", "y", {"min": 0.0})]
+    old = onnx_files.save(tmp_path / "b.onnx", steps, {}, ["N", 2], opset=10)
+    for path in (new, old):
+        assert [repr(layer) for layer in Network.from_onnx(path).layers] == [
+            "Reshape((2,))",
+            "ReLU()",
+        ]
+
+
+def test_numbers_in_files_of_their_own(tmp_path):
+    import onnx
+
+    rng = np.random.default_rng(3)
+    constants = {"w": rng.standard_normal((3, 400)).astype(np.float32)}
+    path = onnx_files.save(tmp_path / "a.onnx", [("MatMul", "z w", "y", {})], constants, ["N", 3])
+    model = onnx.load(str(path))
+    onnx.save(model, str(path), save_as_external_data=True, location="numbers", size_threshold=0)
+    assert (tmp_path / "numbers").exists()
+    weight = Network.from_onnx(path).layers[0].weight
+    np.testing.assert_array_equal(weight, constants["w"].T)
+
+
+def test_functions_of_the_file_are_read_as_what_they_are_made_of(tmp_path):
+    import onnx
+    from onnx import helper
+
+    path = onnx_files.save(tmp_path / "a.onnx", [("Relu", "z", "y", {})], {}, ["N", 3])
+    model = onnx.load(str(path))
+    body = [helper.make_node("Abs", ["a"], ["b"]), helper.make_node("Relu", ["b"], ["c"])]
+    opsets = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("own", "Both", ["a"], ["c"], body, opsets))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    del model.graph.node[:]
+    model.graph.node.append(helper.make_node("Both", ["z"], ["y"], domain="own"))
+    onnx.save(model, str(path))
+    kinds = [type(layer).__name__ for layer in Network.from_onnx(path).layers]
+    assert kinds == ["Reshape", "Abs", "ReLU"]

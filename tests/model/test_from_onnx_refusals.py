@@ -1,6 +1,7 @@
-"""ONNX files that are refused, files that run otherwise than they are read, and runtimes missing."""
+"""ONNX files that are refused, that run otherwise than they are read, or cannot be run."""
 
 import builtins
+import copy
 import dataclasses
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from reference import Network
 from reference.model.errors import UnverifiedWarning
 from reference.model.latent_size import latent_size
+from reference.model.readers.from_onnx import check
 from reference.model.readers.from_onnx.check import check_against_runtime
 from reference.model.readers.from_onnx.file import read_onnx_file
 from reference.model.readers.from_onnx.reading import layers_of, read_values
@@ -31,8 +33,8 @@ REFUSED = {
     "Sigmoid": (
         [("Relu", "z", "h", {}), ("Sigmoid", "h", "y", {})],
         {},
-        r"node 'Sigmoid_1' \(Sigmoid\): Sigmoid is not piecewise affine; take the output before it, "
-        r"'h', with onnx.utils.extract_model",
+        r"node 'Sigmoid_1' \(Sigmoid\): Sigmoid is not piecewise affine; take the output before "
+        r"it, 'h', with onnx.utils.extract_model",
     ),
     "Tanh": ([("Tanh", "z", "y", {})], {}, "Tanh is not piecewise affine"),
     "Softplus": ([("Softplus", "z", "y", {})], {}, "Softplus is not piecewise affine"),
@@ -48,10 +50,15 @@ REFUSED = {
         {},
         "this operator is not supported; expected one",
     ),
+    "ReduceMean": (
+        [("ReduceMean", "z", "y", {"axes": [1]})],
+        {},
+        r"a mean over axes \[1\] of shape \(1, 4, 6, 6\)",
+    ),
     "product": ([("Mul", "z z", "y", {})], {}, "a product of two values"),
     "quotient": ([("Div", "c z", "y", {})], {"c": ones(1)}, "division by a value that depends on"),
     "zero": ([("Div", "z c", "y", {})], {"c": 0 * ones(1)}, "division by zero"),
-    "matrix": ([("MatMul", "z z", "y", {})], {}, "expected input 1 to be a constant"),
+    "matrix": ([("MatMul", "z z", "y", {})], {}, "expected input 1, 'z', to be a constant"),
     "rows": ([("MatMul", "z w", "y", {})], {"w": ones(6, 2)}, "a product with each of several"),
     "wide": ([("Add", "z c", "y", {})], {"c": ones(3, 1, 1, 1)}, r"makes shape \(3, 4, 6, 6\)"),
     "broadcast": (
@@ -84,6 +91,25 @@ REFUSED = {
         [("Cast", "z", "h", {"to": 10}), ("Cast", "h", "y", {"to": 1})],
         {},
         "a cast to narrower numbers, which rounds",
+    ),
+    "narrower in the end": (
+        [("Cast", "z", "h", {"to": 11}), ("Cast", "h", "y", {"to": 1})],
+        {},
+        "a cast to narrower numbers, which rounds",
+    ),
+    "second output": (
+        [
+            ("MaxPool", "z", "h i", {"kernel_shape": [2, 2]}),
+            ("Cast", "i", "j", {"to": 1}),
+            ("Add", "h j", "y", {}),
+        ],
+        {},
+        "indices as an output",
+    ),
+    "mask": (
+        [("Dropout", "z", "h m", {}), ("Cast", "m", "j", {"to": 1}), ("Add", "h j", "y", {})],
+        {},
+        r"node 'Cast_1' \(Cast\): input 'm' is no first output of an operator",
     ),
     "Transpose": (
         [("Transpose", "z", "y", {"perm": [0, 2, 1, 3]})],
@@ -412,8 +438,43 @@ def test_without_onnxruntime(monkeypatch, tmp_path):
         Network.from_onnx(other)
 
 
-def test_units_seen_on_one_side_only(tmp_path):
-    steps = [("Abs", "z", "h", {}), ("Relu", "h", "y", {})]
-    path = onnx_files.save(tmp_path / "a.onnx", steps, {}, ["N", 2])
-    with pytest.warns(UnverifiedWarning, match=r"one side only, 2 of 2 of layers\[2\] \(ReLU"):
+def test_numbers_beyond_the_precision(tmp_path):
+    """In half precision every output is infinite, and none can be compared."""
+    constants = {"b": np.full(2, 6.5e4, np.float16)}
+    steps = [("Add", "z b", "h", {}), ("Add", "h b", "y", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2], np.float16)
+    with pytest.warns(UnverifiedWarning, match="its numbers leave the range of float16"):
+        Network.from_onnx(path)
+
+
+# Units that no point sees change
+
+ABOVE = [("Abs", "z", "h", {}), ("LeakyRelu", "h", "y", {"alpha": 0.2})]
+
+
+def test_both_sides_of_units_that_no_point_sees_change(tmp_path):
+    """The slope for negative inputs, which no z leads to, is the file's."""
+    path = onnx_files.save(tmp_path / "a.onnx", ABOVE, {}, ["N", 2])
+    known = read_values(read_onnx_file(path))
+    layers = Network.from_onnx(path).layers
+    *others, last = known.steps
+    other = copy.deepcopy(last.operator.proto)
+    other.attribute[0].f = 0.2001
+    operator = dataclasses.replace(last.operator, proto=other)
+    known.steps = [*others, dataclasses.replace(last, operator=operator)]
+    with pytest.raises(ValueError, match=r"node 'LeakyRelu_1' .*when it runs, it differs"):
+        check_against_runtime(known, layers)
+
+
+def test_operators_that_cannot_be_run_alone(monkeypatch, tmp_path):
+    def unable(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(check, "operator_alone", unable)
+    path = onnx_files.save(tmp_path / "a.onnx", ABOVE, {}, ["N", 2])
+    said = (
+        r"node 'Abs_0' \(Abs\), node 'LeakyRelu_1' \(LeakyRelu\) could not be run alone.*"
+        r"one side only: 2 of 2 of layers\[2\] \(LeakyReLU"
+    )
+    with pytest.warns(UnverifiedWarning, match=said):
         Network.from_onnx(path)

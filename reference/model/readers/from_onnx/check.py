@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reference.model.activations import PiecewiseAffine
 from reference.model.arrays import Array
 from reference.model.errors import UnverifiedWarning
+from reference.model.images.max_pool import MaxPool
 from reference.model.layer_protocol import Layer
+from reference.model.readers.around_knots import around_knots
 from reference.model.readers.both_sides import Sides, points_on_both_sides
-from reference.model.readers.from_onnx.file import OnnxFile, import_onnx
+from reference.model.readers.from_onnx.runtime import Found, operator_alone, run_at, runner
 from reference.model.readers.from_onnx.values import Step, Values
 from reference.model.readers.parts import Z
 from reference.model.readers.rounding import DOUBLE, through, values_of
@@ -23,11 +26,6 @@ from reference.model.readers.rounding import DOUBLE, through, values_of
 _SEED = 0
 # Numbers of all values held at a time.
 _AT_A_TIME = 2**22
-
-#: Every value at each point, by name: (N, entries), as the runtime gives them.
-Found = dict[str, NDArray[Any]]
-#: What the runtime gives for one input: the values, in the order of their names.
-Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
 
 
 def check_against_runtime(values: Values, layers: Sequence[Layer]) -> None:
@@ -48,17 +46,18 @@ def check_against_runtime(values: Values, layers: Sequence[Layer]) -> None:
     Warns
     -----
     UnverifiedWarning
-        If the file cannot be run, and if units were seen on one side only.
+        If the file, or an operator of it, cannot be run.
 
     Notes
     -----
     onnxruntime runs it, without optimisation; where that is not installed, or lacks an operator in
     the file's precision, the reference evaluator of onnx. Each operator is compared on the numbers
-    that the runtime gave it, then the whole, at points that are drawn and searched. Guarded by
-    tests/model/test_from_onnx.py.
+    that the runtime gave it, then the whole, at points that are drawn and searched. Activations and
+    pools are run alone as well, on inputs around each of their knots, so that both sides are
+    compared of units that no point sees change. Guarded by tests/model/test_from_onnx.py.
     """
-    latent = values.parts.shapes[Z]
-    points, sides = points_on_both_sides(layers, latent, np.random.default_rng(_SEED))
+    random_state = np.random.default_rng(_SEED)
+    points, sides = points_on_both_sides(layers, values.parts.shapes[Z], random_state)
     dtype = values.file.input_dtype
     with np.errstate(over="ignore"):
         points = points.astype(dtype)
@@ -67,19 +66,26 @@ def check_against_runtime(values: Values, layers: Sequence[Layer]) -> None:
     entries = sum(map(math.prod, values.parts.shapes.values()))
     at_a_time = max(1, _AT_A_TIME // entries)
     try:
-        run = _runner(values.file, names, points[0].reshape(values.file.input_shape))
+        example = points[0].reshape(values.file.input_shape)
+        run = runner(values.file, values.file.model, names, values.file.input, example)
     except Exception as error:  # runtimes have exceptions of their own
         _warn(f"it could not be run ({error})")
         return
+    compared = False
     for first in range(0, len(points), at_a_time):
         some = points[first : first + at_a_time]
-        found = _run(run, names, values.file, some)
-        for step in values.steps:
-            _check_step(values, step, found)
-        _check_whole(values, layers, some.astype(np.float64), found)
-    unseen = [_told(one, layers[one.layer]) for one in sides if one.unseen]
-    if unseen:
-        _warn(f"units were seen on one side only, {', '.join(unseen)}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = run_at(run, names, values.file, some)
+            for step in values.steps:
+                _check_step(values, step, found)
+            compared |= _check_whole(values, layers, some.astype(np.float64), found)
+    if not compared:
+        _warn(f"its numbers leave the range of {dtype}")
+        return
+    types = {name: array.dtype for name, array in found.items()}
+    unrun = [step for step in values.steps if not _check_alone(values, step, types, random_state)]
+    if unrun:
+        _warn(_told(unrun, sides, layers))
 
 
 def _warn(what: str) -> None:
@@ -90,70 +96,16 @@ def _warn(what: str) -> None:
     )
 
 
-def _told(sides: Sides, layer: Layer) -> str:
-    return f"{sides.unseen} of {len(sides.seen)} of layers[{sides.layer}] ({layer!r})"
-
-
-# Running
-
-
-def _run(run: Run, names: Sequence[str], file: OnnxFile, points: NDArray[Any]) -> Found:
-    """All values at all points, one point at a time: the file's batch is one."""
-    rows = [run(point.reshape(file.input_shape)) for point in points]
-    found: Found = {file.input: points}
-    for name, every in zip(names, zip(*rows, strict=True), strict=True):
-        found[name] = np.stack([np.ravel(one) for one in every])
-    return found
-
-
-def _runner(file: OnnxFile, names: Sequence[str], example: NDArray[Any]) -> Run:
-    """A function that runs the file, and has done so on an example."""
-    onnx = import_onnx()
-    model = onnx.ModelProto()
-    model.CopyFrom(file.model)
-    del model.graph.output[:]
-    model.graph.output.extend([onnx.ValueInfoProto(name=name) for name in names])
-    wanted = list(names)
-    try:
-        session = _session(model)
-        session.run(wanted, {file.input: example})
-        return lambda one: session.run(wanted, {file.input: one})
-    except Exception:  # not installed, or without an operator in this precision
-        _require_reference(file)
-        evaluator = onnx.reference.ReferenceEvaluator(model)
-        evaluator.run(wanted, {file.input: example})
-        return lambda one: evaluator.run(wanted, {file.input: one})
-
-
-def _require_reference(file: OnnxFile) -> None:
-    """RuntimeError if the reference evaluator is known to compute something else."""
-    for operator in file.operators:
-        # It takes the first channels of the bias for every group, and one output channel a group.
-        grouped = operator.kind == "ConvTranspose" and operator.attribute("group", 1) > 1
-        # Older versions split this padding as if the stride were 1.
-        same = "SAME" in operator.attribute("auto_pad", "")
-        # It takes the largest over the wrong axes, unless there are two.
-        if grouped or same or operator.kind == "GlobalMaxPool":
-            raise RuntimeError(
-                f"{operator.place}: onnxruntime is not installed or cannot run it in this "
-                "precision, and the reference evaluator of onnx is not right about it"
-            )
-
-
-def _session(model: Any) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # Operators stay as they are in the file, so that each can be compared.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-
-
-# Comparing
+def _told(unrun: Sequence[Step], sides: Sequence[Sides], layers: Sequence[Layer]) -> str:
+    """What was not compared where operators could not be run alone."""
+    places = ", ".join(step.operator.place for step in unrun)
+    unseen = [
+        f"{one.unseen} of {len(one.seen)} of layers[{one.layer}] ({layers[one.layer]!r})"
+        for one in sides
+        if one.unseen
+    ]
+    units = f"; units seen on one side only: {', '.join(unseen)}" if unseen else ""
+    return f"{places} could not be run alone, but only as part of the whole{units}"
 
 
 def _unit(array: NDArray[Any]) -> float:
@@ -191,17 +143,37 @@ def _check_step(values: Values, step: Step, found: Found) -> None:
         shape = values.parts.shapes[part.inputs[0]]
         known[part.name] = through(part, shape, inputs, errors, unit)
     value, error = known[values.values[step.operator.output].part]
-    gap, row, entry = _largest(output, value, error, step.operator.place)
-    if gap > 1.0:
-        raise ValueError(
-            f"path: {step.operator.place}: when it runs, it differs from what was read of it by "
-            f"{abs(float(output[row, entry]) - value[row, entry]):.3g} at entry {entry} of value "
-            f"{value[row, entry]:.6g}, where rounding allows {error[row, entry]:.1g}"
-        )
+    place = step.operator.place
+    found_out = _compared(output, value, error, unit, place)
+    if found_out.differs:
+        raise ValueError(f"path: {place}: when it runs, it {found_out.differs}")
 
 
-def _check_whole(values: Values, layers: Sequence[Layer], points: Array, found: Found) -> None:
-    """Compare the output with the network's."""
+def _check_alone(
+    values: Values,
+    step: Step,
+    types: Mapping[str, np.dtype[Any]],
+    random_state: np.random.Generator,
+) -> bool:
+    """Compare an operator that has choices on both of their sides; return whether it runs."""
+    layers = [x for part in values.parts.parts[step.first : step.last] for x in part.layers]
+    if not any(isinstance(layer, PiecewiseAffine | MaxPool) for layer in layers):
+        return True
+    (name,) = (name for name in step.operator.inputs if name in values.values)
+    shape, output = values.values[name].shape, step.operator.output
+    inputs = around_knots(layers, math.prod(shape), random_state).astype(types[name])
+    try:
+        model = operator_alone(values, step.operator, name, types[name])
+        run = runner(values.file, model, [output], name, inputs[0].reshape(shape))
+        outputs = np.stack([np.ravel(run(one.reshape(shape))[0]) for one in inputs])
+    except Exception:  # runtimes have exceptions of their own
+        return False
+    _check_step(values, step, {name: inputs, output: outputs})
+    return True
+
+
+def _check_whole(values: Values, layers: Sequence[Layer], points: Array, found: Found) -> bool:
+    """Compare the output with the network's; return whether any of it could be."""
     parts, shapes = values.parts.parts, values.parts.shapes
     unit_of = {part.name: DOUBLE for part in parts}
     for step in values.steps:
@@ -212,31 +184,42 @@ def _check_whole(values: Values, layers: Sequence[Layer], points: Array, found: 
     for layer in layers:
         value = layer.apply(value)
     output = found[values.file.output]
-    gap, row, entry = _largest(output, value, error, "output")
-    if gap > 1.0:
+    found_out = _compared(output, value, error, _unit(output) + DOUBLE, "output")
+    if found_out.differs:
         raise ValueError(
-            "path: when it runs, the file differs from what was read of it by "
-            f"{abs(float(output[row, entry]) - value[row, entry]):.3g} at output {entry} of value "
-            f"{value[row, entry]:.6g}, where rounding allows {error[row, entry]:.1g}, at z = "
-            f"{points[row].tolist()}. Each operator agrees when it is run alone"
+            f"path: when it runs, the file {found_out.differs}, at z = "
+            f"{points[found_out.row].tolist()}. Each operator agrees when it is run alone"
         )
+    return found_out.any
 
 
-def _largest(
-    output: NDArray[Any], value: Array, error: Array, place: str
-) -> tuple[float, int, int]:
-    """The largest gap in units of what rounding allows, its point and its entry."""
+class _Comparison(NamedTuple):
+    """How an output differs at most, if it does, at which point, and whether any was compared."""
+
+    differs: str
+    row: int
+    any: bool
+
+
+def _compared(
+    output: NDArray[Any], value: Array, error: Array, unit: float, place: str
+) -> _Comparison:
+    """Compare what a runtime gives with what was read, and a bound on its rounding."""
     if output.shape != value.shape:
         raise ValueError(
             f"path: {place}: was read with outputs of {value.shape[1]} entries, and gives "
             f"{output.shape[1]} when it runs"
         )
     told, limits = output.astype(np.float64), _finfo(output.dtype)
+    # Where terms may leave the range of the file's own precision nothing can be compared.
+    within = np.abs(value) + error / unit < float(limits.max)
     # Sums of what underflows are off by less than the smallest normal number.
     error = error + float(limits.smallest_normal)
-    # What leaves the range of the file's own precision cannot be compared.
-    within = np.isfinite(told) & (np.abs(value) + error < float(limits.max))
-    gap = np.where(within, np.abs(np.where(within, told, 0.0) - value), 0.0)
-    ratio = gap / error
-    row, entry = np.unravel_index(np.argmax(ratio), ratio.shape)
-    return float(ratio[row, entry]), int(row), int(entry)
+    gap = np.where(within, np.abs(told - value), 0.0)
+    ratio = np.where(np.isnan(gap), np.inf, gap / error)
+    row, entry = map(int, np.unravel_index(np.argmax(ratio), ratio.shape))
+    differs = (
+        f"differs from what was read of it by {gap[row, entry]:.3g} at entry {entry} of value "
+        f"{value[row, entry]:.6g}, where rounding allows {error[row, entry]:.1g}"
+    )
+    return _Comparison(differs if ratio[row, entry] > 1.0 else "", row, bool(np.any(within)))

@@ -22,6 +22,9 @@ def fold(
         raise ValueError("random numbers and choices between graphs are not supported")
     onnx = import_onnx()
     names = sorted(set(filter(None, operator.inputs)))
+    unknown = [name for name in names if name not in constants]
+    if unknown:
+        raise ValueError(f"input {unknown[0]!r} is no first output of an operator")
     outputs = [name for name in operator.proto.output if name]
     graph = onnx.helper.make_graph(
         [operator.proto],

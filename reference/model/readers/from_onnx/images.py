@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -140,9 +140,7 @@ def conv_transpose(values: Values, operator: Operator) -> Value:
 
 def _without_auto(operator: Operator) -> Operator:
     kept = {k: v for k, v in operator.attributes.items() if k != "auto_pad"}
-    return Operator(
-        operator.kind, operator.place, operator.inputs, operator.output, kept, operator.proto
-    )
+    return replace(operator, attributes=kept)
 
 
 def _cut_off(
@@ -204,6 +202,18 @@ def global_pool(kind: Callable[..., Layer]) -> Reader:
         return values.on_images(value, [kind(_two(_spatial(value), 1))])
 
     return read
+
+
+def reduce_mean(values: Values, operator: Operator) -> Value:
+    """The mean of whole images, as libraries write a global average."""
+    value = values.value(operator, 0)
+    size, count = _spatial(value), len(value.shape)
+    array = values.constant(operator, 1)
+    told = operator.attribute("axes", []) if array is None else array
+    axes = sorted(int(axis) % count for axis in told)
+    require(axes == list(range(2, count)), f"a mean over axes {axes} of shape {value.shape}")
+    mean = values.on_images(value, [AvgPool(_two(size, 1))])
+    return mean if operator.attribute("keepdims", 1) else replace(mean, shape=mean.shape[:2])
 
 
 def depth_to_space(values: Values, operator: Operator) -> Value:
@@ -271,7 +281,7 @@ def resize(values: Values, operator: Operator) -> Value:
 
 def _factors(values: Values, operator: Operator, value: Value) -> tuple[int, ...]:
     """How many times as large images become along each axis."""
-    # Resize has had regions of interest before its scales since opset 11; Upsample has an attribute.
+    # Regions of interest come before the scales since opset 11.
     at = 2 if operator.kind == "Resize" and values.file.opset >= 11 else 1
     scales = values.constant(operator, at)
     sizes = values.constant(operator, 3)
@@ -336,6 +346,7 @@ READERS: dict[str, Reader] = {
     "GlobalMaxPool": global_pool(MaxPool),
     "Resize": resize,
     "Upsample": resize,
+    "ReduceMean": reduce_mean,
     "DepthToSpace": depth_to_space,
     "Pad": pad,
 }

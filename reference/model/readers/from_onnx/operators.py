@@ -157,19 +157,18 @@ def _bound(values: Values, operator: Operator, i: int, name: str, missing: float
     """A bound of Clip, which is an input since opset 11. The largest floats stand for none."""
     array = values.constant(operator, i)
     if array is None:
-        bound = float(operator.attribute(name, missing))
-        # What opset 6 has by default.
-        return missing if abs(bound) >= np.finfo(np.float32).max else bound
+        array = np.array(operator.attribute(name, missing), np.float32)
     require(array.size == 1, f"{name} of shape {array.shape}")
-    return float(array.reshape(()))
+    bound = float(array.reshape(()))
+    # Opset 6 has the largest floats by default, and libraries write them.
+    return missing if abs(bound) >= np.finfo(array.dtype).max else bound
 
 
 def _between(values: Values, value: Value, lower: float, upper: float) -> Value:
     require(lower < upper, f"bounds {lower}, {upper} that leave one number")
-    layers: list[Layer] = [Hardtanh(lower, upper)]
-    if upper == math.inf:
-        layers = [] if lower == -math.inf else [ReLU()] if lower == 0 else layers
-    return values.apply(value, layers, value.shape)
+    if upper < math.inf or lower not in (0.0, -math.inf):
+        return values.apply(value, [Hardtanh(lower, upper)], value.shape)
+    return values.apply(value, [ReLU()] if lower == 0.0 else [], value.shape)
 
 
 def hard_sigmoid(values: Values, operator: Operator) -> Value:
@@ -208,12 +207,12 @@ def same(values: Values, operator: Operator) -> Value:
 
 
 def cast(values: Values, operator: Operator) -> Value:
-    """The identity, if the new type holds every number of the old one."""
-    kind = operator.attribute("to", 0)
-    told = {1: np.float32, 11: np.float64}
-    old = values.file.input_dtype
-    wider = kind in told and np.promote_types(old, told[kind]) == told[kind]
+    """The identity, if the new type holds every number so far."""
+    kinds = {1: np.float32, 10: np.float16, 11: np.float64}
+    kind = kinds.get(operator.attribute("to", 0))
+    wider = kind is not None and np.promote_types(values.finest, kind) == kind
     require(wider, "a cast to narrower numbers, which rounds: it is not piecewise affine")
+    values.finest = np.dtype(kind)
     return values.value(operator, 0)
 
 

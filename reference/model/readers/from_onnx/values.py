@@ -52,6 +52,8 @@ class Values:
         self.constants: dict[str, NDArray[Any]] = dict(file.constants)
         self.parts = Parts()
         self.steps: list[Step] = []
+        #: The finest precision that numbers have had.
+        self.finest = file.input_dtype
         #: The operator that is being read, as messages call it.
         self.place = "input"
         # Its shape comes first of all layers: it tells the latent dimension.
@@ -63,7 +65,7 @@ class Values:
         """An input of an operator that depends on the graph's input."""
         name = operator.inputs[i]
         if name not in self.values:
-            raise ValueError(f"expected input {i} to depend on the input of the graph")
+            raise ValueError(f"expected input {i}, {name!r}, to be the first output of an operator")
         return self.values[name]
 
     def read(self, operator: Operator, reader: Reader) -> None:
@@ -79,8 +81,8 @@ class Values:
     def constant(self, operator: Operator, i: int) -> NDArray[Any] | None:
         """An input of an operator that is a constant; None if it is left out."""
         name = operator.inputs[i] if i < len(operator.inputs) else ""
-        if name in self.values:
-            raise ValueError(f"expected input {i} to be a constant")
+        if name and name not in self.constants:
+            raise ValueError(f"expected input {i}, {name!r}, to be a constant")
         return self.constants[name] if name else None
 
     def floats(self, operator: Operator, i: int) -> Array | None:
