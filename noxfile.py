@@ -59,6 +59,16 @@ def lowest(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or few))
 
 
+@nox.session(python=SUPPORTED[0])
+def readers(session: nox.Session) -> None:
+    """Read networks from torch and from ONNX files, and compare with what those packages run."""
+    session.install("-e", ".[test,onnx]", "torch")
+    found = [
+        path for kind in ("torch", "onnx") for path in ROOT.glob(f"tests/**/test_from_{kind}*")
+    ]
+    session.run("pytest", *(session.posargs or sorted(map(str, found))))
+
+
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build a wheel, install it into a new environment and use it from another folder."""

@@ -41,6 +41,7 @@ from reference.model import (
     SingularCovarianceError,
     TooManyRegionsError,
     UniformPrior,
+    UnverifiedWarning,
     Upsample,
     ZeroPad,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "TooManyRegionsError",
     "TruncatedMoments",
     "UniformPrior",
+    "UnverifiedWarning",
     "Upsample",
     "ZeroPad",
     "fit_em",

@@ -15,6 +15,7 @@ from reference.model.errors import (
     PartitionError,
     SingularCovarianceError,
     TooManyRegionsError,
+    UnverifiedWarning,
 )
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from reference.model.images.max_pool import MaxPool
@@ -79,6 +80,7 @@ __all__ = [
     "TooManyRegionsError",
     "TruncatedMoments",
     "UniformPrior",
+    "UnverifiedWarning",
     "Upsample",
     "ZeroPad",
     "fit_em",

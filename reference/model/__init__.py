@@ -13,6 +13,7 @@ from reference.model.errors import (
     PartitionError,
     SingularCovarianceError,
     TooManyRegionsError,
+    UnverifiedWarning,
 )
 from reference.model.exact import Dyadic, ExactNetwork, Integers, dyadic
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
@@ -111,6 +112,7 @@ __all__ = [
     "SingularCovarianceError",
     "TooManyRegionsError",
     "UniformPrior",
+    "UnverifiedWarning",
     "Upsample",
     "WeightPrior",
     "Weighted",

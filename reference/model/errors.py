@@ -23,6 +23,10 @@ class ConvergenceWarning(UserWarning):
     """Training ended at its iteration limit, before it converged."""
 
 
+class UnverifiedWarning(UserWarning):
+    """A network was read from a module or a file that could not be run and compared with it."""
+
+
 #: What a model without a likelihood in double precision raises. Training takes it for a step that
 #: went too far, not for a mistake of the caller's.
 NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)

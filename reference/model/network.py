@@ -16,10 +16,12 @@ from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.dense import Dense
-from reference.model.from_torch import layers_from_torch
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.named_activations import Abs, LeakyReLU, ReLU
+from reference.model.readers.from_onnx.reading import layers_from_onnx
+from reference.model.readers.from_torch.check import check_against_torch
+from reference.model.readers.from_torch.structure import read_torch
 from reference.model.residual import Residual, checked_layers, expanded
 from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (
@@ -245,33 +247,89 @@ class Network:
 
     @staticmethod
     def from_torch(module: Any) -> Network:
-        """Return the same function as a torch.nn.Sequential, with exactly its weights.
+        """Return the same function as a torch module, with exactly its weights.
 
         Parameters
         ----------
         module : torch.nn.Module
             A Linear or Unflatten first, which tell S. Then Linear, Conv1d, Conv2d, ConvTranspose1d,
-            ConvTranspose2d, ReLU, LeakyReLU, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Upsample
-            (nearest or bilinear, by whole factors), PixelShuffle, ZeroPad2d, Flatten, Unflatten,
-            BatchNorm1d, BatchNorm2d, Identity, Dropout, or a Sequential of these. Batch
-            normalisation and dropout must be in eval mode: the first is made one with the affine
-            layer before it, the second is left out.
+            ConvTranspose2d, ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh, Hardsigmoid, MaxPool2d,
+            AvgPool2d, AdaptiveAvgPool2d, Upsample (nearest or bilinear, by whole factors),
+            PixelShuffle, ZeroPad2d, Flatten, Unflatten, BatchNorm1d, BatchNorm2d, Identity and
+            Dropout in a Sequential; or a torch.fx.GraphModule; or a module of any class whose
+            forward does as much, with sums of branches and the functions of the same names, and can
+            be traced by torch.fx. Batch normalisation and dropout must be in eval mode: the first
+            is made one with the affine layer before it, the second is left out. Weights that are
+            computed (weight_norm, spectral_norm, pruning) are read as they are used.
 
         Returns
         -------
         Network
-            The network, in double precision.
+            The network, in double precision. Residual blocks are layers one after another.
 
         Raises
         ------
         ValueError
-            Naming the module that is none of these, or has a setting that is not supported.
+            Naming the module that is none of these, or has a setting that is not supported, and
+            the remedy; or the first that gives something else when it runs than what was read.
+
+        Warns
+        -----
+        UnverifiedWarning
+            If the module, or a part of it, cannot be run and compared.
 
         Notes
         -----
-        Guarded by tests/model/test_from_torch.py.
+        A deep copy of the module is run and compared with the network: its parts alone, on both
+        sides of every unit, and the whole. The module is left as it was; torch must have been
+        imported by whoever made it. Guarded by tests/model/test_from_torch.py,
+        test_from_torch_structure.py and test_from_torch_check.py.
         """
-        return Network(layers_from_torch(module))
+        reading = read_torch(module)
+        network = Network(reading.layers)
+        check_against_torch(module, reading, network.layers)
+        return network
+
+    @staticmethod
+    def from_onnx(path: str | os.PathLike[str]) -> Network:
+        """Return the same function as an ONNX file, with exactly its weights.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A file whose graph has one input (batch, ...) that is no constant, and one output. Its
+            operators may be Gemm, MatMul, Conv, ConvTranspose, BatchNormalization, Add, Sub, Mul
+            and Div (by constants; Add and Sub of two branches as well), Relu, LeakyRelu, PRelu,
+            Clip, Abs, HardSigmoid, MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool,
+            ReduceMean (of whole images), Resize (nearest or linear, by whole factors), DepthToSpace
+            (CRD), Pad (zeros), Reshape, Flatten, Squeeze, Unsqueeze, Transpose (where it is only a
+            reshape), Identity, Dropout, Cast (to wider numbers), and any operators of constants.
+
+        Returns
+        -------
+        Network
+            The network, in double precision, for a batch of one.
+
+        Raises
+        ------
+        ValueError
+            Naming the operator that is none of these, or has a setting that is not supported; and
+            where the file, when it runs, differs from what was read of it by more than rounding.
+        ImportError
+            If the package onnx is not installed.
+
+        Warns
+        -----
+        UnverifiedWarning
+            If the file, or an operator of it, could not be run.
+
+        Notes
+        -----
+        The file is run by onnxruntime where that is installed and has its operators in the file's
+        precision, by the reference evaluator of onnx elsewhere. Guarded by
+        tests/model/test_from_onnx.py.
+        """
+        return Network(layers_from_onnx(check_path(path, "path")))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a .npz file, bit for bit.

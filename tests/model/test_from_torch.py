@@ -14,11 +14,16 @@ from reference import (
     ConvTranspose2d,
     Dense,
     Flatten,
+    Hardsigmoid,
+    Hardtanh,
     LeakyReLU,
     MaxPool,
     Network,
+    PReLU,
     ReLU,
+    ReLU6,
     Reshape,
+    UnverifiedWarning,
     Upsample,
 )
 
@@ -343,6 +348,33 @@ def test_unflatten_with_a_gap():
     assert network.shapes == ((1,), (12,), (3, 2, 2), (12,))
 
 
+def test_activations():
+    layers = images(
+        stand_in("PReLU", weight=Tensor([0.5, 2.0])),
+        stand_in("PReLU", weight=Tensor([-0.25])),
+        stand_in("ReLU6"),
+        stand_in("Hardtanh", min_val=-2.0, max_val=0.5),
+        stand_in("Hardsigmoid"),
+        stand_in("LeakyReLU", negative_slope=1.5),
+    ).layers[2:]
+    assert [type(layer) for layer in layers] == [
+        PReLU,
+        LeakyReLU,
+        ReLU6,
+        Hardtanh,
+        Hardsigmoid,
+        LeakyReLU,
+    ]
+    np.testing.assert_array_equal(layers[0].slope, [0.5, 2.0])
+    assert (layers[1].slope, layers[5].slope) == (-0.25, 1.5)
+    assert (layers[3].lower, layers[3].upper) == (-2.0, 0.5)
+
+
+def test_what_is_no_module_of_torch_is_said_to_be_unverified():
+    with pytest.warns(UnverifiedWarning, match=r"^from_torch: .* is no torch\.nn\.Module"):
+        Network.from_torch(linear(1, 2))
+
+
 # What is refused
 
 
@@ -352,14 +384,22 @@ def hooked(name):
     return module
 
 
+def replaced():
+    module = linear(1, 2)
+    module.forward = np.tanh
+    return module
+
+
 def training_norm():
     return norm("BatchNorm1d", 48, training=True)
 
 
 REFUSED = [
-    ("module[2] (Tanh): this class is not supported", lambda: images(stand_in("Tanh"))),
+    ("module[2] (Tanh): this is not piecewise affine", lambda: images(stand_in("Tanh"))),
+    ("module[2] (Mystery): this class is not supported", lambda: images(stand_in("Mystery"))),
+    ("module[2] (GroupNorm): this divides by its", lambda: images(stand_in("GroupNorm"))),
     (
-        "module[2][1] (Softplus): this class",
+        "module[2][1] (Softplus): this is not piecewise affine",
         lambda: images(Sequential(stand_in("ReLU"), stand_in("Softplus"))),
     ),
     (
@@ -463,7 +503,11 @@ REFUSED = [
     ),
     (
         "module[2] (LeakyReLU): slope: expected finite numbers",
-        lambda: images(stand_in("LeakyReLU", negative_slope=np.nan)),
+        lambda: images(stand_in("LeakyReLU", negative_slope=np.inf)),
+    ),
+    (
+        "module[2] (PReLU): PReLU of 3 channels got shape (2, 6, 4)",
+        lambda: images(stand_in("PReLU", weight=tensor(3))),
     ),
     (
         "module[1] (BatchNorm1d): not supported: training mode; call .eval() first",
@@ -478,7 +522,7 @@ REFUSED = [
         lambda: images(norm("BatchNorm2d", 2, running_var=Tensor([1.0, 0.0]), eps=0.0)),
     ),
     (
-        "module[2] (BatchNorm2d): Conv2d expects images of 3 channels",
+        "module[2] (BatchNorm2d): expects 3 features, got 2",
         lambda: images(norm("BatchNorm2d", 3)),
     ),
     (
@@ -518,7 +562,8 @@ REFUSED = [
         lambda: Network.from_torch(Sequential(linear(1, 1), hooked("_forward_hooks"))),
     ),
     ("module (Linear): forward hooks", lambda: Network.from_torch(hooked("_forward_pre_hooks"))),
-    ("module (Tanh): this class is not supported", lambda: Network.from_torch(stand_in("Tanh"))),
+    ("module (Tanh): this is not piecewise", lambda: Network.from_torch(stand_in("Tanh"))),
+    ("module (Linear): its forward was replaced", lambda: Network.from_torch(replaced())),
     ("module (int): this class is not supported", lambda: Network.from_torch(3)),
     ("module (list): this class is not supported", lambda: Network.from_torch([linear(1, 2)])),
     ("module (type): this class is not supported", lambda: Network.from_torch(Sequential)),
@@ -674,11 +719,11 @@ def test_torch_modules_that_are_refused(torch):
         (r"module\[1\] \(ConvTranspose3d\)", nn.ConvTranspose3d(1, 1, 2)),
         (r"module\[1\] \(BatchNorm1d\): .*training mode", nn.BatchNorm1d(4)),
         (r"module\[1\] \(Dropout\): .*training mode", nn.Dropout()),
-        (r"module\[1\] \(ReLU6\)", nn.ReLU6()),
         (
-            r"module\[1\] \(ParametrizedLinear\)",
+            r"module\[1\] \(ParametrizedLinear\): .*training mode",
             nn.utils.parametrizations.weight_norm(nn.Linear(4, 2)),
         ),
+        (r"module\[1\] \(LazyLinear\): .*call it once", nn.LazyLinear(3)),
         (r"module\[1\] \(Linear\): weight: expected a tensor", nn.Linear(4, 2).bfloat16()),
         (r"module\[1\] \(Linear\): weight: expected a tensor", nn.Linear(4, 2, device="meta")),
     ]:

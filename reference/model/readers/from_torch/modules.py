@@ -1,9 +1,9 @@
-"""Layers from the modules of torch, read by class name and attributes: torch is not imported."""
+"""What one module of torch is as layers, read by its attributes: torch is not imported."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from reference.model.arrays import Array
 from reference.model.dense import Dense
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from reference.model.images.kernels import Convolution
 from reference.model.images.max_pool import MaxPool
 from reference.model.images.resampling import (
     AdaptiveAvgPool,
@@ -21,75 +20,88 @@ from reference.model.images.resampling import (
     ZeroPad,
 )
 from reference.model.images.reshaping import Flatten, Reshape
-from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
-from reference.model.named_activations import LeakyReLU, ReLU
+from reference.model.named_activations import Hardsigmoid, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6
+from reference.model.readers.batch_norm import scale_and_shift
+from reference.model.readers.parts import Normalisation
 from reference.model.validation import check_array
 
 # Identities, once training is over.
 _DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout")
 
+# Names of classes, and of functions, without a piecewise affine equivalent.
+_CURVED = (
+    "Sigmoid LogSigmoid Tanh GELU Softplus ELU SELU CELU SiLU Mish Softmax Softmax2d LogSoftmax "
+    "Log_Softmax Softmin Softsign Tanhshrink Hardswish GLU Exp Expm1 Log Log1p Sqrt Pow Sin Cos Erf"
+)
+_NORMALISING = (
+    "LayerNorm Layer_Norm GroupNorm Group_Norm InstanceNorm1d InstanceNorm2d Instance_Norm "
+    "RMSNorm RMS_Norm LocalResponseNorm Local_Response_Norm Normalize"
+)
+_REASONS = {
+    **dict.fromkeys(
+        _CURVED.lower().split(),
+        "this is not piecewise affine; as the last module, leave it out and model its input "
+        "instead (for a Sigmoid, the logits); elsewhere, use ReLU or LeakyReLU and train again",
+    ),
+    **dict.fromkeys(
+        _NORMALISING.lower().split(),
+        "this divides by its input's own size, in eval mode too, so it is not piecewise affine; "
+        "use BatchNorm, which in eval mode divides by constants, and train again",
+    ),
+}
 
-def layers_from_torch(module: Any) -> list[Layer]:
-    """Return the layers of a torch.nn.Sequential, in order: see `Network.from_torch`.
 
-    Raises ValueError naming the position and class of a module that is not supported.
+def layers_of_module(kind: str, module: Any, shape: Shape) -> list[Layer] | Normalisation:
+    """Return what a module is, or raise ValueError with what of it is not supported.
+
+    Parameters
+    ----------
+    kind : str
+        The name of its class among torch's own.
+    module : torch.nn.Module
+        The module, or anything with its attributes.
+    shape : tuple of int
+        The shape of its input; () where that is not known yet, before the first module.
+
+    Returns
+    -------
+    list of Layer or Normalisation
+        Its layers, in order: none for an identity.
     """
-    layers: list[Layer] = []
-    shape: Shape = ()
-    for place, part in _modules(module, "module"):
-        try:
-            layers, shape = _extended(layers, shape, part)
-        except ValueError as error:
-            reason = str(error).removeprefix("layers: ")
-            raise ValueError(f"{place} ({type(part).__name__}): {reason}") from None
-    if not layers:
-        raise ValueError("module: expected at least one layer, got none")
-    return layers
-
-
-def _modules(module: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """The modules inside nested Sequentials, in order, each with its place."""
-    if getattr(module, "_forward_hooks", None) or getattr(module, "_forward_pre_hooks", None):
-        raise ValueError(f"{place} ({type(module).__name__}): forward hooks are not supported")
-    if type(module).__name__ == "Sequential":
-        for i, part in enumerate(module):
-            yield from _modules(part, f"{place}[{i}]")
-    else:
-        yield place, module
-
-
-def _extended(layers: list[Layer], shape: Shape, module: Any) -> tuple[list[Layer], Shape]:
-    """The layers, and the shape of their output, with one module after them."""
-    kind = type(module).__name__
     if kind == "Identity" or kind in _DROPOUTS:
         _require(kind == "Identity" or not module.training, "training mode; call .eval() first")
-        return layers, shape
+        return []
     if kind in ("BatchNorm1d", "BatchNorm2d"):
-        scale, shift = _normalisation(module)
         # Before any other module, BatchNorm1d tells the latent dimension by its features.
         axes = (0, 1, 2) if kind == "BatchNorm1d" else (3,)
         _require(len(shape) in axes, f"{kind} on shape {shape}")
-        before = layers[-1] if layers else None
-        if isinstance(before, Dense | Convolution):
-            return [*layers[:-1], _normalised(before, scale, shift)], shape
-        more: list[Layer] = [_scaling(scale, shift, len(shape))]
-    elif kind in _READERS:
-        read = _READERS[kind](module, shape)
-        more = read if isinstance(read, list) else [read]
-    else:
-        raise ValueError(f"this class is not supported; expected a Sequential of {_SUPPORTED}")
-    if not layers:
-        latent = latent_size(more[0])
-        if latent is None:
-            raise ValueError(
-                "expected Linear or Unflatten first, which tell the latent dimension; put "
-                "Unflatten(1, (channels, height, width)) before it"
-            )
-        shape = (latent,)
-    for layer in more:
-        shape = layer.placed(shape).output_shape(shape)
-    return [*layers, *more], shape
+        return _normalisation(module)
+    if kind not in _READERS:
+        raise ValueError(reason_against(kind))
+    read = _READERS[kind](module, shape)
+    return read if isinstance(read, list) else [read]
+
+
+def reason_against(kind: str, what: str = "class", known: Iterable[str] | None = None) -> str:
+    """Why a class or a function of this name is not read, and what to do instead.
+
+    Parameters
+    ----------
+    kind : str
+        The name.
+    what : str, default "class"
+        What it is the name of.
+    known : iterable of str, optional
+        The names that are read; those of modules by default.
+
+    Returns
+    -------
+    str
+        The reason.
+    """
+    names = ", ".join(_SUPPORTED if known is None else known)
+    return _REASONS.get(kind.lower(), f"this {what} is not supported; expected one of {names}")
 
 
 def _require(condition: bool, what: str) -> None:
@@ -102,7 +114,9 @@ def _array(tensor: Any, name: str) -> Array:
     try:
         values = tensor.detach().cpu().numpy()
     except (AttributeError, TypeError, RuntimeError) as error:  # bfloat16, meta tensors, ...
-        raise ValueError(f"{name}: expected a tensor that numpy can hold ({error})") from None
+        raise ValueError(
+            f"{name}: expected a tensor that numpy can hold, as after .float().cpu() ({error})"
+        ) from None
     return check_array(values, name, (None,) * np.ndim(values))
 
 
@@ -113,43 +127,29 @@ def _weight_and_bias(module: Any) -> tuple[Array, Array]:
     return weight, _array(module.bias, "bias")
 
 
-def _normalisation(module: Any) -> tuple[Array, Array]:
-    """scale and shift (C,) of a batch normalisation in eval mode: h -> scale h + shift."""
+def _normalisation(module: Any) -> Normalisation:
     _require(not module.training, "training mode; call .eval() first")
     _require(module.running_mean is not None, "no running statistics")
     mean = _array(module.running_mean, "running_mean")
-    variance = _array(module.running_var, "running_var") + module.eps
-    _require(bool(np.all(variance > 0)), "running_var + eps that is not positive")
-    scale, shift = 1.0 / np.sqrt(variance), np.zeros_like(mean)
-    if module.weight is not None:
-        scale = scale * _array(module.weight, "weight")
-    if module.bias is not None:
-        shift = _array(module.bias, "bias")
-    return scale, shift - mean * scale
-
-
-def _normalised(layer: Dense | Convolution, scale: Array, shift: Array) -> Layer:
-    """The layer followed by h -> scale h + shift, as one layer."""
-    if len(scale) != len(layer.bias):
-        raise ValueError(f"expects {len(scale)} features, got {len(layer.bias)}")
-    if isinstance(layer, Convolution):
-        return layer.scaled(scale, shift)
-    weight = layer.weight * scale[:, None]
-    return layer.with_parameters({"weight": weight, "bias": layer.bias * scale + shift})
-
-
-def _scaling(scale: Array, shift: Array, axes: int) -> Layer:
-    """h -> scale h + shift on vectors, signals or images, channel by channel."""
-    weight = np.diag(scale)
-    if axes <= 1:
-        return Dense(weight, shift)
-    if axes == 2:
-        return Conv1d(weight[:, :, None], shift)
-    return Conv2d(weight[:, :, None, None], shift)
+    variance = _array(module.running_var, "running_var")
+    weight = None if module.weight is None else _array(module.weight, "weight")
+    bias = None if module.bias is None else _array(module.bias, "bias")
+    scale, _ = scale_and_shift(mean, variance, module.eps, weight, bias)
+    return Normalisation(mean, scale, np.zeros_like(mean) if bias is None else bias)
 
 
 def _linear(module: Any, shape: Shape) -> Layer:
     return Dense(*_weight_and_bias(module))
+
+
+def _prelu(module: Any, shape: Shape) -> Layer:
+    slope = _array(module.weight, "weight")
+    return LeakyReLU(float(slope[0])) if len(slope) == 1 else PReLU(slope)
+
+
+def _hardtanh(module: Any, shape: Shape) -> Layer:
+    lower, upper = (-math.inf if module.min_val is None else module.min_val), module.max_val
+    return Hardtanh(lower, math.inf if upper is None else upper)
 
 
 def _conv(module: Any, shape: Shape) -> Layer | list[Layer]:
@@ -251,6 +251,10 @@ _READERS: dict[str, Callable[[Any, Shape], Layer | list[Layer]]] = {
     "ConvTranspose2d": _transposed,
     "ReLU": lambda module, shape: ReLU(),
     "LeakyReLU": lambda module, shape: LeakyReLU(module.negative_slope),
+    "PReLU": _prelu,
+    "ReLU6": lambda module, shape: ReLU6(),
+    "Hardtanh": _hardtanh,
+    "Hardsigmoid": lambda module, shape: Hardsigmoid(),
     "MaxPool2d": _max_pool,
     "AvgPool2d": _avg_pool,
     "AdaptiveAvgPool2d": _adaptive,
@@ -262,4 +266,4 @@ _READERS: dict[str, Callable[[Any, Shape], Layer | list[Layer]]] = {
     "Flatten": _flatten,
     "Unflatten": _unflatten,
 }
-_SUPPORTED = ", ".join([*_READERS, "BatchNorm1d", "BatchNorm2d", "Identity, Dropout"])
+_SUPPORTED = ["Sequential", *_READERS, "BatchNorm1d", "BatchNorm2d", "Identity", "Dropout"]

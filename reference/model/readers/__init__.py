@@ -1,0 +1,1 @@
+"""Networks read from the modules and files of other libraries."""

@@ -1,0 +1,1 @@
+"""ONNX files, read operator by operator, and run to compare."""

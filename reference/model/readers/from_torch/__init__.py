@@ -1,0 +1,1 @@
+"""Modules of torch as layers, and the comparison with the modules themselves."""
