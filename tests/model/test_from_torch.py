@@ -320,6 +320,17 @@ def test_batch_norm_after_what_is_transposed_or_of_signals(between):
         np.testing.assert_allclose(network(Z), expected, atol=1e-12)
 
 
+def test_upsample_of_signals():
+    """A signal is an image of one row."""
+    for given, factor in ((dict(scale_factor=3), 3), (dict(size=12, mode="linear"), 4)):
+        layers = signals(upsample(**given)).layers
+        made = next(layer for layer in layers if isinstance(layer, Upsample))
+        assert made.factor == (1, factor)
+        assert made.mode == ("bilinear" if "mode" in given else "nearest")
+    with pytest.raises(ValueError, match="mode='bilinear' on shape"):
+        signals(upsample(scale_factor=2, mode="bilinear"))
+
+
 def test_upsample_by_size():
     assert images(upsample(size=(12, 4))).layers[2].factor == (2, 1)
     assert images(max_pool(), upsample(size=6)).layers[3].factor == (2, 3)
@@ -478,7 +489,7 @@ REFUSED = [
         lambda: images(upsample(size=(12, 6))),
     ),
     (
-        "module[1] (Upsample): not supported: size without images before it",
+        "module[1] (Upsample): not supported: Upsample without images or signals before it",
         lambda: Network.from_torch(Sequential(linear(1, 4), upsample(size=4))),
     ),
     (

@@ -184,7 +184,7 @@ def _transposed(module: Any, shape: Shape) -> Layer:
 
 
 def _pair(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, tuple | list) else (value, value)
+    return _each(value, 2)
 
 
 def _max_pool(module: Any, shape: Shape) -> Layer:
@@ -202,21 +202,33 @@ def _avg_pool(module: Any, shape: Shape) -> Layer:
     return AvgPool(module.kernel_size, module.stride, module.padding)
 
 
-def _upsample(module: Any, shape: Shape) -> Layer:
-    modes = ("nearest", "nearest-exact", "bilinear")
-    _require(module.mode in modes, f"mode={module.mode!r}")
-    mode = "bilinear" if module.mode == "bilinear" else "nearest"
+def _upsample(module: Any, shape: Shape) -> Layer | list[Layer]:
+    _require(len(shape) in (2, 3), f"Upsample without images or signals before it, but {shape}")
+    signal = len(shape) == 2
+    interpolated = "linear" if signal else "bilinear"
+    modes = ("nearest", "nearest-exact", interpolated)
+    _require(module.mode in modes, f"mode={module.mode!r} on shape {shape}")
+    mode = "bilinear" if module.mode == interpolated else "nearest"
     settings = {"mode": mode, "align_corners": bool(module.align_corners)}
     if module.size is not None:
-        _require(len(shape) == 3, f"size without images before it, but shape {shape}")
-        size = _pair(module.size)
+        size = _each(module.size, len(shape) - 1)
         whole = all(new % old == 0 for new, old in zip(size, shape[1:], strict=True))
         _require(whole, f"size={module.size} that is no multiple of {shape[1:]}")
         factor = tuple(new // old for new, old in zip(size, shape[1:], strict=True))
+    else:
+        given = _each(module.scale_factor, len(shape) - 1)
+        _require(all(float(f).is_integer() for f in given), f"scale_factor={module.scale_factor}")
+        factor = tuple(int(f) for f in given)
+    if not signal:
         return Upsample(factor, **settings)
-    factor = _pair(module.scale_factor)
-    _require(all(float(f).is_integer() for f in factor), f"scale_factor={module.scale_factor}")
-    return Upsample(tuple(int(f) for f in factor), **settings)
+    # A signal is an image of one row.
+    channels, length = shape
+    ends = Reshape((channels, 1, length)), Reshape((channels, length * factor[0]))
+    return [ends[0], Upsample((1, *factor), **settings), ends[1]]
+
+
+def _each(value: Any, axes: int) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
 
 
 def _flatten(module: Any, shape: Shape) -> Layer:
