@@ -322,7 +322,7 @@ def test_batch_norm_after_what_is_transposed_or_of_signals(between):
 
 def test_upsample_of_signals():
     """A signal is an image of one row."""
-    for given, factor in ((dict(scale_factor=3), 3), (dict(size=12, mode="linear"), 4)):
+    for given, factor in ((dict(scale_factor=3), 3), (dict(size=96, mode="linear"), 4)):
         layers = signals(upsample(**given)).layers
         made = next(layer for layer in layers if isinstance(layer, Upsample))
         assert made.factor == (1, factor)
