@@ -145,7 +145,7 @@ def activation(draw):
     }
     steps = draw.one_of(
         ("Relu", "z", "y", {}),
-        ("LeakyRelu", "z", "y", {"alpha": draw.one_of(0.01, 0.3, 2.0)}),
+        ("LeakyRelu", "z", "y", draw.one_of({}, {"alpha": 0.3}, {"alpha": 2.0})),
         ("Abs", "z", "y", {}),
         ("PRelu", "z s", "y", {}),
         ("PRelu", "z s", "y", {}),
@@ -213,6 +213,18 @@ def shuffle_and_pad(draw):
     return shape, steps, {"p": np.array(pads, np.int64)}
 
 
+def defaults(draw):
+    """Attributes that are left out, and a bias."""
+    constants = {"w": draw.array(3, 4), **{n: draw.array(4) for n in "gcm"}, "v": draw.positive(4)}
+    steps = [
+        ("Gemm", "z w", "a", {}),
+        ("LeakyRelu", "a", "b", {}),
+        ("BatchNormalization", "b g c m v", "c2", {}),
+        ("HardSigmoid", "c2", "y", {}),
+    ]
+    return (3,), steps, constants
+
+
 def reshapes(draw):
     c, n = draw.count(1, 3), draw.count(2, 4)
     constants = {
@@ -247,6 +259,7 @@ KINDS = {
     resize: 14,
     shuffle_and_pad: 5,
     reshapes: 3,
+    defaults: 2,
 }
 SETTINGS = [(kind, seed) for kind, count in KINDS.items() for seed in range(count)]
 
