@@ -283,7 +283,7 @@ class Network:
         A deep copy of the module is run and compared with the network: its parts alone, on both
         sides of every unit, and the whole. The module is left as it was; torch must have been
         imported by whoever made it. Guarded by tests/model/test_from_torch.py,
-        test_torch_structure.py and test_torch_check.py.
+        test_from_torch_structure.py and test_from_torch_check.py.
         """
         reading = read_torch(module)
         network = Network(reading.layers)

@@ -110,11 +110,21 @@ def test_the_same_points_each_time():
     np.testing.assert_array_equal(search(layers)[1], search(layers)[1])
 
 
+def test_many_units_far_out():
+    """Each is sought from the point that came nearest."""
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((500, 2))
+    weight /= np.linalg.norm(weight, axis=1, keepdims=True)
+    _, _, (entry,) = search([Dense(weight, rng.uniform(200.0, 800.0, 500)), ReLU()])
+    assert entry.unseen == 0
+
+
 def test_work_is_bounded():
-    """A wide network has few points, and no more."""
+    """A wide network has few points, and not all of its units are sought."""
     rng = np.random.default_rng(0)
     width = 1500
     layers = [Dense(rng.standard_normal((width, 2)), rng.standard_normal(width)), ReLU()]
-    layers += [Dense(rng.standard_normal((width, width)), np.full(width, -1e5)), ReLU()]
-    _, points, _ = search(layers)
+    layers += [Dense(rng.standard_normal((width, width)) / width, np.full(width, -10.0)), ReLU()]
+    _, points, (_, entry) = search(layers)
     assert len(points) * width**2 < 2.5e9
+    assert entry.unseen > 0

@@ -35,11 +35,12 @@ def test_sums_in_single_precision(width, cancelling):
     assert np.max(gap) > 1e-3 * np.median(error)
 
 
-def test_normalisations_in_single_precision():
-    """Also where a large mean cancels the input."""
+@pytest.mark.parametrize("around", [0.0, 1.0])
+def test_normalisations_in_single_precision(around):
+    """Whether a large mean cancels the input or not."""
     rng = np.random.default_rng(2)
     mean, scale, bias = (single(rng.standard_normal(6) * size) for size in (1e4, 3.0, 1.0))
-    inputs = single(mean.repeat(4) + rng.standard_normal((300, 24)))
+    inputs = single(around * mean.repeat(4) + rng.standard_normal((300, 24)))
     by_channel = inputs.reshape(300, 6, 4)
     computed = (by_channel - mean[:, None]) * scale[:, None] + bias[:, None]
     read = Normalisation(*(array.astype(float) for array in (mean, scale, bias)))
@@ -88,3 +89,5 @@ def test_sums_of_branches():
     known = values_of([first, total], {"z": (1,), "a": (1,)}, "z", points, units)
     assert known["b"][0].item() == 9.0
     assert known["b"][1].item() == SINGLE * 9.0
+    inputs, errors = [points, points], [np.array([[0.25]]), np.array([[0.5]])]
+    assert through(total, (1,), inputs, errors, 0.0)[1].item() == 0.75

@@ -126,10 +126,10 @@ class Parts:
             self.shapes[value] = told
         return self.shapes[value]
 
-    def nodes(self) -> list[Node]:
-        """The parts as a graph of layers and sums, each normalisation within the affine layer
-        before it, if that is used for nothing else."""
-        uses = Counter(name for part in self.parts for name in part.inputs)
+    def nodes(self, output: str) -> list[Node]:
+        """The parts as a graph of layers and sums, each normalisation within
+        the affine layer before it, if that is used for nothing else."""
+        uses = Counter([output, *(name for part in self.parts for name in part.inputs)])
         nodes: dict[str, Node] = {}
         for part in self.parts:
             nodes[part.name] = Node(part.name, part.inputs, part.layers)

@@ -65,7 +65,7 @@ def layers_of(values: Values) -> list[Layer | Residual]:
     """The layers from the input to the output."""
     end = values.values[values.file.output].part
     try:
-        layers = layers_of_graph(values.parts.nodes(), Z, end)
+        layers = layers_of_graph(values.parts.nodes(end), Z, end)
     except ValueError as error:
         name, reason = str(error).split(": ", 1)
         places = {part.name: part.place for part in values.parts.parts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -9,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from reference.model.activations import PiecewiseAffine
 from reference.model.arrays import Array
 from reference.model.errors import UnverifiedWarning
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.readers.around_knots import around_knots
 from reference.model.readers.both_sides import Sides, points_on_both_sides
 from reference.model.readers.from_torch.structure import Reading, copied, without_traces
 from reference.model.readers.parts import Part, Z
@@ -20,8 +21,8 @@ from reference.model.readers.rounding import DOUBLE, through, values_of
 
 # Points that are drawn are the same each time.
 _SEED = 0
-# Inputs of each part on its own: at each of these scales, and so many.
-_SCALES, _EACH = (0.1, 1.0, 10.0, 100.0), 8
+# How many of the points give each part inputs.
+_SOME = 32
 # Numbers held at a time.
 _AT_A_TIME = 2**21
 
@@ -52,7 +53,7 @@ def check_against_torch(module: Any, reading: Reading, layers: Sequence[Layer]) 
     -----
     Each part is run on its own, on inputs on both sides of each of its knots; then the whole, at
     points that are drawn and searched. Both are done in double precision, and the whole once more
-    in the module's own. Guarded by tests/model/test_torch_check.py.
+    in the module's own. Guarded by tests/model/test_from_torch_check.py.
     """
     if reading.copy is None:
         unverified = "it is no torch.nn.Module, so it was not run"
@@ -108,7 +109,8 @@ class _Comparison:
             if part.run is None:
                 continue
             shape = self.shapes[part.inputs[0]]
-            inputs = np.concatenate([known[part.inputs[0]], self._drawn(part)])
+            drawn = around_knots(part.layers, math.prod(shape), self.random_state)
+            inputs = np.concatenate([known[part.inputs[0]], drawn])
             value, error = through(part, shape, [inputs], [np.zeros_like(inputs)], self._unit(part))
             output = self._output(part.run, inputs.reshape(-1, *shape), self.torch.float64)
             if output is None:
@@ -120,22 +122,10 @@ class _Comparison:
 
     def _some_values(self, points: Array) -> dict[str, Array]:
         """The values of all parts at a few of the points."""
-        some = points[:: max(1, len(points) // (len(_SCALES) * _EACH))]
+        some = points[:: max(1, len(points) // _SOME)]
         units = dict.fromkeys([part.name for part in self.parts], 0.0)
         known = values_of(self.parts, self.shapes, Z, some, units)
         return {name: value for name, (value, _) in known.items()}
-
-    def _drawn(self, part: Part) -> Array:
-        """Inputs of a part, around each of its knots and far beyond them all."""
-        size = self.reading.parts.size(part.inputs[0])
-        levels = [0.0]
-        for layer in part.layers:
-            if isinstance(layer, PiecewiseAffine):
-                levels += np.unique(layer.knots).tolist()
-        far = 1.0 + max(map(abs, levels))
-        scales = np.repeat([*_SCALES, far, 3.0 * far], _EACH)[:, None]
-        around = self.random_state.choice(levels, (len(scales), size))
-        return around + scales * self.random_state.standard_normal((len(scales), size))
 
     def _check_whole(self, copy: Any, points: Array, precision: Any) -> bool:
         """Compare the whole; return whether it could be run, and gave numbers to compare."""

@@ -69,7 +69,12 @@ def read_torch(module: Any) -> Reading:
         output = reader.read(read, "module", Z)
     if output == Z:
         raise ValueError("module: expected at least one layer, got none")
-    layers = layers_of_graph(reader.parts.nodes(), Z, output)
+    try:
+        layers = layers_of_graph(reader.parts.nodes(output), Z, output)
+    except ValueError as error:
+        name, _, reason = str(error).partition(": ")
+        places = {part.name: part.place for part in reader.parts.parts}
+        raise ValueError(f"{places.get(name, name)}: {reason}") from None
     return Reading(reader.parts, layers, output, read if runs else None)
 
 

@@ -348,7 +348,7 @@ def test_an_old_weight_norm_is_left_as_it_was():
 
 def test_inputs_are_not_changed_by_modules_in_place():
     """The points are compared as they were before a module changed them."""
-    module = nn.Sequential(nn.Unflatten(1, (2,)), nn.ReLU(inplace=True), nn.Linear(2, 2))
+    module = nn.Sequential(nn.Unflatten(1, (2,)), nn.LeakyReLU(0.5, inplace=True), nn.Linear(2, 2))
     Network.from_torch(module.double())
 
 

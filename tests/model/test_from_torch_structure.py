@@ -206,18 +206,22 @@ def test_functions(name):
         assert kind in kinds(network)
 
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_functions_that_are_told_nothing_but_their_input(name):
-    """The names, the order and the defaults of arguments are torch's, where it has signatures."""
-    function = getattr(functional, name, getattr(torch, name, None))
+def arguments_of(name):
+    """The arguments of a function after its input; None of a builtin one, without a signature."""
     try:
-        first, *parameters = inspect.signature(function).parameters.values()
+        signature = inspect.signature(getattr(functional, name, getattr(torch, name, None)))
     except (TypeError, ValueError):
-        pytest.skip("a builtin function, which has none")
-    if first.kind is first.VAR_POSITIONAL:
-        pytest.skip("a function of what is chosen by a flag")
-    given = {p.name: p.default for p in parameters if p.default is not p.empty}
-    required = {p.name: 1 for p in parameters if p.default is p.empty}
+        return None
+    first, *others = signature.parameters.values()
+    return None if first.kind is first.VAR_POSITIONAL else others
+
+
+@pytest.mark.parametrize("name", [name for name in KNOWN if arguments_of(name) is not None])
+def test_arguments_of_functions(name):
+    """Their names, order and defaults are torch's."""
+    arguments = arguments_of(name)
+    given = {p.name: p.default for p in arguments if p.default is not p.empty}
+    required = {p.name: 1 for p in arguments if p.default is p.empty}
     (_, by_order) = as_module(name, list({**required, **given}.values()), {}, 1)
     (_, by_name) = as_module(name, [], {**required, **given}, 1)
     (_, by_default) = as_module(name, [], required, 1)
@@ -337,6 +341,36 @@ def test_values_changed_in_place_after_they_were_used():
     module = Of(forward, linear=nn.Linear(2, 3), relu=nn.ReLU(inplace=True))
     with pytest.raises(ValueError, match="something else than its parts"):
         Network.from_torch(module)
+
+
+def test_branches_that_cross():
+    def forward(self, z):
+        h = self.first(z)
+        positive, negative = torch.relu(h), torch.relu(-h)
+        return self.last(positive + negative) + positive
+
+    module = Of(forward, first=nn.Linear(2, 3), last=nn.Linear(3, 3))
+    told = r"^module \(Of\), relu in its forward: branches that are added cross"
+    with pytest.raises(ValueError, match=told):
+        Network.from_torch(module)
+
+
+def test_values_that_are_not_used():
+    """What is computed and left is not read; what it changed in place is found."""
+
+    def forward(self, z):
+        h = self.linear(z)
+        h - 1.0
+        return h
+
+    def in_place(self, z):
+        h = self.linear(z)
+        h.add_(1.0)
+        return h
+
+    assert kinds(assert_read(Of(forward, linear=nn.Linear(2, 3)))) == [Dense]
+    with pytest.raises(ValueError, match="something else than its parts"):
+        Network.from_torch(Of(in_place, linear=nn.Linear(2, 3)))
 
 
 # Users' classes under the names of torch's
