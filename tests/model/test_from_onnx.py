@@ -88,17 +88,32 @@ def conv_transpose(draw):
     groups = draw.count(1, 2)
     channels, out = groups * draw.count(1, 2), draw.count(1, 2)
     kernel, strides = draw.counts(axes, 2, 4), draw.counts(axes, 1, 3)
-    before = draw.counts(axes, 0, 1)
+    before, dilations = draw.counts(axes, 0, 1), draw.counts(axes, 1, 2)
+    # No more is cut off at the end than at the beginning, and less only where steps leave room.
+    most = [min(b, max(s, d) - 1) for b, s, d in zip(before, strides, dilations, strict=True)]
     attributes = {
         "strides": strides,
-        "dilations": draw.counts(axes, 1, 2),
+        "dilations": dilations,
         "group": groups,
-        # No more is cut off at the end than at the beginning.
-        "pads": before + [draw.count(0, b) for b in before],
+        "pads": before + [b - draw.count(0, m) for b, m in zip(before, most, strict=True)],
         "output_padding": [draw.count(0, max(s - 2, 0)) for s in strides],
     }
     constants = {"k": draw.array(channels, out, *kernel), "b": draw.array(out * groups)}
     return (channels, *size), [("ConvTranspose", "z k b", "y", attributes)], constants
+
+
+def conv_transpose_to_a_size(draw):
+    """Padding that is not told: the size of the output is, or is a multiple of the input's."""
+    axes, size = images_or_signals(draw)
+    strides = draw.counts(axes, 2, 3)
+    # Kernels that reach as far as the output: an even rest is cut off, or an odd one at the start.
+    kernel = [s + draw.count(0, 2) for s in strides]
+    attributes = {"strides": strides, "auto_pad": "SAME_LOWER", "group": 1}
+    if draw.count(0, 1):
+        reach = [s * (n - 1) + k for s, n, k in zip(strides, size, kernel, strict=True)]
+        attributes["output_shape"] = [n - 2 * draw.count(0, 1) for n in reach]
+    constants = {"k": draw.array(2, 3, *kernel)}
+    return (2, *size), [("ConvTranspose", "z k", "y", attributes)], constants
 
 
 def batch_normalization(draw):
@@ -250,6 +265,7 @@ KINDS = {
     matmul_add: 4,
     conv: 20,
     conv_transpose: 16,
+    conv_transpose_to_a_size: 6,
     batch_normalization: 6,
     folded: 10,
     entrywise: 14,
@@ -279,7 +295,7 @@ def beyond_reference(steps):
     return any(
         op == "GlobalMaxPool"
         or (op == "ConvTranspose" and attributes["group"] > 1)
-        or "SAME" in attributes.get("auto_pad", "")
+        or attributes.get("auto_pad", "NOTSET") != "NOTSET"
         for op, _, _, attributes in steps
     )
 

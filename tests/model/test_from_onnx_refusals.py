@@ -121,6 +121,11 @@ REFUSED = {
         {"k": ones(4, 1, 3, 3)},
         "cut off more after an axis than before it",
     ),
+    "pads leave more": (
+        [("ConvTranspose", "z k", "y", {"pads": [1, 1, 0, 0]})],
+        {"k": ones(4, 1, 3, 3)},
+        "that leave a whole stride more after an axis",
+    ),
     "negative pads": (
         [("Conv", "z k", "y", {"pads": [-1, 0, 0, 0]})],
         {"k": ones(1, 4, 3, 3)},
