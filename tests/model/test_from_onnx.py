@@ -389,6 +389,22 @@ def test_branches_of_signals(tmp_path):
     compared(path, (2, 5), np.float32, 1e-5)
 
 
+def test_means_keep_their_axes(tmp_path):
+    """What comes after a mean takes images of one pixel."""
+    constants = {"k": np.random.default_rng(7).standard_normal((3, 2, 1, 1)).astype(np.float32)}
+    steps = [("ReduceMean", "z", "a", {"axes": [2, 3]}), ("Conv", "a k", "y", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2, 3, 4])
+    compared(path, (2, 3, 4), np.float32, 1e-5)
+
+
+@pytest.mark.parametrize(("op", "opset"), [("Upsample", 9), ("Resize", 10)])
+def test_resizing_before_there_were_regions(op, opset, tmp_path):
+    constants = {"f": np.array([1, 1, 2, 3], np.float32)}
+    steps = [(op, "z f", "y", {"mode": "nearest"})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2, 3, 4], opset=opset)
+    compared(path, (2, 3, 4), np.float32, 1e-6)
+
+
 def test_a_value_added_to_itself(tmp_path):
     steps = [("Relu", "z", "a", {}), ("Add", "a a", "b", {}), ("Add", "b z", "y", {})]
     path = onnx_files.save(tmp_path / "a.onnx", steps, {}, [1, 3])
