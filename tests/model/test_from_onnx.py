@@ -405,6 +405,14 @@ def test_resizing_before_there_were_regions(op, opset, tmp_path):
     compared(path, (2, 3, 4), np.float32, 1e-6)
 
 
+def test_padding_of_some_axes(tmp_path):
+    constants = {"p": np.array([2, 1, 0, 3], np.int64), "axes": np.array([-1, 2], np.int64)}
+    steps = [("Pad", "z p - axes", "y", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2, 3, 4], opset=18)
+    network = compared(path, (2, 3, 4), np.float32, 1e-6)
+    assert network.layers[-1].padding == (2, 0, 1, 3)
+
+
 def test_a_value_added_to_itself(tmp_path):
     steps = [("Relu", "z", "a", {}), ("Add", "a a", "b", {}), ("Add", "b z", "y", {})]
     path = onnx_files.save(tmp_path / "a.onnx", steps, {}, [1, 3])

@@ -173,6 +173,11 @@ REFUSED = {
         {"f": np.array([1, 1, 2, 2], np.float32)},
         "nearest_mode='floor', which do not repeat every pixel",
     ),
+    "more channels": (
+        [("Resize", "z - f", "y", {})],
+        {"f": np.array([1, 2, 1, 1], np.float32)},
+        "more channels or examples",
+    ),
     "half": (
         [("Resize", "z - f", "y", {})],
         {"f": np.array([1, 1, 1.5, 2], np.float32)},
