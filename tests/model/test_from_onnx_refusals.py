@@ -380,6 +380,7 @@ DEFECTS = {
     "Sub": (one("Sub", "z c"), one("Sub", "c z"), {"c": np.float32(0.5)}),
     "Add": (one("Add", "z c"), one("Mul", "z c"), {"c": np.float32(0.5)}),
     "Div": (one("Div", "z c"), one("Mul", "z c"), {"c": np.float32(0.5)}),
+    "infinity": (one("Mul", "z c"), one("Div", "z d"), {"c": np.float32(1), "d": np.float32(0)}),
     "sum": (
         [("Relu", "z", "h", {}), ("Add", "z h", "y", {})],
         [("Relu", "z", "h", {}), ("Sub", "z h", "y", {})],
