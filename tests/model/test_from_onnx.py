@@ -432,6 +432,19 @@ def test_half_precision_is_exact(tmp_path):
     np.testing.assert_array_equal(network.layers[0].weight, weight.T.astype(np.float64))
 
 
+def test_half_precision_between_operators(tmp_path):
+    """A runtime may round to halves where it shows them, and go on with single precision."""
+    rng = np.random.default_rng(4)
+    constants = {"w": rng.standard_normal((3, 8)).astype(np.float16)}
+    steps = [
+        ("MatMul", "z w", "a", {}),
+        ("LeakyRelu", "a", "b", {"alpha": 0.2}),
+        ("Add", "b a", "y", {}),
+    ]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 3], np.float16)
+    compared(path, (3,), np.float16, 1e-2)
+
+
 def test_constants_are_computed_in_the_precision_of_the_file(tmp_path):
     """As weight normalisation leaves them: g v / |v|."""
     rng = np.random.default_rng(1)
