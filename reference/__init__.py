@@ -8,16 +8,7 @@ from reference.integration.on_polyhedron import gaussian_on_polyhedron
 from reference.integration.truncated_moments import TruncatedMoments
 from reference.learning.em import FitResult, fit_em
 from reference.learning.m_step import m_step
-from reference.model.activations import (
-    Abs,
-    Hardsigmoid,
-    Hardtanh,
-    LeakyReLU,
-    PiecewiseAffine,
-    PReLU,
-    ReLU,
-    ReLU6,
-)
+from reference.model.activations import PiecewiseAffine
 from reference.model.dense import Dense
 from reference.model.errors import (
     ConvergenceWarning,
@@ -36,6 +27,15 @@ from reference.model.images.resampling import (
     ZeroPad,
 )
 from reference.model.images.reshaping import Flatten, Reshape
+from reference.model.named_activations import (
+    Abs,
+    Hardsigmoid,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+)
 from reference.model.network import Network
 from reference.model.outcome import Outcome
 from reference.model.residual import Residual

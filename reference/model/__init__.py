@@ -3,16 +3,7 @@
 The names here are all that `fast` takes from `reference`.
 """
 
-from reference.model.activations import (
-    Abs,
-    Hardsigmoid,
-    Hardtanh,
-    LeakyReLU,
-    PiecewiseAffine,
-    PReLU,
-    ReLU,
-    ReLU6,
-)
+from reference.model.activations import PiecewiseAffine
 from reference.model.arrays import Array, Codes, Indices, Mask, RandomState, ReadOnly, freeze
 from reference.model.dense import Dense
 from reference.model.errors import (
@@ -37,6 +28,15 @@ from reference.model.images.resampling import (
 )
 from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.named_activations import (
+    Abs,
+    Hardsigmoid,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+)
 from reference.model.network import Network, learnable_layers
 from reference.model.outcome import Outcome, outcome_of, outcome_of_error
 from reference.model.residual import Beside, Residual, Weighted, weighted

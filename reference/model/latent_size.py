@@ -7,7 +7,7 @@ import math
 from reference.model.dense import Dense
 from reference.model.images.reshaping import Reshape
 from reference.model.layer_protocol import Layer
-from reference.model.residual import Residual
+from reference.model.residual import Fork, Residual
 
 
 def latent_size(first: Layer | Residual) -> int | None:
@@ -15,7 +15,7 @@ def latent_size(first: Layer | Residual) -> int | None:
     block; None for other layers, which take inputs of any size."""
     if isinstance(first, Dense):
         return int(first.weight.shape[1])
-    if isinstance(first, Reshape):
+    if isinstance(first, Reshape | Fork):
         return math.prod(first.shape)
     if isinstance(first, Residual):
         return latent_size(first.layers[0])

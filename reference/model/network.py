@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.model.activations import Abs, LeakyReLU, ReLU
 from reference.model.arrays import Array, Codes, RandomState
 from reference.model.dense import Dense
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.named_activations import Abs, LeakyReLU, ReLU
 from reference.model.readers.from_onnx.reading import layers_from_onnx
 from reference.model.readers.from_torch.check import check_against_torch
 from reference.model.readers.from_torch.structure import read_torch

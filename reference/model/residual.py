@@ -61,7 +61,11 @@ class Residual:
         self.layers = checked_layers(layers, "layers")
         if not self.layers:
             raise ValueError("layers: expected at least one layer, got none")
-        self.projection = checked_layers([] if projection is None else projection, "projection")
+        self.projection: tuple[Layer | Residual, ...] | None = None
+        if projection is not None:
+            self.projection = checked_layers(projection, "projection")
+            if not self.projection:
+                raise ValueError("projection: expected a layer, or None for the identity, got none")
 
     def __repr__(self) -> str:
         branches = [self.layers, self.projection] if self.projection else [self.layers]
@@ -87,14 +91,14 @@ class Residual:
         """
         size = math.prod(input_shape)
         block, shape = expanded(self.layers, input_shape)
-        skip, other = expanded(self.projection, input_shape)
+        skip, other = expanded(self.projection or (), input_shape)
         if shape != other:
             raise ValueError(
                 f"layers: Residual adds outputs of shapes {shape} and {other}; expected the same"
             )
         out = math.prod(shape)
         return [
-            Fork().placed(input_shape),
+            Fork(input_shape).placed(input_shape),
             *(beside(layer, own, 0, size) for layer, own in block),
             *(beside(layer, own, out, 0) for layer, own in skip),
             Join(shape).placed((2 * out,)),
@@ -224,18 +228,29 @@ def weighted(layer: Layer) -> Weighted:
 class Fork(SparseLinear):
     """h -> (h, h), the beginning of a block with a skip connection.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of h.
+
     Examples
     --------
     >>> from reference.model.residual import Fork
-    >>> Fork().output_shape((3,))
+    >>> Fork((3,)).output_shape((3,))
     (6,)
     """
 
+    def __init__(self, shape: Shape) -> None:
+        self.shape = tuple(int(n) for n in shape)
+
     def __repr__(self) -> str:
-        return "Fork()"
+        return f"Fork({self.shape})"
 
     def placed(self, input_shape: Shape) -> Self:
-        size = math.prod(input_shape)
+        size = math.prod(self.shape)
+        # A network's first layer has a vector z for its input.
+        if input_shape not in (self.shape, (size,)):
+            raise ValueError(f"layers: {self!r} expects shape {self.shape}, got {input_shape}")
         row = np.arange(2 * size)
         return self._with_matrix(input_shape, (2 * size,), np.ones(2 * size), row, row % size)
 

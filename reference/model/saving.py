@@ -9,16 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.model.activations import (
-    Abs,
-    Hardsigmoid,
-    Hardtanh,
-    LeakyReLU,
-    PiecewiseAffine,
-    PReLU,
-    ReLU,
-    ReLU6,
-)
+from reference.model.activations import PiecewiseAffine
 from reference.model.arrays import Array
 from reference.model.dense import Dense
 from reference.model.images.convolutions import CONVOLUTIONS
@@ -32,6 +23,15 @@ from reference.model.images.resampling import (
 )
 from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer
+from reference.model.named_activations import (
+    Abs,
+    Hardsigmoid,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+)
 from reference.model.residual import Beside, Fork, Join, beside
 from reference.model.validation import check_path
 from reference.model.whole_files import load_arrays, save_arrays
@@ -56,7 +56,7 @@ ARGUMENTS: dict[type[Any], tuple[str, ...]] = {
     MaxPool: ("kernel_size", "stride", "padding", "channels"),
     Flatten: (),
     Reshape: ("shape",),
-    Fork: (),
+    Fork: ("shape",),
     Join: ("shape",),
 }
 # Arguments that files of 0.1.0 lack: then they are as they are by default.

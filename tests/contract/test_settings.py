@@ -121,8 +121,8 @@ def assert_has(thing, given):
         if isinstance(value, Network):
             assert repr(mine) == repr(value)
             mine, value = mine.parameters(), value.parameters()
-        elif key == "layers":
-            mine, value = repr(list(mine)), repr(value)
+        elif key in ("layers", "projection"):
+            mine, value = repr(list(mine)), repr(list(value))
         assert same(mine, value), key
 
 

@@ -303,7 +303,7 @@ REFUSED = {
     ),
     "layers: PReLU of 2 channels got shape (3,)": lambda: PReLU([0.1, 0.2]).placed((3,)),
     "slope: expected finite numbers": lambda: LeakyReLU(np.inf),
-    "lower: expected a number below upper": lambda: Hardtanh(1.0, 1.0),
+    "lower: expected less than upper": lambda: Hardtanh(1.0, 1.0),
     "lower, upper: expected one that is finite": lambda: Hardtanh(-np.inf, np.inf),
     "value: expected a number in [0, 1], got 1.5": lambda: Hardsigmoid(1.0, 1.5),
 }

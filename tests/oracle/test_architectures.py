@@ -111,6 +111,18 @@ def test_boundaries_are_found_to_the_last_bits(latent):
     assert found >= 10
 
 
+def assert_same_layers(layers, others):
+    """The same settings, bit for bit, those of the layers of a block too."""
+    for mine, theirs in zip(layers, others, strict=True):
+        assert mine[0] == theirs[0]
+        assert mine[1].keys() == theirs[1].keys()
+        for setting, value in mine[1].items():
+            if setting in ("layers", "projection"):
+                assert_same_layers(value, theirs[1][setting])
+            else:
+                assert np.asarray(value).tobytes() == np.asarray(theirs[1][setting]).tobytes()
+
+
 @pytest.mark.parametrize("latent", [1, 2, 4])
 def test_case_round_trip(tmp_path, latent):
     """A case read back is the case written, bit for bit; the same seed is the same case."""
@@ -122,11 +134,7 @@ def test_case_round_trip(tmp_path, latent):
             for name in ("cov_x", "cov_z", "X", "q_mean", "q_cov"):
                 assert getattr(other, name).shape == getattr(case, name).shape
                 assert getattr(other, name).tobytes() == getattr(case, name).tobytes()
-            for mine, theirs in zip(case.layers, other.layers, strict=True):
-                assert mine[0] == theirs[0]
-                assert mine[1].keys() == theirs[1].keys()
-                for setting, value in mine[1].items():
-                    assert np.asarray(value).tobytes() == np.asarray(theirs[1][setting]).tobytes()
+            assert_same_layers(case.layers, other.layers)
             assert repr(network_of(other)) == repr(network_of(case))
     assert [p.name for p in tmp_path.iterdir()] == ["case.json"]
 

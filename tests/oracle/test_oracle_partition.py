@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from oracle.checks.implementations import network_from
+from oracle.exact.layer_specs import unit_slopes
 from oracle.exact.layers import layers_of
 from oracle.exact.line import exact_partition
 from oracle.exact.regions import certify, code_at, exact_regions
@@ -147,7 +148,8 @@ def forward(layers, z):
         elif kind == "max":
             hidden = [max(hidden[c] for c in window) for window in values[0]]
         else:
-            hidden = [h if h > 0 else Fraction(values[0]) * h for h in hidden]
+            etas, _ = unit_slopes(values[0], len(hidden))
+            hidden = [h if h > 0 else Fraction(e) * h for h, e in zip(hidden, etas, strict=True)]
     return hidden
 
 

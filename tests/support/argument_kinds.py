@@ -303,6 +303,46 @@ class Number(Kind):
 
 
 @dataclass(frozen=True)
+class AnyNumber(Kind):
+    """A finite number, of any size and sign; rows: an array of them will do as well."""
+
+    rows: bool = False
+
+    def wrong(self, sound):
+        bad = {k: v for k, v in Number(0.0).wrong(sound).items() if not isinstance(v, float)}
+        arrays = ("list [0.5]", "ndarray [0.5]") if self.rows else ()
+        loose = {"bool True", "bool False", *arrays} if self.rows else set()
+        found = {k: v for k, v in bad.items() if k not in loose}
+        return found | {"NaN": NAN, "inf": INF, "-inf": -INF}
+
+    def right(self, sound):
+        good = [-LARGEST, LARGEST, np.float64(sound), np.array(sound), np.float32(0.5), 0, -2]
+        return {f"{type(value).__name__} {value}": value for value in good}
+
+
+@dataclass(frozen=True)
+class Rows(Numbers):
+    """A row of numbers, or a table with a row for each channel."""
+
+    def wrong_shapes(self, shape):
+        return ((), (1, *shape, 1), (0,))
+
+
+@dataclass(frozen=True)
+class End(Kind):
+    """An end of an interval; infinite where there is none."""
+
+    none: float
+
+    def wrong(self, sound):
+        bad = [NAN, -self.none, "0.5", 0.5j, None, [0.5], np.array([0.5]), (), {}, np.sin]
+        return {f"{type(value).__name__} {value}": value for value in bad}
+
+    def right(self, sound):
+        return {repr(value): value for value in (self.none, np.float64(sound), np.float32(0.5))}
+
+
+@dataclass(frozen=True)
 class Choice(Kind):
     """One of a few words."""
 

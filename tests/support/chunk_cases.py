@@ -16,18 +16,27 @@ from reference import (
     ConvTranspose2d,
     Dense,
     Flatten,
+    Hardsigmoid,
+    Hardtanh,
     LeakyReLU,
     MaxPool,
     Network,
+    PiecewiseAffine,
     PixelShuffle,
+    PReLU,
     ReLU,
+    ReLU6,
     Reshape,
+    Residual,
     Upsample,
     ZeroPad,
 )
 
 LATENT = (1, 2, 3)
-KINDS = ("relu", "leaky and absolute", "maxout", "image", "max-pooling", "decoder", "signal")
+KINDS = (
+    *("relu", "leaky and absolute", "maxout", "image", "max-pooling", "decoder", "signal"),
+    "pieces and a block",
+)
 
 
 def layers(kind, latent):
@@ -58,6 +67,12 @@ def layers(kind, latent):
             *(dense(4, latent), Reshape((4, 1, 1)), PixelShuffle(2)),
             *(ConvTranspose2d(normal((1, 1, 2, 1)), normal(1)), AdaptiveAvgPool((1, 2))),
             *(LeakyReLU(0.3), ZeroPad((0, 1, 0, 0)), Flatten()),
+        ]
+    if kind == "pieces and a block":
+        block = Residual([dense(1, 2), Hardtanh(-0.5, 1.0), dense(2, 1)])
+        return [
+            *(dense(2, latent), PReLU([0.2, -0.5]), block, dense(1, 2), ReLU6(), dense(1, 1)),
+            *(Hardsigmoid(), dense(2, 1), PiecewiseAffine([0.25], [-0.5, 1.0], 0.5)),
         ]
     if kind == "signal":
         return [

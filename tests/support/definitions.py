@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from latent_integrals import Moments, moments, whitened
 
+from oracle.exact.layer_specs import unit_slopes
 from oracle.exact.regions import exact_regions
 from oracle.models.descriptions import specs_of
 
@@ -52,7 +53,8 @@ def forward(specs, Z):
         if kind == "dense":
             hidden = hidden @ values[0].T + values[1]
         elif kind == "slope":
-            hidden = np.maximum(hidden, 0) + values[0] * np.minimum(hidden, 0)
+            slopes, _ = unit_slopes(values[0], hidden.shape[1])
+            hidden = np.maximum(hidden, 0) + slopes * np.minimum(hidden, 0)
         else:
             hidden = np.stack([hidden[:, w].max(axis=1) for w in values[0]], axis=1)
     return hidden
@@ -68,11 +70,14 @@ def frozen_maps(specs, codes):
             current = values[0] @ current
             current[:, :, -1] += values[1]
             continue
-        count = current.shape[1] if kind == "slope" else len(values[0])
+        slopes, acting = unit_slopes(values[0], current.shape[1]) if kind == "slope" else ([], [])
+        count = len(acting) if kind == "slope" else len(values[0])
         mine = codes[:, place : place + count]
         place += count
         if kind == "slope":
-            current = np.where(mine > 0, 1.0, values[0])[:, :, None] * current
+            scales = np.broadcast_to(slopes, (len(mine), len(slopes))).copy()
+            scales[:, acting] = np.where(mine > 0, 1.0, scales[:, acting])
+            current = scales[:, :, None] * current
         else:
             winners = [
                 [window[q] for window, q in zip(values[0], row, strict=True)] for row in mine

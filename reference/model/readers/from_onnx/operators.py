@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference.model.activations import Abs, Hardtanh, LeakyReLU, PReLU, ReLU
 from reference.model.arrays import Array
 from reference.model.dense import Dense
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.named_activations import Abs, Hardtanh, LeakyReLU, PReLU, ReLU
 from reference.model.readers.batch_norm import scale_and_shift
 from reference.model.readers.from_onnx.file import Operator
 from reference.model.readers.from_onnx.values import Reader, Value, Values

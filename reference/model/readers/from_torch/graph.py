@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from reference.model.activations import Abs
 from reference.model.arrays import Array
 from reference.model.images.resampling import ZeroPad
 from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.named_activations import Abs
 from reference.model.readers.from_torch.functions import CASTS, IDENTITIES, KNOWN, as_module
 from reference.model.readers.from_torch.modules import layers_of_module, reason_against
 from reference.model.readers.parts import Normalisation, Parts

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from reference.model.activations import Hardsigmoid, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6
 from reference.model.arrays import Array
 from reference.model.dense import Dense
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
@@ -22,6 +21,7 @@ from reference.model.images.resampling import (
 )
 from reference.model.images.reshaping import Flatten, Reshape
 from reference.model.layer_protocol import Layer, Shape
+from reference.model.named_activations import Hardsigmoid, Hardtanh, LeakyReLU, PReLU, ReLU, ReLU6
 from reference.model.readers.batch_norm import scale_and_shift
 from reference.model.readers.parts import Normalisation
 from reference.model.validation import check_array
