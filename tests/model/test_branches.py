@@ -17,7 +17,7 @@ def value(layers, h):
     """What a list of layers computes: a Residual by its definition, the others by their own."""
     for layer in layers:
         if isinstance(layer, Residual):
-            h = value(layer.layers, h) + value(layer.projection, h)
+            h = value(layer.layers, h) + value(layer.projection or (), h)
         else:
             h = layer.apply(h)
     return h
@@ -36,7 +36,7 @@ def leaves(layers):
     for layer in layers:
         if isinstance(layer, Residual):
             yield from leaves(layer.layers)
-            yield from leaves(layer.projection)
+            yield from leaves(layer.projection or ())
         else:
             yield layer
 
@@ -54,7 +54,7 @@ def shape_of(layers):
     told = []
     for layer in layers:
         if isinstance(layer, Residual):
-            told.append((shape_of(layer.layers), shape_of(layer.projection)))
+            told.append((shape_of(layer.layers), shape_of(layer.projection or ())))
         elif isinstance(layer, Dense):
             told.append("D")
     return told

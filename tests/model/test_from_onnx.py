@@ -88,17 +88,32 @@ def conv_transpose(draw):
     groups = draw.count(1, 2)
     channels, out = groups * draw.count(1, 2), draw.count(1, 2)
     kernel, strides = draw.counts(axes, 2, 4), draw.counts(axes, 1, 3)
-    before = draw.counts(axes, 0, 1)
+    before, dilations = draw.counts(axes, 0, 1), draw.counts(axes, 1, 2)
+    # No more is cut off at the end than at the beginning, and less only where steps leave room.
+    most = [min(b, max(s, d) - 1) for b, s, d in zip(before, strides, dilations, strict=True)]
     attributes = {
         "strides": strides,
-        "dilations": draw.counts(axes, 1, 2),
+        "dilations": dilations,
         "group": groups,
-        # No more is cut off at the end than at the beginning.
-        "pads": before + [draw.count(0, b) for b in before],
+        "pads": before + [b - draw.count(0, m) for b, m in zip(before, most, strict=True)],
         "output_padding": [draw.count(0, max(s - 2, 0)) for s in strides],
     }
     constants = {"k": draw.array(channels, out, *kernel), "b": draw.array(out * groups)}
     return (channels, *size), [("ConvTranspose", "z k b", "y", attributes)], constants
+
+
+def conv_transpose_to_a_size(draw):
+    """Padding that is not told: the size of the output is, or is a multiple of the input's."""
+    axes, size = images_or_signals(draw)
+    strides = draw.counts(axes, 2, 3)
+    # Kernels that reach as far as the output: an even rest is cut off, or an odd one at the start.
+    kernel = [s + draw.count(0, 2) for s in strides]
+    attributes = {"strides": strides, "auto_pad": "SAME_LOWER", "group": 1}
+    if draw.count(0, 1):
+        reach = [s * (n - 1) + k for s, n, k in zip(strides, size, kernel, strict=True)]
+        attributes["output_shape"] = [n - 2 * draw.count(0, 1) for n in reach]
+    constants = {"k": draw.array(2, 3, *kernel)}
+    return (2, *size), [("ConvTranspose", "z k", "y", attributes)], constants
 
 
 def batch_normalization(draw):
@@ -145,7 +160,7 @@ def activation(draw):
     }
     steps = draw.one_of(
         ("Relu", "z", "y", {}),
-        ("LeakyRelu", "z", "y", {"alpha": draw.one_of(0.01, 0.3, 2.0)}),
+        ("LeakyRelu", "z", "y", draw.one_of({}, {"alpha": 0.3}, {"alpha": 2.0})),
         ("Abs", "z", "y", {}),
         ("PRelu", "z s", "y", {}),
         ("PRelu", "z s", "y", {}),
@@ -213,6 +228,18 @@ def shuffle_and_pad(draw):
     return shape, steps, {"p": np.array(pads, np.int64)}
 
 
+def defaults(draw):
+    """Attributes that are left out, and a bias."""
+    constants = {"w": draw.array(3, 4), **{n: draw.array(4) for n in "gcm"}, "v": draw.positive(4)}
+    steps = [
+        ("Gemm", "z w", "a", {}),
+        ("LeakyRelu", "a", "b", {}),
+        ("BatchNormalization", "b g c m v", "c2", {}),
+        ("HardSigmoid", "c2", "y", {}),
+    ]
+    return (3,), steps, constants
+
+
 def reshapes(draw):
     c, n = draw.count(1, 3), draw.count(2, 4)
     constants = {
@@ -238,6 +265,7 @@ KINDS = {
     matmul_add: 4,
     conv: 20,
     conv_transpose: 16,
+    conv_transpose_to_a_size: 6,
     batch_normalization: 6,
     folded: 10,
     entrywise: 14,
@@ -247,6 +275,7 @@ KINDS = {
     resize: 14,
     shuffle_and_pad: 5,
     reshapes: 3,
+    defaults: 2,
 }
 SETTINGS = [(kind, seed) for kind, count in KINDS.items() for seed in range(count)]
 
@@ -266,7 +295,7 @@ def beyond_reference(steps):
     return any(
         op == "GlobalMaxPool"
         or (op == "ConvTranspose" and attributes["group"] > 1)
-        or "SAME" in attributes.get("auto_pad", "")
+        or attributes.get("auto_pad", "NOTSET") != "NOTSET"
         for op, _, _, attributes in steps
     )
 
@@ -360,6 +389,30 @@ def test_branches_of_signals(tmp_path):
     compared(path, (2, 5), np.float32, 1e-5)
 
 
+def test_means_keep_their_axes(tmp_path):
+    """What comes after a mean takes images of one pixel."""
+    constants = {"k": np.random.default_rng(7).standard_normal((3, 2, 1, 1)).astype(np.float32)}
+    steps = [("ReduceMean", "z", "a", {"axes": [2, 3]}), ("Conv", "a k", "y", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2, 3, 4])
+    compared(path, (2, 3, 4), np.float32, 1e-5)
+
+
+@pytest.mark.parametrize(("op", "opset"), [("Upsample", 9), ("Resize", 10)])
+def test_resizing_before_there_were_regions(op, opset, tmp_path):
+    constants = {"f": np.array([1, 1, 2, 3], np.float32)}
+    steps = [(op, "z f", "y", {"mode": "nearest"})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2, 3, 4], opset=opset)
+    compared(path, (2, 3, 4), np.float32, 1e-6)
+
+
+def test_padding_of_some_axes(tmp_path):
+    constants = {"p": np.array([2, 1, 0, 3], np.int64), "axes": np.array([-1, 2], np.int64)}
+    steps = [("Pad", "z p - axes", "y", {})]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 2, 3, 4], opset=18)
+    network = compared(path, (2, 3, 4), np.float32, 1e-6)
+    assert network.layers[-1].padding == (2, 0, 1, 3)
+
+
 def test_a_value_added_to_itself(tmp_path):
     steps = [("Relu", "z", "a", {}), ("Add", "a a", "b", {}), ("Add", "b z", "y", {})]
     path = onnx_files.save(tmp_path / "a.onnx", steps, {}, [1, 3])
@@ -377,6 +430,19 @@ def test_half_precision_is_exact(tmp_path):
     path = onnx_files.save(tmp_path / "a.onnx", steps, {"w": weight}, ["N", 3], np.float16)
     network = Network.from_onnx(path)
     np.testing.assert_array_equal(network.layers[0].weight, weight.T.astype(np.float64))
+
+
+def test_half_precision_between_operators(tmp_path):
+    """A runtime may round to halves where it shows them, and go on with single precision."""
+    rng = np.random.default_rng(4)
+    constants = {"w": rng.standard_normal((3, 8)).astype(np.float16)}
+    steps = [
+        ("MatMul", "z w", "a", {}),
+        ("LeakyRelu", "a", "b", {"alpha": 0.2}),
+        ("Add", "b a", "y", {}),
+    ]
+    path = onnx_files.save(tmp_path / "a.onnx", steps, constants, ["N", 3], np.float16)
+    compared(path, (3,), np.float16, 1e-2)
 
 
 def test_constants_are_computed_in_the_precision_of_the_file(tmp_path):

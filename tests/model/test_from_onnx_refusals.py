@@ -121,6 +121,11 @@ REFUSED = {
         {"k": ones(4, 1, 3, 3)},
         "cut off more after an axis than before it",
     ),
+    "pads leave more": (
+        [("ConvTranspose", "z k", "y", {"pads": [1, 1, 0, 0]})],
+        {"k": ones(4, 1, 3, 3)},
+        "that leave a whole stride more after an axis",
+    ),
     "negative pads": (
         [("Conv", "z k", "y", {"pads": [-1, 0, 0, 0]})],
         {"k": ones(1, 4, 3, 3)},
@@ -167,6 +172,11 @@ REFUSED = {
         [("Resize", "z - f", "y", {"mode": "nearest", "nearest_mode": "floor"})],
         {"f": np.array([1, 1, 2, 2], np.float32)},
         "nearest_mode='floor', which do not repeat every pixel",
+    ),
+    "more channels": (
+        [("Resize", "z - f", "y", {})],
+        {"f": np.array([1, 2, 1, 1], np.float32)},
+        "more channels or examples",
     ),
     "half": (
         [("Resize", "z - f", "y", {})],
@@ -370,6 +380,7 @@ DEFECTS = {
     "Sub": (one("Sub", "z c"), one("Sub", "c z"), {"c": np.float32(0.5)}),
     "Add": (one("Add", "z c"), one("Mul", "z c"), {"c": np.float32(0.5)}),
     "Div": (one("Div", "z c"), one("Mul", "z c"), {"c": np.float32(0.5)}),
+    "infinity": (one("Mul", "z c"), one("Div", "z d"), {"c": np.float32(1), "d": np.float32(0)}),
     "sum": (
         [("Relu", "z", "h", {}), ("Add", "z h", "y", {})],
         [("Relu", "z", "h", {}), ("Sub", "z h", "y", {})],

@@ -152,13 +152,13 @@ class _Graph:
             if len(group) > 1:
                 branch.append(self._sum(fork, group))
             branches.append(branch)
-        # The longest branch is the block; no layers are the identity.
+        # The longest branch is the block; one without layers is the identity.
         first, second, *others = sorted(branches, key=len, reverse=True)
         if not first:
             raise ValueError(f"{start}: added to itself; expected a product with {len(terms)}")
-        block = Residual(first, second)
+        block = Residual(first, second or None)
         for branch in others:
-            block = Residual([block], branch)
+            block = Residual([block], branch or None)
         return block
 
     def _after(self, start: str, name: str) -> str:

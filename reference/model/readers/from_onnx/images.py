@@ -73,8 +73,6 @@ def _window(operator: Operator, size: Sequence[int], kernel: Sequence[int]) -> W
             for n, s, r in zip(size, stride, reach, strict=True)
         ]
         pads = _split(total, auto)
-    elif auto == "VALID":
-        pads = (0,) * (2 * axes)
     require(min(pads) >= 0, f"negative pads {pads}")
     return Window(told, stride, dilation, pads[:axes], pads[axes:])
 
@@ -122,9 +120,12 @@ def conv_transpose(values: Values, operator: Operator) -> Value:
     kind = ConvTranspose2d if len(size) == 2 else ConvTranspose1d
     # Less is cut off at the end: so much is added there.
     more = tuple(m + b - a for m, b, a in zip(more, before, after, strict=True))
+    pads = (*before, *after)
+    require(min(more) >= 0, f"pads {pads}, which cut off more after an axis than before it")
+    steps = map(max, window.stride, window.dilation)
     require(
-        min(more) >= 0,
-        f"pads {(*before, *after)}, which cut off more after an axis than before it",
+        all(m < step for m, step in zip(more, steps, strict=True)),
+        f"pads {pads} and output_padding that leave a whole stride more after an axis",
     )
     layer = kind(
         weight,

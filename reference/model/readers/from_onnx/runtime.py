@@ -52,10 +52,10 @@ def _require_reference(file: OnnxFile) -> None:
     for operator in file.operators:
         # It takes the first channels of the bias for every group, and one output channel a group.
         grouped = operator.kind == "ConvTranspose" and operator.attribute("group", 1) > 1
-        # Older versions split this padding as if the stride were 1.
-        same = "SAME" in operator.attribute("auto_pad", "")
+        # Older versions pad as if the stride were 1, also where no padding is asked for.
+        padded = operator.attribute("auto_pad", "NOTSET") != "NOTSET"
         # It takes the largest over the wrong axes, unless there are two.
-        if grouped or same or operator.kind == "GlobalMaxPool":
+        if grouped or padded or operator.kind == "GlobalMaxPool":
             raise RuntimeError(
                 f"{operator.place}: onnxruntime is not installed or cannot run it in this "
                 "precision, and the reference evaluator of onnx is not right about it"
