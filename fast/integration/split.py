@@ -83,6 +83,10 @@ def split(items: Whitened, apex: Apex) -> Simplices:
     if lattice.dimension == 2:
         volume = _areas(items, apex, item, scaled, unit[item], faces, places)
         volume /= lengths.prod(axis=1)
+        if seen is None:
+            fine = np.flatnonzero(_refined(items)[item] & finite.any(axis=1))
+            shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))[fine]
+            volume[fine] = _volumes(items, item[fine], shrunk, rows, [at[fine] for at in places])
     elif seen is not None:
         volume = seen.volumes(item, places) / lengths.prod(axis=1)
         volume = np.ldexp(volume, -unit[item] * finite.sum(axis=1))
@@ -163,11 +167,19 @@ def _areas(
     )
 
 
+def _refined(items: Whitened) -> Mask:
+    """Which items have corners in twice the precision, (I,): normals do not have it, and a thin
+    polyhedron has more digits than heights over them."""
+    corners, owner, _ = expanded(items, 0)
+    told = np.any(items.lattice.small[corners] != 0, axis=1)
+    return np.bincount(owner, weights=told, minlength=len(items.cells)) > 0
+
+
 def _volumes(
     items: Whitened, item: Indices, shrunk: Array, rows: list[FacePoints], places: list[Indices]
 ) -> Array:
-    """For k > 2, from where the corners are in twice the precision: accurate for slabs, needles and
-    slivers too. shrunk (K, k): what the corners are divided by."""
+    """From where the corners are in twice the precision: accurate for slabs, needles and slivers
+    too. shrunk (K, k): what the corners are divided by."""
     lattice, latent = items.lattice, items.maps.shape[2]
     high, low = np.zeros((2, len(item), latent, latent))
     _, triangles = np.linalg.qr(np.swapaxes(items.maps, 1, 2))

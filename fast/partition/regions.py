@@ -22,6 +22,8 @@ from reference.model import Array, Codes, ExactNetwork, Indices, MaxPool, Networ
 # a vertex no better than to this share of its size.
 _FAR = 1e4
 _POOR = 1e-6
+# An edge that is shorter than this share of its ends' distance from 0 has lost six digits in doubles.
+_CLOSE = 1e-6
 # Rays nearer to parallel than this are told apart by too few of their digits.
 _PARALLEL = 1e-6
 
@@ -127,7 +129,7 @@ def _corners(cells: Cells, region_of: Indices, facets: Facets, maps: RegionMaps)
     positions, small = refined(
         vertices.positions / lengths[:, None], points, on_facets, maps.normals, maps.heights
     )
-    unsure = _unsure(vertices, owners, maps)
+    unsure = _unsure(cells, owners, maps)
     if len(unsure):
         positions[unsure], small[unsure] = in_doubles(vertices.exact.places(unsure))
     return Corners(
@@ -140,13 +142,16 @@ def _corners(cells: Cells, region_of: Indices, facets: Facets, maps: RegionMaps)
     )
 
 
-def _unsure(vertices: Vertices, owners: csr_array, maps: RegionMaps) -> Indices:
-    """The vertices that are far away, and all those of regions with one that is not known well, or
-    with rays that are nearly parallel.
+def _unsure(cells: Cells, owners: csr_array, maps: RegionMaps) -> Indices:
+    """The vertices that are far away, and all those of regions with one that is not known well or
+    is close to another, or with rays that are nearly parallel.
 
     Far means beside the distance of most facets from 0: an edge between two of them passes where
-    that leaves few digits. Vertices that are not known well may nearly coincide with others.
+    that leaves few digits. Vertices that are not known well may nearly coincide with others. Of a
+    region that is thin, as between copies of a neuron, two vertices are close: what is across it is
+    their difference, in which doubles have few digits.
     """
+    vertices = cells.vertices
     sizes = np.max(np.abs(vertices.positions), axis=1)
     lengths = np.max(np.abs(maps.normals), axis=1, initial=0.0)
     distances = np.abs(maps.heights[lengths > 0]) / lengths[lengths > 0]
@@ -155,8 +160,18 @@ def _unsure(vertices: Vertices, owners: csr_array, maps: RegionMaps) -> Indices:
     # An error may be unknown.
     poor = ~(vertices.position_errors <= _POOR * np.maximum(sizes, scale))
     poor[_nearly_parallel(vertices, owners)] = True
+    poor[_close(cells, sizes)] = True
     beside = ((owners @ poor) > 0) @ owners if np.any(poor) else 0 * sizes
     return np.flatnonzero(far | (beside > 0))
+
+
+def _close(cells: Cells, sizes: Array) -> Indices:
+    """Points at the ends of an edge that is short beside their distance from 0, sizes (V,)."""
+    ends = cells.complex.edges
+    ends = ends[:, np.all(cells.vertices.points[ends], axis=0)]
+    positions = cells.vertices.positions
+    apart = np.max(np.abs(positions[ends[0]] - positions[ends[1]]), axis=1)
+    return np.unique(ends[:, apart < _CLOSE * np.max(sizes[ends], axis=0)])
 
 
 def _nearly_parallel(vertices: Vertices, owners: csr_array) -> Indices:
