@@ -85,8 +85,10 @@ def split(items: Whitened, apex: Apex) -> Simplices:
         volume /= lengths.prod(axis=1)
         if seen is None:
             fine = np.flatnonzero(_refined(items)[item] & finite.any(axis=1))
-            shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))[fine]
-            volume[fine] = _volumes(items, item[fine], shrunk, rows, [at[fine] for at in places])
+            if len(fine):
+                shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))[fine]
+                own = [at[fine] for at in places]
+                volume[fine] = _volumes(items, item[fine], shrunk, rows, own)
     elif seen is not None:
         volume = seen.volumes(item, places) / lengths.prod(axis=1)
         volume = np.ldexp(volume, -unit[item] * finite.sum(axis=1))

@@ -9,7 +9,17 @@ import numpy as np
 
 from fast.partition.cut_vertices import OutOfRange
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Codes, ExactNetwork, Indices, Layer, MaxPool, PiecewiseAffine
+from fast.polyhedra.integer_rows import in_lowest_terms
+from reference.model import (
+    Array,
+    Codes,
+    ExactNetwork,
+    Indices,
+    Integers,
+    Layer,
+    MaxPool,
+    PiecewiseAffine,
+)
 
 # Numbers held at once while the maps of a batch of regions are pushed through the layers.
 _BATCH = 1 << 20
@@ -27,6 +37,29 @@ class Facets(NamedTuple):
     layers: Indices
     rows: Indices
     faces: Indices
+
+
+class ExactFacets(NamedTuple):
+    """The facets of regions in integers, found when they are asked for."""
+
+    exact: ExactNetwork
+    codes: Codes
+    facets: Facets
+
+    def rows(self, region: int) -> Integers:
+        """The half-spaces of a region's facets, (F, S + 1), each up to a positive factor.
+
+        Cost: a pass through the network in integers.
+        """
+        mine = slice(*np.searchsorted(self.facets.regions, [region, region + 1]))
+        layers, rows = self.facets.layers[mine].tolist(), self.facets.rows[mine].tolist()
+        width = self.exact.network.latent_dimension + 1
+        found = np.empty((len(layers), width), dtype=object)
+        halfspaces = self.exact.halfspaces(self.codes[region])
+        for layer, (numbers, _) in enumerate(islice(halfspaces, max(layers, default=-1) + 1)):
+            for place in [i for i, own in enumerate(layers) if own == layer]:
+                found[place] = numbers[rows[place]]
+        return in_lowest_terms(found)
 
 
 class RegionMaps(NamedTuple):

@@ -10,8 +10,10 @@ import numpy as np
 
 from fast.partition.cell_complex import Complex
 from fast.partition.cell_faces import faces_of_cells
+from fast.partition.region_maps import ExactFacets
 from fast.polyhedra.face_lattice import Lattice, joined
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces, row_space
+from fast.polyhedra.integer_rows import integer_rows
 from reference.model import Array, Indices, Mask
 
 
@@ -57,6 +59,7 @@ class Polyhedra:
     offsets: Array  # (F,)
     corners: Corners | None
     dimension: int  # the rank of all cuts together, which that of a region's normals cannot exceed
+    exact: ExactFacets | None = None  # where corners are found from the facets
 
     def __post_init__(self) -> None:
         for array in (self.starts, self.normals, self.offsets):
@@ -69,7 +72,10 @@ class Polyhedra:
 
     def lines(self, region: int) -> Array:
         """An orthonormal basis of the directions the region contains both ways, (n, S)."""
-        return row_space(self.halfspaces(region)[0], self.dimension)[1]
+        normals, _ = self.halfspaces(region)
+        if self.exact is not None:
+            return row_space(normals, self.exact.rows(region)[:, :-1])[1]
+        return row_space(normals, integer_rows(normals), self.dimension)[1]
 
     def vertices(self, region: int) -> Array:
         """Vertices (V, S); of a region with lines, the points of its smallest faces that are
@@ -89,7 +95,9 @@ class Polyhedra:
         return np.asarray(lattice.positions[lattice.points == points])
 
     def _lattice(self, region: int) -> Lattice | None:
-        return lattice_of_halfspaces(*self.halfspaces(region), at_most=self.dimension)
+        if self.exact is None:
+            return lattice_of_halfspaces(*self.halfspaces(region), at_most=self.dimension)
+        return lattice_of_halfspaces(*self.halfspaces(region), rows=self.exact.rows(region))
 
     @cached_property
     def lattices(self) -> list[tuple[Indices, Lattice]]:

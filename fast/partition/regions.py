@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from fast.partition.cut_space import Cells
 from fast.partition.cut_vertices import Vertices
 from fast.partition.refined_vertices import refined
-from fast.partition.region_maps import Facets, RegionMaps, region_maps
+from fast.partition.region_maps import ExactFacets, Facets, RegionMaps, region_maps
 from fast.partition.region_polyhedra import Corners, Polyhedra, Source, everything
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.integer_rows import in_doubles
@@ -22,7 +22,7 @@ from reference.model import Array, Codes, ExactNetwork, Indices, MaxPool, Networ
 # a vertex no better than to this share of its size.
 _FAR = 1e4
 _POOR = 1e-6
-# An edge that is shorter than this share of its ends' distance from 0 has lost six digits in doubles.
+# An edge that is this short beside its ends' distance from 0 has lost six digits in doubles.
 _CLOSE = 1e-6
 # Rays nearer to parallel than this are told apart by too few of their digits.
 _PARALLEL = 1e-6
@@ -54,7 +54,9 @@ def regions_of_cells(exact: ExactNetwork, cells: Cells) -> Regions:
     pooled = any(isinstance(layer, MaxPool) for layer in network.layers)
     joined = pooled or len(codes) < len(cells.codes)
     corners = None if joined else _corners(cells, region_of, facets, maps)
-    polyhedra = Polyhedra(starts, maps.normals, maps.heights, corners, cells.complex.dimension)
+    dimension = cells.complex.dimension
+    by_facets = ExactFacets(exact, codes, facets) if joined else None
+    polyhedra = Polyhedra(starts, maps.normals, maps.heights, corners, dimension, by_facets)
     return Regions(codes, maps.slopes, maps.offsets, polyhedra, cells.vertices.exact_signs)
 
 

@@ -36,13 +36,18 @@ class _Solved(NamedTuple):
 
 
 def lattice_of_halfspaces(
-    normals: Array, offsets: Array, at_most: int | None = None
+    normals: Array,
+    offsets: Array,
+    at_most: int | None = None,
+    rows: Integers | None = None,
 ) -> Lattice | None:
     """The polyhedron {z : normals z + offsets > 0}; None where it has no interior.
 
     normals (F, S), offsets (F,), any of them redundant; zero normals say that all or nothing is
     inside. at_most: what the rank of the normals is known not to exceed, though rounding may have
-    raised it: then what is orthogonal to the span of so many of them counts as lines. Which corners
+    raised it: then what is orthogonal to the span of so many of them counts as lines. rows
+    (F, S + 1): normals and offsets in integers, each up to a positive factor, where the doubles are
+    rounded: then these decide. Which corners
     there are and on which boundaries is decided exactly, for the doubles as they are; positions
     have twice the precision of a double. Cost: that of `exact_corners`. Raises ArithmeticError
     where a corner is farther away than any double. Guarded by tests/polyhedra/test_lattice.py and
@@ -51,7 +56,9 @@ def lattice_of_halfspaces(
     holds_nowhere, _ = _without_normal(normals, offsets)
     if holds_nowhere:
         return None
-    solved = _solved(normals, offsets, at_most)
+    if rows is None:
+        rows = integer_rows(np.column_stack([normals, offsets]))
+    solved = _solved(normals, offsets, rows, at_most)
     if not len(solved.basis):
         return _everything(solved.lines)
     corners, on_it = solved.exact
@@ -64,7 +71,7 @@ def lattice_of_halfspaces(
     positions, small = in_doubles(places[order])
     facets = _largest(on_it)
     # The last is the facet at infinity.
-    rows = np.concatenate([solved.normals, np.zeros((1, normals.shape[1]))])[facets]
+    own = np.concatenate([solved.normals, np.zeros((1, normals.shape[1]))])[facets]
     return Lattice(
         dimension=len(solved.basis),
         positions=positions,
@@ -72,7 +79,7 @@ def lattice_of_halfspaces(
         points=points,
         lines=solved.lines[None],
         faces=faces_of_facets(on_it[facets], points, len(solved.basis)),
-        normals=rows,
+        normals=own,
         offsets=np.append(solved.offsets, 1.0)[facets],
     )
 
@@ -88,7 +95,7 @@ def kind_of_set(normals: Array, offsets: Array) -> Kind:
     if no_points:
         return "empty"
     bounding = np.any(normals, axis=1)
-    basis, _ = row_space(normals[bounding])
+    basis, _ = row_space(normals[bounding], integer_rows(normals[bounding]))
     if len(basis):
         rows = integer_rows(np.column_stack([normals, offsets])[bounding])
         _, on_it = exact_corners(_in_span(rows[tightest(rows)], basis))
@@ -99,12 +106,11 @@ def kind_of_set(normals: Array, offsets: Array) -> Kind:
     return "flat" if no_interior else "full"
 
 
-def row_space(normals: Array, at_most: int | None = None) -> tuple[Integers, Array]:
-    """Independent rows that span the normals (F, S), each times a number that makes integers of it,
-    (k, S); and an orthonormal basis of what is orthogonal to them, (S-k, S). k is the exact rank,
-    or at_most if that is less: then the rows are those farthest from dependent."""
+def row_space(normals: Array, rows: Integers, at_most: int | None = None) -> tuple[Integers, Array]:
+    """Independent rows that span the normals (F, S), (k, S), of the same in integers, rows (F, S);
+    and an orthonormal basis of what is orthogonal to them, (S-k, S). k is the exact rank, or
+    at_most if that is less: then the rows are those farthest from dependent."""
     dimension = normals.shape[1]
-    rows = integer_rows(normals)
     chosen = independent_rows(rows)
     if len(chosen) == dimension and (at_most is None or at_most >= dimension):
         return integer_rows(np.eye(dimension)), np.empty((0, dimension))
@@ -123,14 +129,15 @@ def _without_normal(normals: Array, offsets: Array) -> tuple[bool, bool]:
     return bool(np.any(levels <= 0)), bool(np.any(levels < 0))
 
 
-def _solved(normals: Array, offsets: Array, at_most: int | None) -> _Solved:
-    """The half-spaces that may bound something, of those with a normal, and where they meet."""
+def _solved(normals: Array, offsets: Array, rows: Integers, at_most: int | None) -> _Solved:
+    """The half-spaces that may bound something, of those with a normal, and where they meet.
+
+    rows: the same in integers, of before they are scaled: then an offset may underflow.
+    """
     bounding = np.any(normals, axis=1)
-    # Before they are scaled: then an offset may underflow.
-    rows = integer_rows(np.column_stack([normals, offsets])[bounding])
     normals, offsets, near = _scaled(normals[bounding], offsets[bounding])
-    basis, lines = row_space(normals, at_most)
-    rows = rows[near]
+    rows = rows[bounding][near]
+    basis, lines = row_space(normals, rows[:, :-1], at_most)
     kept = tightest(rows)
     exact = exact_corners(_in_span(rows[kept], basis)) if len(basis) else _NO_CORNERS
     return _Solved(normals[kept], offsets[kept], basis, lines, exact)

@@ -138,7 +138,6 @@ CHECKED_HERE = {
     "for a q across a kink is known to ε ‖x - g(z)‖/σ of its size": "test_bounds_across_a_kink",
     "refuses a vertex beyond the range of doubles": "test_vertices_beyond_doubles",
     "they tell what is across to some 1e-16 of what is along": "test_thin_but_oblique",
-    "log masses and variances are known to 1e-16 / w": "test_thin_regions_of_a_network",
     "(1e-140, with any Σz)": "test_boxes_that_are_all_thin",
     "1e5 standard deviations away or farther may be refused": "test_thinner_than_rounding_and_far",
     "meet only 1e100 standard deviations away": "test_half_spaces_that_meet_far_away",
@@ -146,7 +145,6 @@ CHECKED_HERE = {
         "test_nearest_points_in_rational_numbers"
     ),
     "The posterior of a network does not": "test_no_rational_numbers_for_a_posterior",
-    "leave no interior in double precision has no mass": "test_pooled_regions_without_an_interior",
     "what is piecewise affine of torch's own modules": "test_modules_that_are_not_read",
     "says by a warning that it could not be run": (
         "test_what_stands_in_for_a_module_is_known_by_its_name"
@@ -341,27 +339,6 @@ def test_vertices_beyond_doubles(latent, weight):
         assert dgn.logpdf([[0.3]])[0] == pytest.approx(expected, abs=1e-11)
 
 
-# Thin regions
-
-
-@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9])
-def test_thin_regions_of_a_network(gap):
-    """As for S = 1, which has all digits, with a second coordinate that has no boundary."""
-    weights, ends = np.array([1.3, 0.9]), np.array([3.3, 3.3 + gap])
-    first = Dense(weights[:, None], -weights * ends)
-    plain = Network([first, ReLU(), Dense([[1.0, 1.0]], [0.0])])
-    both = np.vstack([np.column_stack([weights, np.zeros(2)]), [[0.0, 1.0]]])
-    shifted = Dense(both, np.append(-weights * ends, 50.0))  # positive wherever there is mass
-    wide = Network([shifted, ReLU(), Dense([[1.0, 1.0, 0.0]], [0.0])])
-    thin, same = fast.DGN(plain, 0.5).posterior([[0.2]]), fast.DGN(wide, 0.5).posterior([[0.2]])
-    place = fast.DGN(plain, 0.5).partition().locate([[3.3 + gap / 2]])[0]
-    other = fast.DGN(wide, 0.5).partition().locate([[3.3 + gap / 2, 0.0]])[0]
-    allowed = 16 * EPS / (gap / 3.3)
-    assert same.log_e0[0, other] == pytest.approx(thin.log_e0[0, place], abs=allowed + 1e-13)
-    variance = thin.region_cov[0, place, 0, 0]
-    assert same.region_cov[0, other, 0, 0] == pytest.approx(variance, rel=4 * allowed + 1e-9)
-
-
 # Matrices of doubles
 
 
@@ -460,44 +437,6 @@ def test_no_rational_numbers_for_a_posterior(points):
     dgn = fast.DGN(Network.random([2, 4, 3], LeakyReLU(0.1), 0), 1e-2, negligible=0.0)
     assert np.isfinite(dgn.posterior([[3e8, -1e8, 2e8]]).mean()).all()
     assert not points
-
-
-# Regions that pool
-
-
-def sliver(factor, ratio):
-    """Two windows, max(0, 30 f z1 + 1) and max(0, 30 f r z1 + r): with r in exact arithmetic one
-    boundary, as doubles two with a region between."""
-    first = Dense([[factor, 0.0], [0.0, 1.0]], [0.0, 0.0])
-    rows = [[0.0, 0.0], [30.0, 0.0], [0.0, 0.0], [30.0 * ratio, 0.0], [0.0, 1.0], [0.0, 0.0]]
-    second = Dense(rows, [0.0, 1.0, 0.0, ratio, 0.3, 0.0])
-    return Network([first, second, MaxPool(channels=2), Dense([[1.0, -0.5, 0.4]], [0.0])])
-
-
-def test_pooled_regions_without_an_interior():
-    """Some have none as rounded: no mass, no vertex that bounds them, and log p(x) as without."""
-    empty = thin = 0
-    for factor in (0.1, 0.3, 0.7):
-        for ratio in (1.1, 1.3, 1.7, 2.3):
-            dgn = fast.DGN(sliver(factor, ratio), 0.3, negligible=0.0)
-            codes, posterior = dgn.partition().codes, dgn.posterior([[0.4]])
-            slivers = np.flatnonzero(codes[:, 0] != codes[:, 1])
-            assert np.all(posterior.e0[0, slivers] <= 1e-15)
-            nothing = posterior.log_e0[0, slivers] == -np.inf
-            empty, thin = empty + np.sum(nothing), thin + np.sum(~nothing)
-            other = sliver(factor, 1.0).parameters()
-            values = dgn.network.parameters()
-            merged = dgn.network.with_parameters(
-                {
-                    "1.weight": other["1.weight"],
-                    "1.bias": other["1.bias"],
-                    "3.weight": values["3.weight"] * [1.0, ratio, 1.0],
-                }
-            )
-            expected = fast.DGN(merged, 0.3).logpdf([[0.4]])[0]
-            assert dgn.logpdf([[0.4]])[0] == pytest.approx(expected, abs=ROUNDING)
-    assert empty > 0
-    assert thin > 0
 
 
 # Modules of torch

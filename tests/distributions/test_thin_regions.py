@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fast
-from fast import Dense, LeakyReLU, Network, ReLU
+from fast import Dense, LeakyReLU, MaxPool, Network, ReLU
 from fast.integration.interval import interval_moments
 from fast.partition.partition import Partition
 from fast.partition.region_polyhedra import Polyhedra
@@ -177,3 +177,63 @@ def test_slivers_far_away_do_no_harm():
     images = network(latents)
     assert dgn.mean() == pytest.approx(images.mean(axis=0), abs=4e-3)
     assert dgn.cov()[0, 0] == pytest.approx(images.var() + 0.1, abs=5e-3)
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9, 1e-12, 2.0**-51])
+@pytest.mark.parametrize("latent", [2, 3])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_thin_regions_of_a_network(gap, latent, pooled):
+    """As for S = 1, which has the exact width, with coordinates that have no boundary where there
+    is mass: by units of which one vanishes at each end, or by the larger of each and 0."""
+    weights, ends = np.array([1.3, 0.9]), np.array([3.3, 3.3 + gap])
+    first = Dense(weights[:, None], -weights * ends)
+    plain = Network([first, ReLU(), Dense([[1.0, 1.0]], [0.0])])
+    both = np.zeros((latent + 1, latent))
+    both[:2, 0], both[2:, 1:] = weights, np.eye(latent - 1)
+    shifts = np.concatenate([-weights * ends, np.full(latent - 1, 50.0)])
+    layers = [Dense(both, shifts), ReLU()]
+    if pooled:
+        pairs = np.zeros((2 * len(both), latent))
+        pairs[::2] = both
+        layers = [
+            Dense(pairs, np.ravel(np.column_stack([shifts, 0 * shifts]))),
+            MaxPool(channels=2),
+        ]
+    wide = Network([*layers, Dense([[1.0, 1.0, *[0.0] * (latent - 1)]], [0.0])])
+    thin, same = fast.DGN(plain, 0.5).posterior([[0.2]]), fast.DGN(wide, 0.5).posterior([[0.2]])
+    width = np.longdouble(fast.DGN(plain, 0.5).partition().widths[1])
+    codes = fast.DGN(wide, 0.5).partition().codes
+    # What lies between: the first unit on, the second off, the others on.
+    between = [0, 1, *[0] * (latent - 1)] if pooled else [1, -1, *[1] * (latent - 1)]
+    (other,) = np.flatnonzero(np.all(codes == between, axis=1))
+    assert width < 1.01 * gap
+    assert same.log_e0[0, other] == pytest.approx(thin.log_e0[0, 1], abs=1e-12)
+    variance = thin.region_cov[0, 1, 0, 0]
+    assert same.region_cov[0, other, 0, 0] == pytest.approx(variance, rel=1e-9)
+
+
+def test_copies_of_a_neuron_that_pool():
+    """Two windows, max(0, 30 f z1 + 1) and max(0, 30 f r z1 + r): with r in exact arithmetic one
+    boundary, as doubles two with a region between, which has its mass."""
+    slivers = 0
+    for factor in (0.1, 0.3, 0.7):
+        for ratio in (1.1, 1.3, 1.7, 2.3):
+            first = Dense([[factor, 0.0], [0.0, 1.0]], [0.0, 0.0])
+            rows = [
+                [0.0, 0.0],
+                [30.0, 0.0],
+                [0.0, 0.0],
+                [30.0 * ratio, 0.0],
+                [0.0, 1.0],
+                [0.0, 0.0],
+            ]
+            second = Dense(rows, [0.0, 1.0, 0.0, ratio, 0.3, 0.0])
+            last = Dense([[1.0, -0.5, 0.4]], [0.0])
+            dgn = fast.DGN(Network([first, second, MaxPool(channels=2), last]), 0.3, negligible=0.0)
+            codes, posterior = dgn.partition().codes, dgn.posterior([[0.4]])
+            thin = np.flatnonzero(codes[:, 0] != codes[:, 1])
+            # Between roots that are an ulp or so apart, of the density there.
+            widths = np.exp(posterior.log_e0[0, thin])
+            assert np.all((widths > 1e-20) & (widths < 1e-15))
+            slivers += len(thin)
+    assert slivers >= 10

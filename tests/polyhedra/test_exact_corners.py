@@ -101,7 +101,7 @@ def test_corners_of_all_kinds(kind, dimension, e):
     compared = 0
     while compared < 3:
         normals, offsets = nearly(kind, dimension, e, rng)
-        if len(normals) < dimension or row_space(normals)[1].size:
+        if len(normals) < dimension or row_space(normals, integer_rows(normals))[1].size:
             # Lines are for the tests of ranks.
             normals = np.vstack([normals, rng.standard_normal((dimension, dimension))])
             offsets = np.append(offsets, rng.uniform(1.0, 2.0, dimension))
@@ -209,12 +209,12 @@ def test_ranks_and_lines(exponent):
     normals = rng.integers(-64, 65, (3, 4)) / 16
     normals[:, 0] = -normals[:, 1:] @ line[1:]
     normals[2] = normals[0] - normals[1]
-    assert [part.shape for part in row_space(normals)] == [(2, 4), (2, 4)]
+    assert [part.shape for part in row_space(normals, integer_rows(normals))] == [(2, 4), (2, 4)]
     normals[2, :2] += np.array([2.0, 1.0]) * 2.0**-exponent
-    basis, lines = row_space(normals)
+    basis, lines = row_space(normals, integer_rows(normals))
     assert (len(basis), len(lines)) == (3, 1)
     assert np.abs(lines[0] @ line) == pytest.approx(np.linalg.norm(line), rel=4 * EPSILON)
-    basis, lines = row_space(normals[:2])
+    basis, lines = row_space(normals[:2], integer_rows(normals[:2]))
     assert lines @ lines.T == pytest.approx(np.eye(2), abs=4 * EPSILON)
     assert normals[:2] @ lines.T == pytest.approx(np.zeros((2, 2)), abs=64 * EPSILON)
 
