@@ -63,9 +63,8 @@ def lowest(session: nox.Session) -> None:
 def readers(session: nox.Session) -> None:
     """Read networks from torch and from ONNX files, and compare with what those packages run."""
     session.install("-e", ".[test,onnx]", "torch")
-    found = [
-        path for kind in ("torch", "onnx") for path in ROOT.glob(f"tests/**/test_from_{kind}*")
-    ]
+    kinds = ("from_torch", "from_onnx", "both_sides", "rounding", "around_knots", "branches")
+    found = [path for kind in kinds for path in ROOT.glob(f"tests/**/test_{kind}*")]
     session.run("pytest", *(session.posargs or sorted(map(str, found))))
 
 
