@@ -27,6 +27,9 @@ _CLOSE = 1e-6
 # Rays nearer to parallel than this are told apart by too few of their digits.
 _PARALLEL = 1e-6
 
+# Up to this dimension volumes are found from corners, which may be exact where normals are not.
+_BY_CORNERS = 3
+
 # Numbers held at once while the codes of pairs of regions are compared.
 _BATCH = 1 << 20
 
@@ -55,7 +58,8 @@ def regions_of_cells(exact: ExactNetwork, cells: Cells) -> Regions:
     joined = pooled or len(codes) < len(cells.codes)
     corners = None if joined else _corners(cells, region_of, facets, maps)
     dimension = cells.complex.dimension
-    by_facets = ExactFacets(exact, codes, facets) if joined else None
+    # Beyond three dimensions integrals go by heights over the rounded normals.
+    by_facets = ExactFacets(exact, codes, facets) if joined and dimension <= _BY_CORNERS else None
     polyhedra = Polyhedra(starts, maps.normals, maps.heights, corners, dimension, by_facets)
     return Regions(codes, maps.slopes, maps.offsets, polyhedra, cells.vertices.exact_signs)
 

@@ -10,7 +10,7 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         says="the generator, layer by layer",
         reference=(
             "model.network.Network",
-            "model.layers.Dense",
+            "model.dense.Dense",
             "model.images.max_pool.MaxPool",
             "model.images.convolutions.Conv2d",
         ),

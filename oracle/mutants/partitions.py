@@ -10,18 +10,18 @@ from oracle.mutants.mutant import Mutant, in_fast, in_reference
 PARTITIONS: tuple[Mutant, ...] = (
     in_reference(
         "Corollary 1 as printed",
-        "model.layers",
-        "_Activation.halfspaces",
-        "codes[..., None] * slopes, codes * offsets",
-        "-slopes, -codes * offsets",
+        "model.exact",
+        "ExactNetwork.halfspaces",
+        "numbers * part.astype(object)[:, None]",
+        "np.column_stack([-numbers[:, :-1], -numbers[:, -1] * part])",
         "The misprint A z < -q ⊙ b.",
     ),
     in_fast(
         "Corollary 1 as printed",
         "partition.region_maps",
         "_halfspaces",
-        "signs[:, None] * slopes[regions, entries], signs * offsets[regions, entries]",
-        "-slopes[regions, entries], -signs * offsets[regions, entries]",
+        "signs[:, None] * slopes[regions, units], signs * (offsets[regions, units] - knots)",
+        "-slopes[regions, units], -signs * (offsets[regions, units] - knots)",
         "The misprint A z < -q ⊙ b.",
     ),
     in_reference(

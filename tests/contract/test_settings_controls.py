@@ -12,7 +12,7 @@ import test_settings
 import fast
 from fast.training import checkpoint
 from fast.training import em as training
-from reference import AvgPool, LeakyReLU, MaxPool
+from reference import AvgPool, Hardsigmoid, MaxPool
 from reference.model import arrays, saving, validation
 
 
@@ -119,12 +119,14 @@ def test_another_asymmetry(monkeypatch, tolerance):
 def test_a_range_that_ends_elsewhere(monkeypatch, high, check):
     """One unit in the last place below or above."""
 
-    def constructor(self, slope=0.01):
-        self.slope = validation.check_number(slope, "slope", 0.0, high)
+    original = Hardsigmoid.__init__
 
-    monkeypatch.setattr(LeakyReLU, "__init__", constructor)
+    def constructor(self, slope=0.25, value=0.5):
+        original(self, slope, min(validation.check_number(value, "value", 0.0, high), 1.0))
+
+    monkeypatch.setattr(Hardsigmoid, "__init__", constructor)
     with pytest.raises((AssertionError, ValueError)):
-        check("LeakyReLU", "both", "slope")
+        check("Hardsigmoid", "both", "value")
 
 
 def test_a_new_argument(monkeypatch):
