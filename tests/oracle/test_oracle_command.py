@@ -26,7 +26,7 @@ from reference.model import Network
 
 def test_clean_run(capsys, tmp_path):
     """Two architectures without a breach: exit code 0, a line a quantity and implementation."""
-    arguments = ["--architectures", "2", "--seed", "26", "--points", "1", "--out", str(tmp_path)]
+    arguments = ["--architectures", "2", "--seed", "56", "--points", "1", "--out", str(tmp_path)]
     code = command.main(arguments)
     printed = capsys.readouterr().out
     assert code == 0
@@ -41,8 +41,8 @@ def test_clean_run(capsys, tmp_path):
     content = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "No breach." in content
     assert sorted(p.name for p in (tmp_path / "cases").iterdir()) == [
-        "case-26.json",
-        "case-27.json",
+        "case-56.json",
+        "case-57.json",
     ]
     assert content.count('href="cases/case-') > 10
 
