@@ -165,7 +165,7 @@ def network(seed, latent, shaped=False):
 @pytest.mark.parametrize("latent", [1, 2, 3])
 def test_partitions_are_those_of_exact_arithmetic(impl, latent, shaped):
     """Code for code, by the oracle, which writes an activation as a sum of ramps."""
-    for seed in range(4):
+    for seed in range(4 if latent < 3 else 2):
         net = network(seed, latent, shaped)
         expected = {region.code for region in exact_regions(layers_of(net))}
         assert set(codes_of(impl.DGN(net, 0.3).partition())) == expected
