@@ -145,6 +145,7 @@ CHECKED_HERE = {
         "test_nearest_points_in_rational_numbers"
     ),
     "The posterior of a network does not": "test_no_rational_numbers_for_a_posterior",
+    "a region so thin that these leave no interior": "test_pooled_regions_without_an_interior",
     "what is piecewise affine of torch's own modules": "test_modules_that_are_not_read",
     "says by a warning that it could not be run": (
         "test_what_stands_in_for_a_module_is_known_by_its_name"
@@ -437,6 +438,33 @@ def test_no_rational_numbers_for_a_posterior(points):
     dgn = fast.DGN(Network.random([2, 4, 3], LeakyReLU(0.1), 0), 1e-2, negligible=0.0)
     assert np.isfinite(dgn.posterior([[3e8, -1e8, 2e8]]).mean()).all()
     assert not points
+
+
+# Regions that pool
+
+
+def sliver(factor, ratio):
+    """S = 4. Two windows, max(0, 30 f z1 + 1) and max(0, 30 f r z1 + r): with r in exact arithmetic
+    one boundary, as doubles two with a region between; and one window for each other coordinate."""
+    first = Dense(np.diag([factor, 1.0, 1.0, 1.0]), np.zeros(4))
+    rows, levels = np.zeros((10, 4)), np.zeros(10)
+    rows[[1, 3], 0], levels[[1, 3]] = [30.0, 30.0 * ratio], [1.0, ratio]
+    rows[[4, 6, 8], [1, 2, 3]], levels[[4, 6, 8]] = 1.0, [0.3, 0.1, -0.2]
+    last = Dense([[1.0, -0.5, 0.4, 0.3, 0.2]], [0.0])
+    return Network([first, Dense(rows, levels), MaxPool(channels=2), last])
+
+
+def test_pooled_regions_without_an_interior():
+    """Some have none as rounded, and no mass."""
+    empty = 0
+    for factor, ratio in ((0.1, 1.1), (0.3, 1.3), (0.7, 1.7), (0.7, 2.3)):
+        dgn = fast.DGN(sliver(factor, ratio), 0.3, negligible=0.0)
+        codes, posterior = dgn.partition().codes, dgn.posterior([[0.4]])
+        slivers = np.flatnonzero(codes[:, 0] != codes[:, 1])
+        assert np.all(posterior.e0[0, slivers] <= 1e-15)
+        empty += np.sum(posterior.log_e0[0, slivers] == -np.inf)
+        assert abs(posterior.e0.sum() - 1.0) <= 1e-12
+    assert empty > 0
 
 
 # Modules of torch
