@@ -92,6 +92,16 @@ def refuse_far_ends(places: Array, cov_z: Array) -> None:
         )
 
 
+def refuse_steep(slopes: Array) -> None:
+    """Raise ArithmeticError where the square of a slope, in standard deviations of the noise, is no
+    double."""
+    if not np.all(np.abs(slopes) < _FARTHEST):
+        raise ArithmeticError(
+            "a region's image is so steep that its squared slope, in standard deviations of the "
+            "noise, is no double"
+        )
+
+
 def _is_affine(network: Network, index: int) -> bool:
     return network.layers[index].n_codes(network.sizes[index]) == 0
 

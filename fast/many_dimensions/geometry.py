@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.distributions.observation import Coordinates, refuse_far_ends
+from fast.distributions.observation import Coordinates, refuse_far_ends, refuse_steep
 from fast.integration.interval import LOG_2PI
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
@@ -74,7 +74,7 @@ class PolyhedralGeometry:
     ) -> PolyhedralGeometry:
         """Precompute what does not depend on the data.
 
-        Raises ArithmeticError where a squared distance of a vertex from 0 overflows.
+        Raises ArithmeticError where a squared distance of a vertex from 0, or a slope's, overflows.
         """
         noise, latent = coordinates.noise, len(cov_z)
         for _, lattice in partition.polyhedra.lattices:
@@ -82,6 +82,7 @@ class PolyhedralGeometry:
         # Laid out as a pickle lays them out: sums over them round alike there and here.
         turned = coordinates.directions(np.swapaxes(partition.slopes, 1, 2))
         slopes = np.ascontiguousarray(np.swapaxes(turned, 1, 2))
+        refuse_steep(slopes)
         offsets = coordinates.directions(partition.offsets - coordinates.origin)
         root_z = np.linalg.cholesky(cov_z)
         prior_root = np.linalg.inv(root_z)

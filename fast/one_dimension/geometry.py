@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fast.distributions.observation import Coordinates, refuse_far_ends
+from fast.distributions.observation import Coordinates, refuse_far_ends, refuse_steep
 from fast.integration.interval import LOG_2PI
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
@@ -40,13 +40,14 @@ class IntervalGeometry:
     def of(partition: Partition, coordinates: Coordinates, cov_z: Array) -> IntervalGeometry:
         """Precompute what does not depend on the data. cov_z: (1, 1).
 
-        Raises ArithmeticError where a squared distance from 0 overflows.
+        Raises ArithmeticError where a squared distance from 0, or a squared slope, overflows.
         """
         noise = coordinates.noise
         anchors = partition.breakpoints if partition.breakpoints.size else np.zeros(1)
         refuse_far_ends(anchors, cov_z)
-        images = _images(partition, anchors) - coordinates.origin
         slopes = coordinates.directions(partition.slopes[:, :, 0])
+        refuse_steep(slopes)
+        images = _images(partition, anchors) - coordinates.origin
         precision = 1.0 / float(cov_z[0, 0])
         log_constant = -0.5 * ((1 + noise.dimension) * LOG_2PI + noise.log_det - np.log(precision))
         return IntervalGeometry(

@@ -23,7 +23,7 @@ def guarded_step(state: State, X: Array) -> State:
     """
     layers = learnable_layers(state.dgn.network)
     exact, hidden = ["cov_x", "cov_z"], layers
-    if layers[-1] == len(state.dgn.network.layers) - 1:
+    if layers and layers[-1] == len(state.dgn.network.layers) - 1:
         # Nothing follows the output layer, so it moves no region: its M-step is a true one.
         exact.insert(0, str(layers[-1]))
         hidden = layers[:-1]

@@ -126,7 +126,7 @@ class PiecewiseAffine(Documented, ReadOnly):
         return layer
 
     def _on(self, shape: Shape, before: int, after: int) -> Self:
-        if self.channels is not None and shape[0] != self.channels:
+        if self.channels is not None and shape[:1] != (self.channels,):
             raise ValueError(
                 f"layers: {type(self).__name__} of {self.channels} channels got shape {shape}"
             )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fast
-from fast import Dense, LeakyReLU, MaxPool, Network, ReLU
+from fast import Dense, LeakyReLU, MaxPool, Network, PiecewiseAffine, ReLU
 from fast.integration.interval import interval_moments
 from fast.partition.partition import Partition
 from fast.partition.region_polyhedra import Polyhedra
@@ -237,3 +237,14 @@ def test_copies_of_a_neuron_that_pool():
             assert np.all((widths > 1e-20) & (widths < 1e-15))
             slivers += len(thin)
     assert slivers >= 10
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_slopes_beyond_their_squares_are_refused(latent):
+    """Not answered with NaN."""
+    first = Dense(np.ones((3, latent)) * [[1.0], [-1.0], [0.5]], [0.0, 0.3, -0.2])
+    network = Network(
+        [first, PiecewiseAffine([0.0], [1e300, 1.0]), Dense([[1.0, -0.5, 2.0]], [0.1])]
+    )
+    with pytest.raises(ArithmeticError, match="squared slope"):
+        fast.DGN(network, 0.3).logpdf([[0.3]])

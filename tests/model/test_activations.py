@@ -302,6 +302,9 @@ REFUSED = {
         [1e300], [0.0, 1e300]
     ),
     "layers: PReLU of 2 channels got shape (3,)": lambda: PReLU([0.1, 0.2]).placed((3,)),
+    "layers: PiecewiseAffine of 2 channels got shape ()": lambda: PiecewiseAffine(
+        [1.0], [0.0, 1.0], [1.0, 2.0]
+    ).placed(()),
     "slope: expected finite numbers": lambda: LeakyReLU(np.inf),
     "lower: expected less than upper": lambda: Hardtanh(1.0, 1.0),
     "lower, upper: expected one that is finite": lambda: Hardtanh(-np.inf, np.inf),
@@ -342,6 +345,14 @@ def test_defects_are_seen(name):
 
     with applied(mutant), pytest.raises((AssertionError, ValueError, IndexError)):
         check()
+
+
+def test_learning_without_weights(impl):
+    """The covariances alone are learnt."""
+    start = impl.DGN(Network([Reshape((1,)), ReLU()]), 0.5)
+    X = [[0.3], [1.0], [2.5]]
+    result = impl.fit_em(start.network, X, cov_x=0.5, max_iter=200)
+    assert result.dgn.logpdf(X).sum() > start.logpdf(X).sum()
 
 
 def masses_are_one(latent, shaped):

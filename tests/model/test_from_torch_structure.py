@@ -307,12 +307,12 @@ def test_changes_of_precision():
 
 
 def test_a_wrapped_function_of_a_known_name():
-    """torch.fx leaves it as one call: it is run, and found to be another."""
+    """torch.fx leaves it as one call: what it does is not told by what it is called."""
     graph = torch.fx.Graph()
     z = graph.placeholder("z")
     graph.output(graph.call_function(relu, (graph.call_module("0", (z,)),)))
     module = torch.fx.GraphModule(nn.Sequential(nn.Linear(2, 3)), graph)
-    with pytest.raises(ValueError, match="relu in its forward: when it runs, it differs"):
+    with pytest.raises(ValueError, match="relu in its forward: this function is not supported"):
         Network.from_torch(module)
 
 

@@ -42,6 +42,10 @@ class _Value:
     name: str
 
 
+# Where the functions come from that are what they are called.
+_TRUSTED = ("torch", "_operator", "builtins", "math")
+
+
 class _Rows:
     """How many rows the input has, whatever that is."""
 
@@ -245,8 +249,14 @@ class _Graph:
 
 
 def _name(node: Any) -> str:
-    name = node.target if node.op == "call_method" else node.target.__name__
-    return str(name).rstrip("_")
+    """What a node calls. A function of the user's is not known by its name: it may do anything."""
+    if node.op == "call_method":
+        return str(node.target).rstrip("_")
+    function = node.target
+    owner = getattr(function, "__objclass__", None)
+    home = getattr(function, "__module__", None) or getattr(owner, "__module__", None) or ""
+    name = str(function.__name__).rstrip("_")
+    return name if home.split(".")[0] in _TRUSTED else f"{home}.{name}"
 
 
 def _reason(name: str) -> str:
