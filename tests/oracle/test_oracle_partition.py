@@ -141,7 +141,7 @@ def forward(layers, z):
     for kind, *values in layers:
         if kind == "dense":
             hidden = [
-                sum(Fraction(float(w)) * h for w, h in zip(row, hidden, strict=True))
+                sum(Fraction(float(w)) * h for w, h in zip(row, hidden, strict=True) if w)
                 + Fraction(float(v))
                 for row, v in zip(*values, strict=True)
             ]
