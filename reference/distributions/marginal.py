@@ -222,6 +222,11 @@ def posterior_mode(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -
     for region in range(partition.n_regions):
         z = region_mode(x, region, partition, cov_x, cov_z)
         value = log_conditional(x, z, region, partition, cov_x) + log_prior(z, cov_z)
+        if value <= best_value:
+            continue
+        # Off a sliver by rounding over its angle, z is far out of it: there another map holds.
+        own = int(partition.locate(z[None])[0])
+        value = log_conditional(x, z, own, partition, cov_x) + log_prior(z, cov_z)
         if value > best_value:
             best, best_value = z, value
     return best
