@@ -22,12 +22,12 @@ LAYERS: tuple[Mutant, ...] = (
         "Per-channel settings read once.",
     ),
     in_fast(
-        "knots of the unit before",
+        "knots on the other side of 0",
         "partition.cut_space",
         "_Cutting.cut_by_units",
         "enumerate(knots[block].tolist())",
-        "enumerate(np.roll(knots, 1, axis=0)[block].tolist())",
-        "Arrays in two orders.",
+        "enumerate((-knots)[block].tolist())",
+        "A bias where a threshold is meant.",
     ),
     in_fast(
         "half-spaces at 0 for those at the knots",

@@ -322,7 +322,7 @@ DEFECTS = [
     "η for every slope",
     "pieces that do not meet",
     "every channel has the first one's knots",
-    "knots of the unit before",
+    "knots on the other side of 0",
     "half-spaces at 0 for those at the knots",
     "far out, pieces as near 0",
 ]
