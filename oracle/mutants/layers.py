@@ -30,14 +30,6 @@ LAYERS: tuple[Mutant, ...] = (
         "A bias where a threshold is meant.",
     ),
     in_fast(
-        "half-spaces at 0 for those at the knots",
-        "partition.region_maps",
-        "_halfspaces",
-        "signs * (offsets[regions, units] - knots)",
-        "signs * (offsets[regions, units] - 0 * knots)",
-        "Code from when all units bent at 0.",
-    ),
-    in_fast(
         "far out, pieces as near 0",
         "partition.cut_vertices",
         "Vertices.pass_activation",
