@@ -46,14 +46,6 @@ LAYERS: tuple[Mutant, ...] = (
         "A connection wired twice.",
     ),
     in_reference(
-        "a block applied to the wrong branch",
-        "model.residual",
-        "Residual.expanded",
-        "*(beside(layer, own, out, 0) for layer, own in skip)",
-        "*(beside(layer, own, 0, out) for layer, own in skip)",
-        "The projection on what the block made.",
-    ),
-    in_reference(
         "a block's gradient by all outputs",
         "distributions.gradient",
         "residual_times_input",
