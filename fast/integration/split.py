@@ -84,7 +84,9 @@ def split(items: Whitened, apex: Apex) -> Simplices:
         volume = _areas(items, apex, item, scaled, unit[item], faces, places)
         volume /= lengths.prod(axis=1)
         if seen is None:
-            fine = np.flatnonzero(_refined(items)[item] & finite.any(axis=1))
+            # Normals do not have the precision that corners may have, nor heights over them.
+            refined = lattice.refined[items.cells[item]]
+            fine = np.flatnonzero(refined & finite.any(axis=1))
             if len(fine):
                 shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))[fine]
                 own = [at[fine] for at in places]
@@ -167,14 +169,6 @@ def _areas(
         np.ldexp(height, -unit) * length,
         _between_directions(items, item, corners, faces[0], edge, end),
     )
-
-
-def _refined(items: Whitened) -> Mask:
-    """Which items have corners in twice the precision, (I,): normals do not have it, and a thin
-    polyhedron has more digits than heights over them."""
-    corners, owner, _ = expanded(items, 0)
-    told = np.any(items.lattice.small[corners] != 0, axis=1)
-    return np.bincount(owner, weights=told, minlength=len(items.cells)) > 0
 
 
 def _volumes(

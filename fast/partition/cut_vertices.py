@@ -187,7 +187,8 @@ class Vertices:
         """Go on to the values after a layer without codes; directions do without its bias."""
         code, origin = np.empty(0, dtype=np.int8), np.zeros(self.values.shape[1])
         gains, biases = layer.bound(code, np.ones((len(origin), 1)), origin)
-        offsets = self._in_units(layer, gains[:, 0], biases)
+        self._change_units(gains[:, 0], biases)
+        offsets = self.in_units(layer.offset(code, len(origin)))
         inputs = self.values.T
         values, _ = layer.propagate(code, inputs, origin)
         magnitudes, _ = layer.bound(code, np.abs(inputs), origin)
@@ -206,9 +207,9 @@ class Vertices:
         self.layer += 1
         self.set_values(values, np.ascontiguousarray(errors.T))
 
-    def _in_units(self, layer: Layer, gains: Array, biases: Array) -> Array:
-        """The layer's biases in the units of the values, which are first changed so that what the
-        layer makes of them is near 1 at most. Raises OutOfRange where its weights allow none."""
+    def _change_units(self, gains: Array, biases: Array) -> None:
+        """Hold the values in units in which what a layer with these gains and biases makes of them
+        is near 1 at most. Raises OutOfRange where its weights allow none."""
         largest = np.max(gains), np.max(biases)
         if not all(np.isfinite(largest)):
             raise OutOfRange
@@ -224,8 +225,6 @@ class Vertices:
             np.ldexp(self.values, -shift, out=self.values)
             np.ldexp(self.errors, -shift, out=self.errors)
             self.errors[was & (self.errors < FLOOR)] = FLOOR
-        offset = layer.offset(np.empty(0, dtype=np.int8), self.values.shape[1])
-        return np.ldexp(offset, -self._unit)
 
     def in_units(self, constants: ArrayLike) -> Array:
         """Constants in the units of the values, to FLOOR. Raises OutOfRange if one is no double."""

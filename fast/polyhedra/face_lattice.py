@@ -52,6 +52,13 @@ class Lattice:
         return self.faces[0].of_cells
 
     @cached_property
+    def refined(self) -> Mask:
+        """Which polyhedra have corners in twice the precision, (P,)."""
+        told = np.any(self.small[self.corners.values] != 0, axis=1)
+        counts = np.bincount(self.corners.owners, weights=told, minlength=len(self.corners.counts))
+        return np.asarray(counts > 0)
+
+    @cached_property
     def chains(self) -> tuple[Ragged, Indices]:
         """Every chain facet ⊃ ... ⊃ corner of every polyhedron, as rows of (n, k): places among the
         polyhedron's own faces of dimension k-1, ..., 0."""

@@ -152,13 +152,19 @@ def _after_units(region: ExactRegion, eta: Any) -> list[ExactRegion]:
 
 def _scaled(region: ExactRegion, eta: Any, code: Iterable[int]) -> tuple[Integers, int]:
     """The rows and their exponent after units with these signs."""
-    slopes, acting = unit_slopes(eta, len(region.rows))
-    numbers, more = dyadic(slopes)
-    factors = numbers.copy()
-    for unit, sign in zip(acting, code, strict=True):
-        if sign > 0:
-            factors[unit] = 1 << more
+    factors, more = unit_factors(eta, len(region.rows), code)
     return region.rows * factors[:, None], region.exponent + more
+
+
+def unit_factors(eta: Any, size: int, signs: Iterable[int]) -> tuple[Integers, int]:
+    """What an activation multiplies each of `size` units by where its acting units have these
+    signs: 1 or η, in integers over two to some power."""
+    slopes, acting = unit_slopes(eta, size)
+    factors, exponent = dyadic(slopes)
+    for unit, sign in zip(acting, signs, strict=True):
+        if sign > 0:
+            factors[unit] = 1 << exponent
+    return factors, exponent
 
 
 def _after_windows(region: ExactRegion, windows: list[list[int]]) -> list[ExactRegion]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from oracle.exact.layer_specs import LayerSpec, unit_slopes
-from oracle.exact.regions import Code, dyadic
+from oracle.exact.regions import Code, dyadic, unit_factors
 
 Line = tuple[int, int, int]  # n1 z1 + n2 z2 + n0 = 0
 
@@ -133,17 +133,13 @@ def _after_dense(piece: Piece, weight: Any, bias: Any) -> Piece:
 
 def _after_units(piece: Piece, eta: Any, place: Fraction) -> list[Piece]:
     """Cut where an acting unit vanishes, then scale each unit by 1 or η."""
-    slopes, acting = unit_slopes(eta, len(piece.rows))
-    numbers, more = dyadic(slopes)
+    _, acting = unit_slopes(eta, len(piece.rows))
     cutting = [piece.rows[unit] for unit in acting]
     result = []
     for part in _cut(piece, cutting, place):
         sample = _inside(part, place)
         signs = [_sign(_value(row, place, sample)) for row in cutting]
-        factors = numbers.copy()
-        for unit, sign in zip(acting, signs, strict=True):
-            if sign > 0:
-                factors[unit] = 1 << more
+        factors, more = unit_factors(eta, len(piece.rows), signs)
         scaled = [_scaled(row, int(f)) for row, f in zip(piece.rows, factors, strict=True)]
         code = (*piece.code, *signs)
         found = replace(part, code=code, rows=tuple(scaled), exponent=piece.exponent + more)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, Indices, ReadOnly, freeze
-from reference.model.layer_protocol import Documented, Shape
+from reference.model.layer_protocol import Documented, Shape, Surroundings
 from reference.model.validation import check_array
 
 # More numbers than these are too many for a layer's text.
@@ -54,9 +54,8 @@ class PiecewiseAffine(Documented, ReadOnly):
     array([-1. ,  0.5,  1. ])
     """
 
-    #: The shape of the units that it is applied to, and how many others there are before and after
-    #: them; None if it is applied to all.
-    surroundings: tuple[Shape, int, int] | None = None
+    #: Where its units are among others; None if it is applied to all.
+    surroundings: Surroundings | None = None
 
     def __init__(self, knots: ArrayLike, slopes: ArrayLike, value: ArrayLike = 0.0) -> None:
         self.knots = check_array(knots, "knots", (None,), (None, None))
@@ -78,8 +77,6 @@ class PiecewiseAffine(Documented, ReadOnly):
         except OverflowError:
             raise ValueError("slopes: expected pieces whose offsets are doubles") from None
         self.input_shape: Shape = ()
-        #: Which entries of the flat input it is applied to.
-        self.units = slice(None)
         self._of_unit: Indices = np.zeros(1, dtype=np.intp)
         freeze(self.knots, self.slopes, self.value, self._offsets, self._of_unit)
 
@@ -97,43 +94,35 @@ class PiecewiseAffine(Documented, ReadOnly):
 
     def placed(self, input_shape: Shape) -> Self:
         if self.surroundings is None:
-            return self._on(input_shape, 0, 0)
-        shape, before, after = self.surroundings
-        if input_shape != (before + math.prod(shape) + after,):
-            raise ValueError(f"layers: {self!r} of a residual block got shape {input_shape}")
+            return self._on(input_shape)
+        self.surroundings.check(self, input_shape)
         return self
 
-    def beside(self, input_shape: Shape, before: int, after: int) -> Self:
-        """Return the layer for units of this shape between others that it leaves as they are.
+    def beside(self, around: Surroundings) -> Self:
+        """Return the layer for some units of a vector; it leaves the others as they are.
 
         Parameters
         ----------
-        input_shape : tuple of int
-            The shape of the units that it is applied to.
-        before, after : int
-            How many other units come before them in the flat input, and how many after.
+        around : Surroundings
+            Where its units are.
 
         Returns
         -------
         PiecewiseAffine
             A layer for vectors.
         """
-        if self.surroundings is not None:
-            input_shape, first, last = self.surroundings
-            before, after = before + first, last + after
-        layer = self._on(input_shape, before, after)
-        layer.surroundings = input_shape, before, after
+        layer = self._on(around.shape)
+        layer.surroundings, layer.input_shape = around, (around.size,)
         return layer
 
-    def _on(self, shape: Shape, before: int, after: int) -> Self:
+    def _on(self, shape: Shape) -> Self:
+        """The layer for units of this shape."""
         if self.channels is not None and shape[:1] != (self.channels,):
             raise ValueError(
                 f"layers: {type(self).__name__} of {self.channels} channels got shape {shape}"
             )
         layer = copy.copy(self)
-        layer.input_shape = (before + math.prod(shape) + after,) if before or after else shape
-        if before or after:
-            layer.units = slice(before, before + math.prod(shape))
+        layer.input_shape = shape
         if self.channels is not None:
             layer._of_unit = np.repeat(np.arange(self.channels), math.prod(shape[1:]))
             freeze(layer._of_unit)
@@ -141,6 +130,11 @@ class PiecewiseAffine(Documented, ReadOnly):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
+
+    @property
+    def units(self) -> slice:
+        """Which entries of the flat input it is applied to."""
+        return slice(None) if self.surroundings is None else self.surroundings.own
 
     @property
     def unit_knots(self) -> Array:
@@ -172,8 +166,7 @@ class PiecewiseAffine(Documented, ReadOnly):
         return len(range(input_size)[self.units]) * int(self.knots.shape[-1])
 
     def apply(self, inputs: Array) -> Array:
-        codes = np.where(self._cuts_of(inputs) > 0, 1, -1).astype(np.int8)
-        return self._mapped(codes, inputs)
+        return self._mapped(self._cuts_of(inputs), inputs)
 
     def _cuts_of(self, offsets: Array) -> Array:
         """h - t for inputs (..., n) and each knot, (..., n k)."""
@@ -224,11 +217,12 @@ class PiecewiseAffine(Documented, ReadOnly):
         own = knots[among if len(knots) > 1 else np.zeros_like(among), which]
         return among + (self.units.start or 0), own
 
-    def _of_pieces(self, codes: Codes, table: Array, elsewhere: float, size: int) -> Array:
+    def _of_pieces(self, signs: Codes | Array, table: Array, elsewhere: float, size: int) -> Array:
         """The entries of a table (C or 1, k + 1), or (k + 1,), for the piece that every unit is on;
-        a constant for units that the layer leaves as they are."""
+        a constant for units that the layer leaves as they are. signs: codes, or what they are the
+        signs of."""
         rows, count = self._rows(table), self.knots.shape[-1]
-        signs = codes.reshape(*codes.shape[:-1], -1, count)
+        signs = signs.reshape(*signs.shape[:-1], -1, count)
         found = np.broadcast_to(rows[:, 0], signs.shape[:-1])
         for knot in range(count):
             found = np.where(signs[..., knot] > 0, rows[:, knot + 1], found)
@@ -238,13 +232,13 @@ class PiecewiseAffine(Documented, ReadOnly):
         whole[..., self.units] = found
         return whole
 
-    def diagonal(self, codes: Codes, size: int) -> Array:
+    def diagonal(self, codes: Codes | Array, size: int) -> Array:
         """Return the diagonal of D^l_ω, whose entries are slopes of f.
 
         Parameters
         ----------
-        codes : ndarray of int8, shape (..., n k)
-            Codes of this layer.
+        codes : ndarray, shape (..., n k)
+            Codes of this layer, or the values of its cuts.
         size : int
             The length of the flat input.
 
@@ -255,7 +249,7 @@ class PiecewiseAffine(Documented, ReadOnly):
         """
         return self._of_pieces(codes, self.slopes, 1.0, size)
 
-    def offset(self, code: Codes, input_size: int) -> Array:
+    def offset(self, code: Codes | Array, input_size: int) -> Array:
         if not np.any(self._offsets):
             return np.zeros((*code.shape[:-1], input_size))
         return self._of_pieces(code, self._offsets, 0.0, input_size)
@@ -266,11 +260,10 @@ class PiecewiseAffine(Documented, ReadOnly):
     def _size(self, code: Codes) -> int:
         """The length of the flat input, from a code."""
         if self.surroundings is not None:
-            shape, before, after = self.surroundings
-            return before + math.prod(shape) + after
+            return self.surroundings.size
         return int(code.shape[-1] // self.knots.shape[-1])
 
-    def _mapped(self, codes: Codes, offsets: Array) -> Array:
+    def _mapped(self, codes: Codes | Array, offsets: Array) -> Array:
         size = offsets.shape[-1]
         scaled = self.diagonal(codes, size) * offsets
         return scaled + self.offset(codes, size) if np.any(self._offsets) else scaled

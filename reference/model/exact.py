@@ -91,6 +91,7 @@ class _PiecesInIntegers:
 
     def __init__(self, layer: PiecewiseAffine, n_in: int) -> None:
         self._units, self._n_in = np.arange(n_in)[layer.units], n_in
+        self._bends_at_zero = layer.bends_at_zero
         self._knots = dyadic(layer.unit_knots)  # (n or 1, k)
         self._slopes = dyadic(layer.unit_slopes)  # (n or 1, k + 1)
         self._offsets = _dyadic_fractions(layer.unit_offsets)  # (n or 1, k + 1)
@@ -98,7 +99,7 @@ class _PiecesInIntegers:
     def cuts(self, values: Integers, weights: Integers, exponent: int) -> Dyadic:
         """h - t for every unit and knot, (V, n k), of inputs values / 2^exponent."""
         own, (knots, shift) = values[:, self._units], self._knots
-        if not np.any(knots) and knots.shape[1] == 1:
+        if self._bends_at_zero:
             return Dyadic(own, exponent)
         scaled = (weights << exponent)[:, :, None] * knots
         lead = (own << shift)[:, :, None] - scaled
@@ -207,11 +208,9 @@ class ExactNetwork:
             As of `maps`, for every layer.
         """
         latent = self.network.latent_dimension
-        # Column by column: what the map makes of each axis without offsets, and of 0 with them.
         values, exponent = np.zeros((latent + 1, latent), dtype=object), 0
         values[range(latent), range(latent)] = 1
-        weights = np.zeros((latent + 1, 1), dtype=object)
-        weights[-1] = 1
+        weights = _of_columns(latent)
         parts = self.network.split_code(code)
         for index, each in enumerate(self.network.layers):
             yield Dyadic(values.T, exponent)
@@ -318,11 +317,8 @@ class ExactNetwork:
         """A layer's cuts from the map to its input, (n_in, S + 1) -> (n_cuts, S + 1)."""
         layer = self.network.layers[index]
         if isinstance(layer, PiecewiseAffine):
-            weights = np.zeros(maps.numbers.shape[1], dtype=object)
-            weights[-1] = 1
-            cuts, exponent = self._pieces_of(index, layer).cuts(
-                maps.numbers.T, weights[:, None], maps.exponent
-            )
+            columns, weights = maps.numbers.T, _of_columns(self.network.latent_dimension)
+            cuts, exponent = self._pieces_of(index, layer).cuts(columns, weights, maps.exponent)
             return Dyadic(cuts.T, exponent)
         return Dyadic(_joint(layer.cuts(*_slopes_and_offsets(maps.numbers))), maps.exponent)
 
@@ -352,6 +348,14 @@ class ExactNetwork:
         else:
             pushed = values @ rows.T
         return pushed + (weights << exponent) * offset, exponent + more
+
+
+def _of_columns(latent: int) -> Integers:
+    """t of the columns of a map, (S + 1, 1): what it makes of each axis without offsets, and of 0
+    with them."""
+    weights = np.zeros((latent + 1, 1), dtype=object)
+    weights[-1] = 1
+    return weights
 
 
 def _slopes_and_offsets(rows: Integers) -> tuple[Array, Array]:

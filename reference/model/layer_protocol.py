@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Protocol, runtime_checkable
+import math
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import ArrayLike
 
@@ -266,6 +267,58 @@ class Layer(Protocol):
         Layer
             The new layer.
         """
+
+
+class Surroundings(NamedTuple):
+    """Where in a vector a layer is applied, and other entries stay: the shape of the layer's own
+    entries, and how many others there are before and after them."""
+
+    shape: Shape
+    before: int
+    after: int
+
+    @property
+    def own(self) -> slice:
+        """The entries that the layer is applied to."""
+        return slice(self.before, self.before + math.prod(self.shape))
+
+    @property
+    def size(self) -> int:
+        """How many entries there are in all."""
+        return int(self.own.stop) + self.after
+
+    def within(self, before: int, after: int) -> Surroundings:
+        """Return the same among more entries.
+
+        Parameters
+        ----------
+        before, after : int
+            How many more there are before all of these, and how many after.
+
+        Returns
+        -------
+        Surroundings
+            Of the longer vector.
+        """
+        return Surroundings(self.shape, before + self.before, self.after + after)
+
+    def check(self, layer: Layer, input_shape: Shape) -> None:
+        """Raise ValueError unless a layer so placed can take inputs of this shape.
+
+        Parameters
+        ----------
+        layer : Layer
+            The layer.
+        input_shape : tuple of int
+            The shape of the input.
+
+        Raises
+        ------
+        ValueError
+            If it is no vector of this size.
+        """
+        if input_shape != (self.size,):
+            raise ValueError(f"layers: {layer!r} of a residual block got shape {input_shape}")
 
 
 class Documented:

@@ -19,7 +19,7 @@ from reference.model.dense import Dense
 from reference.model.images.kernels import Convolution
 from reference.model.images.linear import SparseLinear
 from reference.model.images.max_pool import MaxPool
-from reference.model.layer_protocol import Affine, Layer, Shape
+from reference.model.layer_protocol import Affine, Layer, Shape, Surroundings
 
 
 class Residual:
@@ -99,8 +99,8 @@ class Residual:
         out = math.prod(shape)
         return [
             Fork(input_shape).placed(input_shape),
-            *(beside(layer, own, 0, size) for layer, own in block),
-            *(beside(layer, own, out, 0) for layer, own in skip),
+            *(beside(layer, Surroundings(own, 0, size)) for layer, own in block),
+            *(beside(layer, Surroundings(own, out, 0)) for layer, own in skip),
             Join(shape).placed((2 * out,)),
         ]
 
@@ -169,26 +169,27 @@ def expanded(
     return found, shape
 
 
-def beside(layer: Layer, input_shape: Shape, before: int, after: int) -> Layer:
+def beside(layer: Layer, around: Surroundings) -> Layer:
     """Return a layer that is applied to some entries of a vector and leaves the others.
 
     Parameters
     ----------
     layer : Layer
-        Any layer.
-    input_shape : tuple of int
-        The shape of the entries that it is applied to.
-    before, after : int
-        How many other entries come before them, and how many after.
+        Any layer, also one that leaves entries already: then these are more.
+    around : Surroundings
+        Where the entries are that it is applied to.
 
     Returns
     -------
     Layer
         A layer for vectors. It makes the cuts of `layer`, and has its code and its parameters.
     """
-    if isinstance(layer, PiecewiseAffine | MaxPool | Beside):
-        return layer.beside(input_shape, before, after)
-    return Beside(layer, input_shape, before, after)
+    inner = getattr(layer, "surroundings", None)
+    if inner is not None:
+        around = inner.within(around.before, around.after)
+    if isinstance(layer, PiecewiseAffine | MaxPool):
+        return layer.beside(around)
+    return Beside(layer.layer if isinstance(layer, Beside) else layer, around)
 
 
 class Weighted(NamedTuple):
@@ -294,15 +295,13 @@ class Beside(Affine):
     ----------
     layer : Layer
         An affine layer.
-    input_shape : tuple of int
-        The shape of the entries that it is applied to.
-    before, after : int
-        How many other entries come before them, and how many after.
+    surroundings : Surroundings
+        Where the entries are that it is applied to.
     """
 
-    def __init__(self, layer: Layer, input_shape: Shape, before: int, after: int) -> None:
-        self.surroundings = tuple(input_shape), before, after
-        self.layer = layer.placed(self.surroundings[0])
+    def __init__(self, layer: Layer, surroundings: Surroundings) -> None:
+        self.surroundings = surroundings
+        self.layer = layer.placed(surroundings.shape)
 
     def __repr__(self) -> str:
         return f"Beside({self.layer!r})"
@@ -310,8 +309,7 @@ class Beside(Affine):
     @property
     def inputs(self) -> slice:
         """The entries of the input that the layer is applied to."""
-        shape, before, _ = self.surroundings
-        return slice(before, before + math.prod(shape))
+        return self.surroundings.own
 
     @property
     def outputs(self) -> slice:
@@ -319,19 +317,12 @@ class Beside(Affine):
         shape, before, _ = self.surroundings
         return slice(before, before + math.prod(self.layer.output_shape(shape)))
 
-    def beside(self, input_shape: Shape, before: int, after: int) -> Self:
-        """Return the layer beside more entries: `input_shape` is that of its own input."""
-        shape, first, last = self.surroundings
-        return type(self)(self.layer, shape, before + first, last + after)
-
     def placed(self, input_shape: Shape) -> Self:
-        shape, before, after = self.surroundings
-        if input_shape != (before + math.prod(shape) + after,):
-            raise ValueError(f"layers: {self!r} of a residual block got shape {input_shape}")
+        self.surroundings.check(self, input_shape)
         return self
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        return (self.outputs.stop + self.surroundings[2],)
+        return (self.outputs.stop + self.surroundings.after,)
 
     def _put(self, rest: Array, own: Array, axis: int) -> Array:
         """What the layer makes of its own entries between the others, along an axis."""
@@ -373,4 +364,4 @@ class Beside(Affine):
         return self.layer.parameters()
 
     def with_parameters(self, values: dict[str, ArrayLike]) -> Self:
-        return type(self)(self.layer.with_parameters(values), *self.surroundings)
+        return type(self)(self.layer.with_parameters(values), self.surroundings)

@@ -22,7 +22,7 @@ from reference.model.images.resampling import (
     ZeroPad,
 )
 from reference.model.images.reshaping import Flatten, Reshape
-from reference.model.layer_protocol import Layer
+from reference.model.layer_protocol import Layer, Surroundings
 from reference.model.named_activations import (
     Abs,
     Hardsigmoid,
@@ -93,7 +93,7 @@ def load_layers(path: str | os.PathLike[str]) -> list[Layer]:
             layer = kind(**values)
             if f"{i}.surroundings" in arrays:
                 before, after, *shape = arrays[f"{i}.surroundings"].tolist()
-                layer = beside(layer, tuple(shape), before, after)
+                layer = beside(layer, Surroundings(tuple(shape), before, after))
             layers.append(layer)
     except OSError:
         raise

@@ -31,6 +31,7 @@ from reference import (
     Reshape,
 )
 from reference.model import ExactNetwork, dyadic
+from reference.model.layer_protocol import Surroundings
 from reference.model.residual import beside
 
 EPS = np.finfo(float).eps
@@ -210,8 +211,8 @@ def test_pieces_meet_exactly():
 LAYERS = [PiecewiseAffine(*drawn(seed)).placed((4,)) for seed in range(4)]
 LAYERS += [PiecewiseAffine(*drawn(seed, 2)).placed((2, 2)) for seed in range(4)]
 LAYERS += [PReLU([0.1, -2.0]).placed((2, 2)), Hardtanh().placed((4,)), ReLU().placed((4,))]
-LAYERS += [beside(PiecewiseAffine(*drawn(5, 2)), (2, 1), 1, 1)]
-LAYERS += [beside(Abs(), (2,), 2, 0), beside(ReLU6(), (1,), 0, 3)]
+LAYERS += [beside(PiecewiseAffine(*drawn(5, 2)), Surroundings((2, 1), 1, 1))]
+LAYERS += [beside(Abs(), Surroundings((2,), 2, 0)), beside(ReLU6(), Surroundings((1,), 0, 3))]
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array, Codes, Indices, ReadOnly, freeze
 from reference.model.images.windows import check_pair, check_pool_padding, sliding_windows
-from reference.model.layer_protocol import Documented, Layer, Shape
+from reference.model.layer_protocol import Documented, Layer, Shape, Surroundings
 from reference.model.validation import check_count
 
 # A code is one byte: 127 is the largest position it can hold.
@@ -54,9 +54,8 @@ class MaxPool(Documented, ReadOnly):
     array([3., 2.])
     """
 
-    #: The shape of the entries that it is applied to, and how many others there are before and
-    #: after them; None if it is applied to all.
-    surroundings: tuple[Shape, int, int] | None = None
+    #: Where its entries are among others; None if it is applied to all.
+    surroundings: Surroundings | None = None
 
     def __init__(
         self,
@@ -82,8 +81,7 @@ class MaxPool(Documented, ReadOnly):
 
     def placed(self, input_shape: Shape) -> MaxPool:
         if self.surroundings is not None:
-            if input_shape != self.input_shape:
-                raise ValueError(f"layers: {self!r} of a residual block got shape {input_shape}")
+            self.surroundings.check(self, input_shape)
             return self
         on_vector = len(input_shape) == 1 and self.kernel_size == self.stride == (1, 1)
         image = (*input_shape, 1, 1) if on_vector else input_shape
@@ -104,37 +102,30 @@ class MaxPool(Documented, ReadOnly):
         layer._output_shape = (groups,) if on_vector else (groups, *size)
         return layer
 
-    def beside(self, input_shape: Shape, before: int, after: int) -> MaxPool:
-        """Return the layer for images of this shape between other entries that it leaves.
+    def beside(self, around: Surroundings) -> MaxPool:
+        """Return the layer for some entries of a vector; it leaves the others as they are.
 
         Parameters
         ----------
-        input_shape : tuple of int
-            The shape of the entries that it is applied to.
-        before, after : int
-            How many other entries come before them in the flat input, and how many after.
+        around : Surroundings
+            Where its entries are.
 
         Returns
         -------
         MaxPool
             A layer for vectors. Each of the others is a window of its own.
         """
-        if self.surroundings is not None:
-            shape, first, last = self.surroundings
-            return self._reset().beside(shape, before + first, last + after)
-        layer = self.placed(input_shape)
-        size, own = math.prod(input_shape), layer.windows
-        others = np.r_[0:before, before + size : before + size + after]
+        layer = copy.copy(self)
+        layer.surroundings = None
+        layer = layer.placed(around.shape)
+        before, own = around.before, around.before + layer.windows
+        others = np.r_[0:before, around.own.stop : around.size]
         alone = np.repeat(others[:, None], own.shape[1], axis=1)
-        layer.windows = np.concatenate([alone[:before], before + own, alone[before:]])
+        layer.windows = np.concatenate([alone[:before], own, alone[before:]])
         freeze(layer.windows)
-        layer.surroundings = input_shape, before, after
-        layer.input_shape = (before + size + after,)
+        layer.surroundings, layer.input_shape = around, (around.size,)
         layer._output_shape = (len(layer.windows),)
         return layer
-
-    def _reset(self) -> MaxPool:
-        return MaxPool(self.kernel_size, self.stride, self.padding, channels=self.channels)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return self._output_shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,6 +79,32 @@ def points_on_both_sides(
     tests/model/test_both_sides.py.
     """
     return _Search(layers, shape, random_state).run()
+
+
+def told_of_unrun(places: Iterable[str], sides: Sequence[Sides], layers: Sequence[Layer]) -> str:
+    """Return in words what was not compared where parts could not be run alone.
+
+    Parameters
+    ----------
+    places : iterable of str
+        Where these parts are.
+    sides : sequence of Sides
+        What was seen of each layer that has choices.
+    layers : sequence of Layer
+        The layers of the network.
+
+    Returns
+    -------
+    str
+        A clause of a warning.
+    """
+    unseen = [
+        f"{one.unseen} of {len(one.seen)} of layers[{one.layer}] ({layers[one.layer]!r})"
+        for one in sides
+        if one.unseen
+    ]
+    units = f"; units seen on one side only: {', '.join(unseen)}" if unseen else ""
+    return f"{', '.join(places)} could not be run alone, but only as part of the whole{units}"
 
 
 @dataclass

@@ -16,7 +16,7 @@ from reference.model.errors import UnverifiedWarning
 from reference.model.images.max_pool import MaxPool
 from reference.model.layer_protocol import Layer
 from reference.model.readers.around_knots import around_knots
-from reference.model.readers.both_sides import Sides, points_on_both_sides
+from reference.model.readers.both_sides import points_on_both_sides, told_of_unrun
 from reference.model.readers.from_onnx.runtime import Found, operator_alone, run_at, runner
 from reference.model.readers.from_onnx.values import Step, Values
 from reference.model.readers.parts import Z
@@ -85,7 +85,7 @@ def check_against_runtime(values: Values, layers: Sequence[Layer]) -> None:
     types = {name: array.dtype for name, array in found.items()}
     unrun = [step for step in values.steps if not _check_alone(values, step, types, random_state)]
     if unrun:
-        _warn(_told(unrun, sides, layers))
+        _warn(told_of_unrun([step.operator.place for step in unrun], sides, layers))
 
 
 def _warn(what: str) -> None:
@@ -94,18 +94,6 @@ def _warn(what: str) -> None:
         UnverifiedWarning,
         stacklevel=5,
     )
-
-
-def _told(unrun: Sequence[Step], sides: Sequence[Sides], layers: Sequence[Layer]) -> str:
-    """What was not compared where operators could not be run alone."""
-    places = ", ".join(step.operator.place for step in unrun)
-    unseen = [
-        f"{one.unseen} of {len(one.seen)} of layers[{one.layer}] ({layers[one.layer]!r})"
-        for one in sides
-        if one.unseen
-    ]
-    units = f"; units seen on one side only: {', '.join(unseen)}" if unseen else ""
-    return f"{places} could not be run alone, but only as part of the whole{units}"
 
 
 def _unit(array: NDArray[Any]) -> float:

@@ -14,7 +14,7 @@ from reference.model.arrays import Array
 from reference.model.errors import UnverifiedWarning
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.readers.around_knots import around_knots
-from reference.model.readers.both_sides import Sides, points_on_both_sides
+from reference.model.readers.both_sides import points_on_both_sides, told_of_unrun
 from reference.model.readers.from_torch.structure import Reading, copied, without_traces
 from reference.model.readers.parts import Part, Z
 from reference.model.readers.rounding import DOUBLE, through, values_of
@@ -94,7 +94,8 @@ class _Comparison:
             verified |= self._check_whole(copied(self.module).eval().cpu(), points, self.own)
         if not verified:
             return f"it could not be run ({self.failures[-1]})"
-        return _told(unrun, sides, self.layers) if unrun else ""
+        places = [part.place for part in unrun]
+        return told_of_unrun(places, sides, self.layers) if unrun else ""
 
     def _unit(self, part: Part) -> float:
         """The rounding of one operation of a part where the copy computes in double precision."""
@@ -199,15 +200,3 @@ class _Comparison:
 
 
 _REMEDY = "expected one that does no more than torch's own modules and functions, in eval mode"
-
-
-def _told(unrun: Sequence[Part], sides: Sequence[Sides], layers: Sequence[Layer]) -> str:
-    """What was not compared where parts could not be run on their own."""
-    places = ", ".join(part.place for part in unrun)
-    unseen = [
-        f"{entry.unseen} of {len(entry.seen)} of layers[{entry.layer}] ({layers[entry.layer]!r})"
-        for entry in sides
-        if entry.unseen
-    ]
-    units = f"; units seen on one side only: {', '.join(unseen)}" if unseen else ""
-    return f"{places} could not be run alone, but only as part of the whole{units}"
