@@ -19,9 +19,6 @@ from reference.model.dense import Dense
 from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.named_activations import Abs, LeakyReLU, ReLU
-from reference.model.readers.from_onnx.reading import layers_from_onnx
-from reference.model.readers.from_torch.check import check_against_torch
-from reference.model.readers.from_torch.structure import read_torch
 from reference.model.residual import Residual, checked_layers, expanded
 from reference.model.saving import load_layers, save_layers
 from reference.model.validation import (
@@ -285,6 +282,10 @@ class Network:
         imported by whoever made it. Guarded by tests/model/test_from_torch.py,
         test_from_torch_structure.py and test_from_torch_check.py.
         """
+        # Imported where they are used: most programs read no module, and all would wait for it.
+        from reference.model.readers.from_torch.check import check_against_torch
+        from reference.model.readers.from_torch.structure import read_torch
+
         reading = read_torch(module)
         network = Network(reading.layers)
         check_against_torch(module, reading, network.layers)
@@ -329,6 +330,8 @@ class Network:
         precision, by the reference evaluator of onnx elsewhere. Guarded by
         tests/model/test_from_onnx.py.
         """
+        from reference.model.readers.from_onnx.reading import layers_from_onnx
+
         return Network(layers_from_onnx(check_path(path, "path")))
 
     def save(self, path: str | os.PathLike[str]) -> None:
