@@ -89,6 +89,10 @@ PRIOR2 = np.array([[1.7, 0.9], [0.9, 0.8]])
 
 PRIOR3 = np.array([[1.7, 0.9, 0.2], [0.9, 0.8, -0.1], [0.2, -0.1, 1.3]])
 
+_WIDER = [[0.7], [-1.1]], [0.1, 0.2]
+
+_SLOPES = np.array([[0.1, 1.3, -0.4], [0.7, -0.9, 0.2]])
+
 LINE = Model(
     name="line",
     layers=(
@@ -170,6 +174,29 @@ IMAGES = Model(
     X=np.array([[0.4, 0.3], [0.9, -0.2]]),
     q_mean=np.array([[0.2, -0.3], [0.7, 0.1]]),
     q_cov=np.array([[[0.9, 0.5], [0.5, 0.6]], [[0.2, -0.1], [-0.1, 0.4]]]),
+)
+
+#: A block that is narrower than z comes first, so that a region is several cells.
+BENT = Model(
+    name="bent",
+    layers=(
+        (
+            "Residual",
+            {
+                "layers": [_dense([[0.9, -1.2]], [0.35]), ("Abs", {}), _dense(*_WIDER)],
+                "projection": [_dense([[1.3, 0.2], [-0.4, 0.6]], [0.15, -0.25])],
+            },
+        ),
+        ("PiecewiseAffine", {"knots": np.array([[-0.6, 0.8], [-0.3, 1.1]]), "slopes": _SLOPES}),
+        _dense([[1.1, 0.4], [-0.7, 1.3]], [0.3, -0.2]),
+        ("ReLU", {}),
+        _dense([[1.2, -0.3], [0.4, 0.9]], [0.1, -0.2]),
+    ),
+    cov_x=_FULL2,
+    cov_z=PRIOR2,
+    X=np.array([[0.4, 0.3]]),
+    q_mean=np.array([[0.2, -0.3]]),
+    q_cov=np.array([[[0.9, 0.5], [0.5, 0.6]]]),
 )
 
 SOLID = Model(

@@ -30,6 +30,14 @@ LAYERS: tuple[Mutant, ...] = (
         "A bias where a threshold is meant.",
     ),
     in_fast(
+        "half-spaces at 0 for those at the knots",
+        "partition.region_maps",
+        "_halfspaces",
+        "signs * (offsets[regions, units] - knots)",
+        "signs * (offsets[regions, units] - 0 * knots)",
+        "Code from when all units bent at 0.",
+    ),
+    in_fast(
         "far out, pieces as near 0",
         "partition.cut_vertices",
         "Vertices.pass_activation",
@@ -46,12 +54,12 @@ LAYERS: tuple[Mutant, ...] = (
         "A connection wired twice.",
     ),
     in_reference(
-        "a block's gradient by all outputs",
-        "distributions.gradient",
-        "residual_times_input",
-        "weighted(network.layers[layer]).inputs",
-        "slice(0, weighted(network.layers[layer]).layer.derivative(code)[0].size)",
-        "Entries counted from the first instead of from the layer's own.",
+        "a block applied to the wrong branch",
+        "model.residual",
+        "Residual.expanded",
+        "*(beside(layer, Surroundings(own, out, 0)) for layer, own in skip)",
+        "*(beside(layer, Surroundings(own, 0, out)) for layer, own in skip)",
+        "The projection on what the block made.",
     ),
     in_fast(
         "an update by inputs that are not the layer's",

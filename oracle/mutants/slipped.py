@@ -109,6 +109,12 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
     ),
     "structures crossed": (
+        _reference(
+            "a block's gradient by all its inputs",
+            "distributions.gradient:residual_times_input",
+            "weighted(network.layers[layer]).inputs",
+            "slice(0, weighted(network.layers[layer]).layer.derivative(code)[0].size)",
+        ),
         _fast(
             "a full Σx taken for a diagonal one after an activation",
             "closed_form.m_step:_dense",

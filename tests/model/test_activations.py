@@ -324,6 +324,7 @@ DEFECTS = [
     "pieces that do not meet",
     "every channel has the first one's knots",
     "knots on the other side of 0",
+    "half-spaces at 0 for those at the knots",
     "far out, pieces as near 0",
 ]
 

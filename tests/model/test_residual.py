@@ -1,6 +1,7 @@
 """Blocks with skip connections: against their definition, and all that is made of them."""
 
 import re
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import reference
 from oracle.exact.layers import layers_of
 from oracle.exact.regions import exact_regions
 from oracle.mutants.all_mutants import MUTANTS
+from oracle.mutants.slipped import SLIPPED
 from oracle.mutants.trial import applied
 from oracle.quadrature.interval import PRECISE
 from oracle.truths.one_dimension import OneDimension
@@ -237,7 +239,8 @@ def test_what_does_not_fit_is_refused(text):
 
 DEFECTS = {
     "a skip connection added twice": lambda: test_forward_is_its_definition("on_vectors"),
-    "a block's gradient by all outputs": lambda: test_gradients_are_right("projected"),
+    "a block applied to the wrong branch": lambda: test_forward_is_its_definition("projected"),
+    "a block's gradient by all its inputs": lambda: test_gradients_are_right("projected"),
     "an update by inputs that are not the layer's": lambda: test_the_m_step_is_stationary(
         fast, "projected"
     ),
@@ -249,6 +252,6 @@ DEFECTS = {
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_defects_are_seen(name):
-    (mutant,) = [m for m in MUTANTS if m.name == name]
+    (mutant,) = [m for m in (*MUTANTS, *chain(*SLIPPED.values())) if m.name == name]
     with applied(mutant), pytest.raises((AssertionError, ValueError, IndexError)):
         DEFECTS[name]()
