@@ -261,8 +261,27 @@ def prior_claims(case: Case, claims: dict[Key, float], rate: float) -> dict[Key,
         else:
             i, j = part
             values = away[:, i] * away[:, j] - (claim - noise[i, j]) / (deviation[i] * deviation[j])
-        found[name, part] = verdict_on(np.asarray(values), samples, 0.0, rate)
+        verdict = verdict_on(np.asarray(values), samples, 0.0, rate)
+        most = _from_rare_values(values, rate) if name == "marginal mean" else 1.0
+        if _is_rarely_moved(values) and verdict.share > 1 and abs(np.mean(values)) <= most:
+            verdict = Verdict(np.nan, np.inf)
+        found[name, part] = verdict
     return found
+
+
+def _is_rarely_moved(values: Array) -> bool:
+    """Whether all but a few of the values are one, as where an activation is flat: then their
+    spread says little of the spread of what they are drawn from."""
+    return int(np.sum(values != np.median(values))) < _HITS
+
+
+def _from_rare_values(values: Array, rate: float) -> float:
+    """What values that are too rare to be among these may add to a mean, in standard deviations:
+    √p, by Cauchy and Schwarz, with p the largest share of other values than the most frequent that
+    leaves so few of them with the chance `rate`. To a mean of products they may add 1."""
+    moved = int(np.sum(values != np.median(values)))
+    share = float(stats.beta.isf(rate, moved + 1, len(values) - moved))
+    return float(np.sqrt(share / (1 - share)))
 
 
 def posterior_claims(

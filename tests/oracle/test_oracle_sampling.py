@@ -82,6 +82,42 @@ def test_true_claims_pass(latent):
     assert all(v.detectable < 0.2 for v in shown)
 
 
+def flat(limit):
+    """x_0 is clipped from below at a value that it exceeds once in 1 / Φ(-limit) samples."""
+    layers = (
+        ("Dense", {"weight": np.eye(2), "bias": np.array([-limit, 0.0])}),
+        ("ReLU", {}),
+    )
+    zeros = np.zeros((1, 2))
+    return Case(5, "flat", layers, np.diag([1e-12, 0.3]), np.eye(2), zeros, zeros, np.eye(2)[None])
+
+
+def of_flat(limit):
+    """Its claims about the mean and the variance of x_0."""
+    tail, height = stats.norm.sf(limit), stats.norm.pdf(limit)
+    mean = height - limit * tail
+    square = (1 + limit**2) * tail - limit * height
+    return {
+        ("marginal mean", (0,)): mean,
+        ("marginal covariance", (0, 0)): square - mean**2 + 1e-12,
+        ("marginal mean", (1,)): stats.norm.pdf(0),
+        ("marginal covariance", (1, 1)): 0.5 - stats.norm.pdf(0) ** 2 + 0.3,
+    }
+
+
+@pytest.mark.parametrize("limit", [2.5, 3.5, 4.5, 5.5])
+def test_what_is_too_rare_for_samples_is_no_alarm(limit):
+    """The mean and variance of x_0 are those of values of which few or none are among the samples.
+    What no rare value explains is an alarm nevertheless."""
+    claims = of_flat(limit)
+    found = prior_claims(flat(limit), claims, RATE)
+    assert all(not v.share > 1 for v in found.values())
+    assert np.isnan(found["marginal mean", (0,)].share) == (limit > 4)
+    deviation = np.sqrt(claims["marginal covariance", (0, 0)])
+    claims["marginal mean", (0,)] += 0.1 * deviation
+    assert prior_claims(flat(limit), claims, RATE)["marginal mean", (0,)].share > 1
+
+
 @pytest.mark.parametrize("latent", [1, 2, 4])
 def test_errors_called_detectable_are_detected(latent):
     """Each claim moved by twice that in its unit is refuted, and no other is by less."""
