@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fast.distributions.gradient import gradient
 from fast.distributions.marginal import marginal_cov, marginal_mean
+from fast.distributions.memory import refuse_large
 from fast.distributions.model import LatentModel
 from fast.distributions.observation import Coordinates, Noise
 from fast.distributions.posterior import Posterior
@@ -60,6 +61,9 @@ class DGN(ReadOnly):
     negligible : float in [0, 1e-3], default 1e-15
         For S >= 2, at most this share s of p(x) may be left out, where a bound proves that regions
         cannot matter. It changes an entropy by up to s log 1/s. With 0 nothing is left out.
+    max_memory : float, default 4e9
+        Bytes that a posterior's tables of all data and regions, or the statistics of data (and so a
+        gradient), may take. What would take more is refused before its memory is spent.
 
     Raises
     ------
@@ -82,6 +86,7 @@ class DGN(ReadOnly):
         *,
         max_regions: int = 1_000_000,
         negligible: float = 1e-15,
+        max_memory: float = 4e9,
     ) -> None:
         if not isinstance(network, Network):
             raise ValueError(f"network: expected a reference.Network, got {network!r}")
@@ -93,6 +98,7 @@ class DGN(ReadOnly):
         freeze(self.cov_x, self.cov_z)
         self.max_regions = check_count(max_regions, "max_regions", 1)
         self.negligible = check_number(negligible, "negligible", 0.0, 1e-3)
+        self.max_memory = check_number(max_memory, "max_memory", 0.0, np.inf)
         self._found: Partition | None = None
 
     def __repr__(self) -> str:
@@ -169,6 +175,7 @@ class DGN(ReadOnly):
             values.get("cov_z", self.cov_z),
             max_regions=self.max_regions,
             negligible=self.negligible,
+            max_memory=self.max_memory,
         )
         return model if mine else model._sharing(self)
 
@@ -236,10 +243,10 @@ class DGN(ReadOnly):
         Returns
         -------
         Posterior
-            Of all data together. Memory O(N R S²) for R regions.
+            Of all data together. Memory O(P S²) for P pairs of a datum and a region that matters.
         """
         data = self._data(X)
-        return self._model.posterior(data)
+        return self._model.posterior(data, self.max_memory)
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
         """Where p(z | x) concentrates as Σx -> 0 in proportion [Lemma 2, Proposition 3, corrected].
@@ -311,9 +318,17 @@ class DGN(ReadOnly):
         -------
         Statistics
             Posterior expectations summed over the rows of X.
+
+        Raises
+        ------
+        ValueError
+            If they take more than max_memory: 24 R D (S + 1) bytes while they are summed.
         """
-        data = self._data(X)
-        return self._model.statistics(data)
+        data, model = self._data(X), self._model
+        size = self.partition().n_regions * self.network.observed_dimension
+        size *= 24 * (self.network.latent_dimension + 1)
+        refuse_large(size, self.max_memory, "statistics", "fewer regions")
+        return model.statistics(data)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] of each datum [Sec. 4.1].

@@ -3,31 +3,52 @@ region."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fast.distributions.model import PriorOnRegions
 from fast.distributions.observation import Noise
+from fast.partition.layer_maps import Maps
 from fast.partition.partition import Partition
+from fast.polyhedra.chunks import chunks
 from reference.model import Array
+
+# Numbers held at once while the maps of a batch of regions are formed.
+_BATCH = 1 << 22
 
 
 def marginal_mean(partition: Partition, prior: PriorOnRegions) -> Array:
     """E[x] = E[g(z)], (D,)."""
-    return np.asarray(prior.mass @ _images(partition, prior.mean))
+    total = np.zeros(partition.network.observed_dimension)
+    for some, maps in _maps(partition):
+        total += prior.mass[some] @ _images(maps, prior.mean[some])
+    return total
 
 
 def marginal_cov(partition: Partition, noise: Noise, prior: PriorOnRegions) -> Array:
     """Cov[x] = Σx + Cov[g(z)], (D, D): within regions plus between them."""
-    mass, centre, spread = prior
-    slopes, images = partition.slopes, _images(partition, centre)
-    departure = images - mass @ images
-    total = (departure * mass[:, None]).T @ departure
-    values, vectors = np.linalg.eigh(spread)
-    half = slopes @ (vectors * np.sqrt(np.maximum(values, 0.0) * mass[:, None])[:, None, :])
-    total += np.tensordot(half, half, axes=((0, 2), (0, 2)))
+    centre = marginal_mean(partition, prior)
+    total = np.zeros((len(centre), len(centre)))
+    for some, maps in _maps(partition):
+        mass, spread = prior.mass[some], prior.cov[some]
+        departure = _images(maps, prior.mean[some]) - centre
+        total += (departure * mass[:, None]).T @ departure
+        values, vectors = np.linalg.eigh(spread)
+        half = vectors * np.sqrt(np.maximum(values, 0.0) * mass[:, None])[:, None, :]
+        half = maps.slopes @ half
+        total += np.tensordot(half, half, axes=((0, 2), (0, 2)))
     return np.asarray(total + noise.full())
 
 
-def _images(partition: Partition, Z: Array) -> Array:
-    """A_ω z_ω + b_ω, (R, D), for one z a region (R, S)."""
-    return np.asarray(np.einsum("rds,rs->rd", partition.slopes, Z) + partition.offsets)
+def _maps(partition: Partition) -> Iterator[tuple[slice, Maps]]:
+    """The affine maps of all regions, some at a time."""
+    network = partition.network
+    width = max(network.sizes) * (network.latent_dimension + 1)
+    for some in chunks(partition.n_regions, _BATCH, width):
+        yield some, partition.maps(np.arange(some.start, some.stop))
+
+
+def _images(maps: Maps, Z: Array) -> Array:
+    """A_ω z_ω + b_ω, (n, D), for one z a region (n, S)."""
+    return np.asarray(np.einsum("rds,rs->rd", maps.slopes, Z) + maps.offsets)

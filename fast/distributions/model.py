@@ -34,8 +34,9 @@ class LatentModel(Protocol):
         """log p(x) = log ∫ p(x, z) dz [eq. 5], X (N, D) -> (N,), nats."""
         ...
 
-    def posterior(self, X: Array) -> Posterior:
-        """p(z | x) [eq. 6, Proposition 2] of each row of X (N, D). Memory O(N R S²)."""
+    def posterior(self, X: Array, max_memory: float) -> Posterior:
+        """p(z | x) [eq. 6, Proposition 2] of each row of X (N, D); its tables of all regions take
+        at most max_memory bytes."""
         ...
 
     def statistics(self, X: Array) -> Statistics:

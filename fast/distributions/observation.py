@@ -9,10 +9,12 @@ numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from fast.partition.layer_maps import Maps
 from reference.model import Array, Dense, Network
 
 
@@ -65,6 +67,12 @@ class Noise:
         flat = rows.reshape(-1, self.dimension)
         return np.asarray(solve_triangular(self.root, flat.T, lower=True).T).reshape(rows.shape)
 
+    def pulled(self, rows: Array) -> Array:
+        """Each row times Σx^{-1/2}, (n, D) -> (n, D)."""
+        if self.root.ndim < 2:
+            return rows / self.root
+        return np.asarray(solve_triangular(self.root, rows.T, lower=True, trans="T").T)
+
     def unwhiten(self, rows: Array) -> Array:
         """Σx^{1/2} applied to each row, the inverse of `whiten`."""
         return rows @ self.root.T if self.root.ndim == 2 else rows * self.root
@@ -76,6 +84,21 @@ class Noise:
         flat = self.whiten(rows).reshape(-1, self.dimension)
         solved = solve_triangular(self.root, flat.T, lower=True, trans="T").T
         return np.asarray(solved).reshape(rows.shape)
+
+
+def pushed(matrix: Array, maps: Maps) -> Maps:
+    """Maps (R, n, S) and (R, n) pushed through a matrix (m, n)."""
+    rows = np.concatenate([np.swapaxes(maps.slopes, 1, 2), maps.offsets[:, None]], axis=1)
+    # As one product, rather than one for each region.
+    turned = rows.reshape(-1, rows.shape[2]) @ matrix.T
+    return _as_maps(turned.reshape(*rows.shape[:2], len(matrix)))
+
+
+def _as_maps(rows: Array) -> Maps:
+    """Maps from rows (R, S + 1, n), the last of which is the offset."""
+    # Laid out as a pickle lays them out: sums over them round alike there and here.
+    slopes = np.ascontiguousarray(np.swapaxes(rows[:, :-1], 1, 2))
+    return Maps(slopes, np.ascontiguousarray(rows[:, -1]))
 
 
 # Standard deviations whose squares, added up, do not overflow: the square of 1e154 does.
@@ -90,6 +113,11 @@ def refuse_far_ends(places: Array, cov_z: Array) -> None:
         raise ArithmeticError(
             "a region ends too far away for its squared distance from 0 to be a double"
         )
+
+
+def may_be_squared(size: float) -> bool:
+    """Whether the square of something of this size is a double."""
+    return size < _FARTHEST
 
 
 def refuse_steep(slopes: Array) -> None:
@@ -116,6 +144,8 @@ class Coordinates:
     noise: Noise
     origin: Array  # (D,)
     basis: Array | None  # (D, r): Q, orthonormal; None for the identity, r = D
+    index: int  # the layer whose input h has these coordinates, y(g) = matrix h; all if r = D
+    matrix: Array | None  # (r, n): None if r = D
 
     @staticmethod
     def of(network: Network, noise: Noise) -> Coordinates:
@@ -128,12 +158,44 @@ class Coordinates:
         start += int(np.argmin(network.sizes[start:]))
         width = network.sizes[start]
         if width >= network.observed_dimension:
-            return Coordinates(noise, np.zeros(network.observed_dimension), None)
+            return Coordinates(
+                noise, np.zeros(network.observed_dimension), None, len(network.layers), None
+            )
         matrix, origin = np.eye(width), np.zeros(width)
         for layer in network.layers[start:]:
             matrix, origin = layer.propagate(np.empty(0, dtype=np.int8), matrix, origin)
-        basis, _ = np.linalg.qr(noise.whiten(matrix.T).T)
-        return Coordinates(noise, origin, basis)
+        basis, triangle = np.linalg.qr(noise.whiten(matrix.T).T)
+        return Coordinates(noise, origin, basis, start, triangle)
+
+    @property
+    def rank(self) -> int:
+        """r, how many coordinates there are."""
+        return self.noise.dimension if self.basis is None else int(self.basis.shape[1])
+
+    @cached_property
+    def norm(self) -> float:
+        """By how much y may be larger than the input of layer `index`, at most."""
+        if self.matrix is not None:
+            return float(np.linalg.norm(self.matrix))
+        if self.noise.root.ndim == 2:
+            return float(np.linalg.norm(np.linalg.inv(self.noise.root)))
+        return float(1.0 / np.min(self.noise.root))
+
+    def of_maps(self, maps: Maps) -> Maps:
+        """y(g(z)) on regions, from the maps of z to the input of layer `index`: slopes (R, r, S)
+        and offsets (R, r)."""
+        if self.matrix is not None:
+            return pushed(self.matrix, maps)
+        rows = np.concatenate([np.swapaxes(maps.slopes, 1, 2), maps.offsets[:, None]], axis=1)
+        return _as_maps(self.noise.whiten(rows))
+
+    def of_inputs(self, inputs: Array) -> Array:
+        """y of what goes into layer `index`, (..., n) -> (..., r)."""
+        return self.noise.whiten(inputs) if self.matrix is None else inputs @ self.matrix.T
+
+    def along(self, axes: Array) -> Array:
+        """What takes the input of layer `index` to axesᵀ y, (K, n), for axes (r, K)."""
+        return self.noise.pulled(axes.T) if self.matrix is None else axes.T @ self.matrix
 
     def directions(self, rows: Array) -> Array:
         """Qᵀ Σx^{-1/2} applied to each row: (..., D) -> (..., r)."""

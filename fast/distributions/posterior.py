@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fast.distributions.memory import allocated
 from fast.partition.partition import Partition
 from reference.model import (
     Array,
@@ -18,17 +21,27 @@ from reference.model import (
 )
 
 
+class Shares(NamedTuple):
+    """What N data have on regions: P pairs of a datum and a region, sorted by datum and region.
+
+    Pairs that hold nothing, or so little that it is certified not to matter, are not there.
+    """
+
+    datum: Indices  # (P,)
+    region: Indices  # (P,)
+    log_e0: Array  # (P,): log P(z in ω | x)
+    mean: Array  # (P, S): of z given x and z in ω, latent units
+    cov: Array  # (P, S, S): of the same
+    entropy: Array  # (P,): differential, of the same, nats
+
+
 class Posterior(ABC):
     """The exact posterior of N data [eq. 6]; made by `DGN.posterior`.
 
     Attributes
     ----------
-    log_e0 : ndarray, shape (N, R)
-        log E[1{z in ω} | x], the log probability of each region.
-    region_mean : ndarray, shape (N, R, S)
-        Mean of z given x and z in ω, latent units.
-    region_cov : ndarray, shape (N, R, S, S)
-        Covariance of z given x and z in ω.
+    shares : Shares
+        What it holds: pairs of a datum and a region that matters to it.
     skipped : ndarray, shape (N,)
         What was left out, as a share of p(x), at most. For S >= 2 pairs of a datum and a region
         that cannot matter are left out: their log_e0 is -inf, their moments are NaN. So are those
@@ -38,6 +51,10 @@ class Posterior(ABC):
 
     Notes
     -----
+    Memory O(P S²) for P pairs. `log_e0`, `region_mean`, `region_cov`, `e0`, `e1` and `e2` are
+    tables with all regions: they are formed when they are asked for, and refused where they would
+    take more than the model's `max_memory`.
+
     Accuracy for S = 1: e0 to 1e-12, region moments to 1e-11 of the region's standard deviation. For
     S = 2 and 3: 1e-10 and 1e-8. Where the problem's condition number times 2e-16 is larger, that.
     Guarded by `python -m oracle`,
@@ -58,43 +75,65 @@ class Posterior(ABC):
         self,
         partition: Partition,
         log_evidence: Array,
-        log_e0: Array,
-        region_mean: Array,
-        region_cov: Array,
-        region_entropy: Array,
+        shares: Shares,
         skipped: Array,
         error: Array,
+        max_memory: float,
     ) -> None:
         self._partition, self._log_evidence = partition, log_evidence
-        self.log_e0, self.region_mean, self.region_cov = log_e0, region_mean, region_cov
-        self._region_entropy = region_entropy
-        self.skipped, self.error = skipped, error
+        self.shares, self.skipped, self.error = shares, skipped, error
+        self._max_memory = max_memory
+
+    @property
+    def _starts(self) -> Indices:
+        """Where the pairs of every datum start, (N,); it has some."""
+        return np.searchsorted(self.shares.datum, np.arange(len(self._log_evidence)))
+
+    def _table(self, rows: Array, missing: float, name: str) -> Array:
+        """A value of every pair, (P, ...), in a table of all regions, (N, R, ...)."""
+        shape = len(self._log_evidence), self._partition.n_regions, *rows.shape[1:]
+        result = allocated(shape, self._max_memory, f"posterior.{name}", "`shares`")
+        result[...] = missing
+        result[self.shares.datum, self.shares.region] = rows
+        return result
+
+    @cached_property
+    def log_e0(self) -> Array:
+        """log E[1{z in ω} | x], the log probability of each region, (N, R)."""
+        return self._table(self.shares.log_e0, -np.inf, "log_e0")
+
+    @cached_property
+    def region_mean(self) -> Array:
+        """Mean of z given x and z in ω, latent units, (N, R, S)."""
+        return self._table(self.shares.mean, np.nan, "region_mean")
+
+    @cached_property
+    def region_cov(self) -> Array:
+        """Covariance of z given x and z in ω, (N, R, S, S)."""
+        return self._table(self.shares.cov, np.nan, "region_cov")
 
     @property
     def e0(self) -> Array:
         """E[1{z in ω} | x], the probability of each region, (N, R)."""
-        return np.exp(self.log_e0)
-
-    @property
-    def _kept_mean(self) -> Array:
-        """The means, 0 for what was left out."""
-        return np.where(np.isneginf(self.log_e0)[:, :, None], 0.0, self.region_mean)
-
-    @property
-    def _kept_cov(self) -> Array:
-        return np.where(np.isneginf(self.log_e0)[:, :, None, None], 0.0, self.region_cov)
+        return self._table(np.exp(self.shares.log_e0), 0.0, "e0")
 
     @property
     def e1(self) -> Array:
         """E[z 1{z in ω} | x], (N, R, S)."""
-        return self.e0[:, :, None] * self._kept_mean
+        weights = np.exp(self.shares.log_e0)
+        return self._table(weights[:, None] * self.shares.mean, 0.0, "e1")
 
     @property
     def e2(self) -> Array:
         """E[z zᵀ 1{z in ω} | x], (N, R, S, S)."""
-        mean = self._kept_mean
-        outer = mean[:, :, :, None] * mean[:, :, None, :]
-        return self.e0[:, :, None, None] * (self._kept_cov + outer)
+        weights, mean = np.exp(self.shares.log_e0), self.shares.mean
+        outer = mean[:, :, None] * mean[:, None, :]
+        return self._table(weights[:, None, None] * (self.shares.cov + outer), 0.0, "e2")
+
+    def _sums(self, rows: Array) -> Array:
+        """A value of every pair, (P, ...), times its probability, summed by datum, (N, ...)."""
+        weights = np.exp(self.shares.log_e0).reshape(-1, *[1] * (rows.ndim - 1))
+        return np.asarray(np.add.reduceat(weights * rows, self._starts, axis=0))
 
     def mean(self) -> Array:
         """E[z | x].
@@ -104,7 +143,7 @@ class Posterior(ABC):
         ndarray, shape (N, S)
             Latent units.
         """
-        return np.asarray(self.e1.sum(axis=1))
+        return self._sums(self.shares.mean)
 
     def cov(self) -> Array:
         """Cov[z | x], within regions plus between them: nothing cancels.
@@ -114,9 +153,8 @@ class Posterior(ABC):
         ndarray, shape (N, S, S)
             Squared latent units.
         """
-        spread = self._kept_mean - self.mean()[:, None, :]
-        outer = spread[:, :, :, None] * spread[:, :, None, :]
-        return np.asarray((self.e0[:, :, None, None] * (self._kept_cov + outer)).sum(axis=1))
+        spread = self.shares.mean - self.mean()[self.shares.datum]
+        return self._sums(self.shares.cov + spread[:, :, None] * spread[:, None, :])
 
     def entropy(self) -> Array:
         """Differential entropy of p(z | x).
@@ -126,10 +164,7 @@ class Posterior(ABC):
         ndarray, shape (N,)
             Nats.
         """
-        # What holds nothing adds nothing: its own entropy may be -inf, or unknown.
-        own = np.where(np.isneginf(self.log_e0), 0.0, self._region_entropy)
-        choice = np.where(np.isneginf(self.log_e0), 0.0, self.log_e0)
-        return np.asarray((self.e0 * (own - choice)).sum(axis=1))
+        return self._sums(self.shares.entropy - self.shares.log_e0)
 
     @abstractmethod
     def mode(self) -> Array:
@@ -162,7 +197,7 @@ class Posterior(ABC):
         ndarray, shape (N, M)
             Nats.
         """
-        count, latent = len(self.log_e0), self.region_mean.shape[2]
+        count, latent = len(self._log_evidence), self.shares.mean.shape[1]
         points = check_array(Z, "Z", (None, latent), (count, None, latent))
         points = np.broadcast_to(points, (count, *points.shape[-2:]))
         regions = self._partition.locate(points.reshape(-1, latent)).reshape(points.shape[:2])
@@ -185,12 +220,15 @@ class Posterior(ABC):
         """
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
-        count = len(self.log_e0)
-        cumulative = np.cumsum(self.e0, axis=1)
-        cumulative /= cumulative[:, -1:]
+        count, starts = len(self._log_evidence), self._starts
+        cumulative = map(np.cumsum, np.split(np.exp(self.shares.log_e0), starts[1:]))
         uniforms = rng.random((count, size))
-        regions = np.stack(
-            [np.searchsorted(c, u, side="right") for c, u in zip(cumulative, uniforms, strict=True)]
+        pairs = np.stack(
+            [
+                start + np.searchsorted(c / c[-1], u, side="right")
+                for start, c, u in zip(starts, cumulative, uniforms, strict=True)
+            ]
         )
         datum = np.repeat(np.arange(count), size)
-        return self._draw(datum, regions.ravel(), rng).reshape(count, size, -1)
+        regions = self.shares.region[pairs.ravel()]
+        return self._draw(datum, regions, rng).reshape(count, size, -1)

@@ -15,6 +15,7 @@ from fast.distributions.observation import Coordinates
 from fast.integration.apex import Apex, choose_apex, free_directions
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
+from fast.partition.layer_maps import Maps, maps_to
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Indices
@@ -52,12 +53,21 @@ def zero_noise_latent(
 ) -> Array:
     """The minimiser for each row of X (N, D), (N, S)."""
     y, _ = coordinates.points(X)
-    slopes = np.swapaxes(coordinates.directions(np.swapaxes(partition.slopes, 1, 2)), 1, 2)
-    offsets = coordinates.directions(partition.offsets - coordinates.origin)
+    slopes, offsets = _images_of_regions(partition, coordinates)
     search = _Search(partition, slopes, offsets, np.linalg.inv(np.linalg.cholesky(cov_z)))
     result = np.empty((len(X), slopes.shape[2]))
     for part in chunks(len(X), _CHUNK, len(slopes) * max(slopes.shape[1:])):
         result[part] = search.minimisers(y[part])
+    return result
+
+
+def _images_of_regions(partition: Partition, coordinates: Coordinates) -> Maps:
+    """y(g(z)) on every region."""
+    count, latent = partition.n_regions, partition.network.latent_dimension
+    result = Maps(np.empty((count, coordinates.rank, latent)), np.empty((count, coordinates.rank)))
+    for some in chunks(count, _CHUNK, max(partition.network.sizes) * (latent + 1)):
+        maps = maps_to(partition.network, partition.codes[some], coordinates.index)
+        result.slopes[some], result.offsets[some] = coordinates.of_maps(maps)
     return result
 
 

@@ -35,7 +35,7 @@ class _Sums:
 
     def __init__(self, geometry: PolyhedralGeometry) -> None:
         self._geometry, self._coordinates = geometry, geometry.coordinates
-        n_regions, rank, latent = geometry.slopes.shape
+        n_regions, rank, latent = geometry.n_regions, geometry.rank, geometry.latent
         dimension = self._coordinates.noise.dimension
         self._loglik = 0.0
         self._e0, self._e1 = np.zeros(n_regions), np.zeros((n_regions, latent))

@@ -104,7 +104,7 @@ def evaluate_far(
     geometry: PolyhedralGeometry, points: Points, datum: Indices, region: Indices
 ) -> PairList:
     """Integrate the given pairs of far data, datum (P,) and region (P,): those with any mass."""
-    parts = [PairList.empty(geometry.slopes.shape[2])]
+    parts = [PairList.empty(geometry.latent)]
     for chosen, gaussians in far_gaussians(geometry, points, datum, region):
         found, error, squares = truncate_far(gaussians)
         values = np.array([float(rounded(square)) for square in squares])
@@ -114,6 +114,7 @@ def evaluate_far(
                 region=region[chosen],
                 peak=found.peak,
                 log_joint=geometry.log_constant - 0.5 * values,
+                log_inner=np.full(len(chosen), np.nan),
                 log_volume=found.log_volume,
                 error=error,
                 mean=found.mean,

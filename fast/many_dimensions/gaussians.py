@@ -12,13 +12,16 @@ from scipy.special import log_ndtr
 from fast.distributions.model import PriorOnRegions
 from fast.integration.interval import LOG_2PI
 from fast.integration.truncated import truncate_with_error
-from fast.integration.whitened import Whitened
+from fast.integration.whitened import Whitened, dots
 from fast.many_dimensions.geometry import PolyhedralGeometry
 from fast.polyhedra.chunks import chunks
+from fast.polyhedra.ragged import Ragged
 from reference.model import Array, Indices, Mask
 
 # Numbers held at once: of all pairs of a chunk of Gaussians and a region or a facet.
 _CHUNK = 1 << 20
+# The same in standard deviations: at this distance a half-space holds less than exp(-80).
+_FARTHEST = 13.0
 # A region of which q holds less than exp(-80) is left out of an expectation under q.
 _LEAST_LOG_MASS = -80.0
 # What the apex may lie farther out than the nearest point, in terms of log masses.
@@ -41,16 +44,15 @@ def gaussians_on_regions(
     """N(means (N, S), covs (N, S, S)) on the regions that may hold more than exp(-80) of them and
     have any mass, in batches."""
     roots: Array = np.asarray(np.linalg.cholesky(covs), dtype=np.float64)
-    maps = np.linalg.inv(roots)
+    maps: Array = np.asarray(np.linalg.inv(roots), dtype=np.float64)
     log_scales = np.linalg.slogdet(roots)[1]
     latent = means.shape[1]
-    width = latent * max(len(geometry.partition.polyhedra.normals), len(geometry.slopes))
-    for some in chunks(len(means), _CHUNK, width):
-        datum, region = np.nonzero(_near(geometry, means[some], roots[some]))
+    for some in chunks(len(means), _CHUNK, latent * geometry.search.width):
+        datum, region = _near(geometry, means[some], roots[some], maps[some])
         datum += some.start
         for lattice, batch in geometry.batches(region):
             d, r = datum[batch], region[batch]
-            own: Array = np.asarray(maps[d], dtype=np.float64)
+            own = maps[d]
             centres: Array = np.einsum("pij,pj->pi", own, means[d])
             items = Whitened.of(lattice, geometry.cell[r], own, centres, means[d])
             # Of a region thinner than rounding the moments are no numbers.
@@ -71,25 +73,48 @@ def _within_reach(square: Array) -> Mask:
     return np.asarray(log_ndtr(-np.sqrt(square)) > _LEAST_LOG_MASS - _NEARLY)
 
 
-def _near(geometry: PolyhedralGeometry, means: Array, roots: Array) -> Mask:
-    """Which regions may hold more than exp(-80) of each Gaussian, (N, R).
+def _near(
+    geometry: PolyhedralGeometry, means: Array, roots: Array, maps: Array
+) -> tuple[Indices, Indices]:
+    """The pairs of a Gaussian and a region that may hold more than exp(-80) of it, sorted.
 
     By the mean's distance outside the facet that it is farthest outside of.
     """
-    shapes = geometry.partition.polyhedra
-    outside = np.zeros((len(means), len(geometry.slopes)))
-    if len(shapes.normals):
-        heights = means @ shapes.normals.T + shapes.offsets
-        lengths = np.linalg.norm(shapes.normals @ roots, axis=2)
+    search, count = geometry.search, len(means)
+    datum = np.repeat(np.arange(count), len(search.others))
+    region = np.tile(search.others, count)
+    if search.tree is not None:
+        some, leaf = search.tree.within(means, maps, _FARTHEST)
+        datum, region = np.append(datum, some), np.append(region, search.inner[leaf])
+    outside = _outside(geometry, means, roots, (datum, region))
+    kept = log_ndtr(-outside) > _LEAST_LOG_MASS
+    datum, region = datum[kept], region[kept]
+    order = np.lexsort((region, datum))
+    return datum[order], region[order]
+
+
+def _outside(
+    geometry: PolyhedralGeometry, means: Array, roots: Array, pairs: tuple[Indices, Indices]
+) -> Array:
+    """How many standard deviations of the Gaussian its mean is outside of the facet of the region
+    that it is farthest outside of, for pairs (P,)."""
+    shapes, (datum, region) = geometry.partition.polyhedra, pairs
+    result = np.zeros(len(datum))
+    entries, owner = Ragged(shapes.starts, np.empty(0, dtype=np.intp)).entries(region)
+    if len(entries):
+        normals, own = shapes.normals[entries], datum[owner]
+        heights = dots(normals, means[own]) + shapes.offsets[entries]
+        lengths = np.linalg.norm(np.einsum("fs,fst->ft", normals, roots[own]), axis=1)
         heights /= np.where(lengths > 0, lengths, np.inf)
-        least = np.minimum.reduceat(heights, shapes.starts[:-1], axis=1)
-        outside = np.maximum(-least, 0.0)
-    return np.asarray((log_ndtr(-outside) > _LEAST_LOG_MASS) & (geometry.group >= 0))
+        mine = np.unique(owner)
+        least = np.minimum.reduceat(heights, np.searchsorted(owner, mine))
+        result[mine] = np.maximum(-least, 0.0)
+    return result
 
 
 def prior_on_regions(geometry: PolyhedralGeometry, cov_z: Array) -> PriorOnRegions:
     """The prior N(0, cov_z) on every region; 0 where it holds less than exp(-80)."""
-    n_regions, latent = len(geometry.slopes), len(cov_z)
+    n_regions, latent = geometry.n_regions, len(cov_z)
     mass, mean = np.zeros(n_regions), np.zeros((n_regions, latent))
     cov = np.zeros((n_regions, latent, latent))
     origin = np.zeros((1, latent))

@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.distributions.observation import Coordinates, refuse_far_ends, refuse_steep
+from fast.distributions.observation import Coordinates, refuse_far_ends
 from fast.integration.interval import LOG_2PI
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
 from fast.many_dimensions.exact_faces import ExactFaces
 from fast.many_dimensions.exact_joint import ExactJoint, Quadratic
+from fast.many_dimensions.region_gaussians import Column
+from fast.many_dimensions.skipping.search import RegionSearch
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.face_lattice import Lattice
@@ -53,15 +55,9 @@ class PolyhedralGeometry:
 
     partition: Partition
     coordinates: Coordinates
-    slopes: Array  # (R, r, S): y(g(z)) = slopes z + offsets on every region
-    offsets: Array  # (R, r)
-    roots: Array  # (R, S, S): R_ω
-    pulls: Array  # (R, r, S): the upper part of Q_ω
     prior_root: Array  # (S, S): Σz^{-1/2}
-    log_volumes: Array  # (R,): log of the integral of the standard Gaussian over z
     log_constant: float  # log p(x, z) where it is largest
-    walls: Array  # (F, S): unit normals of all facets, region after region, for R_ω z
-    levels: Array  # (F,): the offsets that belong to them
+    search: RegionSearch
     lattices: list[tuple[Indices, Lattice]]  # as of the partition's polyhedra
     group: Indices  # (R,): which of the lattices a region is in; -1 where in none
     cell: Indices  # (R,): which polyhedron of that lattice it is; -1 where none
@@ -79,46 +75,66 @@ class PolyhedralGeometry:
         noise, latent = coordinates.noise, len(cov_z)
         for _, lattice in partition.polyhedra.lattices:
             refuse_far_ends(lattice.positions[lattice.points], cov_z)
-        # Laid out as a pickle lays them out: sums over them round alike there and here.
-        turned = coordinates.directions(np.swapaxes(partition.slopes, 1, 2))
-        slopes = np.ascontiguousarray(np.swapaxes(turned, 1, 2))
-        refuse_steep(slopes)
-        offsets = coordinates.directions(partition.offsets - coordinates.origin)
         root_z = np.linalg.cholesky(cov_z)
         prior_root = np.linalg.inv(root_z)
-        stacked = np.concatenate(
-            [slopes, np.broadcast_to(prior_root, (len(slopes), latent, latent))], axis=1
-        )
-        basis, roots = _triangular(stacked)
         log_det_z = 2.0 * np.sum(np.log(np.diag(root_z)))
         log_constant = -0.5 * ((latent + noise.dimension) * LOG_2PI + noise.log_det + log_det_z)
-        diagonals = np.abs(np.einsum("rss->rs", roots))
         shapes = partition.polyhedra
-        owners = np.repeat(np.arange(len(slopes)), np.diff(shapes.starts))
-        walls = np.einsum("fsk,fs->fk", np.linalg.inv(roots)[owners], shapes.normals)
-        lengths = np.linalg.norm(walls, axis=1)
-        lengths[lengths == 0] = np.inf  # what is no facet keeps nothing out
-        group, cell = np.full((2, len(slopes)), -1)
+        group, cell = np.full((2, partition.n_regions), -1)
         for i, (regions, _) in enumerate(shapes.lattices):
             group[regions], cell[regions] = i, np.arange(len(regions))
         return PolyhedralGeometry(
             partition=partition,
             coordinates=coordinates,
-            slopes=slopes,
-            offsets=offsets,
-            roots=roots,
-            pulls=np.ascontiguousarray(basis[:, :-latent]),
             prior_root=prior_root,
-            log_volumes=0.5 * latent * LOG_2PI - np.log(diagonals).sum(axis=1),
             log_constant=float(log_constant),
-            walls=walls / lengths[:, None],
-            levels=shapes.offsets / lengths,
+            search=RegionSearch.of(partition, coordinates, prior_root, np.flatnonzero(group >= 0)),
             lattices=shapes.lattices,
             group=group,
             cell=cell,
             negligible=negligible,
             cov_z=cov_z,
         )
+
+    @property
+    def n_regions(self) -> int:
+        """R."""
+        return self.partition.n_regions
+
+    @property
+    def rank(self) -> int:
+        """r, how many coordinates y has."""
+        return self.coordinates.rank
+
+    @property
+    def latent(self) -> int:
+        """S."""
+        return len(self.prior_root)
+
+    @property
+    def slopes(self) -> Column:
+        """Of every region, (r, S): y(g(z)) = slopes z + offsets there."""
+        return Column(self.search.regions, "slopes")
+
+    @property
+    def offsets(self) -> Column:
+        """Of every region, (r,)."""
+        return Column(self.search.regions, "offsets")
+
+    @property
+    def roots(self) -> Column:
+        """R_ω of every region, (S, S)."""
+        return Column(self.search.regions, "roots")
+
+    @property
+    def pulls(self) -> Column:
+        """The upper part of Q_ω of every region, (r, S)."""
+        return Column(self.search.regions, "pulls")
+
+    @property
+    def log_volumes(self) -> Column:
+        """Of every region, log of the integral of its standard Gaussian over z."""
+        return Column(self.search.regions, "log_volumes")
 
     @cached_property
     def exact(self) -> ExactJoint:
@@ -155,8 +171,8 @@ class PolyhedralGeometry:
 
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
-        width = self.slopes.shape[2] * max(len(self.walls), len(self.slopes))
-        return chunks(n, _CHUNK, max(width, self.slopes.shape[1]))
+        width = self.search.width if self.negligible else self.n_regions
+        return chunks(n, _CHUNK, max(self.latent * width, self.rank))
 
     def images(self, regions: Indices, Z: Array) -> Array:
         """y(g(z)) for z in its region, row by row."""
@@ -187,23 +203,13 @@ class PolyhedralGeometry:
     ) -> Iterator[tuple[Indices, Whitened]]:
         """The pairs' posteriors as whitened Gaussians, in batches: which of the pairs, and they."""
         for lattice, chosen in self.batches(region):
-            r = region[chosen]
-            pull = y[datum[chosen]] - self.offsets[r]
-            centres = np.einsum("pds,pd->ps", self.pulls[r], pull)
-            means = np.linalg.solve(self.roots[r], centres[..., None])[..., 0]
-            items = Whitened.of(lattice, self.cell[r], self.roots[r], centres, means)
-            yield chosen, items
+            away = y[datum[chosen]] - self.offsets[region[chosen]]
+            yield chosen, self.whitened(lattice, region[chosen], away)
 
-
-def _triangular(matrices: Array) -> tuple[Array, Array]:
-    """Q (R, m, n) and R (R, n, n) of matrices (R, m, n), m >= n.
-
-    The largest rows first: then an error in a small row is as small as the row (Cox and Higham
-    1998), where in any order it may be ε times the largest. Rows of Σx^{-1/2} A_ω differ by 1e8 if
-    Σx is nearly singular.
-    """
-    order = np.argsort(-np.abs(matrices).max(axis=2), axis=1, kind="stable")[:, :, None]
-    basis, roots = np.linalg.qr(np.take_along_axis(matrices, order, axis=1))
-    unsorted = np.empty_like(basis)
-    np.put_along_axis(unsorted, order, basis, axis=1)
-    return unsorted, roots
+    def whitened(self, lattice: Lattice, region: Indices, away: Array) -> Whitened:
+        """The posteriors of pairs on polyhedra of one lattice: region (P,), and y less the
+        region's offset, (P, r)."""
+        roots = self.roots[region]
+        centres = np.einsum("pds,pd->ps", self.pulls[region], away)
+        means = np.linalg.solve(roots, centres[..., None])[..., 0]
+        return Whitened.of(lattice, self.cell[region], roots, centres, means)

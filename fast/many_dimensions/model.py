@@ -33,12 +33,12 @@ class ManyDimensions:
             result[part] = pairs_of(geometry, geometry.points(X[part])).log_evidence
         return result
 
-    def posterior(self, X: Array) -> Posterior:
+    def posterior(self, X: Array, max_memory: float) -> Posterior:
         """p(z | x) of each datum."""
         geometry = self.geometry
         points = geometry.points(X)
         parts = [pairs_of(geometry, points.at(part)) for part in geometry.chunks(len(X))]
-        return PolyhedralPosterior(geometry, points, parts)
+        return PolyhedralPosterior(geometry, points, parts, max_memory)
 
     def statistics(self, X: Array) -> Statistics:
         """Posterior expectations summed over data."""

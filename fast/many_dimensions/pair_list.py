@@ -18,6 +18,7 @@ class PairList:
     region: Indices  # (P,)
     peak: Array  # (P, S): the point of the region where p(x, z) is largest or nearly so
     log_joint: Array  # (P,): log p(x, peak)
+    log_inner: Array  # (P,): the same without what does not depend on z, as `Bounds` are
     log_volume: Array  # (P,): log p(x, z in ω) less log p(x, peak)
     error: Array  # (P,): how far a coarse rule may have left log_volume off
     mean: Array  # (P, S): of z given x and z in ω
@@ -61,6 +62,7 @@ class PairList:
             region=nowhere,
             peak=np.empty((0, latent)),
             log_joint=none,
+            log_inner=none,
             log_volume=none,
             error=none,
             mean=np.empty((0, latent)),

@@ -4,20 +4,26 @@ Proposition 2, eq. 5, 6, 7]."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from fast.integration.truncated import truncate_with_error
-from fast.integration.whitened import Whitened
-from fast.many_dimensions.bounds import bounds, selected
+from fast.integration.whitened import dots
 from fast.many_dimensions.far_data import with_far_data
 from fast.many_dimensions.geometry import Points, PolyhedralGeometry
 from fast.many_dimensions.pair_list import PairList
 from fast.many_dimensions.references import References
+from fast.polyhedra.face_lattice import Lattice
 from reference.model import Array, Indices
 
 # Where an integral overflows, log p(x, z) at the peak is known to better than this share of it.
 _PEAK = 1e-3
+# Differences from a base are taken as they are while the base is so near to what they are compared
+# with, nats: so many times ε is what they lose.
+_NEAR_BASE = 100.0
+# Pairs of a datum that are integrated before the next look at what is left; then twice as many.
+_FIRST_PAIRS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +61,7 @@ def _terms(geometry: PolyhedralGeometry, points: Points) -> Terms:
     count = len(points.y)
     best = pairs.largest(pairs.log_joint, count)
     references = References(pairs.region[best], pairs.peak[best], np.full(count, None))
-    at = pairs.datum, pairs.region, pairs.peak
-    pairs = replace(pairs, relative=references.in_doubles(geometry, points, at))
+    pairs = replace(pairs, relative=_from_references(geometry, points, pairs, references, best))
     pairs, skipped = with_far_data(geometry, points, pairs, references, skipped)
     # Of far data the pair with the largest value is the one that the others are relative to.
     best = pairs.largest(np.where(pairs.relative == 0, np.inf, pairs.log_joint), count)
@@ -72,19 +77,97 @@ def _terms(geometry: PolyhedralGeometry, points: Points) -> Terms:
     return Terms(log_evidence, pairs, log_e0, references, above, skipped, error)
 
 
+def _from_references(
+    geometry: PolyhedralGeometry,
+    points: Points,
+    pairs: PairList,
+    references: References,
+    best: Indices,
+) -> Array:
+    """log p(x, peak) less that at the references, which are the peaks of the pairs `best` (N,)."""
+    shift = pairs.relative[best]
+    relative = pairs.relative - shift[pairs.datum]
+    # Where the base was far below, what was counted from it has lost digits.
+    mine = np.flatnonzero(~(np.abs(shift) <= _NEAR_BASE)[pairs.datum])
+    at = pairs.datum[mine], pairs.region[mine], pairs.peak[mine]
+    relative[mine] = references.in_doubles(geometry, points, at)
+    return relative
+
+
 def _in_doubles(geometry: PolyhedralGeometry, points: Points) -> tuple[PairList, Array]:
-    """The pairs that matter, and what share of p(x) the others hold at most, (N,)."""
-    bound = bounds(geometry, points.y, points.rest).log_mass
-    every, best = np.arange(len(points.y)), bound.argmax(axis=1)
-    first = evaluate(geometry, points, every, best)
-    known = np.full(len(every), -np.inf)
+    """The pairs that matter, and what share of p(x) the others hold at most, (N,).
+
+    The largest bounds come first, in growing numbers, until those that are left add up to less than
+    is negligible beside what has been found.
+    """
+    count, look = len(points.y), geometry.search.at(points.y)
+    first = look.first()
+    parts = [evaluate(geometry, points, None, *first)]
+    known = _found(geometry, np.full(count, -np.inf), parts[0])
+    base, parts = _based(geometry, points, parts[0])
+    log_negligible = float(np.log(geometry.negligible))
+    floor = known + log_negligible if geometry.negligible else np.full(count, -np.inf)
+    listed = look.candidates(floor, by_mass=True).without(*first, geometry.n_regions)
+    # Each bound, and all after it of the same datum, with what is ruled out already.
+    left = listed.sums(floor)
+    ends = np.searchsorted(listed.datum, np.arange(count), side="right")
+    at, number = np.searchsorted(listed.datum, np.arange(count)), _FIRST_PAIRS
+    stops = _stops(left, (at, ends), known + log_negligible, number)
+    while np.any(stops > at):
+        owner = np.repeat(np.arange(count), stops - at)
+        chosen = np.arange(len(owner)) - (np.cumsum(stops - at) - stops)[owner]
+        pairs = listed.datum[chosen], listed.region[chosen]
+        parts.append(evaluate(geometry, points, base, *pairs))
+        known, at, number = _found(geometry, known, parts[-1]), stops, 2 * number
+        stops = _stops(left, (at, ends), known + log_negligible, number)
+    rest = np.append(left, -np.inf)[np.where(at < ends, at, len(left))]
+    skipped = np.exp(np.minimum(np.where(at < ends, rest, listed.log_out(floor)) - known, 0.0))
+    return _without_unknown(geometry, PairList.joined(parts), skipped)
+
+
+def _stops(left: Array, spans: tuple[Indices, Indices], enough: Array, number: int) -> Indices:
+    """Where those of every datum's candidates stop that are next, (N,).
+
+    spans: from where to where they are, (N,) each. At most as many as number, and none from which
+    on what is left adds up to enough (N,) or less.
+    """
+    at, ends = spans
+    needed = [
+        start + np.count_nonzero(left[start:end] > most)
+        for start, end, most in zip(at, ends, enough, strict=True)
+    ]
+    return np.minimum(np.array(needed, dtype=np.intp), at + number)
+
+
+def _based(
+    geometry: PolyhedralGeometry, points: Points, pairs: PairList
+) -> tuple[Base, list[PairList]]:
+    """The peaks of the first pairs of every datum as a base, or 0 where it has none; and the pairs
+    counted from there."""
+    region, place = (
+        np.zeros(len(points.y), dtype=np.intp),
+        np.zeros((len(points.y), geometry.latent)),
+    )
+    order = np.argsort(np.where(np.isnan(pairs.log_inner), -np.inf, pairs.log_inner))
+    region[pairs.datum[order]], place[pairs.datum[order]] = pairs.region[order], pairs.peak[order]
+    base = Base.of(geometry, region, place)
+    image, white = geometry.images(pairs.region, pairs.peak), pairs.peak @ geometry.prior_root.T
+    relative = base.relative(points.y[pairs.datum], pairs.datum, image, white)
+    return base, [replace(pairs, relative=relative)]
+
+
+def _found(geometry: PolyhedralGeometry, known: Array, pairs: PairList) -> Array:
+    """Log of what has been found of p(x), (N,), as `Bounds`, with more pairs."""
     # Far away rounding may leave a volume beyond what it can be, or no double.
-    volume = np.minimum(first.log_volume, geometry.log_volumes[first.region])
-    found = first.log_joint + volume
-    known[first.datum] = np.where(np.isfinite(found), found, -np.inf)
-    kept, skipped = selected(geometry, bound, best, known)
-    more = evaluate(geometry, points, *np.nonzero(kept))
-    return _without_unknown(geometry, PairList.joined([first, more]), skipped)
+    volume = np.minimum(pairs.log_volume, geometry.log_volumes[pairs.region])
+    mass = pairs.log_inner + volume
+    mass = np.where(np.isfinite(mass), mass, -np.inf)
+    highest = known.copy()
+    np.maximum.at(highest, pairs.datum, mass)
+    base = np.where(np.isneginf(highest), 0.0, highest)
+    total = np.exp(known - base)
+    total += np.bincount(pairs.datum, np.exp(mass - base[pairs.datum]), len(known))
+    return np.asarray(base + np.log(total))
 
 
 def _without_unknown(
@@ -104,42 +187,74 @@ def _without_unknown(
     most -= highest[pairs.datum]
     # A share that is no double is left out in any case.
     tiny = float(np.finfo(np.float64).smallest_subnormal)
-    least = max(geometry.negligible / len(geometry.slopes), tiny)
+    least = max(geometry.negligible / geometry.n_regions, tiny)
     out = ~known & (most <= np.log(least))
     shares = np.where(out, np.exp(np.minimum(most, 0.0)), 0.0)
     return pairs.where(~out), skipped + np.bincount(pairs.datum, shares, count)
 
 
+class Base(NamedTuple):
+    """A point of each of N data from which log p(x, z) is counted."""
+
+    image: Array  # (N, r): y(g(z)) there
+    white: Array  # (N, S): z in deviations of the prior
+
+    @staticmethod
+    def of(geometry: PolyhedralGeometry, region: Indices, place: Array) -> Base:
+        """The points place (N, S) of regions (N,)."""
+        return Base(geometry.images(region, place), place @ geometry.prior_root.T)
+
+    def relative(self, y: Array, datum: Indices, image: Array, white: Array) -> Array:
+        """log p(x, z) less that at the datum's point, for pairs of a datum, y (P, r), and a z.
+
+        As differences of squares, (a - b)(a + b), in which a - b does not involve x.
+        """
+        base, start = self.image[datum], self.white[datum]
+        by_image = dots(base - image, 2 * y - image - base)
+        return np.asarray(-0.5 * (by_image + dots(white - start, white + start)))
+
+
 def evaluate(
-    geometry: PolyhedralGeometry, points: Points, datum: Indices, region: Indices
+    geometry: PolyhedralGeometry,
+    points: Points,
+    base: Base | None,
+    datum: Indices,
+    region: Indices,
 ) -> PairList:
-    """Integrate the given pairs, datum (P,) and region (P,): those with any mass."""
-    parts = [
-        _integrated(geometry, points, (datum[mine], region[mine]), items)
-        for mine, items in geometry.items(points.y, datum, region)
-    ]
-    return PairList.joined([PairList.empty(geometry.slopes.shape[2]), *parts]).with_mass()
+    """Integrate the given pairs, datum (P,) and region (P,): those with any mass. Without a base
+    their relative values are 0."""
+    parts = [PairList.empty(geometry.latent)]
+    for lattice, mine in geometry.batches(region):
+        parts.append(_integrated(geometry, points, base, lattice, (datum[mine], region[mine])))
+    return PairList.joined(parts).with_mass()
 
 
 def _integrated(
     geometry: PolyhedralGeometry,
     points: Points,
+    base: Base | None,
+    lattice: Lattice,
     pairs: tuple[Indices, Indices],
-    items: Whitened,
 ) -> PairList:
-    """The pairs (datum, region) of one batch, whose whitened Gaussians are the items."""
+    """The pairs (datum, region) of one batch, on polyhedra of one lattice."""
     datum, region = pairs
-    found, error = truncate_with_error(items)
+    y, offsets = points.y[datum], geometry.offsets[region]
+    found, error = truncate_with_error(geometry.whitened(lattice, region, y - offsets))
+    image = np.einsum("pds,ps->pd", geometry.slopes[region], found.peak) + offsets
+    white, residual = found.peak @ geometry.prior_root.T, y - image
+    square = dots(residual, residual) + dots(white, white)
+    none = np.zeros(len(datum))
     return PairList(
         datum=datum,
         region=region,
         peak=found.peak,
-        log_joint=geometry.log_joint(points.y[datum], points.rest[datum], region, found.peak),
+        log_joint=geometry.log_constant - 0.5 * (square + points.rest[datum]),
+        log_inner=-0.5 * square,
         log_volume=found.log_volume,
         error=error,
         mean=found.mean,
         cov=found.cov,
         entropy=found.entropy,
-        relative=np.zeros(len(datum)),
+        relative=none if base is None else base.relative(y, datum, image, white),
         square=np.full(len(datum), None),
     )

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.distributions.integers import minus, rounded
-from fast.distributions.posterior import Posterior
+from fast.distributions.posterior import Posterior, Shares
 from fast.integration.apex import Apex, choose_apex
 from fast.integration.simplex_draws import draw_within
 from fast.integration.whitened import Whitened
-from fast.many_dimensions.bounds import bounds
 from fast.many_dimensions.far_data import far_gaussians, slack
 from fast.many_dimensions.far_pairs import far_apex
 from fast.many_dimensions.geometry import Points, PolyhedralGeometry
@@ -44,29 +43,33 @@ class Candidates(NamedTuple):
 class PolyhedralPosterior(Posterior):
     """The posterior on polyhedra."""
 
-    def __init__(self, geometry: PolyhedralGeometry, points: Points, parts: list[Terms]) -> None:
+    def __init__(
+        self,
+        geometry: PolyhedralGeometry,
+        points: Points,
+        parts: list[Terms],
+        max_memory: float,
+    ) -> None:
         self._geometry, self._points = geometry, points
         self._references = References.joined([terms.references for terms in parts])
         self._above = np.concatenate([terms.above for terms in parts])
-        shape, latent = (len(points.y), len(geometry.slopes)), geometry.slopes.shape[2]
-        log_e0, entropy = np.full(shape, -np.inf), np.full(shape, np.nan)
-        mean = np.full((*shape, latent), np.nan)
-        cov = np.full((*shape, latent, latent), np.nan)
-        start = 0
-        for terms in parts:
-            at = terms.pairs.datum + start, terms.pairs.region
-            log_e0[at], entropy[at] = terms.log_e0, terms.pairs.entropy
-            mean[at], cov[at] = terms.pairs.mean, terms.pairs.cov
-            start += len(terms.log_evidence)
+        starts = np.cumsum([0, *(len(terms.log_evidence) for terms in parts)])
+        shifted = [terms.pairs.datum + start for terms, start in zip(parts, starts, strict=False)]
+        shares = Shares(
+            datum=np.concatenate(shifted),
+            region=np.concatenate([terms.pairs.region for terms in parts]),
+            log_e0=np.concatenate([terms.log_e0 for terms in parts]),
+            mean=np.concatenate([terms.pairs.mean for terms in parts]),
+            cov=np.concatenate([terms.pairs.cov for terms in parts]),
+            entropy=np.concatenate([terms.pairs.entropy for terms in parts]),
+        )
         super().__init__(
             partition=geometry.partition,
             log_evidence=np.concatenate([terms.log_evidence for terms in parts]),
-            log_e0=log_e0,
-            region_mean=mean,
-            region_cov=cov,
-            region_entropy=entropy,
+            shares=shares,
             skipped=np.concatenate([terms.skipped for terms in parts]),
             error=np.concatenate([terms.error for terms in parts]),
+            max_memory=max_memory,
         )
 
     def mode(self) -> Array:
@@ -78,24 +81,27 @@ class PolyhedralPosterior(Posterior):
             Latent units.
         """
         # On each region that may hold it, the nearest point of the polyhedron to its Gaussian's
-        # mean. The region of the largest bound comes first: most others are then ruled out.
+        # mean. A region that holds much of p(x) comes first: most others are then ruled out.
         geometry, points = self._geometry, self._points
-        result = np.empty((len(points.y), geometry.slopes.shape[2]))
+        result = np.empty((len(points.y), geometry.latent))
         for part in geometry.chunks(len(points.y)):
             datum, some = np.arange(len(points.y))[part], points.at(part)
-            bound = bounds(geometry, some.y, some.rest).log_peak
-            first = self._peaks(datum, bound.argmax(axis=1))
-            value = geometry.log_joint(some.y, some.rest, first.region, first.place)
-            value[np.isnan(value)] = -np.inf
-            bound[np.arange(len(datum)), first.region] = -np.inf
-            row, region = np.nonzero(bound > value[:, None])
-            result[datum] = self._highest(first.joined(self._peaks(datum[row], region)))
+            first = self._peaks(datum, self._references.region[part])
+            nothing = np.zeros(len(datum))
+            value = geometry.log_joint(some.y, nothing, first.region, first.place)
+            value = np.where(np.isnan(value), -np.inf, value - geometry.log_constant)
+            look = geometry.search.at(some.y)
+            found = look.candidates(value, by_mass=False)
+            known = np.arange(len(datum)), first.region
+            found = found.without(*known, geometry.n_regions)
+            more = self._peaks(datum[found.datum], found.region)
+            result[datum] = self._highest(first.joined(more))
         return result
 
     def _peaks(self, datum: Indices, region: Indices) -> Candidates:
         """Where on each region p(x, z) is largest."""
         geometry = self._geometry
-        place = np.empty((len(datum), geometry.slopes.shape[2]))
+        place = np.empty((len(datum), geometry.latent))
         # A region thinner than rounding may have no such place.
         with np.errstate(all="ignore"):
             for mine, items in geometry.items(self._points.y, datum, region):
@@ -142,7 +148,7 @@ class PolyhedralPosterior(Posterior):
 
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
         pairs, which = np.unique(np.stack([datum, region]), axis=1, return_inverse=True)
-        draws = np.empty((len(datum), self._geometry.slopes.shape[2]))
+        draws = np.empty((len(datum), self._geometry.latent))
         is_far = self._references.far[pairs[0]]
         for far in (False, True):
             some = np.flatnonzero(is_far == far)

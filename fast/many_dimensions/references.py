@@ -79,9 +79,8 @@ class References:
     ) -> Array:
         """The same as differences of squares, (a - b)(a + b), in which a - b does not involve x."""
         datum, region, places = at
-        other = self.region[datum]
         image = geometry.images(region, places)
-        base = geometry.images(other, self.place[datum])
+        base = geometry.images(self.region, self.place)[datum]
         relative = dots(base - image, 2 * points.y[datum] - image - base)
         white, start = places @ geometry.prior_root.T, self.place[datum] @ geometry.prior_root.T
         return np.asarray(-0.5 * (relative + dots(white - start, white + start)))

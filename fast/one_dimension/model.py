@@ -32,12 +32,12 @@ class OneDimension:
             result[part] = pairs_of(geometry, y, rest).log_evidence
         return result
 
-    def posterior(self, X: Array) -> Posterior:
+    def posterior(self, X: Array, max_memory: float) -> Posterior:
         """p(z | x) of each datum."""
         geometry = self.geometry
         y, rest = geometry.coordinates.points(X)
         parts = [pairs_of(geometry, y[part], rest[part]) for part in geometry.chunks(len(X))]
-        return IntervalPosterior(geometry, y, rest, PairTable.joined(parts))
+        return IntervalPosterior(geometry, y, rest, PairTable.joined(parts), max_memory)
 
     def statistics(self, X: Array) -> Statistics:
         """Posterior expectations summed over data."""

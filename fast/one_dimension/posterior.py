@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fast.distributions.posterior import Posterior
+from fast.distributions.posterior import Posterior, Shares
 from fast.integration.draws import sample_interval
 from fast.one_dimension.geometry import IntervalGeometry
 from fast.one_dimension.pairs import PairTable
@@ -14,18 +14,31 @@ from reference.model import Array, Indices
 class IntervalPosterior(Posterior):
     """The posterior on intervals."""
 
-    def __init__(self, geometry: IntervalGeometry, y: Array, rest: Array, terms: PairTable) -> None:
+    def __init__(
+        self,
+        geometry: IntervalGeometry,
+        y: Array,
+        rest: Array,
+        terms: PairTable,
+        max_memory: float,
+    ) -> None:
         self._geometry, self._y, self._rest, self._terms = geometry, y, rest, terms
         nothing = np.zeros(len(y))
+        datum, region = np.nonzero(terms.log_e0 > -np.inf)
         super().__init__(
             partition=geometry.partition,
             log_evidence=terms.log_evidence,
-            log_e0=terms.log_e0,
-            region_mean=terms.mean[:, :, None],
-            region_cov=terms.variance[:, :, None, None],
-            region_entropy=terms.entropy,
+            shares=Shares(
+                datum=datum,
+                region=region,
+                log_e0=terms.log_e0[datum, region],
+                mean=terms.mean[datum, region, None],
+                cov=terms.variance[datum, region, None, None],
+                entropy=terms.entropy[datum, region],
+            ),
             skipped=nothing,
             error=nothing,
+            max_memory=max_memory,
         )
 
     def mode(self) -> Array:

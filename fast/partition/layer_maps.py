@@ -34,6 +34,17 @@ def input_maps(network: Network, codes: Codes) -> list[Maps]:
     return result
 
 
+def maps_to(network: Network, codes: Codes, index: int) -> Maps:
+    """The map from z to the input of layer `index`, or to x for the number of layers, for frozen
+    codes (R, U): none of the others is kept."""
+    latent = network.latent_dimension
+    slopes = np.broadcast_to(np.eye(latent), (len(codes), latent, latent))
+    offsets = np.zeros((len(codes), latent))
+    for layer, code in zip(network.layers[:index], network.split_code(codes), strict=False):
+        slopes, offsets = layer.propagate(code, slopes, offsets)
+    return Maps(slopes, offsets)
+
+
 def output_rows(network: Network, codes: Codes, index: int) -> Array | None:
     """The derivative of x by the output of layer `index`, (R, D, n_out): B D^l in the paper.
 

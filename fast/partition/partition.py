@@ -9,17 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fast.partition.cell_complex import InconsistentSigns, TooManyCells
-from fast.partition.cut_line import enumerate_intervals
+from fast.partition.cut_line import Intervals, enumerate_intervals
 from fast.partition.cut_space import Progress, enumerate_cells
 from fast.partition.cut_vertices import OutOfRange
 from fast.partition.first_vertices import starting_functions
+from fast.partition.layer_maps import Maps, maps_to
 from fast.partition.location import locate
 from fast.partition.region_polyhedra import Polyhedra, polyhedra_of_intervals
 from fast.partition.regions import Regions, regions_of_cells, single_region
+from fast.polyhedra.chunks import chunks
 from reference.model import (
     Array,
     Codes,
     ExactNetwork,
+    Indices,
     Network,
     PartitionError,
     ReadOnly,
@@ -28,6 +31,9 @@ from reference.model import (
     check_count,
     freeze,
 )
+
+# Numbers held at once while the maps of a batch of regions are formed.
+_BATCH = 1 << 20
 
 # In up to so many dimensions the first regions fit in memory, whatever is allowed.
 _HIGH_RANK = 12
@@ -44,16 +50,14 @@ class Partition(ReadOnly):
     codes : ndarray of int8, shape (R, U)
         The sign of every unit's pre-activation on each region, 0 where it vanishes on all of it.
         For max-pooling, the winner's position in its window.
-    slopes : ndarray, shape (R, D, S)
-        A_ω [eq. 2].
-    offsets : ndarray, shape (R, D)
-        b_ω [eq. 2].
+    network : Network
+        The network whose regions they are.
     breakpoints : ndarray, shape (R - 1,)
         For S = 1 the ends of the intervals, in latent units; empty for S > 1.
     shapes : Polyhedra, optional
         For S > 1 the regions as polyhedra.
-    network : Network, optional
-        For S > 1 the network whose regions they are.
+    found : Maps, optional
+        A_ω and b_ω, where they were found with the regions: for S = 1.
     widths : ndarray, shape (R,), optional
         For S = 1 the lengths of the intervals, which ends that are rounded do not tell; inf for
         the first and the last.
@@ -79,26 +83,74 @@ class Partition(ReadOnly):
     """
 
     codes: Codes
-    slopes: Array
-    offsets: Array
+    network: Network
     breakpoints: Array
     shapes: Polyhedra | None = None
-    network: Network | None = None
+    found: Maps | None = None
     widths: Array | None = None
     exact_decisions: int = 0
 
     def __post_init__(self) -> None:
-        freeze(self.codes, self.slopes, self.offsets, self.breakpoints)
-        if self.widths is not None:
-            freeze(self.widths)
+        freeze(self.codes, self.breakpoints, self.found, self.widths)
 
     def __repr__(self) -> str:
-        return f"Partition({self.n_regions} regions, S = {self.slopes.shape[2]})"
+        return f"Partition({self.n_regions} regions, S = {self.network.latent_dimension})"
 
     @property
     def n_regions(self) -> int:
         """R = Card(Ω)."""
         return len(self.codes)
+
+    @property
+    def slopes(self) -> Array:
+        """A_ω of all regions [eq. 2], (R, D, S): for S > 1 formed when first asked for, and kept.
+
+        They take 8 R D (S + 1) bytes with the offsets; `maps` forms those of some regions.
+        """
+        return self._all_maps.slopes
+
+    @property
+    def offsets(self) -> Array:
+        """b_ω of all regions [eq. 2], (R, D): formed and kept with the slopes."""
+        return self._all_maps.offsets
+
+    @cached_property
+    def _all_maps(self) -> Maps:
+        if self.found is not None:
+            return self.found
+        count, latent = self.n_regions, self.network.latent_dimension
+        observed = self.network.observed_dimension
+        result = Maps(np.empty((count, observed, latent)), np.empty((count, observed)))
+        for part in chunks(count, _BATCH, max(self.network.sizes) * (latent + 1)):
+            found = maps_to(self.network, self.codes[part], len(self.network.layers))
+            result.slopes[part], result.offsets[part] = found
+        freeze(result)
+        return result
+
+    def maps(self, regions: ArrayLike) -> Maps:
+        """The affine maps of some regions [eq. 2]: x = A_ω z + b_ω there without noise.
+
+        Parameters
+        ----------
+        regions : array_like of int, shape (n,)
+            Indices below R.
+
+        Returns
+        -------
+        slopes : ndarray, shape (n, D, S)
+            A_ω.
+        offsets : ndarray, shape (n, D)
+            b_ω.
+        """
+        mine = self._all_checked(regions)
+        if self.found is not None:
+            return Maps(self.found.slopes[mine], self.found.offsets[mine])
+        if not len(mine):
+            observed = self.network.observed_dimension
+            return Maps(
+                np.empty((0, observed, self.network.latent_dimension)), np.empty((0, observed))
+            )
+        return maps_to(self.network, self.codes[mine], len(self.network.layers))
 
     @cached_property
     def polyhedra(self) -> Polyhedra:
@@ -182,12 +234,20 @@ class Partition(ReadOnly):
             Indices of regions. A point on a facet goes to the region entered by increasing z_1;
             where the facet runs along z_1, by increasing z_2, and so on. Exact, for S > 1.
         """
-        points = check_array(Z, "Z", (None, self.slopes.shape[2]))
-        if self.shapes is None or self.network is None:
+        points = check_array(Z, "Z", (None, self.network.latent_dimension))
+        if self.shapes is None:
             return np.searchsorted(self.breakpoints, points[:, 0], side="right")
         # What overflows is left open, and decided in integers.
         with np.errstate(over="ignore", invalid="ignore"):
             return locate(self.network, self.codes, points)
+
+    def _all_checked(self, regions: ArrayLike) -> Indices:
+        found = np.asarray(regions)
+        if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+            raise ValueError(f"regions: expected a list of indices, got {regions!r}")
+        if np.any(found < 0) or np.any(found >= self.n_regions):
+            raise ValueError(f"regions: expected indices from 0 to {self.n_regions - 1}")
+        return found.astype(np.intp)
 
     def _checked(self, region: int) -> int:
         if check_count(region, "region", 0) >= self.n_regions:
@@ -208,7 +268,7 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
         # What overflows shows in the maps, and is refused by name.
         with np.errstate(over="ignore", invalid="ignore"):
             if network.latent_dimension == 1:
-                return Partition(**enumerate_intervals(network, max_regions)._asdict())
+                return _on_intervals(network, enumerate_intervals(network, max_regions))
             regions = _enumerate_regions(network, max_regions, callback)
     except OutOfRange:
         raise PartitionError(
@@ -227,12 +287,21 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
         ) from None
     return Partition(
         codes=regions.codes,
-        slopes=regions.slopes,
-        offsets=regions.offsets,
+        network=network,
         breakpoints=np.empty(0),
         shapes=regions.polyhedra,
-        network=network,
         exact_decisions=regions.exact_decisions,
+    )
+
+
+def _on_intervals(network: Network, found: Intervals) -> Partition:
+    return Partition(
+        codes=found.codes,
+        network=network,
+        breakpoints=found.breakpoints,
+        found=Maps(found.slopes, found.offsets),
+        widths=found.widths,
+        exact_decisions=found.exact_decisions,
     )
 
 

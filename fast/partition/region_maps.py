@@ -1,4 +1,4 @@
-"""The affine map of every region, and its facets' half-spaces [eq. 2, 8, Corollary 1]."""
+"""The half-spaces of every region's facets [Corollary 1], along the maps of the layers [eq. 8]."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.partition.cut_vertices import OutOfRange
+from fast.partition.layer_maps import Maps, maps_to
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.integer_rows import in_lowest_terms
 from reference.model import (
@@ -18,6 +19,7 @@ from reference.model import (
     Integers,
     Layer,
     MaxPool,
+    Network,
     PiecewiseAffine,
 )
 
@@ -62,29 +64,24 @@ class ExactFacets(NamedTuple):
         return in_lowest_terms(found)
 
 
-class RegionMaps(NamedTuple):
-    """slopes (R, D, S), offsets (R, D); of the facets, normals (F, S) and heights (F,) at 0."""
+class Halfspaces(NamedTuple):
+    """Of all facets: normals (F, S), and heights (F,) at 0."""
 
-    slopes: Array
-    offsets: Array
     normals: Array
     heights: Array
 
 
-def region_maps(exact: ExactNetwork, codes: Codes, facets: Facets) -> RegionMaps:
+def facet_halfspaces(exact: ExactNetwork, codes: Codes, facets: Facets) -> Halfspaces:
     """Push every region's map through the layers, in batches, taking the facets on the way.
 
-    Raises OutOfRange where a map is no double.
+    Raises OutOfRange where one of them, or the map to x, is no double.
     """
     network = exact.network
-    latent, observed = network.latent_dimension, network.observed_dimension
-    result = RegionMaps(
-        np.empty((len(codes), observed, latent)),
-        np.empty((len(codes), observed)),
-        np.empty((len(facets.regions), latent)),
-        np.empty(len(facets.regions)),
-    )
-    for some in chunks(len(codes), _BATCH, max(network.sizes) * (latent + 1)):
+    latent, last = network.latent_dimension, _after_last_choice(network)
+    normals, heights = np.empty((len(facets.regions), latent)), np.empty(len(facets.regions))
+    width = network.sizes[last]
+    largest = Maps(np.zeros((width, 1)), np.zeros(width))
+    for some in chunks(len(codes), _BATCH, max(network.sizes[: last + 1]) * (latent + 1)):
         mine = slice(*np.searchsorted(facets.regions, [some.start, some.stop]))
         part = Facets(
             facets.regions[mine] - some.start,
@@ -92,13 +89,42 @@ def region_maps(exact: ExactNetwork, codes: Codes, facets: Facets) -> RegionMaps
             facets.rows[mine],
             facets.faces[mine],
         )
-        done = _maps_of_batch(exact, codes[some], part)
-        result.slopes[some], result.offsets[some] = done.slopes, done.offsets
-        result.normals[mine], result.heights[mine] = done.normals, done.heights
-    return result
+        found, maps = _of_batch(exact, codes[some], part)
+        normals[mine], heights[mine] = found
+        slopes = np.abs(maps.slopes).max(axis=(0, 2), initial=0.0)[:, None]
+        offsets = np.abs(maps.offsets).max(axis=0, initial=0.0)
+        largest = Maps(np.maximum(largest.slopes, slopes), np.maximum(largest.offsets, offsets))
+    if not (np.all(np.isfinite(normals)) and np.all(np.isfinite(heights))):
+        raise OutOfRange
+    if not _bounded(network, last, largest):
+        _refuse_overflow(network, codes)
+    return Halfspaces(normals, heights)
 
 
-def _maps_of_batch(exact: ExactNetwork, codes: Codes, facets: Facets) -> RegionMaps:
+def _after_last_choice(network: Network) -> int:
+    """The layer from which on all regions have the same map."""
+    return max((i + 1 for i, n in enumerate(network.code_lengths) if n), default=0)
+
+
+def _bounded(network: Network, start: int, largest: Maps) -> bool:
+    """Whether the affine layers from `start` on keep inputs with maps no larger than these in the
+    range of doubles."""
+    bounds = largest
+    for layer in network.layers[start:]:
+        bounds = Maps(*layer.bound(np.empty(0, dtype=np.int8), *bounds))
+    return bool(np.all(np.isfinite(bounds.slopes)) and np.all(np.isfinite(bounds.offsets)))
+
+
+def _refuse_overflow(network: Network, codes: Codes) -> None:
+    """Raise OutOfRange where a map to x is no double."""
+    for code in codes:
+        maps = maps_to(network, code[None], len(network.layers))
+        if not (np.all(np.isfinite(maps.slopes)) and np.all(np.isfinite(maps.offsets))):
+            raise OutOfRange
+
+
+def _of_batch(exact: ExactNetwork, codes: Codes, facets: Facets) -> tuple[Halfspaces, Maps]:
+    """The facets of some regions, and their maps to where all regions' go on alike."""
     network = exact.network
     latent = network.latent_dimension
     slopes = np.broadcast_to(np.eye(latent), (len(codes), latent, latent))
@@ -106,7 +132,8 @@ def _maps_of_batch(exact: ExactNetwork, codes: Codes, facets: Facets) -> RegionM
     # The largest terms of the slopes and of the offsets of every input.
     bounds = np.ones((len(codes), latent, 1)), np.zeros((len(codes), latent))
     normals, heights = np.empty((len(facets.regions), latent)), np.empty(len(facets.regions))
-    for i, (layer, part) in enumerate(zip(network.layers, network.split_code(codes), strict=True)):
+    layers = network.layers[: _after_last_choice(network)]
+    for i, (layer, part) in enumerate(zip(layers, network.split_code(codes), strict=False)):
         if part.shape[1]:
             mine = np.flatnonzero(facets.layers == i)
             rows = facets.regions[mine], facets.rows[mine]
@@ -121,9 +148,7 @@ def _maps_of_batch(exact: ExactNetwork, codes: Codes, facets: Facets) -> RegionM
         slopes, offsets = layer.propagate(part, slopes, offsets)
         if np.any(facets.layers > i):
             bounds = layer.bound(part, *bounds)
-    if not all(np.all(np.isfinite(part)) for part in (slopes, offsets, normals, heights)):
-        raise OutOfRange
-    return RegionMaps(slopes, offsets, normals, heights)
+    return Halfspaces(normals, heights), Maps(slopes, offsets)
 
 
 def _halfspaces(

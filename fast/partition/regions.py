@@ -1,4 +1,4 @@
-"""From the cells of a subdivision to the regions of a network: their maps and their facets."""
+"""From the cells of a subdivision to the regions of a network and their facets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from fast.partition.cut_space import Cells
 from fast.partition.cut_vertices import Vertices
 from fast.partition.refined_vertices import refined
-from fast.partition.region_maps import ExactFacets, Facets, RegionMaps, region_maps
+from fast.partition.region_maps import ExactFacets, Facets, Halfspaces, facet_halfspaces
 from fast.partition.region_polyhedra import Corners, Polyhedra, Source, everything
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.integer_rows import in_doubles
@@ -35,33 +35,30 @@ _BATCH = 1 << 20
 
 
 class Regions(NamedTuple):
-    """Regions sorted by code: codes (R, U), slopes (R, D, S), offsets (R, D), their shapes, and how
-    many signs integers decided."""
+    """Regions sorted by code: codes (R, U), their shapes, and how many signs integers decided."""
 
     codes: Codes
-    slopes: Array
-    offsets: Array
     polyhedra: Polyhedra
     exact_decisions: int
 
 
 def regions_of_cells(exact: ExactNetwork, cells: Cells) -> Regions:
-    """Join cells of one code to a region, find its facets, and its maps [Corollary 1, eq. 2]."""
+    """Join cells of one code to a region, and find its facets [Corollary 1]."""
     network = exact.network
     codes, region_of = distinct_codes(cells.codes)
     facets = _facets(network, cells, codes, region_of)
-    maps = region_maps(exact, codes, facets)
+    halfspaces = facet_halfspaces(exact, codes, facets)
     starts = np.searchsorted(facets.regions, np.arange(len(codes) + 1))
     # Where cutting began with what is no cut, or windows were cut more often than they need, a
     # region may be several cells, with corners that are not its own.
     pooled = any(isinstance(layer, MaxPool) for layer in network.layers)
     joined = pooled or len(codes) < len(cells.codes)
-    corners = None if joined else _corners(cells, region_of, facets, maps)
+    corners = None if joined else _corners(cells, region_of, facets, halfspaces)
     dimension = cells.complex.dimension
     # Beyond three dimensions integrals go by heights over the rounded normals.
     by_facets = ExactFacets(exact, codes, facets) if joined and dimension <= _BY_CORNERS else None
-    polyhedra = Polyhedra(starts, maps.normals, maps.heights, corners, dimension, by_facets)
-    return Regions(codes, maps.slopes, maps.offsets, polyhedra, cells.vertices.exact_signs)
+    polyhedra = Polyhedra(starts, *halfspaces, corners, dimension, by_facets)
+    return Regions(codes, polyhedra, cells.vertices.exact_signs)
 
 
 def single_region(exact: ExactNetwork) -> Regions:
@@ -69,8 +66,8 @@ def single_region(exact: ExactNetwork) -> Regions:
     latent = exact.network.latent_dimension
     codes = exact.codes(np.eye(1, latent + 1, latent, dtype=object))
     nothing = Facets(*np.empty((4, 0), dtype=np.intp))
-    maps = region_maps(exact, codes, nothing)
-    return Regions(codes, maps.slopes, maps.offsets, everything(latent), 0)
+    facet_halfspaces(exact, codes, nothing)
+    return Regions(codes, everything(latent), 0)
 
 
 def sortable(codes: Codes) -> NDArray[np.bytes_]:
@@ -122,7 +119,7 @@ def _first_difference(codes: Codes, pairs: Indices) -> Indices:
     return entries
 
 
-def _corners(cells: Cells, region_of: Indices, facets: Facets, maps: RegionMaps) -> Corners:
+def _corners(cells: Cells, region_of: Indices, facets: Facets, halfspaces: Halfspaces) -> Corners:
     """The vertices and rays of the regions, which are the cells in another order."""
     order = np.argsort(region_of)
     owners = cells.complex.vertices_of(cells.complex.dimension).tocsr()[order]
@@ -133,9 +130,13 @@ def _corners(cells: Cells, region_of: Indices, facets: Facets, maps: RegionMaps)
     lengths[points | (lengths == 0)] = 1.0
     on_facets = _vertices_of_facets(cells)[facets.faces]
     positions, small = refined(
-        vertices.positions / lengths[:, None], points, on_facets, maps.normals, maps.heights
+        vertices.positions / lengths[:, None],
+        points,
+        on_facets,
+        halfspaces.normals,
+        halfspaces.heights,
     )
-    unsure = _unsure(cells, owners, maps)
+    unsure = _unsure(cells, owners, halfspaces)
     if len(unsure):
         positions[unsure], small[unsure] = in_doubles(vertices.exact.places(unsure))
     return Corners(
@@ -148,7 +149,7 @@ def _corners(cells: Cells, region_of: Indices, facets: Facets, maps: RegionMaps)
     )
 
 
-def _unsure(cells: Cells, owners: csr_array, maps: RegionMaps) -> Indices:
+def _unsure(cells: Cells, owners: csr_array, halfspaces: Halfspaces) -> Indices:
     """The vertices that are far away, and all those of regions with one that is not known well or
     is close to another, or with rays that are nearly parallel.
 
@@ -159,8 +160,8 @@ def _unsure(cells: Cells, owners: csr_array, maps: RegionMaps) -> Indices:
     """
     vertices = cells.vertices
     sizes = np.max(np.abs(vertices.positions), axis=1)
-    lengths = np.max(np.abs(maps.normals), axis=1, initial=0.0)
-    distances = np.abs(maps.heights[lengths > 0]) / lengths[lengths > 0]
+    lengths = np.max(np.abs(halfspaces.normals), axis=1, initial=0.0)
+    distances = np.abs(halfspaces.heights[lengths > 0]) / lengths[lengths > 0]
     scale = float(np.median(distances)) if len(distances) else 0.0
     far = vertices.points & (sizes > _FAR * scale) & (sizes > 0)
     # An error may be unknown.

@@ -97,8 +97,8 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         ),
         fast=(
             "one_dimension.geometry.IntervalGeometry.of",
-            "many_dimensions.geometry.PolyhedralGeometry.of",
-            "many_dimensions.geometry.PolyhedralGeometry.items",
+            "many_dimensions.region_gaussians.gaussians",
+            "many_dimensions.geometry.PolyhedralGeometry.whitened",
         ),
         quantities=("region mean", "region covariance", "posterior mean", "posterior covariance"),
         fixed=("regions",),

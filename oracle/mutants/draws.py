@@ -41,8 +41,8 @@ DRAWS: tuple[Mutant, ...] = (
         "regions drawn alike",
         "distributions.posterior",
         "Posterior.rvs",
-        "cumulative = np.cumsum(self.e0, axis=1)",
-        "cumulative = np.cumsum(self.e0 > 1e-6, axis=1).astype(float)",
+        "np.split(np.exp(self.shares.log_e0), starts[1:])",
+        "np.split((self.shares.log_e0 > -13.8).astype(float), starts[1:])",
         "Regions drawn without their weights.",
     ),
     in_reference(

@@ -19,10 +19,10 @@ EQUATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "offset added to x",
-        "many_dimensions.geometry",
-        "PolyhedralGeometry.items",
-        "y[datum[chosen]] - self.offsets[r]",
-        "y[datum[chosen]] + self.offsets[r]",
+        "many_dimensions.pairs",
+        "_integrated",
+        "region, y - offsets",
+        "region, y + offsets",
         "A sign lost in x - b.",
     ),
     in_fast(
@@ -61,8 +61,8 @@ EQUATIONS: tuple[Mutant, ...] = (
         "root of q's covariance transposed",
         "many_dimensions.gaussians",
         "gaussians_on_regions",
-        "maps = np.linalg.inv(roots)",
-        "maps = np.linalg.inv(np.swapaxes(roots, 1, 2))",
+        "np.asarray(np.linalg.inv(roots), dtype",
+        "np.asarray(np.linalg.inv(np.swapaxes(roots, 1, 2)), dtype",
         "A factor that is not symmetric, transposed.",
     ),
     in_reference(
@@ -147,10 +147,10 @@ EQUATIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "the best region counted twice",
-        "many_dimensions.bounds",
-        "selected",
-        "bound[rows[:, 0], best] = -np.inf",
-        "bound[rows[:, 0], best] += 0.0",
+        "many_dimensions.pairs",
+        "_in_doubles",
+        "by_mass=True).without(*first, geometry.n_regions)",
+        "by_mass=True)",
         "A region integrated first, and once more with the others.",
     ),
     in_reference(

@@ -20,8 +20,8 @@ EXPECTATIONS: tuple[Mutant, ...] = (
         "covariance between regions left out",
         "distributions.posterior",
         "Posterior.cov",
-        "(self._kept_cov + outer)",
-        "(self._kept_cov + 0.0 * outer)",
+        "self.shares.cov + spread[:, :, None] * spread[:, None, :]",
+        "self.shares.cov + 0.0 * spread[:, :, None] * spread[:, None, :]",
         "The law of total covariance with one of its two terms.",
     ),
     in_reference(
@@ -36,8 +36,8 @@ EXPECTATIONS: tuple[Mutant, ...] = (
         "E[z zᵀ] without the mean's square",
         "distributions.posterior",
         "Posterior.e2",
-        "(self._kept_cov + outer)",
-        "(self._kept_cov + 0.0 * outer)",
+        "(self.shares.cov + outer)",
+        "(self.shares.cov + 0.0 * outer)",
         "A covariance taken for a second moment.",
     ),
     in_reference(
@@ -52,8 +52,8 @@ EXPECTATIONS: tuple[Mutant, ...] = (
         "sign of the choice in the entropy",
         "distributions.posterior",
         "Posterior.entropy",
-        "own - choice",
-        "own + choice",
+        "self.shares.entropy - self.shares.log_e0",
+        "self.shares.entropy + self.shares.log_e0",
         "The entropy of the choice of region subtracted.",
     ),
     in_reference(

@@ -43,7 +43,7 @@ PARTITIONS: tuple[Mutant, ...] = (
     in_fast(
         "a facet's normal turned round",
         "partition.region_maps",
-        "_maps_of_batch",
+        "_of_batch",
         "normals[mine], heights[mine] = _halfspaces(layer, part, rows, slopes, offsets)",
         "normals[mine], heights[mine] = _halfspaces(layer, -part, rows, slopes, offsets)",
         "Outward normals among inward ones.",
@@ -74,10 +74,10 @@ PARTITIONS: tuple[Mutant, ...] = (
     ),
     in_fast(
         "offsets of the region before, S > 1",
-        "partition.region_maps",
-        "region_maps",
-        "result.offsets[some] = done.slopes, done.offsets",
-        "result.offsets[some] = done.slopes, np.roll(done.offsets, 1, axis=0)",
+        "partition.layer_maps",
+        "maps_to",
+        "return Maps(slopes, offsets)",
+        "return Maps(slopes, np.roll(offsets, 1, axis=0))",
         "Arrays in two orders.",
     ),
     in_reference(

@@ -30,8 +30,8 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         _fast(
             "rows of the last chunk repeated by the posterior",
             "many_dimensions.posterior:PolyhedralPosterior.__init__",
-            "start += len(terms.log_evidence)",
-            "start += 0",
+            "terms.pairs.datum + start for",
+            "terms.pairs.datum for",
         ),
         _fast(
             "the ELBO's second chunk counts from the first datum",
@@ -293,9 +293,9 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "a thousand times more left out than allowed",
-            "many_dimensions.bounds:selected",
-            "out = total <= geometry.negligible",
-            "out = total <= 1e6 * geometry.negligible",
+            "many_dimensions.pairs:_in_doubles",
+            "float(np.log(geometry.negligible))",
+            "float(np.log(1e6 * geometry.negligible))",
         ),
         _fast(
             "the less accurate of two differences in the far tail",
@@ -311,9 +311,9 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "what was left out told too small",
-            "many_dimensions.bounds:selected",
-            "skipped = np.max(np.where(out, total, 0.0), axis=1)",
-            "skipped = 1e-3 * np.max(np.where(out, total, 0.0), axis=1)",
+            "many_dimensions.pairs:_in_doubles",
+            "skipped = np.exp(",
+            "skipped = 1e-3 * np.exp(",
         ),
     ),
     "caught by luck": (
@@ -331,13 +331,13 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "maps of the second batch of regions from the first one's codes",
-            "partition.region_maps:region_maps",
-            "_maps_of_batch(exact, codes[some], part)",
-            "_maps_of_batch(exact, codes[: len(codes[some])], part)",
+            "partition.partition:Partition._all_maps",
+            "self.codes[part]",
+            "self.codes[: part.stop - part.start]",
         ),
         _fast(
             "facets of the second batch of regions counted from the first region",
-            "partition.region_maps:region_maps",
+            "partition.region_maps:facet_halfspaces",
             "facets.regions[mine] - some.start",
             "np.maximum(facets.regions[mine] - some.start, 0) * (some.start == 0)",
         ),

@@ -21,7 +21,6 @@ from scipy.stats import truncnorm
 
 import fast
 import reference
-from fast.many_dimensions.bounds import bounds
 from fast.polyhedra.chunks import chunks, uneven_chunks
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
@@ -171,8 +170,7 @@ def test_chunks_do_not_change_where_regions_compete(rows):
     )
     assert differences(values, expected) == []
     dgn, _, posterior = among_many_regions()
-    _, peaks = bounds(posterior._geometry, posterior._points.y, posterior._points.rest)
-    first = peaks.argmax(axis=1)
+    first = posterior._references.region
     assert np.sum(dgn.partition().locate(expected["mode"])[rows:] != first[rows:]) >= 3
 
 
@@ -262,6 +260,7 @@ UNTIL = {
     "fast.integration.draws: while todo.size",
     "fast.integration.simplex_draws: while todo.size",
     "fast.partition.exact_vertices: while here",
+    "fast.many_dimensions.pairs: while np.any(stops > at)",
 }
 
 
@@ -409,6 +408,11 @@ def test_budgets():
         "partition.cut_vertices._BATCH": 15,
         "integration.simplex_moments._BATCH": 19,
         "distributions.zero_noise._CHUNK": 20,
+        "distributions.marginal._BATCH": 22,
+        "many_dimensions.skipping.outlines._BATCH": 22,
+        "many_dimensions.skipping.search._BATCH": 20,
+        "many_dimensions.skipping.region_tree._BATCH": 20,
+        "partition.partition._BATCH": 20,
     }
 
 
@@ -520,8 +524,8 @@ DEFECTS = {
         defect(
             "many_dimensions.pairs",
             "evaluate",
-            "region[mine]), items",
-            "region[: len(mine)]), items",
+            "datum[mine], region[mine]",
+            "datum[mine], region[: len(mine)]",
         ),
     ),
     "the first simplices": (
@@ -538,8 +542,8 @@ DEFECTS = {
         defect(
             "many_dimensions.posterior",
             MODE,
-            "_peaks(datum[row], region)",
-            "_peaks(row, region)._replace(datum=datum[row])",
+            "_peaks(datum[found.datum], found.region)",
+            "_peaks(found.datum, found.region)._replace(datum=datum[found.datum])",
         ),
     ),
     "better modes written to the first rows": (

@@ -270,7 +270,11 @@ BREAKAGES = {
 
 def _with_more(posterior):
     """A posterior whose shares sum to more than 1."""
-    posterior.log_e0 = posterior.log_e0 + 1e-8
+    if isinstance(posterior, fast.Posterior):
+        shares = posterior.shares
+        posterior.shares = shares._replace(log_e0=shares.log_e0 + 1e-8)
+    else:
+        posterior.log_e0 = posterior.log_e0 + 1e-8
     return posterior
 
 

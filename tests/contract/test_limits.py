@@ -50,7 +50,7 @@ CHECKED_ELSEWHERE = {
     ),
     # What is left out
     "`DGN(..., negligible=0)` leaves out none": (
-        "tests/distributions/test_many_dimensions.py::test_bounds_on_what_may_matter"
+        "tests/distributions/test_many_dimensions.py::test_what_is_left_out"
     ),
     "q holds less than exp(-80)": (
         "tests/contract/test_thresholds.py::test_regions_of_little_mass_count_under_q"
@@ -152,7 +152,7 @@ CHECKED_HERE = {
     ),
     "past `max_regions` (a million)": "test_max_regions_is_a_million",
     "on the cells before those of one code are joined": "test_cells_of_pooled_regions",
-    "The maps take R D (S + 1) doubles": "test_maps_in_memory",
+    "of all regions take R D (S + 1) doubles": "test_maps_in_memory",
     "A full Σx costs accuracy in proportion to its condition number": "test_condition_of_the_noise",
     "A full Σx costs memory D², and accuracy in proportion": "test_condition_of_the_noise",
     "and D x D memory": "test_memory_of_full_noise",

@@ -22,6 +22,7 @@ import reference.distributions.marginal
 import reference.distributions.posterior
 import reference.integration.interval
 import reference.partition.partition
+from fast.partition.layer_maps import Maps
 from reference import Dense, LeakyReLU, Network
 
 COV_X, COV_Z = np.array([0.05, 0.2]), 2.5
@@ -196,17 +197,26 @@ def without_region(partition):
 
 
 def rebuilt(partition, **arrays):
-    """A partition of other arrays; in `reference` its network and polyhedra stay."""
+    """A partition of other arrays; its network, and in `reference` its polyhedra, stay."""
+    arrays["network"] = partition.network
     if isinstance(partition, reference.Partition):
-        arrays |= {"network": partition.network, "polyhedra": partition.polyhedra}
+        arrays["polyhedra"] = partition.polyhedra
+    else:
+        arrays["found"] = Maps(arrays.pop("slopes"), arrays.pop("offsets"))
     return type(partition)(**arrays)
 
 
 def replaced(**changes):
     """A change of the named arrays of a partition."""
-    return lambda partition: dataclasses.replace(
-        partition, **{name: change(getattr(partition, name)) for name, change in changes.items()}
-    )
+
+    def change(partition):
+        new = {name: change(getattr(partition, name)) for name, change in changes.items()}
+        if isinstance(partition, fast.Partition):
+            maps = {name: new.pop(name) for name in ("slopes", "offsets") if name in new}
+            new["found"] = partition.found._replace(**maps)
+        return dataclasses.replace(partition, **new)
+
+    return change
 
 
 def nudge_one(size, index=2):
@@ -307,8 +317,10 @@ def inverse_prior(monkeypatch, impl):
 
 
 def unweighted_moments(monkeypatch, impl):
-    """e1 without its weight e0."""
+    """e1 without its weight e0, and means that are sums of it."""
     monkeypatch.setattr(impl.Posterior, "e1", property(lambda self: self.region_mean))
+    if impl is fast:
+        monkeypatch.setattr(impl.Posterior, "mean", lambda self: self.e1.sum(axis=1))
 
 
 def floored_mass(monkeypatch, impl):

@@ -250,7 +250,7 @@ STRUCTURES = {"scalar": 2.0, "diagonal": np.array([2.0, 1.0, 1.5]), "full": COV_
 
 def settings_of(model):
     """What is no parameter: the limits, the structure of Σx, and the layers' own settings."""
-    limits = model.max_regions, getattr(model, "negligible", None)
+    limits = [getattr(model, name, None) for name in ("max_regions", "negligible", "max_memory")]
     return *limits, model.cov_x.shape, model.cov_z.shape, repr(model.network)
 
 
@@ -269,7 +269,9 @@ def made_from(impl, model):
 
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_models_made_from_models(impl, structure):
-    options = {"max_regions": 1234} | ({"negligible": 1e-4} if impl is fast else {})
+    options = {"max_regions": 1234} | (
+        {"negligible": 1e-4, "max_memory": 5e8} if impl is fast else {}
+    )
     model = impl.DGN(network(1 / 3), STRUCTURES[structure], COV_Z, **options)
     for name, other in made_from(impl, model):
         assert settings_of(other) == settings_of(model), name

@@ -8,6 +8,7 @@ import pytest
 import fast
 from fast import Dense, LeakyReLU, MaxPool, Network, PiecewiseAffine, ReLU
 from fast.integration.interval import interval_moments
+from fast.partition.layer_maps import Maps
 from fast.partition.partition import Partition
 from fast.partition.region_polyhedra import Polyhedra
 from fast.polyhedra.face_lattice import joined
@@ -26,9 +27,12 @@ def with_empty_interval(partition, at):
     image = partition.slopes[at, :, 0] * place + partition.offsets[at]
     return Partition(
         codes=np.insert(partition.codes, at + 1, partition.codes[at], axis=0),
-        slopes=np.insert(partition.slopes, at + 1, slope, axis=0),
-        offsets=np.insert(partition.offsets, at + 1, image - slope[:, 0] * place, axis=0),
+        network=partition.network,
         breakpoints=np.insert(partition.breakpoints, at, place),
+        found=Maps(
+            np.insert(partition.slopes, at + 1, slope, axis=0),
+            np.insert(partition.offsets, at + 1, image - slope[:, 0] * place, axis=0),
+        ),
     )
 
 
@@ -56,11 +60,9 @@ def with_empty_polygon(partition, in_lattice):
     around = partition.locate(np.full((1, 2), 0.5))
     return Partition(
         codes=np.concatenate([partition.codes, partition.codes[around]]),
-        slopes=np.concatenate([partition.slopes, partition.slopes[around]]),
-        offsets=np.concatenate([partition.offsets, partition.offsets[around]]),
+        network=partition.network,
         breakpoints=partition.breakpoints,
         shapes=more,
-        network=partition.network,
     )
 
 

@@ -181,13 +181,13 @@ FAST = {
     ),
     "regions left out": (
         fast.many_dimensions.pairs,
-        "selected",
-        lambda f: lambda *a: (np.zeros_like(f(*a)[0]), f(*a)[1]),
+        "_stops",
+        lambda f: lambda left, spans, *a: spans[0],
     ),
     "bounds too low": (
-        fast.many_dimensions.pairs,
-        "bounds",
-        result(lambda b: b._replace(log_mass=b[0] - 40 * (np.arange(b[0].shape[1]) % 2))),
+        fast.many_dimensions.skipping.bounds,
+        "_bounds",
+        result(lambda b: b._replace(log_mass=b[0] - 40 * (np.arange(b[0].shape[-1]) % 2))),
     ),
     "prior precision for prior covariance": (
         fast.dgn,

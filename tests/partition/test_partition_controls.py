@@ -119,8 +119,6 @@ def lost(regions):
     starts = np.delete(regions.polyhedra.starts, 1)
     return regions._replace(
         codes=regions.codes[keep],
-        slopes=regions.slopes[keep],
-        offsets=regions.offsets[keep],
         polyhedra=replace(regions.polyhedra, starts=starts, corners=None),
     )
 
@@ -192,19 +190,19 @@ def swapped_ends(function):
 BREAKAGES = {
     "a region is lost": wrapped(fast.partition.partition, "regions_of_cells", after(lost)),
     "slopes of the next region": wrapped(
-        fast.partition.regions, "region_maps", maps(slopes=lambda a: np.roll(a, 1, axis=0))
+        fast.partition.partition, "maps_to", maps(slopes=lambda a: np.roll(a, 1, axis=0))
     ),
-    "an offset wrong by 1e-9": wrapped(fast.partition.regions, "region_maps", maps(offsets=nudged)),
+    "an offset wrong by 1e-9": wrapped(fast.partition.partition, "maps_to", maps(offsets=nudged)),
     "single-precision slopes": wrapped(
-        fast.partition.regions,
-        "region_maps",
+        fast.partition.partition,
+        "maps_to",
         maps(slopes=lambda a: a.astype(np.float32).astype(float)),
     ),
     "facets turned round": wrapped(
-        fast.partition.regions, "region_maps", maps(normals=np.negative)
+        fast.partition.regions, "facet_halfspaces", maps(normals=np.negative)
     ),
     "facets of the next region": wrapped(
-        fast.partition.regions, "region_maps", maps(normals=lambda a: np.roll(a, 1, axis=0))
+        fast.partition.regions, "facet_halfspaces", maps(normals=lambda a: np.roll(a, 1, axis=0))
     ),
     "vertices in the middle of edges": wrapped(
         fast.partition.cut_vertices.Vertices, "add", misplaced

@@ -386,6 +386,20 @@ class Something(Kind):
         return {repr(value): value for value in (*self.like, *([None] if self.optional else []))}
 
 
+@dataclass(frozen=True)
+class Places(Kind):
+    """A list of indices below `most`."""
+
+    most: int
+
+    def wrong(self, sound):
+        bad = [[-1], [self.most], [0.5], [[1]], ["1"], [True], 3, 0.5, "name", None, {}, np.sin]
+        return {f"{i}: {value!r}": value for i, value in enumerate(bad)}
+
+    def right(self, sound):
+        return {repr(value): value for value in ([0], [], (1, 1), np.array([self.most - 1]))}
+
+
 def prior():
     """A prior of the weights."""
     return Something((GaussianPrior(2.0), LaplacePrior(1)), True, more=(ReLU(), GaussianPrior))

@@ -35,6 +35,7 @@ from argument_kinds import (
     Numbers,
     Pair,
     PathName,
+    Places,
     Rows,
     Seed,
     Single,
@@ -608,7 +609,10 @@ def calls_of(impl):
     if impl is fast:
         share = Argument(Number(0.0, 1e-3), 1e-3, {"cov_x": 0.01}, left_out)
         options["negligible"] = share
+        options["max_memory"] = Argument(Number(0.0), 8.0, {}, tables_told)
         calls["fit_em"] = em(fast, **FAST_ALONE)
+        some = {"regions": Argument(Places(7), [2, 3])}
+        calls["Partition.maps"] = method(partition, "maps", {"regions": [1]}, itself, where, **some)
         callback = Argument(Function(), stopping, {}, itself)
         calls["DGN.partition"] = Call(cut, lambda impl: {}, itself, {"callback": callback}, where)
         learnt = {"parameters": Argument(Names(empty=False), ["0.bias"])}
@@ -656,6 +660,14 @@ def cut(impl, callback=None):
 def stopping(*_):
     """A callback that ends the enumeration."""
     raise InterruptedError
+
+
+def tables_told(model):
+    """The table of log probabilities, or that it is too large."""
+    try:
+        return model.posterior(X).log_e0
+    except ValueError as error:
+        return str(error)
 
 
 def left_out(model):
