@@ -256,6 +256,11 @@ _ALL = (
         title="beyond the paper: accuracy in the tails, the published approach and ours",
         extra=("mpmath",),
     ),
+    Figure(
+        number="19",
+        topic="scale",
+        title="beyond the paper: what exactness costs on trained decoders",
+    ),
 )
 
 #: By number, in the order in which the command draws them.
