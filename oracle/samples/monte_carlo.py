@@ -263,7 +263,8 @@ def prior_claims(case: Case, claims: dict[Key, float], rate: float) -> dict[Key,
             values = away[:, i] * away[:, j] - (claim - noise[i, j]) / (deviation[i] * deviation[j])
         verdict = verdict_on(np.asarray(values), samples, 0.0, rate)
         most = _from_rare_values(values, rate) if name == "marginal mean" else 1.0
-        if _is_rarely_moved(values) and verdict.share > 1 and abs(np.mean(values)) <= most:
+        rare = any(_is_rarely_moved(away[:, i]) for i in part)
+        if rare and verdict.share > 1 and abs(np.mean(values)) <= most:
             verdict = Verdict(np.nan, np.inf)
         found[name, part] = verdict
     return found

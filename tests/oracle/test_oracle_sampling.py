@@ -100,6 +100,7 @@ def of_flat(limit):
     return {
         ("marginal mean", (0,)): mean,
         ("marginal covariance", (0, 0)): square - mean**2 + 1e-12,
+        ("marginal covariance", (1, 0)): 0.0,
         ("marginal mean", (1,)): stats.norm.pdf(0),
         ("marginal covariance", (1, 1)): 0.5 - stats.norm.pdf(0) ** 2 + 0.3,
     }
