@@ -24,8 +24,10 @@ from reference.model import Array, Indices
 
 # Fewer regions than this are no tree.
 _FEWEST = 2
-# A ball of more standard deviations of the noise rules out next to nothing.
+# A ball of more standard deviations of the noise rules out next to nothing. But no more than this
+# part of all regions is looked at one by one for it.
 _LARGEST = 8.0
+_MOST_OUT = 1.0 / 16.0
 # Numbers held at once: while Gaussians are formed, and of pairs.
 _BATCH = 1 << 20
 
@@ -87,7 +89,7 @@ class RegionSearch:
         found = outlines(partition, coordinates, prior_root, projection)
         volumes = np.full(partition.n_regions, np.inf)
         volumes[found.regions] = found.balls.log_volumes
-        found = found.where(found.balls.radii <= _LARGEST)
+        found = found.where(found.balls.radii <= _limit(found.balls.radii))
         tree, inner = None, np.empty(0, dtype=np.intp)
         if len(found.regions) >= _FEWEST:
             log_volume = 0.5 * len(prior_root) * LOG_2PI - np.linalg.slogdet(prior_root)[1]
@@ -187,6 +189,11 @@ class Look:
             found = search.inner_bounds.of_pairs(seen, left.region[some])
             bound[some] = np.minimum(bound[some], found.log_mass if by_mass else found.log_peak)
         return Candidates(left.datum, search.inner[left.region], bound, left.out)
+
+
+def _limit(radii: Array) -> float:
+    """The largest ball that is in the tree, of those with these radii."""
+    return max(_LARGEST, float(np.quantile(radii, 1.0 - _MOST_OUT))) if len(radii) else _LARGEST
 
 
 def _formed(regions: RegionGaussians, some: Indices) -> Gaussians:
