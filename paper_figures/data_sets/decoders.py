@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from fast import DGN, Conv2d, ConvTranspose2d, Dense, Flatten, Network, ReLU, Reshape, Upsample
-from paper_figures.data_sets.digits import DATA, SIDE
+from paper_figures.data_sets.digits import DATA, stored_pixels
 from reference.model import Array, Layer
 
 FOLDER = DATA.parent / "decoders"
@@ -71,5 +71,4 @@ def pixels(name: str) -> Array:
     Array, shape (N, 784)
         Data units.
     """
-    with np.load(DATA, allow_pickle=False) as stored:
-        return np.asarray(stored[name].reshape(-1, SIDE * SIDE) / 255.0)
+    return stored_pixels(name) / 255.0

@@ -19,6 +19,23 @@ def checksum() -> str:
     return hashlib.sha256(DATA.read_bytes()).hexdigest()
 
 
+def stored_pixels(name: str) -> Array:
+    """The images of one array of the data file as they are stored.
+
+    Parameters
+    ----------
+    name : str
+        "train_4", "test_4" or "test_9".
+
+    Returns
+    -------
+    Array, shape (N, 784)
+        0 to 255.
+    """
+    with np.load(DATA, allow_pickle=False) as stored:
+        return np.asarray(stored[name].reshape(-1, SIDE * SIDE), dtype=np.float64)
+
+
 def images(name: str) -> Array:
     """The images of one array of the data file, each scaled to unit norm.
 
@@ -32,8 +49,7 @@ def images(name: str) -> Array:
     Array, shape (N, 784)
         Data units.
     """
-    with np.load(DATA, allow_pickle=False) as stored:
-        pixels = stored[name].reshape(-1, SIDE * SIDE).astype(np.float64)
+    pixels = stored_pixels(name)
     return np.asarray(pixels / np.linalg.norm(pixels, axis=1, keepdims=True))
 
 
