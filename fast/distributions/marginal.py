@@ -9,13 +9,9 @@ import numpy as np
 
 from fast.distributions.model import PriorOnRegions
 from fast.distributions.observation import Noise
-from fast.partition.layer_maps import Maps
+from fast.partition.layer_maps import Maps, maps_in_turn
 from fast.partition.partition import Partition
-from fast.polyhedra.chunks import chunks
 from reference.model import Array
-
-# Numbers held at once while the maps of a batch of regions are formed.
-_BATCH = 1 << 22
 
 
 def marginal_mean(partition: Partition, prior: PriorOnRegions) -> Array:
@@ -43,10 +39,11 @@ def marginal_cov(partition: Partition, noise: Noise, prior: PriorOnRegions) -> A
 
 def _maps(partition: Partition) -> Iterator[tuple[slice, Maps]]:
     """The affine maps of all regions, some at a time."""
-    network = partition.network
-    width = max(network.sizes) * (network.latent_dimension + 1)
-    for some in chunks(partition.n_regions, _BATCH, width):
-        yield some, partition.maps(np.arange(some.start, some.stop))
+    if partition.found is not None:
+        yield slice(None), partition.found
+    else:
+        network = partition.network
+        yield from maps_in_turn(network, partition.codes, len(network.layers))
 
 
 def _images(maps: Maps, Z: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fast.distributions.memory import allocated
+from fast.distributions.memory import refuse_large
 from fast.partition.partition import Partition
 from reference.model import (
     Array,
@@ -92,8 +93,8 @@ class Posterior(ABC):
     def _table(self, rows: Array, missing: float, name: str) -> Array:
         """A value of every pair, (P, ...), in a table of all regions, (N, R, ...)."""
         shape = len(self._log_evidence), self._partition.n_regions, *rows.shape[1:]
-        result = allocated(shape, self._max_memory, f"posterior.{name}", "`shares`")
-        result[...] = missing
+        refuse_large(8.0 * math.prod(shape), self._max_memory, f"posterior.{name}", "`shares`")
+        result = np.full(shape, missing)
         result[self.shares.datum, self.shares.region] = rows
         return result
 

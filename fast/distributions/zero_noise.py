@@ -15,7 +15,7 @@ from fast.distributions.observation import Coordinates
 from fast.integration.apex import Apex, choose_apex, free_directions
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
-from fast.partition.layer_maps import Maps, maps_to
+from fast.partition.layer_maps import Maps, maps_in_turn
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Indices
@@ -65,8 +65,7 @@ def _images_of_regions(partition: Partition, coordinates: Coordinates) -> Maps:
     """y(g(z)) on every region."""
     count, latent = partition.n_regions, partition.network.latent_dimension
     result = Maps(np.empty((count, coordinates.rank, latent)), np.empty((count, coordinates.rank)))
-    for some in chunks(count, _CHUNK, max(partition.network.sizes) * (latent + 1)):
-        maps = maps_to(partition.network, partition.codes[some], coordinates.index)
+    for some, maps in maps_in_turn(partition.network, partition.codes, coordinates.index):
         result.slopes[some], result.offsets[some] = coordinates.of_maps(maps)
     return result
 

@@ -15,7 +15,7 @@ from fast.integration.truncated import truncate_with_error
 from fast.integration.whitened import Whitened, dots
 from fast.many_dimensions.geometry import PolyhedralGeometry
 from fast.polyhedra.chunks import chunks
-from fast.polyhedra.ragged import Ragged
+from fast.polyhedra.ragged import ranges
 from reference.model import Array, Indices, Mask
 
 # Numbers held at once: of all pairs of a chunk of Gaussians and a region or a facet.
@@ -84,7 +84,8 @@ def _near(
     datum = np.repeat(np.arange(count), len(search.others))
     region = np.tile(search.others, count)
     if search.tree is not None:
-        some, leaf = search.tree.within(means, maps, _FARTHEST)
+        root = geometry.prior_root
+        some, leaf = search.tree.within(means @ root.T, maps @ np.linalg.inv(root), _FARTHEST)
         datum, region = np.append(datum, some), np.append(region, search.inner[leaf])
     outside = _outside(geometry, means, roots, (datum, region))
     kept = log_ndtr(-outside) > _LEAST_LOG_MASS
@@ -99,17 +100,13 @@ def _outside(
     """How many standard deviations of the Gaussian its mean is outside of the facet of the region
     that it is farthest outside of, for pairs (P,)."""
     shapes, (datum, region) = geometry.partition.polyhedra, pairs
-    result = np.zeros(len(datum))
-    entries, owner = Ragged(shapes.starts, np.empty(0, dtype=np.intp)).entries(region)
-    if len(entries):
-        normals, own = shapes.normals[entries], datum[owner]
-        heights = dots(normals, means[own]) + shapes.offsets[entries]
-        lengths = np.linalg.norm(np.einsum("fs,fst->ft", normals, roots[own]), axis=1)
-        heights /= np.where(lengths > 0, lengths, np.inf)
-        mine = np.unique(owner)
-        least = np.minimum.reduceat(heights, np.searchsorted(owner, mine))
-        result[mine] = np.maximum(-least, 0.0)
-    return result
+    entries, owner = ranges(shapes.starts[region], shapes.starts[region + 1])
+    normals, own = shapes.normals[entries], datum[owner]
+    heights = dots(normals, means[own]) + shapes.offsets[entries]
+    lengths = np.linalg.norm(np.einsum("fs,fst->ft", normals, roots[own]), axis=1)
+    least = np.full(len(datum), np.inf)
+    np.minimum.at(least, owner, heights / np.where(lengths > 0, lengths, np.inf))
+    return np.asarray(np.maximum(-least, 0.0))
 
 
 def prior_on_regions(geometry: PolyhedralGeometry, cov_z: Array) -> PriorOnRegions:

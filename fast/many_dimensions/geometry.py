@@ -185,10 +185,12 @@ class PolyhedralGeometry:
 
     def log_joint(self, y: Array, rest: Array, regions: Indices, Z: Array) -> Array:
         """log p(x, z) for z in its region [eq. 4], row by row."""
+        return np.asarray(self.log_constant + (self.log_inner(y, regions, Z) - 0.5 * rest))
+
+    def log_inner(self, y: Array, regions: Indices, Z: Array) -> Array:
+        """The same without what does not depend on z."""
         error, white = self.residual(y, regions, Z), Z @ self.prior_root.T
-        return np.asarray(
-            self.log_constant - 0.5 * (dots(error, error) + dots(white, white) + rest)
-        )
+        return np.asarray(-0.5 * (dots(error, error) + dots(white, white)))
 
     def batches(self, region: Indices) -> Iterator[tuple[Lattice, Indices]]:
         """Which of the given regions, (P,), to integrate over together, and the lattice they are

@@ -4,7 +4,6 @@ Proposition 2, eq. 5, 6, 7]."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,9 @@ from fast.integration.whitened import dots
 from fast.many_dimensions.far_data import with_far_data
 from fast.many_dimensions.geometry import Points, PolyhedralGeometry
 from fast.many_dimensions.pair_list import PairList
-from fast.many_dimensions.references import References
+from fast.many_dimensions.references import Base, References
 from fast.polyhedra.face_lattice import Lattice
+from fast.polyhedra.ragged import ranges
 from reference.model import Array, Indices
 
 # Where an integral overflows, log p(x, z) at the peak is known to better than this share of it.
@@ -104,24 +104,22 @@ def _in_doubles(geometry: PolyhedralGeometry, points: Points) -> tuple[PairList,
     first = look.first()
     parts = [evaluate(geometry, points, None, *first)]
     known = _found(geometry, np.full(count, -np.inf), parts[0])
-    base, parts = _based(geometry, points, parts[0])
+    base = _base(geometry, parts[0], count)
+    parts[0] = _based(geometry, points, base, parts[0])
     log_negligible = float(np.log(geometry.negligible))
     floor = known + log_negligible if geometry.negligible else np.full(count, -np.inf)
     listed = look.candidates(floor, by_mass=True).without(*first, geometry.n_regions)
     # Each bound, and all after it of the same datum, with what is ruled out already.
-    left = listed.sums(floor)
-    ends = np.searchsorted(listed.datum, np.arange(count), side="right")
-    at, number = np.searchsorted(listed.datum, np.arange(count)), _FIRST_PAIRS
+    left, at, ends, number = listed.sums(floor), listed.starts, listed.ends, _FIRST_PAIRS
     stops = _stops(left, (at, ends), known + log_negligible, number)
     while np.any(stops > at):
-        owner = np.repeat(np.arange(count), stops - at)
-        chosen = np.arange(len(owner)) - (np.cumsum(stops - at) - stops)[owner]
+        chosen, _ = ranges(at, stops)
         pairs = listed.datum[chosen], listed.region[chosen]
         parts.append(evaluate(geometry, points, base, *pairs))
         known, at, number = _found(geometry, known, parts[-1]), stops, 2 * number
         stops = _stops(left, (at, ends), known + log_negligible, number)
-    rest = np.append(left, -np.inf)[np.where(at < ends, at, len(left))]
-    skipped = np.exp(np.minimum(np.where(at < ends, rest, listed.log_out(floor)) - known, 0.0))
+    rest = np.where(at < ends, np.append(left, -np.inf)[at], listed.log_out(floor))
+    skipped = np.exp(np.minimum(rest - known, 0.0))
     return _without_unknown(geometry, PairList.joined(parts), skipped)
 
 
@@ -139,21 +137,18 @@ def _stops(left: Array, spans: tuple[Indices, Indices], enough: Array, number: i
     return np.minimum(np.array(needed, dtype=np.intp), at + number)
 
 
-def _based(
-    geometry: PolyhedralGeometry, points: Points, pairs: PairList
-) -> tuple[Base, list[PairList]]:
-    """The peaks of the first pairs of every datum as a base, or 0 where it has none; and the pairs
-    counted from there."""
-    region, place = (
-        np.zeros(len(points.y), dtype=np.intp),
-        np.zeros((len(points.y), geometry.latent)),
-    )
+def _base(geometry: PolyhedralGeometry, pairs: PairList, count: int) -> Base:
+    """Of each of `count` data the peak of its best pair, or 0 where it has none."""
+    region, place = np.zeros(count, dtype=np.intp), np.zeros((count, geometry.latent))
     order = np.argsort(np.where(np.isnan(pairs.log_inner), -np.inf, pairs.log_inner))
     region[pairs.datum[order]], place[pairs.datum[order]] = pairs.region[order], pairs.peak[order]
-    base = Base.of(geometry, region, place)
-    image, white = geometry.images(pairs.region, pairs.peak), pairs.peak @ geometry.prior_root.T
-    relative = base.relative(points.y[pairs.datum], pairs.datum, image, white)
-    return base, [replace(pairs, relative=relative)]
+    return Base.of(geometry, region, place)
+
+
+def _based(geometry: PolyhedralGeometry, points: Points, base: Base, pairs: PairList) -> PairList:
+    """The pairs counted from the base."""
+    at = pairs.datum, pairs.region, pairs.peak
+    return replace(pairs, relative=base.relative(geometry, points, at))
 
 
 def _found(geometry: PolyhedralGeometry, known: Array, pairs: PairList) -> Array:
@@ -193,27 +188,6 @@ def _without_unknown(
     return pairs.where(~out), skipped + np.bincount(pairs.datum, shares, count)
 
 
-class Base(NamedTuple):
-    """A point of each of N data from which log p(x, z) is counted."""
-
-    image: Array  # (N, r): y(g(z)) there
-    white: Array  # (N, S): z in deviations of the prior
-
-    @staticmethod
-    def of(geometry: PolyhedralGeometry, region: Indices, place: Array) -> Base:
-        """The points place (N, S) of regions (N,)."""
-        return Base(geometry.images(region, place), place @ geometry.prior_root.T)
-
-    def relative(self, y: Array, datum: Indices, image: Array, white: Array) -> Array:
-        """log p(x, z) less that at the datum's point, for pairs of a datum, y (P, r), and a z.
-
-        As differences of squares, (a - b)(a + b), in which a - b does not involve x.
-        """
-        base, start = self.image[datum], self.white[datum]
-        by_image = dots(base - image, 2 * y - image - base)
-        return np.asarray(-0.5 * (by_image + dots(white - start, white + start)))
-
-
 def evaluate(
     geometry: PolyhedralGeometry,
     points: Points,
@@ -242,19 +216,19 @@ def _integrated(
     found, error = truncate_with_error(geometry.whitened(lattice, region, y - offsets))
     image = np.einsum("pds,ps->pd", geometry.slopes[region], found.peak) + offsets
     white, residual = found.peak @ geometry.prior_root.T, y - image
-    square = dots(residual, residual) + dots(white, white)
+    log_inner = -0.5 * (dots(residual, residual) + dots(white, white))
     none = np.zeros(len(datum))
     return PairList(
         datum=datum,
         region=region,
         peak=found.peak,
-        log_joint=geometry.log_constant - 0.5 * (square + points.rest[datum]),
-        log_inner=-0.5 * square,
+        log_joint=geometry.log_constant + (log_inner - 0.5 * points.rest[datum]),
+        log_inner=log_inner,
         log_volume=found.log_volume,
         error=error,
         mean=found.mean,
         cov=found.cov,
         entropy=found.entropy,
-        relative=none if base is None else base.relative(y, datum, image, white),
+        relative=none if base is None else base.less(y, datum, image, white),
         square=np.full(len(datum), None),
     )

@@ -87,9 +87,8 @@ class PolyhedralPosterior(Posterior):
         for part in geometry.chunks(len(points.y)):
             datum, some = np.arange(len(points.y))[part], points.at(part)
             first = self._peaks(datum, self._references.region[part])
-            nothing = np.zeros(len(datum))
-            value = geometry.log_joint(some.y, nothing, first.region, first.place)
-            value = np.where(np.isnan(value), -np.inf, value - geometry.log_constant)
+            value = geometry.log_inner(some.y, first.region, first.place)
+            value[np.isnan(value)] = -np.inf
             look = geometry.search.at(some.y)
             found = look.candidates(value, by_mass=False)
             known = np.arange(len(datum)), first.region

@@ -26,6 +26,35 @@ class Doubts(NamedTuple):
     difference: Array  # (N,): to differences of log p(x, z) between given places, nats
 
 
+class Base(NamedTuple):
+    """A point of each of N data from which log p(x, z) is counted."""
+
+    image: Array  # (N, r): y(g(z)) there
+    white: Array  # (N, S): z in deviations of the prior
+
+    @staticmethod
+    def of(geometry: PolyhedralGeometry, region: Indices, place: Array) -> Base:
+        """The points place (N, S) of regions (N,)."""
+        return Base(geometry.images(region, place), place @ geometry.prior_root.T)
+
+    def relative(
+        self, geometry: PolyhedralGeometry, points: Points, at: tuple[Indices, Indices, Array]
+    ) -> Array:
+        """log p(x, z) less that at the datum's point, for datum (P,), region (P,), z (P, S)."""
+        datum, region, places = at
+        image, white = geometry.images(region, places), places @ geometry.prior_root.T
+        return self.less(points.y[datum], datum, image, white)
+
+    def less(self, y: Array, datum: Indices, image: Array, white: Array) -> Array:
+        """The same for pairs of a datum, y (P, r), and a z whose image and deviations are known.
+
+        As differences of squares, (a - b)(a + b), in which a - b does not involve x.
+        """
+        base, start = self.image[datum], self.white[datum]
+        by_image = dots(base - image, 2 * y - image - base)
+        return np.asarray(-0.5 * (by_image + dots(white - start, white + start)))
+
+
 @dataclass(frozen=True, eq=False)
 class References:
     """One point of N data each, where p(x, z) is large."""
@@ -77,10 +106,5 @@ class References:
     def in_doubles(
         self, geometry: PolyhedralGeometry, points: Points, at: tuple[Indices, Indices, Array]
     ) -> Array:
-        """The same as differences of squares, (a - b)(a + b), in which a - b does not involve x."""
-        datum, region, places = at
-        image = geometry.images(region, places)
-        base = geometry.images(self.region, self.place)[datum]
-        relative = dots(base - image, 2 * points.y[datum] - image - base)
-        white, start = places @ geometry.prior_root.T, self.place[datum] @ geometry.prior_root.T
-        return np.asarray(-0.5 * (relative + dots(white - start, white + start)))
+        """The same in doubles."""
+        return Base.of(geometry, self.region, self.place).relative(geometry, points, at)

@@ -52,23 +52,20 @@ class RegionGaussians:
         """All but what is kept, which is found again."""
         return RegionGaussians, (self.partition, self.coordinates, self.prior_root, self._order)
 
-    @property
-    def width(self) -> int:
-        """Numbers that a region takes while it is formed."""
-        return max(self.partition.network.sizes) * (len(self.prior_root) + 1)
-
-    def inputs(self, regions: Indices) -> Maps:
-        """The maps of z to the input of the layer from which the coordinates start."""
-        return maps_to(
-            self.partition.network, self.partition.codes[regions], self.coordinates.index
-        )
-
     def form(self, regions: Indices) -> Gaussians:
         """The Gaussians of some regions, (n,), which are not kept.
 
         Raises ArithmeticError where a squared slope overflows.
         """
-        slopes, offsets = self.coordinates.of_maps(self.inputs(regions))
+        network, codes = self.partition.network, self.partition.codes[regions]
+        return self.of_maps(maps_to(network, codes, self.coordinates.index))
+
+    def of_maps(self, maps: Maps) -> Gaussians:
+        """From the maps of z to the input of the layer from which the coordinates start.
+
+        Raises ArithmeticError where a squared slope overflows.
+        """
+        slopes, offsets = self.coordinates.of_maps(maps)
         refuse_steep(slopes)
         return gaussians(slopes, offsets, self.prior_root)
 

@@ -3,11 +3,16 @@ to x: what back-propagation and forward propagation are on a piecewise affine ne
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from fast.polyhedra.chunks import chunks
 from reference.model import Array, Codes, Flatten, Network, PiecewiseAffine, Reshape
+
+# Numbers held at once while maps are pushed through the layers.
+_BATCH = 1 << 20
 
 # The layers whose derivative is diagonal.
 _ELEMENTWISE = (PiecewiseAffine, Flatten, Reshape)
@@ -43,6 +48,13 @@ def maps_to(network: Network, codes: Codes, index: int) -> Maps:
     for layer, code in zip(network.layers[:index], network.split_code(codes), strict=False):
         slopes, offsets = layer.propagate(code, slopes, offsets)
     return Maps(slopes, offsets)
+
+
+def maps_in_turn(network: Network, codes: Codes, index: int) -> Iterator[tuple[slice, Maps]]:
+    """The same of some regions at a time, as many as fit in memory."""
+    width = max(network.sizes) * (network.latent_dimension + 1)
+    for some in chunks(len(codes), _BATCH, width):
+        yield some, maps_to(network, codes[some], index)
 
 
 def output_rows(network: Network, codes: Codes, index: int) -> Array | None:

@@ -13,11 +13,10 @@ from fast.partition.cut_line import Intervals, enumerate_intervals
 from fast.partition.cut_space import Progress, enumerate_cells
 from fast.partition.cut_vertices import OutOfRange
 from fast.partition.first_vertices import starting_functions
-from fast.partition.layer_maps import Maps, maps_to
+from fast.partition.layer_maps import Maps, maps_in_turn, maps_to
 from fast.partition.location import locate
 from fast.partition.region_polyhedra import Polyhedra, polyhedra_of_intervals
 from fast.partition.regions import Regions, regions_of_cells, single_region
-from fast.polyhedra.chunks import chunks
 from reference.model import (
     Array,
     Codes,
@@ -31,9 +30,6 @@ from reference.model import (
     check_count,
     freeze,
 )
-
-# Numbers held at once while the maps of a batch of regions are formed.
-_BATCH = 1 << 20
 
 # In up to so many dimensions the first regions fit in memory, whatever is allowed.
 _HIGH_RANK = 12
@@ -121,9 +117,8 @@ class Partition(ReadOnly):
         count, latent = self.n_regions, self.network.latent_dimension
         observed = self.network.observed_dimension
         result = Maps(np.empty((count, observed, latent)), np.empty((count, observed)))
-        for part in chunks(count, _BATCH, max(self.network.sizes) * (latent + 1)):
-            found = maps_to(self.network, self.codes[part], len(self.network.layers))
-            result.slopes[part], result.offsets[part] = found
+        for some, maps in maps_in_turn(self.network, self.codes, len(self.network.layers)):
+            result.slopes[some], result.offsets[some] = maps
         freeze(result)
         return result
 

@@ -44,7 +44,13 @@ class Ragged:
     def entries(self, rows: Indices) -> tuple[Indices, Indices]:
         """The places in `values` of the entries of the given rows, one row after another; and for
         each the place in `rows` of its row."""
-        counts = self.counts[rows]
-        owner = np.repeat(np.arange(len(rows)), counts)
-        first = np.cumsum(counts) - counts
-        return self.starts[rows[owner]] + np.arange(len(owner)) - first[owner], owner
+        return ranges(self.starts[rows], self.starts[rows + 1])
+
+
+def ranges(starts: Indices, stops: Indices) -> tuple[Indices, Indices]:
+    """All places from starts to stops, (n,) each, one range after another; and for each place which
+    of the ranges it is of."""
+    counts = stops - starts
+    owner = np.repeat(np.arange(len(starts)), counts)
+    first = np.cumsum(counts) - counts
+    return starts[owner] + np.arange(len(owner)) - first[owner], owner

@@ -140,8 +140,8 @@ INTEGRALS: tuple[Mutant, ...] = (
         "a facet farther away than it is, in the tree",
         "many_dimensions.skipping.bounds",
         "RegionBounds.of_pairs",
-        "outside[mine] = np.maximum(-least - _HEIGHT_ROUNDING * sizes, 0.0)",
-        "outside[mine] = np.maximum(-3.0 * least, 0.0)",
+        "outside = np.maximum(-least - _HEIGHT_ROUNDING * sizes, 0.0)",
+        "outside = np.maximum(-3.0 * least, 0.0)",
         "Distances in the bound that are too large by a factor.",
     ),
     in_fast(

@@ -331,9 +331,9 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "maps of the second batch of regions from the first one's codes",
-            "partition.partition:Partition._all_maps",
-            "self.codes[part]",
-            "self.codes[: part.stop - part.start]",
+            "partition.layer_maps:maps_in_turn",
+            "codes[some]",
+            "codes[: some.stop - some.start]",
         ),
         _fast(
             "facets of the second batch of regions counted from the first region",

@@ -408,11 +408,10 @@ def test_budgets():
         "partition.cut_vertices._BATCH": 15,
         "integration.simplex_moments._BATCH": 19,
         "distributions.zero_noise._CHUNK": 20,
-        "distributions.marginal._BATCH": 22,
         "many_dimensions.skipping.outlines._BATCH": 22,
         "many_dimensions.skipping.search._BATCH": 20,
         "many_dimensions.skipping.region_tree._BATCH": 20,
-        "partition.partition._BATCH": 20,
+        "partition.layer_maps._BATCH": 20,
     }
 
 

@@ -15,6 +15,7 @@ import fast.partition.cell_complex
 import fast.partition.cut_line
 import fast.partition.cut_space
 import fast.partition.cut_vertices
+import fast.partition.layer_maps
 import fast.partition.location
 import fast.partition.partition
 import fast.partition.region_polyhedra
@@ -190,11 +191,11 @@ def swapped_ends(function):
 BREAKAGES = {
     "a region is lost": wrapped(fast.partition.partition, "regions_of_cells", after(lost)),
     "slopes of the next region": wrapped(
-        fast.partition.partition, "maps_to", maps(slopes=lambda a: np.roll(a, 1, axis=0))
+        fast.partition.layer_maps, "maps_to", maps(slopes=lambda a: np.roll(a, 1, axis=0))
     ),
-    "an offset wrong by 1e-9": wrapped(fast.partition.partition, "maps_to", maps(offsets=nudged)),
+    "an offset wrong by 1e-9": wrapped(fast.partition.layer_maps, "maps_to", maps(offsets=nudged)),
     "single-precision slopes": wrapped(
-        fast.partition.partition,
+        fast.partition.layer_maps,
         "maps_to",
         maps(slopes=lambda a: a.astype(np.float32).astype(float)),
     ),

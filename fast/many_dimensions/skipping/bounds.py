@@ -7,6 +7,7 @@ A pair of a datum and a region is integrated unless these bounds prove that it c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from fast.integration.whitened import dots
 from fast.many_dimensions.region_gaussians import Gaussians
 from fast.many_dimensions.skipping.region_tree import Seen, farther
 from fast.partition.region_polyhedra import Polyhedra
-from fast.polyhedra.ragged import Ragged
+from fast.polyhedra.ragged import ranges
 from reference.model import Array, Indices
 
 # Bounds are loosened by what rounding may have made of them, so that they hold as computed: of a
@@ -47,20 +48,16 @@ class Walls(NamedTuple):
     @staticmethod
     def of(polyhedra: Polyhedra, regions: Indices, roots: Array) -> Walls:
         """Of some regions, (n,), with R_ω (n, S, S)."""
-        known = Ragged(polyhedra.starts, np.arange(len(polyhedra.offsets)))
-        entries, owners = known.entries(regions)
+        counts = np.diff(polyhedra.starts)[regions]
+        entries, owners = ranges(polyhedra.starts[regions], polyhedra.starts[regions + 1])
         walls = np.einsum("fsk,fs->fk", np.linalg.inv(roots)[owners], polyhedra.normals[entries])
         lengths = np.linalg.norm(walls, axis=1)
         lengths[lengths == 0] = np.inf  # what is no facet keeps nothing out
         return Walls(
             walls / lengths[:, None],
             polyhedra.offsets[entries] / lengths,
-            np.concatenate([[0], np.cumsum(known.counts[regions])]),
+            np.concatenate([[0], np.cumsum(counts)]),
         )
-
-    def entries(self, regions: Indices) -> tuple[Indices, Indices]:
-        """Where the facets of some of the regions are, and for each whose it is."""
-        return Ragged(self.starts, np.empty(0, dtype=np.intp)).entries(regions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +87,12 @@ class RegionBounds:
         """n."""
         return len(self.areas)
 
+    @cached_property
+    def _flat(self) -> tuple[Array, Array]:
+        """All pulls as one matrix, (K, n S), and what they make of the offsets, (n, S)."""
+        flat = np.swapaxes(self.pulls, 0, 1).reshape(self.pulls.shape[1], -1)
+        return flat, np.einsum("rds,rd->rs", self.pulls, self.offsets)
+
     def of_all(self, rows: Array) -> Bounds:
         """For every pair of data, rows (N, K), and a region, (N, n).
 
@@ -97,8 +100,7 @@ class RegionBounds:
         farthest outside of.
         """
         count = len(rows)
-        flat = np.swapaxes(self.pulls, 0, 1).reshape(self.pulls.shape[1], -1)
-        shift = np.einsum("rds,rd->rs", self.pulls, self.offsets)
+        flat, shift = self._flat
         centres = (rows @ flat).reshape(count, self.count, -1) - shift
         square = dots(centres, centres)
         terms = dots(rows, rows)[:, None] + dots(self.offsets, self.offsets)
@@ -125,16 +127,14 @@ class RegionBounds:
         square, terms = dots(centres, centres), dots(away, away)
         residual = terms - square - _SQUARE_ROUNDING * (terms + square)
         off = farther(seen.beyond, self.beyond[region])
-        outside = np.zeros(len(region))
-        entries, owner = self.walls.entries(region)
-        if len(entries):
-            levels = self.walls.levels[entries]
-            heights = dots(centres[owner], self.walls.normals[entries]) + levels
-            mine = np.unique(owner)
-            at = np.searchsorted(owner, mine)
-            least = np.minimum.reduceat(heights, at)
-            sizes = np.sqrt(square[mine]) + np.maximum.reduceat(np.abs(levels), at)
-            outside[mine] = np.maximum(-least - _HEIGHT_ROUNDING * sizes, 0.0)
+        starts = self.walls.starts
+        entries, owner = ranges(starts[region], starts[region + 1])
+        levels = self.walls.levels[entries]
+        least, largest = np.full(len(region), np.inf), np.zeros(len(region))
+        np.minimum.at(least, owner, dots(centres[owner], self.walls.normals[entries]) + levels)
+        np.maximum.at(largest, owner, np.abs(levels))
+        sizes = np.sqrt(square) + largest
+        outside = np.maximum(-least - _HEIGHT_ROUNDING * sizes, 0.0)
         density = -0.5 * (np.maximum(residual, 0.0) + off)
         return _bounds(density, outside, self.log_volumes[region], self.areas[region])
 

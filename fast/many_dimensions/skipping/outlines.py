@@ -22,8 +22,6 @@ _BATCH = 1 << 22
 # How far off corners and their images may be, over their size: a million times ε, for corners are
 # known to most of their digits, and what they are bounds for is known to a deviation.
 _DOUBT = 1e-9
-
-
 # Draws of the prior in whose images the axes of the projection are found, with this seed.
 _DRAWS, _SEED = 1024, 0
 # The axes: as many coordinates tell of y what matters.
@@ -45,7 +43,7 @@ class Projection:
             return Projection(None, np.zeros(coordinates.rank))
         normal = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(prior_root)))
         places = np.asarray(np.linalg.solve(prior_root, normal.T).T, dtype=np.float64)
-        images = images_of(network, coordinates, places)
+        images = coordinates.of_inputs(_hidden(network, coordinates, places))
         middle = images.mean(axis=0)
         _, _, right = np.linalg.svd(images - middle, full_matrices=False)
         return Projection(np.ascontiguousarray(right[:_AXES].T), middle)
@@ -101,18 +99,17 @@ def outlines(
     ]
     empty = np.empty(0)
     none, nowhere = np.empty((0, projection.rank)), np.empty((0, len(prior_root)))
-    nothing = Balls(none, empty, empty, nowhere, *[empty] * 5)
-    balls = [found.balls for found in parts] or [nothing]
-    regions = [found.regions for found in parts] or [np.empty(0, dtype=np.intp)]
-    joined = Balls(*(np.concatenate(fields) for fields in zip(*balls, strict=True)))
-    return Outlines(np.concatenate(regions), joined)
+    nothing = Balls(none, empty, empty, nowhere, *[empty] * 4)
+    balls = zip(nothing, *(found.balls for found in parts), strict=True)
+    regions = [np.empty(0, dtype=np.intp), *(found.regions for found in parts)]
+    return Outlines(np.concatenate(regions), Balls(*map(np.concatenate, balls)))
 
 
-def images_of(network: Network, coordinates: Coordinates, Z: Array) -> Array:
-    """y(g(z)) of points (n, S)."""
+def _hidden(network: Network, coordinates: Coordinates, Z: Array) -> Array:
+    """What goes into the layer that the coordinates start from, of points (n, S)."""
     for layer in network.layers[: coordinates.index]:
         Z = layer.apply(Z)
-    return coordinates.of_inputs(Z)
+    return Z
 
 
 def _of_lattice(
@@ -132,19 +129,16 @@ def _of_lattice(
     centres, radii = _balls(along, *rows)
     doubt = _DOUBT * _largest(sizes, *rows)
     white = lattice.positions @ prior_root.T
-    middles, reach = _balls(white, *rows)
+    places, reach = _balls(white, *rows)
     reach += _DOUBT * _largest(np.linalg.norm(white, axis=1), *rows)
-    distance = np.linalg.norm(middles, axis=1)
-    places, reaches = _balls(lattice.positions, *rows)
     log_unit = np.linalg.slogdet(prior_root)[1]
     balls = Balls(
         centres=centres,
         radii=radii + doubt,
         beyond=_largest(beyond, *rows) + doubt,
         places=places,
-        reach=reaches + _DOUBT * _largest(np.linalg.norm(lattice.positions, axis=1), *rows),
-        least=np.maximum(distance - reach, 0.0) ** 2,
-        middle=distance**2,
+        reach=reach,
+        least=np.maximum(np.linalg.norm(places, axis=1) - reach, 0.0) ** 2,
         log_volumes=_log_volumes(white, *rows) - log_unit,
         number=np.ones(len(cells)),
     )
@@ -168,9 +162,7 @@ def _seen_corners(
     along, (beyond, sizes) = np.zeros((count, projection.rank)), np.zeros((2, count))
     mine = np.flatnonzero(lattice.points)
     for some in chunks(len(mine), _BATCH, max(network.sizes)):
-        hidden = lattice.positions[mine[some]]
-        for layer in network.layers[: coordinates.index]:
-            hidden = layer.apply(hidden)
+        hidden = _hidden(network, coordinates, lattice.positions[mine[some]])
         images = coordinates.of_inputs(hidden)
         along[mine[some]], beyond[mine[some]] = projection.along(images), projection.beyond(images)
         sizes[mine[some]] = coordinates.norm * np.linalg.norm(hidden, axis=1)

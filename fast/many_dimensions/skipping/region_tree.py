@@ -16,6 +16,7 @@ import numpy as np
 
 from fast.integration.whitened import dots
 from fast.polyhedra.chunks import chunks
+from fast.polyhedra.ragged import ranges
 from reference.model import Array, Indices
 
 # Of rounding in distances, over the size of their terms: thousands of times ε.
@@ -35,10 +36,9 @@ class Balls(NamedTuple):
     centres: Array  # (n, K)
     radii: Array  # (n,)
     beyond: Array  # (n,): how far from the axes of the projection the images lie at most
-    places: Array  # (n, S): balls around the regions themselves, in z
+    places: Array  # (n, S): balls around the regions themselves, in deviations of the prior
     reach: Array  # (n,)
     least: Array  # (n,): of zᵀ Σz^-1 z, at least
-    middle: Array  # (n,): the same at a point amid each
     log_volumes: Array  # (n,): log of at most the volume of z
     number: Array  # (n,): how many regions they are
 
@@ -62,7 +62,6 @@ class Balls(NamedTuple):
             reach=reach,
             beyond=np.maximum.reduceat(self.beyond, starts),
             least=np.minimum.reduceat(self.least, starts),
-            middle=np.add.reduceat(shares * self.middle, starts),
             log_volumes=largest + np.log(volumes),
             number=number,
         )
@@ -129,7 +128,8 @@ class RegionTree:
         for depth, level in enumerate(self.levels):
             if depth:
                 datum, node = self._below(depth - 1, datum, node)
-            square = _square(seen.rows[datum], level.centres[node]) + level.middle[node]
+            places = level.places[node]
+            square = _square(seen.rows[datum], level.centres[node]) + dots(places, places)
             order = np.lexsort((square, datum))
             first = np.searchsorted(datum[order], np.arange(count))
             rank = np.arange(len(order)) - first[datum[order]]
@@ -172,7 +172,8 @@ class RegionTree:
 
     def within(self, means: Array, maps: Array, reach: float) -> tuple[Indices, Indices]:
         """The pairs of a Gaussian and a region, as `Left`, that may be nearer than reach standard
-        deviations; means (N, S), maps (N, S, S): from z to standard deviations."""
+        deviations of it; means (N, S) in those of the prior, maps (N, S, S) from these to its own.
+        """
         datum, node = self._roots(len(means))
         longest = np.linalg.norm(maps, 2, axis=(1, 2))
         for depth, level in enumerate(self.levels):
@@ -192,10 +193,8 @@ class RegionTree:
     def _below(self, depth: int, datum: Indices, node: Indices) -> tuple[Indices, Indices]:
         """The children of nodes of a level, each with its datum."""
         starts = self.children[depth]
-        counts = starts[node + 1] - starts[node]
-        owner = np.repeat(np.arange(len(node)), counts)
-        first = np.cumsum(counts) - counts
-        return datum[owner], starts[node[owner]] + np.arange(len(owner)) - first[owner]
+        below, owner = ranges(starts[node], starts[node + 1])
+        return datum[owner], below
 
 
 def bounds_by_balls(

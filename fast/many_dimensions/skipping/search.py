@@ -7,6 +7,7 @@ ones, and those far from 0), are bounded one by one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from fast.many_dimensions.region_gaussians import Gaussians, RegionGaussians, ga
 from fast.many_dimensions.skipping.bounds import Bounds, RegionBounds
 from fast.many_dimensions.skipping.outlines import Projection, outlines
 from fast.many_dimensions.skipping.region_tree import RegionTree, Seen
+from fast.partition.layer_maps import Maps, maps_in_turn
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Indices
@@ -28,11 +30,11 @@ _FEWEST = 2
 # part of all regions is looked at one by one for it.
 _LARGEST = 8.0
 _MOST_OUT = 1.0 / 16.0
-# Numbers held at once: while Gaussians are formed, and of pairs.
+# Numbers held at once: of pairs of a datum and a region.
 _BATCH = 1 << 20
 
 
-class Candidates(NamedTuple):
+class Listed(NamedTuple):
     """Pairs of a datum and a region that are not ruled out, by datum, the largest bounds first; and
     for N data the sum of the bounds on what the others hold, over exp(floor)."""
 
@@ -41,11 +43,20 @@ class Candidates(NamedTuple):
     bound: Array  # (P,)
     out: Array  # (N,)
 
-    def without(self, datum: Indices, region: Indices, n_regions: int) -> Candidates:
+    @property
+    def starts(self) -> Indices:
+        """Where the pairs of every datum start, (N,)."""
+        return np.searchsorted(self.datum, np.arange(len(self.out)))
+
+    @property
+    def ends(self) -> Indices:
+        """Where they end, (N,)."""
+        return np.searchsorted(self.datum, np.arange(len(self.out)), side="right")
+
+    def without(self, datum: Indices, region: Indices, n_regions: int) -> Listed:
         """All but some pairs; n_regions: R."""
-        known = np.isin(self.datum * n_regions + self.region, datum * n_regions + region)
-        kept = ~known
-        return Candidates(self.datum[kept], self.region[kept], self.bound[kept], self.out)
+        kept = ~np.isin(self.datum * n_regions + self.region, datum * n_regions + region)
+        return Listed(self.datum[kept], self.region[kept], self.bound[kept], self.out)
 
     def log_out(self, floor: Array) -> Array:
         """Log of the sum of the bounds on what is in no pair, (N,)."""
@@ -56,12 +67,9 @@ class Candidates(NamedTuple):
         """For every pair log of the sum of its bound, of those after it of the same datum, and of
         those that are in no pair, (P,)."""
         result, out = np.empty(len(self.bound)), self.log_out(floor)
-        ends = np.searchsorted(self.datum, np.arange(len(out)), side="right")
-        start = 0
-        for end, beyond in zip(ends.tolist(), out, strict=True):
+        for start, end, beyond in zip(self.starts, self.ends, out, strict=True):
             backwards = np.append(beyond, self.bound[start:end][::-1])
             result[start:end] = np.logaddexp.accumulate(backwards)[:0:-1]
-            start = end
         return result
 
 
@@ -158,7 +166,7 @@ class Look:
             pairs.append(search.inner[search.tree.nearest(self.seen)])
         return np.tile(np.arange(count), len(pairs)), np.concatenate(pairs)
 
-    def candidates(self, floor: Array, *, by_mass: bool) -> Candidates:
+    def candidates(self, floor: Array, *, by_mass: bool) -> Listed:
         """The pairs whose bounds are above `floor` (N,), nats, as `Bounds`. by_mass: bounds on
         masses; those of what is left out may add up to exp(floor). Else on the largest p(x, z)."""
         bound = self.others.log_mass if by_mass else self.others.log_peak
@@ -174,9 +182,9 @@ class Look:
             kept = bound > floor[datum]
             datum, region, bound = datum[kept], region[kept], bound[kept]
         order = np.lexsort((-bound, datum))
-        return Candidates(datum[order], region[order], bound[order], out)
+        return Listed(datum[order], region[order], bound[order], out)
 
-    def _inner(self, floor: Array, by_mass: bool) -> Candidates:
+    def _inner(self, floor: Array, by_mass: bool) -> Listed:
         """Those in the tree, in no order."""
         search = self.search
         assert search.tree is not None
@@ -188,7 +196,7 @@ class Look:
             seen = Seen(*(field[d] for field in self.seen))
             found = search.inner_bounds.of_pairs(seen, left.region[some])
             bound[some] = np.minimum(bound[some], found.log_mass if by_mass else found.log_peak)
-        return Candidates(left.datum, search.inner[left.region], bound, left.out)
+        return Listed(left.datum, search.inner[left.region], bound, left.out)
 
 
 def _limit(radii: Array) -> float:
@@ -198,9 +206,7 @@ def _limit(radii: Array) -> float:
 
 def _formed(regions: RegionGaussians, some: Indices) -> Gaussians:
     """The Gaussians of some regions."""
-    parts = [regions.form(some[part]) for part in chunks(len(some), _BATCH, regions.width)]
-    parts = parts or [regions.form(some)]
-    return Gaussians(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+    return _joined(regions, [regions.of_maps(maps) for maps in _inputs(regions, some)])
 
 
 def _seen(regions: RegionGaussians, projection: Projection, some: Indices) -> Gaussians:
@@ -210,12 +216,24 @@ def _seen(regions: RegionGaussians, projection: Projection, some: Indices) -> Ga
     Raises ArithmeticError where a squared slope overflows.
     """
     parts, steepest = [], 0.0
-    for part in chunks(len(some), _BATCH, regions.width):
-        maps = regions.inputs(some[part])
+    for maps in _inputs(regions, some):
         steepest = max(steepest, float(np.max(np.abs(maps.slopes), initial=0.0)))
         seen = projection.of_maps(regions.coordinates, maps)
         parts.append(gaussians(*seen, regions.prior_root))
     sizes = regions.partition.network.sizes[regions.coordinates.index]
     if not may_be_squared(steepest * np.sqrt(sizes) * regions.coordinates.norm):
         _formed(regions, some)
-    return Gaussians(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+    return _joined(regions, parts)
+
+
+def _inputs(regions: RegionGaussians, some: Indices) -> Iterator[Maps]:
+    """The maps of z to the input of the layer from which the coordinates start, of some regions."""
+    partition, index = regions.partition, regions.coordinates.index
+    for _, maps in maps_in_turn(partition.network, partition.codes[some], index):
+        yield maps
+
+
+def _joined(regions: RegionGaussians, parts: list[Gaussians]) -> Gaussians:
+    """The Gaussians of regions, part after part; of none where there is none."""
+    parts = parts or [regions.form(np.empty(0, dtype=np.intp))]
+    return Gaussians(*map(np.concatenate, zip(*parts, strict=True)))
