@@ -27,9 +27,8 @@ class Seen(NamedTuple):
     levels: list[Level]
     falls: list[Array]  # of every level: how -log of the density grows towards each to first order
     steps: list[Array]  # of every level: from the apex, in z
-    # |det| of points seen from their apex: of which item (K,), and their places in levels k-1, ...,
-    # 0, each (K,).
-    volumes: Callable[[Indices, list[Indices]], Array]
+    # |det| of points seen from their apex, by their places in levels k-1, ..., 0, each (K,).
+    volumes: Callable[[list[Indices]], Array]
 
 
 class Apex(NamedTuple):

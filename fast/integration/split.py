@@ -80,20 +80,19 @@ def split(items: Whitened, apex: Apex) -> Simplices:
         squares = np.einsum("nij,nij->ni", corners, corners)
         slopes = np.maximum(slopes, -2 * SNAP - np.sqrt(2 * SNAP * squares))
     scaled, unit, fewest = _in_units(corners, finite, item, len(items.cells))
-    if lattice.dimension == 2:
+    if seen is not None:
+        volume = seen.volumes(places) / lengths.prod(axis=1)
+        volume = np.ldexp(volume, -unit[item] * finite.sum(axis=1))
+    elif lattice.dimension == 2:
         volume = _areas(items, apex, item, scaled, unit[item], faces, places)
         volume /= lengths.prod(axis=1)
-        if seen is None:
-            # Normals do not have the precision that corners may have, nor heights over them.
-            refined = lattice.refined[items.cells[item]]
-            fine = np.flatnonzero(refined & finite.any(axis=1))
-            if len(fine):
-                shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))[fine]
-                own = [at[fine] for at in places]
-                volume[fine] = _volumes(items, item[fine], shrunk, rows, own)
-    elif seen is not None:
-        volume = seen.volumes(item, places) / lengths.prod(axis=1)
-        volume = np.ldexp(volume, -unit[item] * finite.sum(axis=1))
+        # Normals do not have the precision that corners may have, nor heights over them.
+        refined = lattice.refined[items.cells[item]]
+        fine = np.flatnonzero(refined & finite.any(axis=1))
+        if len(fine):
+            shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))[fine]
+            own = [at[fine] for at in places]
+            volume[fine] = _volumes(items, item[fine], shrunk, rows, own)
     else:
         shrunk = np.ldexp(lengths, np.where(finite, unit[item, None], 0))
         volume = _volumes(items, item, shrunk, rows, places)

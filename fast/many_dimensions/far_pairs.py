@@ -24,8 +24,6 @@ from fast.many_dimensions.exact_joint import Quadratic
 from fast.many_dimensions.far_tops import Climb, Top
 from reference.model import Array, Dyadic, Indices, Mask, dyadic
 
-# Simplices whose volume is a smaller share of the product of their sides' lengths are flat.
-_FLAT = 2e-3
 # Directions this near to each other are one.
 _PARALLEL = 1e-9
 # A direction that rises so little over a facet, by its length, is along it.
@@ -73,9 +71,8 @@ def _far_apex(far: FarGaussians, exact: bool) -> tuple[Apex, list[Top]]:
     if not items.lattice.dimension:
         return apex._replace(place=place), tops
     origin = Origin(place, small, np.zeros_like(items.centres))
-    heights = np.concatenate([top.heights for top in tops])
     seen = _seen(far, nearest_points(items, origin), tops)
-    return apex._replace(origin=origin, place=place, heights=heights, seen=seen), tops
+    return apex._replace(origin=origin, place=place, seen=seen), tops
 
 
 def _held(items: Whitened, apex: Apex, faces: ExactFaces, item: int) -> Mask:
@@ -113,23 +110,29 @@ def _seen(far: FarGaussians, levels: list[Level], tops: list[Top]) -> Seen:
             mine = slice(levels[m].starts[item], levels[m].starts[item + 1])
             falls[m][mine] = -rounded(times(steps, top.rise))
             seen[m][mine] = items.across(rounded(steps), np.full(len(steps.numbers), item))
-            vectors[m][mine] = seen[m][mine] @ items.maps[item].T
-            away[m] += [Dyadic(row, steps.exponent) for row in steps.numbers]
-    flat = items.free.shape[2] > 0
+            white = _whitened(items, item, steps)
+            vectors[m][mine] = rounded(white)
+            away[m] += [Dyadic(row, white.exponent) for row in white.numbers]
 
-    def volumes(item: Indices, places: list[Indices]) -> Array:
-        sides = [(vectors[-1 - i][place], away[-1 - i]) for i, place in enumerate(places)]
-        corners = np.stack([corner for corner, _ in sides], axis=1)
-        found = np.abs(np.linalg.det(corners))
-        sizes = np.prod(np.linalg.norm(corners, axis=2), axis=1)
-        # Of flat simplices doubles tell few digits, or none.
-        for k in () if flat else np.flatnonzero(~(found > _FLAT * sizes)).tolist():
-            rows = [steps[place[k]] for (_, steps), place in zip(sides, places, strict=True)]
-            found[k] = abs(determinant(rows)) * np.exp(-items.log_scale[item[k]])
-        return np.asarray(found)
+    def volumes(places: list[Indices]) -> Array:
+        corners = [[away[-1 - i][j] for j in place.tolist()] for i, place in enumerate(places)]
+        return np.array([abs(determinant(list(rows))) for rows in zip(*corners, strict=True)])
 
     moved = [level._replace(vectors=v) for level, v in zip(levels, vectors, strict=True)]
     return Seen(moved, falls, seen, volumes)
+
+
+def _whitened(items: Whitened, item: int, steps: Dyadic) -> Dyadic:
+    """Steps in z of an item (n, S) in its coordinates u, (n, k).
+
+    The image of a region may be millions of times as steep one way as another. Rounding of a step,
+    or of the terms of its product, would move corners of a simplex by as much across the flat way,
+    from where its volume has them.
+    """
+    if items.free.shape[2]:
+        back = times(steps, dyadic(items.along[item].T))
+        steps = minus(steps, times(back, dyadic(items.free[item].T)))
+    return times(steps, dyadic(items.maps[item].T))
 
 
 def _steps(

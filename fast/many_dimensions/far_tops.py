@@ -37,7 +37,6 @@ class Top(NamedTuple):
     place: Dyadic  # (S,)
     rise: Dyadic  # (S,)
     held: Mask  # (F,): the facets that it is on
-    heights: Array  # (F,): over the facets, in units of the lattice's normals
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +61,7 @@ class Climb:
             if np.array_equal(needed, held):
                 break
             held = needed
-        heights = np.where(held, 0.0, self.faces.heights(place))
-        return Top(place, self.quadratic.rise(place), held, np.maximum(heights, 0.0))
+        return Top(place, self.quadratic.rise(place), held)
 
     def _climbed(self, place: Dyadic, held: Mask) -> tuple[Dyadic, int | None]:
         """The top on the span of a face, or the place where a facet is met and which."""
