@@ -44,14 +44,18 @@ class Whitened:
         free, along = np.empty((len(cells), latent, 0)), np.empty((len(cells), 0, latent))
         if k < latent:
             lines = np.swapaxes(lattice.lines[cells], 1, 2)
-            turned, sizes = np.linalg.qr(maps @ lines, mode="complete")
-            across, sizes = turned[:, :, latent - k :], sizes[:, : latent - k]
-            along = np.swapaxes(turned[:, :, : latent - k], 1, 2) @ maps
+            count = latent - k
+            others = np.linalg.qr(lines, mode="complete")[0][:, :, count:]
+            turned, sizes = _lines_first(maps @ np.concatenate([lines, others], axis=2), count)
+            along = np.swapaxes(turned[:, :, :count], 1, 2) @ maps
             # Not by the inverses: what rounding would leave of a line across the polyhedron may be
             # as large as all that lies across.
-            free = lines @ np.linalg.inv(sizes)
-            maps, inverses = np.swapaxes(across, 1, 2) @ maps, inverses @ across
-            centres = np.einsum("nij,ni->nj", across, centres)
+            free = lines @ np.linalg.inv(sizes[:, :count, :count])
+            # Nor turned: a row as large as the largest would lose what lies across that.
+            maps = sizes[:, count:, count:] @ np.swapaxes(others, 1, 2)
+            inverses = others - free @ sizes[:, :count, count:]
+            inverses = inverses @ np.linalg.inv(sizes[:, count:, count:])
+            centres = np.einsum("nij,ni->nj", turned[:, :, count:], centres)
         return Whitened(
             lattice=lattice,
             cells=cells,
@@ -70,6 +74,52 @@ class Whitened:
         if not self.free.shape[2]:
             return steps
         return steps - apply(self.free[owner], apply(self.along[owner], steps))
+
+
+def triangular(matrices: Array) -> tuple[Array, Array]:
+    """Q (R, m, n) and R (R, n, n) of matrices (R, m, n), m >= n.
+
+    The largest rows first: then an error in a small row is as small as the row (Cox and Higham
+    1998), where in any order it may be ε times the largest. Rows of Σx^{-1/2} A_ω differ by 1e8 if
+    Σx is nearly singular.
+    """
+    # Column by column: numpy is slow along so short an axis.
+    sizes = np.abs(matrices[:, :, 0])
+    for column in np.moveaxis(matrices, 2, 0)[1:]:
+        np.maximum(sizes, np.abs(column), out=sizes)
+    order = np.argsort(-sizes, axis=1, kind="stable")
+    every = np.arange(len(matrices))[:, None]
+    basis, roots = np.linalg.qr(matrices[every, order])
+    unsorted = np.empty_like(basis)
+    unsorted[every, order] = basis
+    return unsorted, roots
+
+
+def _lines_first(matrices: Array, count: int) -> tuple[Array, Array]:
+    """Q and R of matrices (n, S, S) of which the first columns, so many, are the polyhedra's lines.
+
+    Each line by the row in which it is largest. Rows across the lines may be larger by 1e8: mixed
+    into the others, as by a reflection on any of them, they would leave these no digits.
+    """
+    size, every = matrices.shape[1], np.arange(len(matrices))
+    rows, basis = matrices.copy(), np.broadcast_to(np.eye(size), matrices.shape).copy()
+    for j in range(count):
+        mirror = rows[:, :, j].copy()
+        mirror[:, :j] = 0.0
+        pivot = np.argmax(np.abs(mirror), axis=1)
+        mirror[every, pivot] += np.copysign(np.linalg.norm(mirror, axis=1), mirror[every, pivot])
+        mirror /= np.linalg.norm(mirror, axis=1)[:, None]
+        rows -= 2.0 * mirror[:, :, None] * np.einsum("ni,nij->nj", mirror, rows)[:, None]
+        basis -= 2.0 * np.einsum("nij,nj->ni", basis, mirror)[:, :, None] * mirror[:, None]
+        order = np.tile(np.arange(size), (len(rows), 1))
+        order[every, pivot], order[:, j] = j, pivot
+        rows = np.take_along_axis(rows, order[:, :, None], axis=1)
+        basis = np.take_along_axis(basis, order[:, None], axis=2)
+    if count == size:
+        return basis, rows
+    turn, rows[:, count:, count:] = triangular(rows[:, count:, count:])
+    basis[:, :, count:] = basis[:, :, count:] @ turn
+    return basis, rows
 
 
 class Origin(NamedTuple):

@@ -14,6 +14,7 @@ import numpy as np
 
 from fast.distributions.observation import Coordinates, refuse_steep
 from fast.integration.interval import LOG_2PI
+from fast.integration.whitened import triangular
 from fast.partition.layer_maps import Maps, maps_to
 from fast.partition.partition import Partition
 from reference.model import Array, Indices
@@ -129,7 +130,7 @@ def gaussians(slopes: Array, offsets: Array, prior_root: Array) -> Gaussians:
     """From maps to y, slopes (n, r, S) and offsets (n, r), and Σz^{-1/2}."""
     count, _, latent = slopes.shape
     prior = np.broadcast_to(prior_root, (count, latent, latent))
-    basis, roots = _triangular(np.concatenate([slopes, prior], axis=1))
+    basis, roots = triangular(np.concatenate([slopes, prior], axis=1))
     diagonals = np.abs(np.einsum("rss->rs", roots))
     return Gaussians(
         slopes=slopes,
@@ -138,22 +139,3 @@ def gaussians(slopes: Array, offsets: Array, prior_root: Array) -> Gaussians:
         pulls=np.ascontiguousarray(basis[:, :-latent]),
         log_volumes=0.5 * latent * LOG_2PI - np.log(diagonals).sum(axis=1),
     )
-
-
-def _triangular(matrices: Array) -> tuple[Array, Array]:
-    """Q (R, m, n) and R (R, n, n) of matrices (R, m, n), m >= n.
-
-    The largest rows first: then an error in a small row is as small as the row (Cox and Higham
-    1998), where in any order it may be ε times the largest. Rows of Σx^{-1/2} A_ω differ by 1e8 if
-    Σx is nearly singular.
-    """
-    # Column by column: numpy is slow along so short an axis.
-    sizes = np.abs(matrices[:, :, 0])
-    for column in np.moveaxis(matrices, 2, 0)[1:]:
-        np.maximum(sizes, np.abs(column), out=sizes)
-    order = np.argsort(-sizes, axis=1, kind="stable")
-    every = np.arange(len(matrices))[:, None]
-    basis, roots = np.linalg.qr(matrices[every, order])
-    unsorted = np.empty_like(basis)
-    unsorted[every, order] = basis
-    return unsorted, roots

@@ -9,7 +9,7 @@ from mpmath import mp
 
 import fast
 import fast.many_dimensions.far_data
-from fast import Abs, Dense, LeakyReLU, MaxPool, Network, ReLU
+from fast import Abs, Dense, Hardtanh, LeakyReLU, MaxPool, Network, ReLU
 from oracle.exact.layers import layers_of
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
@@ -314,3 +314,33 @@ def test_integers_say_what_doubles_say(name, network, monkeypatch):
     assert other.mode() == pytest.approx(one.mode(), abs=1e-12 * np.abs(one.mode()).max())
     assert other.logpdf(places) == pytest.approx(one.logpdf(places), abs=1e-11)
     assert dgn.logpdf(X) == pytest.approx(one._log_evidence, rel=1e-12)
+
+
+def needle(latent, depth):
+    """A model whose posterior is a needle in 2 or 3 dimensions, 1e7 times as thin as long, cut
+    obliquely into three parts, at `depth` of its deviations inside a facet along it; and x."""
+    across, cut = [[0.52, 1.0, 0.31], [0.43, -0.52, 0.7]]
+    units = Dense([across[:latent], cut[:latent]], [0.86, 0.31])
+    network = Network([units, Hardtanh(0.0, 1.0), Dense([[1e7, 0.6]], [0.0])])
+    return Case(network, np.asarray(1.0), np.array([[depth + 0.4]]))
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+@pytest.mark.parametrize("depth", [8.0, 20.0, 1e3])
+def test_needles_along_a_facet(latent, depth):
+    """Corners of simplices are where their volumes have them, across the needle too: shares to
+    1e-14, and moments within regions to 1e-13 of their deviations."""
+    case = needle(latent, depth)
+    posterior = case.dgn.posterior(case.X)
+    codes = [tuple(code.tolist()) for code in case.dgn.partition().codes]
+    shares = case.oracle.shares(case.X[0])
+    assert sum(share > 0.01 for _, share, _, _ in shares) == 3
+    for code, share, mean, cov in shares:
+        r = codes.index(code)
+        assert posterior.e0[0, r] == pytest.approx(float(share), rel=0, abs=1e-14)
+        if share > 0.01:
+            deviation = np.sqrt([float(cov[i][i]) for i in range(latent)])
+            off = posterior.region_mean[0, r] - np.array(mean, dtype=float)
+            np.testing.assert_allclose(off / deviation, 0.0, atol=1e-13)
+            off = posterior.region_cov[0, r] - np.array(cov, dtype=float)
+            np.testing.assert_allclose(off / np.outer(deviation, deviation), 0.0, atol=1e-13)

@@ -345,7 +345,7 @@ DEFECTS = [
             "rises[same, place] = found[at[same]]",
             "pass",
         ),
-        "column aside",
+        "column",
         True,
     ),
     (_defect(FAR, "_held_by", "** int(exponents[place])", "** 0"), "column", True),
