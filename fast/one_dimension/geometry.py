@@ -31,6 +31,7 @@ class IntervalGeometry:
     coordinates: Coordinates
     anchors: Array  # (K,): the breakpoints, or 0 if there are none
     images: Array  # (K, r): y(g(anchor))
+    image_errors: Array  # (K,): how far off rounding may leave these, in ε
     slopes: Array  # (R, r): Qᵀ Σx^{-1/2} A_ω
     scales: Array  # (R,): σ_ω [eq. 7]
     prior_precision: float  # 1/σz²
@@ -47,14 +48,15 @@ class IntervalGeometry:
         refuse_far_ends(anchors, cov_z)
         slopes = coordinates.directions(partition.slopes[:, :, 0])
         refuse_steep(slopes)
-        images = _images(partition, anchors) - coordinates.origin
+        images, terms = _images(partition, anchors)
         precision = 1.0 / float(cov_z[0, 0])
         log_constant = -0.5 * ((1 + noise.dimension) * LOG_2PI + noise.log_det - np.log(precision))
         return IntervalGeometry(
             partition=partition,
             coordinates=coordinates,
             anchors=anchors,
-            images=coordinates.directions(images),
+            images=coordinates.directions(images - coordinates.origin),
+            image_errors=sum(np.linalg.norm(noise.whiten(term), axis=1) for term in terms),
             slopes=slopes,
             scales=1.0 / np.sqrt(precision + np.einsum("rd,rd->r", slopes, slopes)),
             prior_precision=precision,
@@ -67,6 +69,15 @@ class IntervalGeometry:
         known = self.partition.widths
         ends = np.concatenate([[-np.inf], self.partition.breakpoints, [np.inf]])
         return np.diff(ends) if known is None else known
+
+    @cached_property
+    def loose(self) -> Array:
+        """How far off the widths are, in units of σ_ω ε, (R,): of ends rounded to doubles, where
+        integers have not been asked; inf for unbounded regions."""
+        ends = np.concatenate([[-np.inf], self.partition.breakpoints, [np.inf]])
+        rounded = np.abs(ends[:-1]) + np.abs(ends[1:])
+        widths = self.widths
+        return np.asarray(np.where(widths == np.diff(ends), rounded, widths) / self.scales)
 
     @cached_property
     def wide(self) -> int | None:
@@ -121,8 +132,9 @@ class IntervalGeometry:
         return np.asarray(self.log_constant - 0.5 * (square + rest + self.prior_precision * Z * Z))
 
 
-def _images(partition: Partition, anchors: Array) -> Array:
-    """g(anchor), (K, D): of the two maps that meet there, by the one whose terms cancel less."""
+def _images(partition: Partition, anchors: Array) -> tuple[Array, tuple[Array, Array]]:
+    """g(anchor), (K, D): of the two maps that meet there, by the one whose terms cancel less; and
+    these terms."""
     left = np.arange(len(anchors))
     right = np.minimum(left + 1, partition.n_regions - 1)
     slopes = partition.slopes[:, :, 0]
@@ -132,4 +144,5 @@ def _images(partition: Partition, anchors: Array) -> Array:
         for side in (left, right)
     ]
     region = np.where(size[0] <= size[1], left, right)
-    return np.asarray(slopes[region] * anchors[:, None] + partition.offsets[region])
+    terms = slopes[region] * anchors[:, None], partition.offsets[region]
+    return np.asarray(terms[0] + terms[1]), terms

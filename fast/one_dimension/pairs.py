@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.integration.interval import interval_moments
-from fast.one_dimension.far_tail import relative_peaks
+from fast.one_dimension.far_tail import Direct, Line, relative_peaks
 from fast.one_dimension.geometry import IntervalGeometry
 from reference.model import Array, Indices
 
@@ -69,6 +69,17 @@ class _Peaks(NamedTuple):
     square: Array  # (N, R): twice -log p(x, z) there, up to a constant
     anchor: Indices  # (N, R): the anchor next to it
     rise: Array  # (N, R): log p(x, z) there above that at the anchor
+    step: Array  # (N, R): z there less the anchor; in a wide region, inside it, z itself
+
+    def at(self, rows: Indices) -> _Peaks:
+        """Some data."""
+        return _Peaks(
+            place=self.place[rows],
+            square=self.square[rows],
+            anchor=self.anchor[rows],
+            rise=self.rise[rows],
+            step=self.step[rows],
+        )
 
 
 def pairs_of(geometry: IntervalGeometry, y: Array, rest: Array) -> PairTable:
@@ -85,15 +96,22 @@ def pairs_of(geometry: IntervalGeometry, y: Array, rest: Array) -> PairTable:
     square = peaks.square
     least = square.min(axis=1)
     relative = 0.5 * (least[:, None] - square)
-    far = np.nonzero(least > _FAR_TAIL)[0] if n_regions > 1 else ()
-    if len(far):
+    far = np.flatnonzero(least > _FAR_TAIL)
+    if n_regions > 1 and len(far):
+        at = peaks.at(far)
+        distance = np.sqrt(np.maximum(at.square - rest[far, None], 0.0))
         relative[far] = relative_peaks(
-            lower=lower[far],
-            upper=ends.upper[far],
-            widths=ends.widths,
-            anchor=peaks.anchor[far],
-            rise=peaks.rise[far],
-            fall=0.5 * square[far],
+            Line(
+                lower=lower[far],
+                upper=ends.upper[far],
+                widths=ends.widths,
+                loose=geometry.loose,
+                errors=geometry.image_errors,
+            ),
+            anchor=at.anchor,
+            rise=at.rise,
+            fall=0.5 * at.square,
+            direct=_direct(geometry, y[far], at, distance),
         )
     log_volume = log_mass + np.log(scales)  # -inf where a region has no width
     log_total, log_e0 = normalised(relative + log_volume)
@@ -134,7 +152,7 @@ def _peaks(geometry: IntervalGeometry, y: Array, rest: Array, error: Array, ends
     from_left = np.maximum(np.arange(n_regions) - 1, 0)
     from_right = np.minimum(np.arange(n_regions), last)
     anchor = np.where(lower >= 0, from_left, from_right)
-    rise = np.zeros_like(lower)
+    rise, steps = np.zeros_like(lower), np.zeros_like(lower)
     datum, region = np.nonzero((lower < 0) & (upper > 0))
     if n_regions == 1:
         step = scales[0] ** 2 * (error[:, 0] @ slopes[0])
@@ -155,13 +173,48 @@ def _peaks(geometry: IntervalGeometry, y: Array, rest: Array, error: Array, ends
         away = y[datum[mine]] - geometry.bases[1][wide]
         inner[mine] = scales[wide] ** 2 * (away @ slopes[wide])
         inner_error[mine] = away - inner[mine][:, None] * slopes[wide]
-    place[datum, region] = inner
+        step[mine] = inner[mine]
+    place[datum, region], steps[datum, region] = inner, step
     square[datum, region] = (
         np.einsum("pd,pd->p", inner_error, inner_error)
         + geometry.prior_precision * inner * inner
         + rest[datum]
     )
-    return _Peaks(place, square, anchor, rise)
+    return _Peaks(place=place, square=square, anchor=anchor, rise=rise, step=steps)
+
+
+def _direct(geometry: IntervalGeometry, y: Array, peaks: _Peaks, distance: Array) -> Direct:
+    """Differences of log p(x, z) between peaks as differences of squares, (a - b)(a + b), in which
+    a - b does not involve y; distance (n, R): of their images from it."""
+    precision = geometry.prior_precision
+
+    def less(row: Indices, region: Indices, other: Indices) -> Array:
+        there = _peak_images(geometry, peaks, row, region)
+        here = _peak_images(geometry, peaks, row, other)
+        squares = np.einsum("pd,pd->p", here - there, 2 * y[row] - there - here)
+        place, base = peaks.place[row, region], peaks.place[row, other]
+        return np.asarray(-0.5 * (squares + precision * (place - base) * (place + base)))
+
+    errors = geometry.image_errors[peaks.anchor] + np.sqrt(2 * peaks.rise)
+    wide = geometry.wide
+    if wide is not None:
+        # Measured from 0, not from its breakpoints.
+        slope, offset = geometry.slopes[wide], geometry.bases[1][wide]
+        errors[:, wide] = np.linalg.norm(offset)
+        errors[:, wide] += np.linalg.norm(slope) * np.abs(peaks.place[:, wide])
+    best = peaks.square.argmin(axis=1)[:, None]
+    doubts = distance + np.take_along_axis(distance, best, axis=1)
+    doubts *= errors + np.take_along_axis(errors, best, axis=1)
+    return Direct(less, doubts)
+
+
+def _peak_images(geometry: IntervalGeometry, peaks: _Peaks, row: Indices, region: Indices) -> Array:
+    """y(g(z)) at the peaks of pairs, (p, r)."""
+    start = geometry.images[peaks.anchor[row, region]]
+    if geometry.wide is not None:
+        inside = (region == geometry.wide) & (peaks.rise[row, region] > 0)
+        start[inside] = geometry.bases[1][geometry.wide]
+    return np.asarray(start + peaks.step[row, region, None] * geometry.slopes[region])
 
 
 def normalised(log_terms: Array) -> tuple[Array, Array]:

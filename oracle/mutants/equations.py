@@ -221,8 +221,8 @@ EQUATIONS: tuple[Mutant, ...] = (
         "images in single precision",
         "one_dimension.geometry",
         "_images",
-        "np.asarray(slopes[region] *",
-        "np.float32(slopes[region] *",
+        "np.asarray(terms[0] +",
+        "np.float32(terms[0] +",
         "A float32 array on the way.",
     ),
     in_fast(

@@ -10,10 +10,10 @@ import fast
 import fast.one_dimension.pairs
 import reference
 import reference.distributions.responsibilities
-from fast.one_dimension.far_tail import relative_peaks
+from fast.one_dimension.far_tail import Direct, Line, relative_peaks
 from oracle.exact.layers import layers_of
 from oracle.truths.one_dimension import exact_values
-from reference import Dense, LeakyReLU, Network, ReLU
+from reference import Dense, Hardtanh, LeakyReLU, Network, ReLU
 
 # Wide enough for peaks hundreds of units along an arm.
 PRIOR = 1e4 * np.eye(1)
@@ -111,10 +111,14 @@ def test_plain_differences_would_not(monkeypatch, impl, cases):
     assert worst_share(impl, cases) > 2e-12
 
 
-def line_of_peaks(rng, constant):
-    """A row of eight regions: the arguments of relative_peaks, the exact heights of the peaks less
-    the largest, and the smaller of two ways there: what is travelled along the line, and how far
-    both are below a height `constant` above the largest."""
+EPS = np.finfo(float).eps
+
+
+def line_of_peaks(rng, constant, off):
+    """A row of eight regions, one of whose widths is a share `off` from true: the arguments of
+    relative_peaks, the exact heights of the peaks less the largest, and the smaller of two ways
+    there, in nats that are rounded: what is travelled along the line, with what the width is off,
+    and how far both are below a height `constant` above the largest."""
     regions = 8
     lower = rng.uniform(-60, 40, regions)
     upper = lower + rng.uniform(0.1, 30, regions)
@@ -132,24 +136,59 @@ def line_of_peaks(rng, constant):
     heights = [at_ends[a] + r for a, r in zip(anchor, rise, strict=True)]
     top = max(heights)
     best = heights.index(top)
-    climbs = [abs(b - a) for a, b in pairwise(at_ends)]
+    loose, blurred = widths.copy(), int(rng.integers(1, regions - 1))
+    loose[blurred] *= max(1.0, off / EPS)
+    climbs = [
+        abs(b - a) * (1 + Fraction(extra) * Fraction(1 / width))
+        for (a, b), extra, width in zip(pairwise(at_ends), loose[1:-1], widths[1:-1], strict=True)
+    ]
     travelled = [
         float(sum(climbs[min(a, anchor[best]) : max(a, anchor[best])]) + r + rise[best])
         for a, r in zip(anchor, rise, strict=True)
     ]
     fall = np.array([float(top + Fraction(constant) - h) for h in heights])
     exact = np.array([float(h - top) for h in heights])
-    rises = np.array([float(r) for r in rise])
-    row = [value[None] for value in (lower, upper)]
-    row += [widths, *(value[None] for value in (anchor, rises, fall))]
-    return row, exact, np.minimum(travelled, fall + constant)
+    widths[blurred] *= 1 + rng.choice([-1, 1]) * off
+    line = Line(lower[None], upper[None], widths, loose, np.zeros(regions - 1))
+    direct = Direct(lambda _, one, other: fall[other] - fall[one], fall[None] + constant)
+    rises = np.array([[float(r) for r in rise]])
+    arguments = line, anchor[None], rises, fall[None], direct
+    return arguments, exact, np.minimum(travelled, fall + constant)
 
 
+@pytest.mark.parametrize("off", [0.0, 1e-10])
 @pytest.mark.parametrize("constant", [0.1, 30.0, 1e3, 1e9])
-def test_the_more_accurate_way_is_taken(constant):
+def test_the_more_accurate_way_is_taken(constant, off):
     """Along the line from the highest peak, or as a difference of what is left of both."""
     rng = np.random.default_rng(31)
     for _ in range(300):
-        row, exact, size = line_of_peaks(rng, constant)
-        found = relative_peaks(*row)[0]
-        assert np.all(np.abs(found - exact) <= 8 * np.finfo(float).eps * (size + np.abs(exact)))
+        arguments, exact, size = line_of_peaks(rng, constant, off)
+        found = relative_peaks(*arguments)[0]
+        assert np.all(np.abs(found - exact) <= 8 * EPS * (size + np.abs(exact)))
+
+
+def steep_steps(bend, height):
+    """g climbs from 0 to (0, height) within 2^-19 of a bend, and comes down as fast a little
+    beyond."""
+    ramps = Dense([[2.0**19], [2.0**19]], [-bend * 2.0**19, -(bend + 0.25) * 2.0**19])
+    return Network([ramps, Hardtanh(0.0, 1.0), Dense([[0.0, 0.0], [height, -height]], np.zeros(2))])
+
+
+@pytest.mark.parametrize("distance", [10.0, 1e3, 1e6])
+def test_steep_places_between_regions(impl, distance):
+    """Where the image climbs by 800 deviations within two millionths, the ends of the climb, as
+    doubles, leave its width ten digits; shares of the flat regions beyond it have them all."""
+    network = steep_steps(0.7, 800.0)
+    X = np.array([[distance, 0.0], [distance, 0.7]])
+    row = exact_values(layers_of(network), 1.0, np.eye(1), X, np.zeros(2), np.ones(2))[1:]
+    dgn = impl.DGN(network, np.asarray(1.0), np.eye(1))
+    posterior, partition = dgn.posterior(X), dgn.partition()
+    codes = [tuple(int(v) for v in code) for code in partition.codes]
+    flat = ~np.any(partition.slopes, axis=(1, 2))
+    assert flat.sum() == 3
+    for e0, log_e0, known in zip(posterior.e0, posterior.log_e0, row, strict=True):
+        for r, code in enumerate(codes):
+            share, log_share = known["e0", code], known["log e0", code]
+            assert abs(e0[r] - float(share.value)) <= 1e-12
+            off = abs(log_e0[r] - float(log_share.value))
+            assert not flat[r] or off <= 1e-12 * float(log_share.scale)
