@@ -443,6 +443,7 @@ def test_budgets():
         "partition.layer_maps._BATCH": 20,
         "partition.by_corners.incidence._BATCH": 18,
         "partition.by_corners.edges._BATCH": 18,
+        "partition.by_corners.close_corners._BATCH": 20,
         "partition.by_corners.facets._BATCH": 20,
         "partition.by_corners.cells_to_come._BATCH": 18,
     }

@@ -155,42 +155,42 @@ def test_many_dimensions_take_little_memory(size):
     assert np.all(found.rays(regions[0]) @ normals.T > -1e-9)
 
 
-class TestTooMany:
-    """What is refused before it is made."""
+def test_far_too_many_are_not_begun():
+    """[6, 20, 20, 1] has some four million regions. Of its first layer's 60,460 it is seen."""
+    network = Network.random([6, 20, 20, 1], ReLU(), 0)
+    seen = []
+    with pytest.raises(fast.TooManyRegionsError, match=r"1000000 regions, 1\d{6} at the least"):
+        fast.DGN(network, 1.0).partition(lambda *now: seen.append(now))
+    assert max(cells for *_, cells in seen) < 100_000
 
-    def test_far_too_many_are_not_begun(self):
-        """[6, 20, 20, 1] has some four million regions. Of its first layer's 60,460 it is seen."""
-        network = Network.random([6, 20, 20, 1], ReLU(), 0)
-        seen = []
-        with pytest.raises(fast.TooManyRegionsError, match=r"1000000 regions, 1\d{6} at the least"):
-            fast.DGN(network, 1.0).partition(lambda *now: seen.append(now))
-        assert max(cells for *_, cells in seen) < 100_000
 
-    @pytest.mark.parametrize("seed", range(30))
-    def test_none_that_fits_is_refused(self, seed):
-        """With just as many regions as allowed, and one more."""
-        network = drawn(seed, 5 + seed % 2)
-        if isinstance(network.layers[1], MaxPool):
-            return
-        regions = fast.DGN(network, 1.0).partition().n_regions
-        found = fast.DGN(network, 1.0, max_regions=regions).partition()
-        assert found.n_regions == regions
-        with pytest.raises(fast.TooManyRegionsError, match=rf"more than {regions - 1} regions"):
-            fast.DGN(network, 1.0, max_regions=regions - 1).partition()
+@pytest.mark.parametrize("seed", range(30))
+def test_none_that_fits_is_refused(seed):
+    """With just as many regions as allowed, and one more."""
+    network = drawn(seed, 5 + seed % 2)
+    if isinstance(network.layers[1], MaxPool):
+        return
+    regions = fast.DGN(network, 1.0).partition().n_regions
+    found = fast.DGN(network, 1.0, max_regions=regions).partition()
+    assert found.n_regions == regions
+    with pytest.raises(fast.TooManyRegionsError, match=rf"more than {regions - 1} regions"):
+        fast.DGN(network, 1.0, max_regions=regions - 1).partition()
 
-    def test_parts_are_counted_by_the_signs_at_corners(self):
-        """A square cut by both axes and by a line beyond it; a triangle of which a sign is not
-        known."""
-        corners = Ragged(np.array([0, 4, 7]), np.array([0, 1, 2, 3, 0, 1, 4]))
-        signs = np.ones((3, 12), dtype=np.int8)
-        signs[0, :5], signs[1, :5] = [1, 1, -1, -1, 0], [1, -1, -1, 1, 1]
-        assert cells_at_least(corners, signs, 100) == 4 + 2
-        assert cells_at_least(corners, -signs, 100) == 4 + 2
-        assert cells_at_least(corners, 0 * signs, 100) == 2
 
-    def test_ranks_beyond_all_limits(self):
-        with pytest.raises(fast.TooManyRegionsError, match="1048576 at the least"):
-            fast.DGN(Network.random([20, 20, 1], ReLU(), 0), 1.0).partition()
+def test_parts_are_counted_by_the_signs_at_corners():
+    """A square cut by both axes and by a line beyond it; a triangle of which a sign is not
+    known."""
+    corners = Ragged(np.array([0, 4, 7]), np.array([0, 1, 2, 3, 0, 1, 4]))
+    signs = np.ones((3, 12), dtype=np.int8)
+    signs[0, :5], signs[1, :5] = [1, 1, -1, -1, 0], [1, -1, -1, 1, 1]
+    assert cells_at_least(corners, signs, 100) == 4 + 2
+    assert cells_at_least(corners, -signs, 100) == 4 + 2
+    assert cells_at_least(corners, 0 * signs, 100) == 2
+
+
+def test_ranks_beyond_all_limits():
+    with pytest.raises(fast.TooManyRegionsError, match="1048576 at the least"):
+        fast.DGN(Network.random([20, 20, 1], ReLU(), 0), 1.0).partition()
 
 
 @pytest.mark.parametrize("which", [0, 50, -1])

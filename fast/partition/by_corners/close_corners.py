@@ -6,7 +6,11 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
+from fast.polyhedra.chunks import chunks
 from reference.model import Array, Indices
+
+# Regions of rays held at once.
+_BATCH = 1 << 20
 
 
 def close_points(positions: Array, share: float) -> Indices:
@@ -40,6 +44,9 @@ def nearly_parallel(rays: Array, owners: csr_array, least: float) -> Indices:
     pairs = cKDTree(rays).sparse_distance_matrix(
         cKDTree(-rays), least, p=np.inf, output_type="ndarray"
     )
-    of_rays = owners.T.tocsr()
-    together = of_rays[pairs["i"]].multiply(of_rays[pairs["j"]]).sum(axis=1) > 0
-    return np.unique(np.concatenate([close, pairs["i"][together]]))
+    one, other, of_rays = pairs["i"], pairs["j"], owners.T.tocsr()
+    together = np.empty(len(one), dtype=bool)
+    for some in chunks(len(one), _BATCH, owners.nnz // len(rays)):
+        shared = of_rays[one[some]].multiply(of_rays[other[some]])
+        together[some] = shared.sum(axis=1) > 0
+    return np.unique(np.concatenate([close, one[together]]))
