@@ -74,8 +74,8 @@ def _labels(count: int, most: int) -> Array:
 def _numbered(sums: Array) -> tuple[Indices, Indices]:
     """Numbers of faces, the same for the same sums of labels; and where each face is first.
 
-    One word of both orders them quickly. Where it is the same for others, both do, in which others
-    agree with a probability below 1e-15.
+    One word of both orders them quickly; where it is the same for two faces, both sums do. In these
+    two faces agree with a probability of 2^-80 or so; cells' facets would then be refused.
     """
     words = sums.astype(np.uint64) * _ODD
     order = np.argsort(words[:, 0] + words[:, 1])
