@@ -24,7 +24,11 @@ class InconsistentSigns(Exception):
 
 
 class TooManyCells(Exception):
-    """A cut would leave more cells than allowed."""
+    """There would be more cells than allowed, `cells` of them or more."""
+
+    def __init__(self, cells: int) -> None:
+        super().__init__(f"{cells} cells or more")
+        self.cells = cells
 
 
 class Cut(NamedTuple):
@@ -114,8 +118,9 @@ class Complex:
         InconsistentSigns, the complex then unusable, when the signs are impossible.
         """
         above, below = self._sides(signs)
-        if self.n_cells + np.count_nonzero(above[-1] & below[-1]) > max_cells:
-            raise TooManyCells
+        count = self.n_cells + int(np.count_nonzero(above[-1] & below[-1]))
+        if count > max_cells:
+            raise TooManyCells(count)
         zero = signs == 0
         split, upper, lower = self._cut_edges(signs)
         for m in range(2, self.dimension + 1):

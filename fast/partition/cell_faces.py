@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from fast.partition.by_corners.corner_cells import CornerCells
 from fast.partition.cell_complex import Complex
 from fast.polyhedra.face_lattice import Faces
 from fast.polyhedra.ragged import Ragged
 from reference.model import Indices, Mask
 
+#: What holds faces of every dimension, or finds them from corners.
+Subdivision = Complex | CornerCells
 
-def faces_of_cells(complex_: Complex, points: Mask, order: Indices) -> tuple[Faces, ...]:
+
+def faces_of_cells(complex_: Subdivision, points: Mask, order: Indices) -> tuple[Faces, ...]:
     """The faces of the cells of a complex, the cells taken in the given order."""
     k = complex_.dimension
     of_cells = [complex_.boundary(k)[order]]
@@ -19,7 +23,7 @@ def faces_of_cells(complex_: Complex, points: Mask, order: Indices) -> tuple[Fac
     faces = []
     for m in range(k):
         if m == 0:
-            count = complex_.counts[0]
+            count = len(points)
             corners = Ragged(np.arange(count + 1), np.arange(count))
             boundary = Ragged(np.zeros(count + 1, dtype=np.intp), np.empty(0, dtype=np.intp))
         else:

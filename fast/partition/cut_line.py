@@ -227,7 +227,7 @@ def _cut(
     order, place = _sorted(exact, found)
     count = len(signs)
     if count + len(order) > max_regions:
-        raise TooManyCells
+        raise TooManyCells(count + len(order))
     owners = found.parents[order]
     new = np.bincount(owners, minlength=count)
     # How many of an interval's new breakpoints are left of a root; fewer than none for one at its

@@ -8,19 +8,29 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fast.partition.by_corners.cells_to_come import cells_at_least
+from fast.partition.by_corners.corner_cells import CornerCells
 from fast.partition.cell_complex import Complex, TooManyCells
+from fast.partition.cell_faces import Subdivision
 from fast.partition.cut_vertices import FLOOR, Vertices
 from fast.partition.exact_vertices import ExactVertices, Function
 from fast.partition.first_vertices import Start
 from fast.partition.growing_arrays import Columns
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Codes, ExactNetwork, Mask, MaxPool, PiecewiseAffine
+from reference.model import Array, Codes, ExactNetwork, Indices, Mask, MaxPool, PiecewiseAffine
 
 #: Called after every cut with the cuts made, the cuts there are, and the cells so far.
 Progress = Callable[[int, int, int], None]
 
 # Units whose values are set aside together while they cut.
 _BLOCK = 16
+
+# From so many dimensions on cells are known by their corners alone: fewer have few faces.
+_BY_CORNERS = 5
+
+# It is looked ahead when there are so many times the cells of the last time; each may become two to
+# this power, of which about as many are seen.
+_MORE, _PARTS = 1.25, 6
 
 # What a subtraction may lose of its result, and what adding up two errors may lose of them.
 _SUBTRACTION = 2 * float(np.finfo(np.float64).eps)
@@ -32,7 +42,7 @@ class Cells(NamedTuple):
     With max-pooling, several cells may have the same code.
     """
 
-    complex: Complex
+    complex: Subdivision
     vertices: Vertices
     codes: Codes
 
@@ -71,13 +81,14 @@ class _Cutting:
         self, exact: ExactNetwork, start: Start, max_cells: int, callback: Progress | None
     ) -> None:
         if 2 ** len(start.rows) > max_cells:
-            raise TooManyCells
-        self.complex = Complex(len(start.rows))
+            raise TooManyCells(2 ** len(start.rows))
+        rank = len(start.rows)
+        self.complex: Subdivision = (Complex if rank < _BY_CORNERS else CornerCells)(rank)
         self.vertices = Vertices(ExactVertices(exact, start.vertices), start.vertices)
         self.codes = Columns(
             np.zeros((sum(exact.network.code_lengths), self.complex.n_cells), dtype=np.int8)
         )
-        self._done = 0
+        self._done, self._next_look = 0, 0
         self._max_cells, self._callback = max_cells, callback
 
     def cut_by_units(self, layer: PiecewiseAffine, last: bool) -> None:
@@ -89,6 +100,7 @@ class _Cutting:
             units = acting[block]
             vertices.open(units, last)
             for i, own in enumerate(knots[block].tolist()):
+                self._look_ahead(i, acting[block.stop :], knots[block.start :, 0])
                 for knot in own:
                     self._cut_at(i, int(units[i]), knot)
                     self._passed()
@@ -99,12 +111,12 @@ class _Cutting:
     def _cut_at(self, i: int, unit: int, knot: float) -> None:
         """Cut where open unit i, which is this input of the layer, is at a knot."""
         vertices = self.vertices
+        count, level = len(vertices.points), vertices.in_units(knot)
+        lost = FLOOR if knot and abs(level) < FLOOR else 0.0
         values, errors = vertices.open_values[i], vertices.open_errors[i]
-        count, level, lost = len(values), vertices.in_units(knot), 0.0
         if knot:
-            lost = FLOOR if abs(level) < FLOOR else 0.0
-            values = values - level * vertices.points
-            errors = errors + _SUBTRACTION * np.abs(values) + lost * vertices.points
+            levels, all_lost = level * vertices.points, lost * vertices.points.astype(np.float64)
+            values, errors = _less(values, errors, levels, all_lost)
         function = Function(vertices.layer, unit, knot=knot)
         self.codes.array[self._done] = self._cut(function, values, errors)
         # The new vertices are the points of the unit's hyperplane: its value there is the knot, and
@@ -112,6 +124,26 @@ class _Cutting:
         new = vertices.points[count:]
         vertices.open_values[i, count:] = level * new
         vertices.open_errors[i, count:] = lost * new
+
+    def _look_ahead(self, i: int, later: Indices, knots: Array) -> None:
+        """Raise TooManyCells if the cuts by the open units from i on and by others after them, each
+        at its first knot, make too many: where that may be and is not known yet."""
+        cells, most = self.complex, self._max_cells
+        if not isinstance(cells, CornerCells) or cells.n_cells < self._next_look:
+            return
+        left = len(self.vertices.open_values) - i + len(later)
+        if cells.n_cells << min(left, _PARTS) <= most:
+            return
+        self._next_look = int(_MORE * cells.n_cells)
+        vertices = self.vertices
+        values = np.concatenate([vertices.open_values[i:], vertices.values[:, later].T])
+        errors = np.concatenate([vertices.open_errors[i:], vertices.errors[:, later].T])
+        levels = vertices.in_units(knots[i:])[:, None] * vertices.points
+        values, errors = _less(values, errors, levels, FLOOR * vertices.points.astype(np.float64))
+        signs = np.where(np.abs(values) > errors, np.sign(values), 0.0).astype(np.int8)
+        found = cells_at_least(cells.corners, signs, most)
+        if found > most:
+            raise TooManyCells(found)
 
     def cut_by_windows(self, layer: MaxPool) -> None:
         """Cut by each candidate of a window against the best of those before it."""
@@ -149,3 +181,10 @@ class _Cutting:
         self._done += 1
         if self._callback is not None:
             self._callback(self._done, len(self.codes.array), self.complex.n_cells)
+
+
+def _less(values: Array, errors: Array, levels: Array, lost: Array) -> tuple[Array, Array]:
+    """Values less what they are compared with, and how far from true these may be. lost (V,): what
+    the levels may have lost where they are too small."""
+    left = values - levels
+    return left, errors + _SUBTRACTION * np.abs(left) + lost

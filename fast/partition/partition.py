@@ -31,9 +31,6 @@ from reference.model import (
     freeze,
 )
 
-# In up to so many dimensions the first regions fit in memory, whatever is allowed.
-_HIGH_RANK = 12
-
 
 @dataclass(frozen=True, eq=False)
 class Partition(ReadOnly):
@@ -275,10 +272,10 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
             "partition: signs at vertices contradict each other, though each is certain: a fault "
             "of the program, to be reported with the network"
         ) from None
-    except TooManyCells:
+    except TooManyCells as found:
         raise TooManyRegionsError(
-            f"max_regions: the network has more than {max_regions} regions; "
-            "pass a larger max_regions to DGN"
+            f"max_regions: the network has more than {max_regions} regions, {found.cells} at the "
+            "least; pass a larger max_regions to DGN"
         ) from None
     return Partition(
         codes=regions.codes,
@@ -303,14 +300,7 @@ def _on_intervals(network: Network, found: Intervals) -> Partition:
 def _enumerate_regions(network: Network, max_regions: int, callback: Progress | None) -> Regions:
     exact = ExactNetwork(network)
     start = starting_functions(exact)
-    rank = len(start.rows)
-    if not rank:
+    if not len(start.rows):
         return single_region(exact)
-    if rank > _HIGH_RANK and 3**rank > max_regions:
-        raise TooManyRegionsError(
-            f"max_regions: the first {rank} units, in {rank} independent dimensions, make "
-            f"2^{rank} regions with 3^{rank} faces, too many for {max_regions}; pass a larger "
-            "max_regions to DGN"
-        )
     cells = enumerate_cells(exact, start, max_regions, callback)
     return regions_of_cells(exact, cells)

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.partition.cell_complex import Complex
-from fast.partition.cell_faces import faces_of_cells
+from fast.partition.cell_faces import Subdivision, faces_of_cells
 from fast.partition.region_maps import ExactFacets
 from fast.polyhedra.face_lattice import Lattice, joined
 from fast.polyhedra.from_halfspaces import lattice_of_halfspaces, row_space
@@ -21,7 +20,7 @@ class Source(NamedTuple):
     """Where regions come from: the cells of a complex in this order, and for each facet, region
     after region, the face of the complex."""
 
-    complex: Complex
+    complex: Subdivision
     cells: Indices
     facets: Indices
 

@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from fast.partition.by_corners.close_corners import close_points, nearly_parallel
+from fast.partition.by_corners.corner_cells import CornerCells
+from fast.partition.cell_complex import Complex
 from fast.partition.cut_space import Cells
 from fast.partition.cut_vertices import Vertices
 from fast.partition.refined_vertices import refined
@@ -15,7 +18,7 @@ from fast.partition.region_maps import ExactFacets, Facets, Halfspaces, facet_ha
 from fast.partition.region_polyhedra import Corners, Polyhedra, Source, everything
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.integer_rows import in_doubles
-from fast.polyhedra.ragged import Ragged
+from fast.polyhedra.ragged import Ragged, ranges
 from reference.model import Array, Codes, ExactNetwork, Indices, MaxPool, Network
 
 # Points this many times as far from 0 as most facets are computed in integers, and what is known of
@@ -128,7 +131,7 @@ def _corners(cells: Cells, region_of: Indices, facets: Facets, halfspaces: Halfs
     # Of a direction between opposite ones nothing may be left in doubles: it is put right below.
     lengths = np.linalg.norm(vertices.positions, axis=1)
     lengths[points | (lengths == 0)] = 1.0
-    on_facets = _vertices_of_facets(cells)[facets.faces]
+    on_facets = _vertices_of_facets(cells, owners, facets)
     positions, small = refined(
         vertices.positions / lengths[:, None],
         points,
@@ -166,17 +169,30 @@ def _unsure(cells: Cells, owners: csr_array, halfspaces: Halfspaces) -> Indices:
     far = vertices.points & (sizes > _FAR * scale) & (sizes > 0)
     # An error may be unknown.
     poor = ~(vertices.position_errors <= _POOR * np.maximum(sizes, scale))
-    poor[_nearly_parallel(vertices, owners)] = True
-    poor[_close(cells, sizes)] = True
+    if isinstance(cells.complex, CornerCells):
+        poor[_close_corners(vertices, owners)] = True
+    else:
+        poor[_nearly_parallel(vertices, owners)] = True
+        poor[_close(cells.complex, vertices, sizes)] = True
     beside = ((owners @ poor) > 0) @ owners if np.any(poor) else 0 * sizes
     return np.flatnonzero(far | (beside > 0))
 
 
-def _close(cells: Cells, sizes: Array) -> Indices:
+def _close_corners(vertices: Vertices, owners: csr_array) -> Indices:
+    """The same two kinds, found without edges: points may be close to one of another region."""
+    points, rays = np.flatnonzero(vertices.points), np.flatnonzero(~vertices.points)
+    unit = vertices.positions[rays]
+    unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
+    parallel = nearly_parallel(unit, owners[:, rays], _PARALLEL)
+    close = close_points(vertices.positions[points], _CLOSE)
+    return np.concatenate([points[close], rays[parallel]])
+
+
+def _close(complex_: Complex, vertices: Vertices, sizes: Array) -> Indices:
     """Points at the ends of an edge that is short beside their distance from 0, sizes (V,)."""
-    ends = cells.complex.edges
-    ends = ends[:, np.all(cells.vertices.points[ends], axis=0)]
-    positions = cells.vertices.positions
+    ends = complex_.edges
+    ends = ends[:, np.all(vertices.points[ends], axis=0)]
+    positions = vertices.positions
     apart = np.max(np.abs(positions[ends[0]] - positions[ends[1]]), axis=1)
     return np.unique(ends[:, apart < _CLOSE * np.max(sizes[ends], axis=0)])
 
@@ -198,10 +214,27 @@ def _nearly_parallel(vertices: Vertices, owners: csr_array) -> Indices:
     return np.asarray(rays[np.unique(np.concatenate([one[close], other[close]]))])
 
 
-def _vertices_of_facets(cells: Cells) -> csr_array:
-    """Which vertices the faces one dimension below the cells have."""
-    k = cells.complex.dimension
-    if k > 1:
-        return cells.complex.vertices_of(k - 1).tocsr()
-    count = cells.complex.counts[0]
-    return csr_array((np.ones(count), (np.arange(count), np.arange(count))), shape=(count, count))
+def _vertices_of_facets(cells: Cells, owners: csr_array, facets: Facets) -> csr_array:
+    """Which vertices facets have, as many of them as are needed to place the vertices."""
+    complex_ = cells.complex
+    if isinstance(complex_, CornerCells):
+        return _of_one_region(complex_, owners, facets)
+    if complex_.dimension > 1:
+        return complex_.vertices_of(complex_.dimension - 1).tocsr()[facets.faces]
+    count = complex_.counts[0]
+    itself = csr_array((np.ones(count), (np.arange(count), np.arange(count))), shape=(count, count))
+    return itself[facets.faces]
+
+
+def _of_one_region(cells: CornerCells, owners: csr_array, facets: Facets) -> csr_array:
+    """Which vertices facets have, of one of its regions for each vertex: other regions' facets are
+    on the same hyperplanes there, and are very many."""
+    count = owners.shape[1]
+    region = np.zeros(count, dtype=np.intp)
+    region[owners.indices] = np.repeat(np.arange(owners.shape[0]), np.diff(owners.indptr))
+    starts = np.searchsorted(facets.regions, np.arange(owners.shape[0] + 1))
+    own, vertex = ranges(starts[region], starts[region + 1])
+    cuts = cells.facets(cells.dimension).cuts[facets.faces[own]]
+    on_it = cells.on_cuts[vertex, cuts]
+    shape = len(facets.regions), count
+    return csr_array((np.ones(np.count_nonzero(on_it)), (own[on_it], vertex[on_it])), shape=shape)

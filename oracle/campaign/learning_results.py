@@ -98,7 +98,11 @@ LEARNING_RESULTS: tuple[Result, ...] = (
         name="Appendix A",
         says="the recursive search of the partition",
         reference=("partition.walk.walk", "model.exact.ExactNetwork.code_towards"),
-        fast=("partition.cut_space.enumerate_cells", "partition.cell_complex.Complex.cut"),
+        fast=(
+            "partition.cut_space.enumerate_cells",
+            "partition.cell_complex.Complex.cut",
+            "partition.by_corners.corner_cells.CornerCells.cut",
+        ),
         quantities=("region mass",),
         fixed=("partition",),
         proofs=(),

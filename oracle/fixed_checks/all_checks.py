@@ -19,7 +19,7 @@ from oracle.fixed_checks.learning import (
     sums_over_data,
     updates,
 )
-from oracle.fixed_checks.models import BENT, CURVE, FOLD, IMAGES, LINE, NOISE, PLANE, SOLID
+from oracle.fixed_checks.models import BENT, CURVE, FIVE, FOLD, IMAGES, LINE, NOISE, PLANE, SOLID
 from oracle.fixed_checks.partition import regions
 from oracle.fixed_checks.polyhedra import polyhedra
 from oracle.fixed_checks.posterior import (
@@ -32,7 +32,7 @@ from oracle.fixed_checks.posterior import (
 _UPDATES = ("4.bias", "4.weight", "4", "2.bias", "2.weight", "0.bias", "cov_x", "cov_z")
 #: The checks by name, cheap ones first.
 CHECKS: dict[str, Check] = {
-    **{f"partition, {m.name}": regions(m) for m in (LINE, CURVE, PLANE, IMAGES, SOLID, BENT)},
+    **{f"partition, {m.name}": regions(m) for m in (LINE, CURVE, PLANE, IMAGES, SOLID, BENT, FIVE)},
     "polyhedra": polyhedra,
     **{f"quantities, {m.name}": latent_quantities(m) for m in (PLANE, IMAGES, SOLID, BENT)},
     **{f"gradient, {m.name}": gradients(m) for m in (LINE, CURVE)},

@@ -213,6 +213,29 @@ SOLID = Model(
     q_cov=np.array([[[0.9, 0.5, 0.1], [0.5, 0.6, 0.0], [0.1, 0.0, 0.4]]]),
 )
 
+#: Four planes through a line and a square in the other two dimensions, cut across: the square's
+#: corners lie on many boundaries, and those that are no neighbours have as many in common as others
+#: that are.
+FIVE = Model(
+    name="five",
+    layers=(
+        _dense(
+            [
+                *np.eye(5)[[0, 1, 2, 3, 4, 3, 4]].tolist(),
+                [1.0, 1.0, 1.0, 0.0, 0.0],
+                [0.5, 0.0, 0.0, 1.0, 1.0],
+            ],
+            [0.0, 0.0, 0.0, 0.0, 0.0, -1.0, -1.0, 0.0, -1.25],
+        ),
+        ("ReLU", {}),
+    ),
+    cov_x=0.1 * np.eye(9),
+    cov_z=np.eye(5),
+    X=np.zeros((1, 9)),
+    q_mean=np.zeros((1, 5)),
+    q_cov=np.eye(5)[None],
+)
+
 #: g(z) = |a·z + c|, whose preimages are pairs of lines; the second x is below the crease, so that
 #: on both sides only a tail of the Gaussian is left.
 FOLD = Model(

@@ -113,6 +113,22 @@ PARTITIONS: tuple[Mutant, ...] = (
         "The first region is dropped.",
     ),
     in_fast(
+        "edges between any corners on many cuts",
+        "partition.by_corners.edges",
+        "_alone",
+        "minlength=len(cells)) == 2",
+        "minlength=len(cells)) >= 2",
+        "Two corners with enough cuts in common taken for neighbours.",
+    ),
+    in_fast(
+        "facets hidden in others",
+        "partition.by_corners.facets",
+        "_facet_cuts",
+        "found[some] |= open_[some] & ~hidden",
+        "found[some] |= open_[some]",
+        "A boundary that touches a region in a ridge taken for a facet.",
+    ),
+    in_fast(
         "facets of the unit before",
         "partition.regions",
         "_first_difference",

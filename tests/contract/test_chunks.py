@@ -24,7 +24,7 @@ import reference
 from fast.polyhedra.chunks import chunks, uneven_chunks
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
-from reference import Network, ReLU
+from reference import Dense, Network, ReLU
 from reference.integration import draws as sampling
 
 
@@ -192,6 +192,35 @@ def test_chunks_of_far_data_change_nothing(rows):
     assert differences(far_away(rows)[0], far_away(None)[0]) == []
 
 
+@cache
+def in_five_dimensions(rows):
+    """The regions of networks of five dimensions, one of them with parallels that meet far out, as
+    many regions as are allowed, and a lattice; and what was reached."""
+    axes = np.concatenate([np.eye(5), np.eye(5)[:2], [[1.0, 2.0, -1.0, 0.5, 1.5]]])
+    parallel = Network([Dense(axes, [0, 0, 0, 0, 0, 1, -1, 0.3]), ReLU()])
+    networks = [Network.random([5, 7, 1], ReLU(), 0), parallel]
+    values = {}
+    with rows_per_chunk(rows) as reached:
+        for i, network in enumerate(networks):
+            regions = fast.DGN(network, 1.0).partition().n_regions
+            found = fast.DGN(network, 1.0, max_regions=regions).partition()
+            ((_, lattice),) = found.polyhedra.lattices
+            values |= {f"codes {i}": found.codes, f"offsets {i}": found.polyhedra.offsets}
+            values |= {f"corners {i}": lattice.positions, f"heights {i}": lattice.heights[1]}
+    return values, reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_chunks_of_cells_change_nothing(rows):
+    """Edges and facets of many cells at once, from their corners."""
+    values, expected = in_five_dimensions(rows)[0], in_five_dimensions(None)[0]
+    # Faces are numbered as they are met: heights are those of the same, in another order.
+    for found in (values, expected):
+        for name in ("heights 0", "heights 1"):
+            found[name] = np.sort(found[name])
+    assert differences(values, expected) == []
+
+
 DRAWS = 4_000
 #: Standard errors. Of a normal 6.5 are exceeded with probability 8e-11: there are 250 comparisons.
 MOST_ERRORS = 6.5
@@ -242,7 +271,7 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
         runs = [in_chunks(latent, kind, rows) for latent in LATENT for kind in KINDS]
         runs += [on_polyhedron(latent, rows)[:2] for latent in HALF_SPACES]
         runs += [drawn(latent, rows)[1:] for latent in LATENT]
-        runs.append(far_away(rows))
+        runs += [far_away(rows), in_five_dimensions(rows)]
         second |= set().union(*(reached.second for _, reached in runs))
         ragged |= set().union(*(reached.ragged for _, reached in runs))
     assert second == all_places()
@@ -412,6 +441,11 @@ def test_budgets():
         "many_dimensions.skipping.search._BATCH": 20,
         "many_dimensions.skipping.region_tree._BATCH": 20,
         "partition.layer_maps._BATCH": 20,
+        "partition.by_corners.incidence._BATCH": 18,
+        "partition.by_corners.edges._BATCH": 18,
+        "partition.by_corners.close_corners._BATCH": 20,
+        "partition.by_corners.facets._BATCH": 20,
+        "partition.by_corners.cells_to_come._BATCH": 18,
     }
 
 

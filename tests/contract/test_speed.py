@@ -13,6 +13,7 @@ import pytest
 from scipy.special import log_ndtr
 
 import fast
+import fast.partition.cut_space
 import reference
 from fast import LeakyReLU, Network, ReLU
 from reference.distributions.marginal import posterior_cov, posterior_mean
@@ -93,6 +94,12 @@ def partition(impl, network):
         pytest.param([3, 32, 32, 3], marks=pytest.mark.deep),
         pytest.param([3, 62, 62, 3], marks=pytest.mark.deep),
         pytest.param([2, 400, 400, 3], marks=pytest.mark.deep),
+        [8, 12, 2],
+        pytest.param([5, 8, 8, 2], marks=pytest.mark.deep),
+        pytest.param([6, 8, 8, 2], marks=pytest.mark.deep),
+        pytest.param([6, 12, 12, 1], marks=pytest.mark.deep),
+        pytest.param([10, 14, 3], marks=pytest.mark.deep),
+        pytest.param([12, 16, 1], marks=pytest.mark.deep),
     ],
     ids=str,
 )
@@ -104,6 +111,22 @@ def test_enumeration(benchmark, widths):
     if benchmark.enabled:
         benchmark.extra_info["regions a second"] = round(found.n_regions / benchmark.stats["min"])
     assert found.n_regions > 500
+
+
+@pytest.mark.deep
+@pytest.mark.benchmark(group="enumeration of all regions and of all their faces")
+@pytest.mark.parametrize("corners_alone", [False, True])
+@pytest.mark.parametrize("widths", [[3, 18, 18, 3], [4, 16, 16, 2], [5, 8, 8, 2], [6, 8, 8, 2]])
+def test_enumeration_of_faces(benchmark, monkeypatch, widths, corners_alone):
+    """With all faces held from the beginning, and found from corners, in any dimension: from five
+    dimensions on the second is quicker."""
+    monkeypatch.setattr(fast.partition.cut_space, "_BY_CORNERS", 2 if corners_alone else 99)
+    network = Network.random(widths, ReLU(), 0)
+    found = benchmark.pedantic(
+        lambda: partition(fast, network).polyhedra.lattices, rounds=3, warmup_rounds=1
+    )
+    ((regions, _),) = found
+    benchmark.extra_info["regions"] = len(regions)
 
 
 @pytest.mark.benchmark(group="enumeration of all regions, maps and facets included")

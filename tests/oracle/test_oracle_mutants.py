@@ -30,6 +30,8 @@ REPRESENTATIVE = {
     "fast: the KL divergence negated": "crosscheck, curve",
     "fast: a simplex missing from T(ω)": "polyhedra",
     "fast: facets of the unit before": "partition, plane",
+    "fast: edges between any corners on many cuts": "partition, five",
+    "fast: facets hidden in others": "partition, five",
     "reference: kernels flipped": "partition, images",
     "reference: Lemma 2's weight kept": "zero noise",
     "fast: the bias update as printed": "updates, line",

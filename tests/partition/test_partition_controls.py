@@ -11,6 +11,9 @@ import pytest
 from tests_support import wrong_at_random_points
 
 import fast
+import fast.partition.by_corners.corner_cells
+import fast.partition.by_corners.edges
+import fast.partition.by_corners.facets
 import fast.partition.cell_complex
 import fast.partition.cut_line
 import fast.partition.cut_space
@@ -70,6 +73,31 @@ NETWORKS = {
         ]
     ),
     "one dimension": Network.random([1, 6, 5, 2], ReLU(), 23),
+    "five dimensions": Network.random([5, 6, 2, 1], ReLU(), 24),
+    "parallels in five dimensions": Network(
+        [
+            Dense(np.eye(5)[[0, 1, 2, 3, 4, 0, 1]], [0.0, 0.25, 0.0, 0.0, 0.5, 1.0, -1.0]),
+            LeakyReLU(0.1),
+            Dense([[1.0, 2.0, -1.0, 0.5, 1.5, 0.0, -2.0]], [0.3]),
+            ReLU(),
+        ]
+    ),
+    "all corners on many cuts": Network(
+        [
+            Dense(np.concatenate([np.eye(5), np.eye(5)[[0, 2]] + np.eye(5)[[1, 3]]]), np.zeros(7)),
+            ReLU(),
+        ]
+    ),
+    # Corners that are no neighbours have as many cuts in common as neighbours have elsewhere.
+    "planes through a line, times a square": Network(
+        [
+            Dense(
+                [*np.eye(5)[[0, 1, 2, 3, 4, 3, 4]], [1, 1, 1, 0, 0], [0.5, 0, 0, 1, 1]],
+                [0, 0, 0, 0, 0, -1, -1, 0, -1.25],
+            ),
+            ReLU(),
+        ]
+    ),
     "nearly the same": nearly_the_same(2),
     "nearly the same in one dimension": nearly_the_same(1),
 }
@@ -225,6 +253,32 @@ BREAKAGES = {
     ),
     "vertices in integers on the wrong side of their edges": wrapped(
         fast.partition.exact_vertices.ExactVertices, "add", swapped_ends
+    ),
+    "edges between corners on many cuts not found": wrapped(
+        fast.partition.by_corners.edges, "_alone", after(np.zeros_like)
+    ),
+    "third corners of an edge not looked for": wrapped(
+        fast.partition.by_corners.edges, "_alone", after(np.ones_like)
+    ),
+    "facets of single corners": wrapped(
+        fast.partition.by_corners.facets,
+        "_facet_cuts",
+        lambda f: lambda rows, simple, sizes, dimension: rows.any(axis=1),
+    ),
+    "facets on many cuts not found": wrapped(
+        fast.partition.by_corners.facets,
+        "_facet_cuts",
+        lambda f: lambda rows, simple, sizes, dimension: f(rows, simple, sizes, 10**6),
+    ),
+    "zeros of a cut not on it": wrapped(
+        fast.partition.by_corners.corner_cells.CornerCells,
+        "_add_vertices",
+        lambda f: lambda cells, signs, edges: f(cells, np.where(signs == 0, 1, signs), edges),
+    ),
+    "parts above a cut keep the corners below": wrapped(
+        fast.partition.by_corners.corner_cells.CornerCells,
+        "_halve",
+        lambda f: lambda cells, whole, kept, new: f(cells, whole, np.ones_like(kept), new),
     ),
     "errors forgotten at new vertices": wrapped(
         fast.partition.cut_vertices, "_between", after(lambda found: (found[0], 0.0 * found[1]))
