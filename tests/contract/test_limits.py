@@ -105,10 +105,10 @@ CHECKED_ELSEWHERE = {
         "tests/contract/test_argument_limits.py::test_max_regions_is_the_number_of_regions"
     ),
     "In many dimensions a partition takes memory for its corners": (
-        "tests/partition/test_many_dimensions.py::test_many_dimensions_take_little_memory"
+        "tests/partition/test_by_corners.py::test_many_dimensions_take_little_memory"
     ),
     "`DGN` refuses early what is seen to be too many": (
-        "tests/partition/test_many_dimensions.py::test_far_too_many_are_not_begun"
+        "tests/partition/test_by_corners.py::test_far_too_many_are_not_begun"
     ),
     "The number of regions grows with width and depth, and with it time and memory": (
         "tests/partition/test_partition.py::test_maximum_is_reached"
