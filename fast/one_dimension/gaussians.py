@@ -25,8 +25,7 @@ def shares_of_gaussians(
     geometry: IntervalGeometry, centres: Array, deviations: Array
 ) -> GaussiansOnRegions:
     """N(centres, deviations²) on every region; centres, deviations (N,)."""
-    breaks = geometry.partition.breakpoints
-    ends = np.concatenate([[-np.inf], breaks, [np.inf]])
+    ends = geometry.ends
     limits = (ends - centres[:, None]) / deviations[:, None]
     widths = geometry.widths / deviations[:, None]
     lower, upper = limits[:, :-1], limits[:, 1:]

@@ -63,20 +63,23 @@ class IntervalGeometry:
             log_constant=float(log_constant),
         )
 
+    @cached_property
+    def ends(self) -> Array:
+        """Where the regions end, (R + 1,): region r lies between numbers r and r + 1."""
+        return np.concatenate([[-np.inf], self.partition.breakpoints, [np.inf]])
+
     @property
     def widths(self) -> Array:
         """How long the regions are, (R,)."""
         known = self.partition.widths
-        ends = np.concatenate([[-np.inf], self.partition.breakpoints, [np.inf]])
-        return np.diff(ends) if known is None else known
+        return np.diff(self.ends) if known is None else known
 
     @cached_property
     def loose(self) -> Array:
         """How far off the widths are, in units of σ_ω ε, (R,): of ends rounded to doubles, where
         integers have not been asked; inf for unbounded regions."""
-        ends = np.concatenate([[-np.inf], self.partition.breakpoints, [np.inf]])
+        ends, widths = self.ends, self.widths
         rounded = np.abs(ends[:-1]) + np.abs(ends[1:])
-        widths = self.widths
         return np.asarray(np.where(widths == np.diff(ends), rounded, widths) / self.scales)
 
     @cached_property

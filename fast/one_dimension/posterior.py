@@ -58,7 +58,7 @@ class IntervalPosterior(Posterior):
 
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
         geometry = self._geometry
-        ends = np.concatenate([[-np.inf], geometry.partition.breakpoints, [np.inf]])
+        ends = geometry.ends
         scale, peak = geometry.scales[region], self._terms.peak[datum, region]
         # How fast log p falls at the peak, inwards: zero where the peak is inside the region.
         error = geometry.residual(self._y[datum], region, peak)

@@ -180,9 +180,7 @@ def _unsure(cells: Cells, owners: csr_array, halfspaces: Halfspaces) -> Indices:
 
 def _close_corners(vertices: Vertices, owners: csr_array) -> Indices:
     """The same two kinds, found without edges: points may be close to one of another region."""
-    points, rays = np.flatnonzero(vertices.points), np.flatnonzero(~vertices.points)
-    unit = vertices.positions[rays]
-    unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
+    points, (rays, unit) = np.flatnonzero(vertices.points), _rays(vertices)
     parallel = nearly_parallel(unit, owners[:, rays], _PARALLEL)
     close = close_points(vertices.positions[points], _CLOSE)
     return np.concatenate([points[close], rays[parallel]])
@@ -199,19 +197,24 @@ def _close(complex_: Complex, vertices: Vertices, sizes: Array) -> Indices:
 
 def _nearly_parallel(vertices: Vertices, owners: csr_array) -> Indices:
     """Rays that are nearly parallel, one way or the other, to another ray of the same region."""
-    rays = np.flatnonzero(~vertices.points)
+    rays, unit = _rays(vertices)
     of_regions = Ragged.of(owners[:, rays])
     entries, which = of_regions.entries(of_regions.owners)
     one, other = of_regions.values[which], of_regions.values[entries]
     one, other = one[one < other], other[one < other]
-    unit = vertices.positions[rays]
-    unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
     apart = np.minimum(
         np.max(np.abs(unit[one] - unit[other]), axis=1),
         np.max(np.abs(unit[one] + unit[other]), axis=1),
     )
     close = apart < _PARALLEL
     return np.asarray(rays[np.unique(np.concatenate([one[close], other[close]]))])
+
+
+def _rays(vertices: Vertices) -> tuple[Indices, Array]:
+    """Which vertices are rays, and their directions of length one."""
+    rays = np.flatnonzero(~vertices.points)
+    directions = vertices.positions[rays]
+    return rays, directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 def _vertices_of_facets(cells: Cells, owners: csr_array, facets: Facets) -> csr_array:
