@@ -16,7 +16,9 @@ import fast.partition.by_corners.facets
 import fast.partition.cut_space
 from fast.partition.by_corners.cells_to_come import cells_at_least
 from fast.partition.by_corners.close_corners import close_points, nearly_parallel
+from fast.partition.by_corners.corner_cells import CornerCells
 from fast.partition.by_corners.edges import edges_across
+from fast.partition.cell_complex import Complex, TooManyCells
 from fast.polyhedra.ragged import Ragged
 from oracle import exact_regions, layers_of
 from reference.model import Abs, Dense, Hardtanh, LeakyReLU, MaxPool, Network, PiecewiseAffine, ReLU
@@ -175,6 +177,18 @@ def test_none_that_fits_is_refused(seed):
     assert found.n_regions == regions
     with pytest.raises(fast.TooManyRegionsError, match=rf"more than {regions - 1} regions"):
         fast.DGN(network, 1.0, max_regions=regions - 1).partition()
+
+
+@pytest.mark.parametrize("cells", [CornerCells, Complex])
+def test_a_cut_that_makes_too_many_is_refused_before_it_is_made(cells):
+    halved = cells(5)
+    # Positive at the apex and at one end of every axis: all orthants but one are cut.
+    signs = np.array([1, *[1, -1] * 5], dtype=np.int8)
+    with pytest.raises(TooManyCells) as refused:
+        halved.cut(signs, 62)
+    assert (refused.value.cells, halved.n_cells) == (63, 32)
+    halved.cut(signs, 63)
+    assert halved.n_cells == 63
 
 
 def test_parts_are_counted_by_the_signs_at_corners():
