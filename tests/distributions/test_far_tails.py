@@ -192,3 +192,45 @@ def test_steep_places_between_regions(impl, distance):
             assert abs(e0[r] - float(share.value)) <= 1e-12
             off = abs(log_e0[r] - float(log_share.value))
             assert not flat[r] or off <= 1e-12 * float(log_share.scale)
+
+
+def beyond_the_prior(bend):
+    """Regions that end only far beyond the prior: the one around 0 is measured from 0."""
+    layers = [Dense([[1.0], [0.5]], [0.1, -0.3]), Hardtanh(-bend, bend / 3.0)]
+    return Network([*layers, Dense([[1.0, 0.7], [-0.4, 2.0]], [0.3, 0.2])])
+
+
+def test_images_of_peaks_are_those_of_the_network():
+    """Inside of a wide region, at its ends, and beyond."""
+    network = beyond_the_prior(70.0)
+    geometry = fast.DGN(network, 0.01)._model.geometry
+    assert geometry.wide is not None
+    X = network(np.array([[-500.0], [-3.0], [0.0], [20.0], [400.0]]))
+    y, rest = geometry.coordinates.points(X)
+    error = y[:, None] - geometry.images
+    ends = fast.one_dimension.pairs._ends(geometry, error)
+    peaks = fast.one_dimension.pairs._peaks(geometry, y, rest, error, ends)
+    row, region = np.indices(peaks.place.shape).reshape(2, -1)
+    at_end = (region == geometry.wide) & (peaks.rise[row, region] == 0)
+    assert 0 < np.count_nonzero(at_end) < len(X)
+    found = fast.one_dimension.pairs._peak_images(geometry, peaks, row, region)
+    expected = network(peaks.place[row, region, None]) - geometry.coordinates.origin
+    expected = geometry.coordinates.directions(expected)
+    sizes = np.max(np.abs(expected), axis=1, initial=1.0)
+    assert np.max(np.abs(found - expected).max(axis=1) / sizes) <= 1e-13
+
+
+def test_widths_are_no_looser_than_said():
+    """Of one hidden layer the ends are -b/w: here a thousand, rounded, and the widths about 1."""
+    rng = np.random.default_rng(31)
+    weights = rng.uniform(0.5, 2.0, 40)
+    biases = -weights * (1e3 + rng.uniform(0.0, 20.0, 40))
+    network = Network([Dense(weights[:, None], biases), ReLU(), Dense(np.ones((1, 40)), [0.0])])
+    geometry = fast.DGN(network, 1.0)._model.geometry
+    exact = sorted(-Fraction(b) / Fraction(w) for w, b in zip(weights, biases, strict=True))
+    true = [high - low for low, high in pairwise(exact)]
+    given = zip(geometry.widths[1:-1].tolist(), true, strict=True)
+    off = np.array([float(abs(Fraction(width) - right)) for width, right in given])
+    said = geometry.loose[1:-1] * geometry.scales[1:-1] * float(np.finfo(float).eps)
+    assert np.all(off <= said)
+    assert off.max() > 0.1 * said.max()
