@@ -193,6 +193,15 @@ class Coordinates:
         """y of what goes into layer `index`, (..., n) -> (..., r)."""
         return self.noise.whiten(inputs) if self.matrix is None else inputs @ self.matrix.T
 
+    def of_doubts(self, doubts: Array) -> Array:
+        """How far off y is at most, (..., r), where the input of layer `index` is off by doubts,
+        (..., n)."""
+        if self.matrix is not None:
+            return doubts @ np.abs(self.matrix).T
+        if self.noise.root.ndim < 2:
+            return doubts / self.noise.root
+        return doubts @ np.abs(np.linalg.inv(self.noise.root)).T
+
     def along(self, axes: Array) -> Array:
         """What takes the input of layer `index` to axesᵀ y, (K, n), for axes (r, K)."""
         return self.noise.pulled(axes.T) if self.matrix is None else axes.T @ self.matrix

@@ -64,25 +64,40 @@ class Complex:
     """
 
     def __init__(self, dimension: int) -> None:
-        self.dimension = dimension
         simplices = _orthants(dimension)
         index = [{simplex: i for i, simplex in enumerate(level)} for level in simplices]
-        self.counts = [len(level) for level in simplices]
         ends = [sorted(simplex) for simplex in simplices[1]]
-        self._edges = Columns(np.array(ends, dtype=np.intp).T)
-        self._faces = [
-            Columns(
-                np.array(
-                    [
-                        (i, index[m - 1][simplex - {vertex}])
-                        for i, simplex in enumerate(simplices[m])
-                        for vertex in simplex
-                    ],
-                    dtype=np.intp,
-                ).T
-            )
+        faces = [
+            [
+                (i, index[m - 1][simplex - {vertex}])
+                for i, simplex in enumerate(simplices[m])
+                for vertex in simplex
+            ]
             for m in range(2, dimension + 1)
         ]
+        counts = [len(level) for level in simplices]
+        self._begin(counts, *(np.array(pairs, dtype=np.intp).T for pairs in (ends, *faces)))
+
+    def _begin(self, counts: list[int], edges: Indices, *faces: Indices) -> None:
+        self.dimension, self.counts = len(counts) - 1, counts
+        self._edges, self._faces = Columns(edges), [Columns(pairs) for pairs in faces]
+
+    @staticmethod
+    def cubes(dimension: int, count: int) -> Complex:
+        """So many cubes, none of which touches another; cube c has the vertices 2^k c + i, the bits
+        of i saying on which end of each axis it lies, the first axis' first."""
+        faces = _of_cube(dimension)
+        index = [{face: i for i, face in enumerate(level)} for level in faces]
+        pairs = []
+        for m in range(1, dimension + 1):
+            own = [(i, index[m - 1][end]) for i, f in enumerate(faces[m]) for end in _ends(f)]
+            sizes = np.array([len(faces[m]), len(faces[m - 1])])
+            every = np.arange(count)[:, None, None] * sizes + np.array(own)
+            pairs.append(every.reshape(-1, 2).T)
+        edges = pairs[0][1].reshape(-1, 2).T
+        result = Complex.__new__(Complex)
+        result._begin([count * len(level) for level in faces], edges, *pairs[1:])
+        return result
 
     @property
     def n_cells(self) -> int:
@@ -231,3 +246,22 @@ def _orthants(k: int) -> list[list[frozenset[int]]]:
                     levels[size - 1].append(rays)
     levels[0].sort(key=min)
     return levels
+
+
+#: A face of the cube [-1, 1]^k: of every axis the end that it lies on, or 0 if it runs along it.
+_Face = tuple[int, ...]
+
+
+def _of_cube(k: int) -> list[list[_Face]]:
+    """The faces of each dimension of a cube; vertices in the order of `product`."""
+    levels: list[list[_Face]] = [[] for _ in range(k + 1)]
+    for face in product((-1, 1, 0), repeat=k):
+        levels[face.count(0)].append(face)
+    levels[0].sort()
+    return levels
+
+
+def _ends(face: _Face) -> list[_Face]:
+    """The faces of one dimension less on the boundary of a face."""
+    along = [axis for axis, end in enumerate(face) if not end]
+    return [(*face[:axis], end, *face[axis + 1 :]) for axis in along for end in (-1, 1)]

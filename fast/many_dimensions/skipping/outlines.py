@@ -139,7 +139,7 @@ def _of_lattice(
         places=places,
         reach=reach,
         least=np.maximum(np.linalg.norm(places, axis=1) - reach, 0.0) ** 2,
-        log_volumes=_log_volumes(white, *rows) - log_unit,
+        log_volumes=most_log_volumes(white, *rows) - log_unit,
         number=np.ones(len(cells)),
     )
     return Outlines(regions[cells], balls)
@@ -187,7 +187,7 @@ def _largest(values: Array, corners: Indices, owner: Indices, count: int) -> Arr
     return result
 
 
-def _log_volumes(white: Array, corners: Indices, owner: Indices, count: int) -> Array:
+def most_log_volumes(white: Array, corners: Indices, owner: Indices, count: int) -> Array:
     """Log of at most the volume of each polyhedron, from its corners (C, S): of a polygon its area,
     of others that of a box."""
     places = white[corners]

@@ -1,0 +1,78 @@
+"""A guess of log p(x): where the search for the boxes that can matter begins. Nothing rests on it, for
+what it leaves out is bounded by what has been found in the end."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from fast.integration.interval import LOG_2PI
+from fast.integration.whitened import dots
+from fast.many_dimensions.local.setting import Points, Setting
+from fast.partition.layer_maps import maps_to
+from fast.polyhedra.chunks import chunks
+from reference.model import Array, Codes
+
+# Places that are tried first, along each axis and as far from 0 in deviations of the prior.
+_ALONG, _REACH = {2: 17, 3: 9}, 4.0
+# Of every datum so many of the best places are followed, by so many halvings of the way between.
+_BEAM, _HALVINGS = 4, 24
+# Numbers held at once.
+_BATCH = 1 << 22
+
+
+def guessed_log_evidence(setting: Setting, points: Points) -> Array:
+    """log p(x) if it were a Gaussian in z around the best place that is found, (N,), nats."""
+    places, best = _best_places(setting, points)
+    slopes, _ = setting.coordinates.of_maps(
+        maps_to(setting.network, _codes(setting, places), setting.coordinates.index)
+    )
+    precision = np.swapaxes(slopes, 1, 2) @ slopes + setting.prior_root.T @ setting.prior_root
+    log_det = np.linalg.slogdet(precision)[1]
+    return np.asarray(best + 0.5 * (setting.latent * LOG_2PI - log_det))
+
+
+def _best_places(setting: Setting, points: Points) -> tuple[Array, Array]:
+    """Of every datum a place where p(x, z) is large, (N, S), and its logarithm there, (N,)."""
+    along = np.linspace(-_REACH, _REACH, _ALONG[setting.latent])
+    grid = np.array(list(product(along, repeat=setting.latent)))
+    root = np.linalg.inv(setting.prior_root)
+    found = _joint_with_all(setting, points, setting.images(grid @ root.T))
+    first = np.argpartition(-found, _BEAM, axis=1)[:, :_BEAM]
+    white, values = grid[first], np.take_along_axis(found, first, axis=1)
+    steps = np.array(list(product((-1.0, 1.0), repeat=setting.latent)))
+    size = along[1] - along[0]
+    for _ in range(_HALVINGS):
+        size *= 0.5
+        tried = (white[:, :, None] + size * steps).reshape(points.count, -1, setting.latent)
+        new = np.empty(tried.shape[:2])
+        for some in chunks(points.count, _BATCH, tried.shape[1] * max(setting.network.sizes)):
+            latents = tried[some].reshape(-1, setting.latent) @ root.T
+            own = points.at(np.repeat(np.arange(points.count)[some], tried.shape[1]))
+            new[some] = setting.log_joint(own, latents).reshape(-1, tried.shape[1])
+        white = np.concatenate([white, tried], axis=1)
+        values = np.concatenate([values, new], axis=1)
+        best = np.argpartition(-values, _BEAM, axis=1)[:, :_BEAM]
+        white = np.take_along_axis(white, best[:, :, None], axis=1)
+        values = np.take_along_axis(values, best, axis=1)
+    top = np.argmax(values, axis=1)
+    every = np.arange(points.count)
+    return white[every, top] @ root.T, values[every, top]
+
+
+def _joint_with_all(setting: Setting, points: Points, images: Array) -> Array:
+    """log p(x, z) of every datum at every place, (N, n)."""
+    squares = dots(points.rows, points.rows)[:, None] + dots(images, images)
+    squares -= 2.0 * (points.rows @ images.T)
+    return np.asarray(setting.log_constant - 0.5 * (squares + points.rest[:, None]))
+
+
+def _codes(setting: Setting, Z: Array) -> Codes:
+    """The codes of the regions in which latents are, (n, U)."""
+    parts, hidden = [np.empty((len(Z), 0), dtype=np.int8)], Z
+    for layer in setting.network.layers:
+        _, values = layer.cuts(np.zeros((*hidden.shape, 1)), hidden)
+        parts.append(layer.code(np.sign(values).astype(np.int8)))
+        hidden = layer.apply(hidden)
+    return np.concatenate(parts, axis=1)

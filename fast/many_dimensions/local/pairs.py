@@ -1,0 +1,188 @@
+"""The truncated Gaussian of every pair of a datum and a piece that can matter, and a proven bound on
+what all others hold of p(x)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.integration.truncated import truncate_with_error
+from fast.integration.whitened import dots
+from fast.many_dimensions.local.descent import Descent, Leaf
+from fast.many_dimensions.local.guess import guessed_log_evidence
+from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
+from fast.many_dimensions.local.setting import Points, Setting
+from fast.partition.cell_complex import TooManyCells
+from fast.partition.local.bends import Bends
+from reference.model import Array, Indices, TooManyRegionsError
+
+# What is ruled out is less than what may be left out by so many nats, for it is many boxes.
+_MARGIN = 10.0
+# Times that the search is repeated, where the guess of log p(x) was too high.
+_ROUNDS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class PiecesHeld:
+    """Pairs of a datum and a piece, one a row."""
+
+    datum: Indices  # (Q,)
+    piece: Indices  # (Q,): pieces are numbered leaf after leaf
+    log_mass: Array  # (Q,): log p(x, z in the piece)
+    mean: Array  # (Q, S): of z given x and z in the piece
+    cov: Array  # (Q, S, S): of the same
+    entropy: Array  # (Q,): of the same, nats
+
+    @staticmethod
+    def joined(parts: list[PiecesHeld], latent: int) -> PiecesHeld:
+        """All of them, sorted by datum and piece."""
+        none = np.empty(0, dtype=np.intp)
+        empty = PiecesHeld(
+            datum=none,
+            piece=none,
+            log_mass=np.empty(0),
+            mean=np.empty((0, latent)),
+            cov=np.empty((0, latent, latent)),
+            entropy=np.empty(0),
+        )
+        names = [field.name for field in fields(PiecesHeld)]
+        whole = {n: np.concatenate([getattr(p, n) for p in (empty, *parts)]) for n in names}
+        order = np.lexsort((whole["piece"], whole["datum"]))
+        return PiecesHeld(**{name: array[order] for name, array in whole.items()})
+
+
+class Found(NamedTuple):
+    """What N data have on the pieces that can matter for them."""
+
+    log_evidence: Array  # (N,): log p(x)
+    held: PiecesHeld
+    skipped: Array  # (N,): at most this share of p(x) is not there
+    leaves: list[Leaf]  # which the pieces are of, in order
+    counts: list[int]  # how many pieces each of them has
+
+
+def found(setting: Setting, bends: Bends, points: Points, max_pieces: int) -> Found:
+    """All that matters for data.
+
+    Raises TooManyRegionsError where that is more than max_pieces, and ArithmeticError where a
+    result is no double, or the bound on what is left out does not get as small as it must.
+    """
+    guess = guessed_log_evidence(setting, points)
+    for _ in range(_ROUNDS):
+        result = _found(setting, bends, points, guess, max_pieces)
+        # Without anything left out no share is too large.
+        allowed = setting.negligible
+        short = ~(result.skipped <= allowed)
+        if not np.any(short):
+            return result
+        with np.errstate(divide="ignore"):
+            excess = np.where(short, np.log(result.skipped) - np.log(allowed), 0.0)
+        known = np.minimum(guess, result.log_evidence)
+        guess = np.where(short, known - np.maximum(excess, 0.0) - 1.0, guess)
+    raise ArithmeticError(
+        "X: what is left out of p(x) cannot be bounded by `negligible`; pass a larger one, or "
+        "partition='full', to DGN"
+    )
+
+
+def _found(
+    setting: Setting, bends: Bends, points: Points, guess: Array, max_pieces: int
+) -> Found:
+    floors = guess + np.log(setting.negligible) - _MARGIN
+    descent = Descent(setting, points, floors)
+    parts, leaves, counts = [], [], []
+    for leaf in descent.leaves():
+        try:
+            seen = SeenPieces.of(leaf, bends, max_pieces - sum(counts))
+        except TooManyCells as error:
+            raise TooManyRegionsError(
+                f"max_regions: more than {max_pieces} pieces of regions matter for these data, "
+                f"{sum(counts) + error.cells} at the least; pass fewer data at once, or a larger "
+                "max_regions to DGN"
+            ) from None
+        pairs, out = _not_ruled_out(setting, points, seen, floors)
+        descent.out += out
+        parts.append(_integrated(setting, points, seen, pairs, sum(counts)))
+        leaves.append(leaf)
+        counts.append(seen.pieces.count)
+    held = PiecesHeld.joined(parts, setting.latent)
+    log_evidence = _log_sums(held.log_mass, held.datum, points.count)
+    if not np.all(np.isfinite(log_evidence)):
+        raise ArithmeticError("X: no region has mass in double precision for some datum")
+    with np.errstate(divide="ignore"):
+        skipped = np.exp(np.minimum(floors + np.log(descent.out) - log_evidence, 0.0))
+    return Found(log_evidence, held, skipped, leaves, counts)
+
+
+def _not_ruled_out(
+    setting: Setting, points: Points, seen: SeenPieces, floors: Array
+) -> tuple[PiecePairs, Array]:
+    """The pairs whose bounds are over the floors, and what the others hold at most over exp(floors),
+    (N,)."""
+    pairs, leaf = seen.pairs(), seen.leaf
+    datum = leaf.pairs.datum[pairs.pair]
+    bounds = seen.bounds_of(pairs).log_mass + _constants(setting, points, leaf)[pairs.pair]
+    over = bounds + seen.log_scales[pairs.piece] - floors[datum]
+    kept = ~(over < 0)
+    out = np.bincount(datum[~kept], np.exp(over[~kept]), points.count)
+    return pairs.at(np.flatnonzero(kept)), out.astype(np.float64)
+
+
+def _constants(setting: Setting, points: Points, leaf: Leaf) -> Array:
+    """What of log p(x, z) does not depend on u, for a leaf's pairs of a datum and a box."""
+    rest = leaf.aligned.rest + points.rest[leaf.pairs.datum]
+    return np.asarray(setting.log_constant - 0.5 * rest)
+
+
+def _integrated(
+    setting: Setting, points: Points, seen: SeenPieces, pairs: PiecePairs, before: int
+) -> PiecesHeld:
+    """Those of the pairs that have any mass; before: how many pieces are of leaves before."""
+    constants, parts = _constants(setting, points, seen.leaf), []
+    halves = seen.leaf.boxes.halves[seen.pieces.box]
+    # What overflows shows in the result.
+    with np.errstate(all="ignore"):
+        for mine, items in seen.items(pairs):
+            some = pairs.at(mine)
+            result, _ = truncate_with_error(items)
+            slopes = seen.gaussians.slopes[some.piece]
+            left = seen.away(some) - np.einsum("pms,ps->pm", slopes, result.peak)
+            scale, log_scale = halves[some.piece], seen.log_scales[some.piece]
+            log_mass = constants[some.pair] - 0.5 * dots(left, left)
+            parts.append(
+                PiecesHeld(
+                    datum=seen.leaf.pairs.datum[some.pair],
+                    piece=some.piece + before,
+                    log_mass=log_mass + result.log_volume + log_scale,
+                    mean=seen.places(some.piece, result.mean),
+                    cov=result.cov * scale[:, :, None] * scale[:, None, :],
+                    entropy=result.entropy + log_scale,
+                )
+            )
+    whole = PiecesHeld.joined(parts, setting.latent)
+    return _with_mass(whole)
+
+
+def _with_mass(held: PiecesHeld) -> PiecesHeld:
+    """Those with any mass: a piece thinner than rounding has none, and no moments.
+
+    Raises ArithmeticError where a moment is no double.
+    """
+    some = ~np.isneginf(held.log_mass)
+    names = [field.name for field in fields(PiecesHeld)]
+    held = PiecesHeld(**{name: getattr(held, name)[some] for name in names})
+    sums = held.log_mass + held.entropy + held.mean.sum(axis=1) + held.cov.sum(axis=(1, 2))
+    if not np.all(np.isfinite(sums)):
+        raise ArithmeticError("X: a moment of p(z | x) is beyond the range of doubles")
+    return held
+
+
+def _log_sums(values: Array, owners: Indices, count: int) -> Array:
+    """Log of the sum of exp(values) of every owner, (count,)."""
+    highest = np.full(count, -np.inf)
+    np.maximum.at(highest, owners, values)
+    base = np.where(np.isfinite(highest), highest, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(base + np.log(np.bincount(owners, np.exp(values - base[owners]), count)))

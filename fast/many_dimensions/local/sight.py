@@ -1,0 +1,120 @@
+"""Boxes seen through the noise: how near to a datum the images in a box can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.integration.whitened import dots
+from fast.many_dimensions.local.setting import Points, Setting
+from fast.partition.layer_maps import Maps
+from fast.partition.local.folding import Folded, Slots
+from reference.model import Array, Indices
+
+# What rounding may make of a distance, over the size of its terms: thousands of times ε.
+_ROUNDING = 1e-12
+
+
+class BoxPairs(NamedTuple):
+    """Pairs of a datum and a box, sorted by box."""
+
+    datum: Indices  # (P,)
+    box: Indices  # (P,)
+
+    def at(self, some: Indices) -> BoxPairs:
+        """Some of them."""
+        return BoxPairs(self.datum[some], self.box[some])
+
+    def by_box(self, count: int) -> list[slice]:
+        """The pairs of each of so many boxes."""
+        ends = np.searchsorted(self.box, np.arange(count + 1)).tolist()
+        return [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+
+
+class Aligned(NamedTuple):
+    """Boxes in coordinates of their own, as many as the images in them span: maps (B, m, S + K),
+    (B, m) to these; and pairs of a datum and a box: rows (P, m), and rest (P,), the squared length
+    of what is orthogonal to them."""
+
+    maps: Maps
+    rows: Array
+    rest: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """B boxes seen through the noise. Images are measured from one in the middle of each box."""
+
+    slots: Slots
+    slopes: Array  # (B, r + S, S + K): the image by u and by the slots' outputs less their middles
+    middles: Array  # (B, r + S)
+    doubts: Array  # (B, r + S): how far off it is at most
+
+    @staticmethod
+    def of(setting: Setting, folded: Folded) -> Sight:
+        """See some boxes."""
+        latent, slots = setting.latent, folded.slots
+        slopes, offsets = setting.coordinates.of_maps(folded.maps)
+        used = slopes.shape[2] - latent
+        by_slots = slopes[:, :, latent:] @ slots.bands.offsets[:, :used, None]
+        prior = np.zeros((len(slopes), latent, slopes.shape[2]))
+        prior[:, :, :latent] = setting.prior_root * folded.boxes.halves[:, None]
+        doubts = setting.coordinates.of_doubts(folded.doubts)
+        return Sight(
+            slots=slots,
+            slopes=np.concatenate([slopes, prior], axis=1),
+            middles=np.concatenate(
+                [offsets + by_slots[:, :, 0], folded.boxes.centres @ setting.prior_root.T], axis=1
+            ),
+            doubts=np.pad(doubts, ((0, 0), (0, latent))),
+        )
+
+    def at(self, some: Indices, slots: Slots) -> Sight:
+        """Some of the boxes, with their slots, which may be fewer."""
+        used = self.slopes.shape[2] - self.slots.functions.shape[1] + slots.functions.shape[1]
+        return Sight(slots, self.slopes[some][:, :, :used], self.middles[some], self.doubts[some])
+
+    def squares(self, points: Points, pairs: BoxPairs) -> Array:
+        """At most |row - image|² anywhere in the box, for pairs, (P,).
+
+        The distance along the way from the middle of the box to the datum.
+        """
+        result = np.empty(len(pairs.datum))
+        latent = self.slots.inputs.slopes.shape[2] - self.slots.inputs.slopes.shape[1]
+        used = self.slopes.shape[2] - latent
+        for box, mine in enumerate(pairs.by_box(len(self.slopes))):
+            if mine.start == mine.stop:
+                continue
+            rows = points.rows[pairs.datum[mine]]
+            away = rows - self.middles[box]
+            length = np.sqrt(dots(away, away))
+            along = away @ self.slopes[box]
+            bands = self.slots.bands.slopes[box, :used, : self.slopes.shape[2]]
+            by_bands = along[:, latent:] @ bands
+            by_bands[:, :latent] += along[:, :latent]
+            reach = np.abs(by_bands).sum(axis=1) + np.abs(away) @ self.doubts[box]
+            safe = np.where(length > 0, length, 1.0)
+            lost = _ROUNDING * (
+                np.sqrt(dots(rows, rows)) + np.linalg.norm(self.middles[box]) + reach / safe
+            )
+            least = np.where(length > 0, length - reach / safe - lost, 0.0)
+            result[mine] = np.maximum(least, 0.0) ** 2
+        return result
+
+    def aligned(self, points: Points, pairs: BoxPairs) -> Aligned:
+        """The boxes, and pairs with them, in the coordinates of each box."""
+        basis, roots = np.linalg.qr(self.slopes)
+        rows, rest = np.empty((len(pairs.datum), roots.shape[1])), np.empty(len(pairs.datum))
+        for box, mine in enumerate(pairs.by_box(len(self.slopes))):
+            if mine.start == mine.stop:
+                continue
+            away = points.rows[pairs.datum[mine]] - self.middles[box]
+            rows[mine] = away @ basis[box]
+            left = away - rows[mine] @ basis[box].T
+            rest[mine] = dots(left, left)
+        latent = self.slots.inputs.slopes.shape[2] - self.slots.inputs.slopes.shape[1]
+        used = roots.shape[2] - latent
+        shifts = roots[:, :, latent:] @ self.slots.bands.offsets[:, :used, None]
+        return Aligned(Maps(roots, -shifts[:, :, 0]), rows, rest)
