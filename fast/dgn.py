@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from fast.distributions.gradient import gradient
 from fast.distributions.marginal import marginal_cov, marginal_mean
-from fast.distributions.memory import refuse_large
 from fast.distributions.model import LatentModel
 from fast.distributions.observation import Coordinates, Noise
 from fast.distributions.posterior import Posterior
@@ -22,6 +21,7 @@ from fast.distributions.statistics import Statistics
 from fast.distributions.variational import finite
 from fast.distributions.zero_noise import zero_noise_latent
 from fast.integration.truncated import MOST_DIMENSIONS
+from fast.many_dimensions.local.model import LocalDimensions
 from fast.many_dimensions.model import ManyDimensions
 from fast.one_dimension.model import OneDimension
 from fast.partition import partition as partitioning
@@ -32,6 +32,7 @@ from reference.model import (
     Network,
     RandomState,
     ReadOnly,
+    TooManyRegionsError,
     check_array,
     check_count,
     check_covariance,
@@ -61,6 +62,11 @@ class DGN(ReadOnly):
     negligible : float in [0, 1e-3], default 1e-15
         For S >= 2, at most this share s of p(x) may be left out, where a bound proves that regions
         cannot matter. It changes an entropy by up to s log 1/s. With 0 nothing is left out.
+    partition : {"auto", "full", "local"}, default "auto"
+        Which regions are found. "full": all, once. "local", for S = 2 and 3: those that can matter
+        for given data, with a proven bound on all others, of which at most `negligible` is left
+        out; `mean`, `cov` and `zero_noise_latent` need all regions. "auto": all, unless they are
+        more than max_regions.
     max_memory : float, default 4e9
         Bytes that a posterior's tables of all data and regions, or the statistics of data (and so a
         gradient), may take. What would take more is refused before its memory is spent.
@@ -86,6 +92,7 @@ class DGN(ReadOnly):
         *,
         max_regions: int = 1_000_000,
         negligible: float = 1e-15,
+        partition: str = "auto",
         max_memory: float = 4e9,
     ) -> None:
         if not isinstance(network, Network):
@@ -98,6 +105,7 @@ class DGN(ReadOnly):
         freeze(self.cov_x, self.cov_z)
         self.max_regions = check_count(max_regions, "max_regions", 1)
         self.negligible = check_number(negligible, "negligible", 0.0, 1e-3)
+        self.partition_choice = _checked_choice(partition, latent, self.negligible)
         self.max_memory = check_number(max_memory, "max_memory", 0.0, np.inf)
         self._found: Partition | None = None
 
@@ -122,10 +130,37 @@ class DGN(ReadOnly):
                 f"network: integration for at most {MOST_DIMENSIONS} latent dimensions, it has "
                 f"{latent}"
             )
+        if self.is_local:
+            return LocalDimensions(
+                self.network, self._coordinates, self.cov_z, self.negligible, self.max_regions
+            )
         partition = self.partition()
         if latent == 1:
             return OneDimension(partition, self._coordinates, self.cov_z)
         return ManyDimensions(partition, self._coordinates, self.cov_z, self.negligible)
+
+    @cached_property
+    def is_local(self) -> bool:
+        """Whether the regions are those that can matter for given data, rather than all."""
+        if self.partition_choice != "auto" or self.network.latent_dimension not in LOCAL_DIMENSIONS:
+            return self.partition_choice == "local"
+        try:
+            self.partition()
+        except TooManyRegionsError:
+            # With nothing left out a bound is of no use.
+            if not self.negligible:
+                raise
+            return True
+        return False
+
+    def _all_regions(self, name: str) -> Partition:
+        """The partition, for what needs all regions."""
+        if self.is_local:
+            raise ValueError(
+                f"partition: {name} needs all regions, and this model has those that matter for "
+                "given data; pass partition='full' to DGN, with a larger max_regions if need be"
+            )
+        return self.partition()
 
     def _data(self, X: ArrayLike) -> Array:
         return check_points(X, "X", self.network.observed_dimension)
@@ -175,6 +210,7 @@ class DGN(ReadOnly):
             values.get("cov_z", self.cov_z),
             max_regions=self.max_regions,
             negligible=self.negligible,
+            partition=self.partition_choice,
             max_memory=self.max_memory,
         )
         return model if mine else model._sharing(self)
@@ -262,7 +298,8 @@ class DGN(ReadOnly):
             The minimiser of (x - g(z))ᵀ Σx^-1 (x - g(z)); among several, of zᵀ Σz^-1 z.
         """
         data = self._data(X)
-        return zero_noise_latent(self.partition(), self._coordinates, self.cov_z, data)
+        partition = self._all_regions("zero_noise_latent")
+        return zero_noise_latent(partition, self._coordinates, self.cov_z, data)
 
     def mean(self) -> Array:
         """E[x] of the marginal p(x).
@@ -272,7 +309,7 @@ class DGN(ReadOnly):
         ndarray, shape (D,)
             Data units.
         """
-        return marginal_mean(self.partition(), self._model.prior_on_regions())
+        return marginal_mean(self._all_regions("mean"), self._model.prior_on_regions())
 
     def cov(self) -> Array:
         """Cov[x] of the marginal p(x): Σx + Cov[g(z)].
@@ -282,7 +319,8 @@ class DGN(ReadOnly):
         ndarray, shape (D, D)
             Squared data units.
         """
-        return marginal_cov(self.partition(), self.noise, self._model.prior_on_regions())
+        partition = self._all_regions("cov")
+        return marginal_cov(partition, self.noise, self._model.prior_on_regions())
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
         """Independent draws from p(x) [eq. 4].
@@ -324,11 +362,8 @@ class DGN(ReadOnly):
         ValueError
             If they take more than max_memory: 24 R D (S + 1) bytes while they are summed.
         """
-        data, model = self._data(X), self._model
-        size = self.partition().n_regions * self.network.observed_dimension
-        size *= 24 * (self.network.latent_dimension + 1)
-        refuse_large(size, self.max_memory, "statistics", "fewer regions")
-        return model.statistics(data)
+        data = self._data(X)
+        return self._model.statistics(data, self.max_memory)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] of each datum [Sec. 4.1].
@@ -408,4 +443,25 @@ class DGN(ReadOnly):
             Shaped as `parameters`; for a full covariance d log p = Σ_ij gradient_ij dΣ_ij.
         """
         sums = self.statistics(X)
-        return gradient(self.network, self.partition(), self.noise, self.cov_z, sums)
+        return gradient(self.network, self.noise, self.cov_z, sums)
+
+
+#: Latent dimensions in which partitions may be local.
+LOCAL_DIMENSIONS = (2, 3)
+
+
+def _checked_choice(partition: str, latent: int, negligible: float) -> str:
+    """Which regions are to be found. Raises ValueError."""
+    if not isinstance(partition, str) or partition not in ("auto", "full", "local"):
+        raise ValueError(f"partition: expected 'auto', 'full' or 'local', got {partition!r}")
+    if partition == "local" and latent not in LOCAL_DIMENSIONS:
+        raise ValueError(
+            f"partition: expected 'auto' or 'full' for {latent} latent dimensions; 'local' is for "
+            "two and three"
+        )
+    if partition == "local" and not negligible:
+        raise ValueError(
+            "negligible: expected more than 0 with partition='local', which leaves out what is "
+            "proven not to matter"
+        )
+    return partition

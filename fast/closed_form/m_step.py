@@ -51,8 +51,12 @@ def _check_statistics(dgn: DGN, statistics: Statistics) -> None:
         raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
     if not isinstance(statistics, Statistics):
         raise ValueError(f"statistics: expected dgn.statistics(X), got {statistics!r}")
-    shapes = statistics.residual1.shape, statistics.scatter.shape
-    if shapes != (dgn.partition().slopes.shape, dgn.cov_x.shape):
+    network = dgn.network
+    mine = sum(network.code_lengths), network.observed_dimension, network.latent_dimension
+    shapes = (statistics.codes.shape[1], *statistics.residual1.shape[1:]), statistics.scatter.shape
+    alike = shapes == (mine, dgn.cov_x.shape)
+    # With a local partition regions are those that the data met.
+    if not alike or not (dgn.is_local or np.array_equal(statistics.codes, dgn.partition().codes)):
         raise ValueError("statistics: expected those of this model, got another partition's")
 
 
@@ -123,7 +127,7 @@ def _updated(
     weight_prior: WeightPrior | None,
 ) -> DGN:
     """The model after the update of the named parameters, one after another."""
-    codes = dgn.partition().codes
+    codes = statistics.codes
     maps = input_maps(dgn.network, codes)
     for name in names:
         if name in ("cov_x", "cov_z"):

@@ -10,7 +10,6 @@ import numpy as np
 from fast.distributions.observation import Noise
 from fast.distributions.statistics import Statistics
 from fast.partition.layer_maps import Maps, input_maps, pulled_back
-from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Convolution, Dense, Network, learnable_layers, weighted
 
@@ -19,14 +18,14 @@ _BATCH = 1 << 22
 
 
 def gradient(
-    network: Network, partition: Partition, noise: Noise, cov_z: Array, statistics: Statistics
+    network: Network, noise: Noise, cov_z: Array, statistics: Statistics
 ) -> dict[str, Array]:
     """Gradient of the mean log-likelihood by every parameter, shaped as the parameters are.
 
     Guarded by tests/distributions/test_gradient.py against finite differences of the oracle, to
     1e-7, and by tests/contract/test_structures.py.
     """
-    codes, n = partition.codes, statistics.n
+    codes, n = statistics.codes, statistics.n
     maps = input_maps(network, codes)
     # d/dx of the expected complete log-likelihood on each region, times 1 and times z.
     along_z = np.swapaxes(statistics.residual1, 1, 2)

@@ -24,7 +24,8 @@ class LatentModel(Protocol):
     """p(x, z) of one network on the regions of its partition: every quantity that `DGN` offers.
 
     `fast.one_dimension.model.OneDimension` keeps it on intervals and
-    `fast.many_dimensions.model.ManyDimensions` on polyhedra. Each quantity is defined here, once.
+    `fast.many_dimensions.model.ManyDimensions` on polyhedra, all of them, or those that matter in
+    `fast.many_dimensions.local.model.LocalDimensions`. Each quantity is defined here, once.
     Arguments are checked by `DGN`, the door: they are finite float64 arrays of the shapes named
     here, N >= 1. Results do not depend on how data are cut into chunks
     (tests/contract/test_chunks.py).
@@ -39,10 +40,11 @@ class LatentModel(Protocol):
         at most max_memory bytes."""
         ...
 
-    def statistics(self, X: Array) -> Statistics:
+    def statistics(self, X: Array, max_memory: float) -> Statistics:
         """Posterior expectations summed over the rows of X (N, D) [Sec. 4.1].
 
-        Memory O(R D S), independent of N.
+        Memory O(R D S), independent of N. Raises ValueError where that is more than max_memory
+        bytes.
         """
         ...
 

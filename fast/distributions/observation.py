@@ -197,10 +197,10 @@ class Coordinates:
         """How far off y is at most, (..., r), where the input of layer `index` is off by doubts,
         (..., n)."""
         if self.matrix is not None:
-            return doubts @ np.abs(self.matrix).T
+            return np.asarray(doubts @ np.abs(self.matrix).T)
         if self.noise.root.ndim < 2:
-            return doubts / self.noise.root
-        return doubts @ np.abs(np.linalg.inv(self.noise.root)).T
+            return np.asarray(doubts / self.noise.root)
+        return np.asarray(doubts @ np.abs(np.linalg.inv(self.noise.root)).T)
 
     def along(self, axes: Array) -> Array:
         """What takes the input of layer `index` to axesᵀ y, (K, n), for axes (r, K)."""

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fast.distributions.memory import refuse_large
-from fast.partition.partition import Partition
 from reference.model import (
     Array,
     Indices,
@@ -74,16 +73,26 @@ class Posterior(ABC):
 
     def __init__(
         self,
-        partition: Partition,
+        n_regions: int,
         log_evidence: Array,
         shares: Shares,
         skipped: Array,
         error: Array,
         max_memory: float,
     ) -> None:
-        self._partition, self._log_evidence = partition, log_evidence
+        self._n_regions, self._log_evidence = n_regions, log_evidence
         self.shares, self.skipped, self.error = shares, skipped, error
         self._max_memory = max_memory
+
+    @property
+    def log_evidence_bounds(self) -> Array:
+        """The least and the most that log p(x) can be, (N, 2), nats.
+
+        The least is what was found; the most has what was left out at most, `skipped`. Both are but
+        for rounding and `error`.
+        """
+        least = self._log_evidence
+        return np.stack([least, least - np.log1p(-self.skipped)], axis=1)
 
     @property
     def _starts(self) -> Indices:
@@ -92,7 +101,7 @@ class Posterior(ABC):
 
     def _table(self, rows: Array, missing: float, name: str) -> Array:
         """A value of every pair, (P, ...), in a table of all regions, (N, R, ...)."""
-        shape = len(self._log_evidence), self._partition.n_regions, *rows.shape[1:]
+        shape = len(self._log_evidence), self._n_regions, *rows.shape[1:]
         refuse_large(8.0 * math.prod(shape), self._max_memory, f"posterior.{name}", "`shares`")
         result = np.full(shape, missing)
         result[self.shares.datum, self.shares.region] = rows
@@ -178,8 +187,8 @@ class Posterior(ABC):
         """
 
     @abstractmethod
-    def _log_density(self, regions: Indices, points: Array) -> Array:
-        """log p(z | x) for points (N, M, S) in regions (N, M)."""
+    def _log_density(self, points: Array) -> Array:
+        """log p(z | x) for points (N, M, S), (N, M)."""
 
     @abstractmethod
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
@@ -201,8 +210,7 @@ class Posterior(ABC):
         count, latent = len(self._log_evidence), self.shares.mean.shape[1]
         points = check_array(Z, "Z", (None, latent), (count, None, latent))
         points = np.broadcast_to(points, (count, *points.shape[-2:]))
-        regions = self._partition.locate(points.reshape(-1, latent)).reshape(points.shape[:2])
-        return self._log_density(regions, points)
+        return self._log_density(points)
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
         """Exact independent draws from p(z | x): a region, then z within it.

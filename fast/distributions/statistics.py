@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reference.model import Array
+from reference.model import Array, Codes
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,9 @@ class Statistics:
         How many data.
     loglik : float
         Σ_x log p(x), nats.
+    codes : ndarray of int8, shape (R, U)
+        The codes of the regions that the sums are on: all of the partition's, or with a local
+        partition those that matter for some datum.
     e0 : ndarray, shape (R,)
         Σ_x E[1{z in ω} | x] on each region.
     e1 : ndarray, shape (R, S)
@@ -41,6 +44,7 @@ class Statistics:
 
     n: int
     loglik: float
+    codes: Codes
     e0: Array
     e1: Array
     e2: Array

@@ -116,6 +116,7 @@ class _Sums:
         return Statistics(
             n=n,
             loglik=self._loglik,
+            codes=self._geometry.partition.codes,
             e0=self._e0,
             e1=self._e1,
             e2=self._e2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fast.distributions.memory import refuse_statistics
 from fast.distributions.model import PriorOnRegions
 from fast.distributions.observation import Coordinates
 from fast.distributions.posterior import Posterior
@@ -40,8 +41,10 @@ class ManyDimensions:
         parts = [pairs_of(geometry, points.at(part)) for part in geometry.chunks(len(X))]
         return PolyhedralPosterior(geometry, points, parts, max_memory)
 
-    def statistics(self, X: Array) -> Statistics:
+    def statistics(self, X: Array, max_memory: float) -> Statistics:
         """Posterior expectations summed over data."""
+        partition, observed = self.geometry.partition, X.shape[1]
+        refuse_statistics(partition.n_regions, observed, len(self._cov_z), max_memory)
         return e_step.statistics(self.geometry, X)
 
     def expected_complete_loglik(self, X: Array) -> Array:

@@ -64,7 +64,7 @@ class PolyhedralPosterior(Posterior):
             entropy=np.concatenate([terms.pairs.entropy for terms in parts]),
         )
         super().__init__(
-            partition=geometry.partition,
+            n_regions=geometry.n_regions,
             log_evidence=np.concatenate([terms.log_evidence for terms in parts]),
             shares=shares,
             skipped=np.concatenate([terms.skipped for terms in parts]),
@@ -132,10 +132,10 @@ class PolyhedralPosterior(Posterior):
         first = np.searchsorted(found.datum[order], np.unique(found.datum))
         return np.asarray(found.place[order[first]])
 
-    def _log_density(self, regions: Indices, points: Array) -> Array:
-        datum = np.repeat(np.arange(len(regions)), regions.shape[1])
+    def _log_density(self, points: Array) -> Array:
+        datum = np.repeat(np.arange(len(points)), points.shape[1])
         places = points.reshape(-1, points.shape[2])
-        at = datum, regions.ravel(), places
+        at = datum, self._geometry.partition.locate(places), places
         relative = self._references.in_doubles(self._geometry, self._points, at)
         for row in np.flatnonzero(self._references.far[datum]):
             n = datum[row]
@@ -143,7 +143,7 @@ class PolyhedralPosterior(Posterior):
             square = self._geometry.exact.square(self._points.x[n], length, places[row])
             apart = minus(square, self._references.square[n])
             relative[row] = -0.5 * float(rounded(apart))
-        return np.asarray(relative.reshape(regions.shape) - self._above[:, None])
+        return np.asarray(relative.reshape(points.shape[:2]) - self._above[:, None])
 
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
         pairs, which = np.unique(np.stack([datum, region]), axis=1, return_inverse=True)

@@ -85,6 +85,7 @@ class _Sums:
         return Statistics(
             n=n,
             loglik=self._loglik,
+            codes=partition.codes,
             e0=moments[0],
             e1=e1[:, None],
             e2=e2[:, None, None],

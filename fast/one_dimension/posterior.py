@@ -26,7 +26,7 @@ class IntervalPosterior(Posterior):
         nothing = np.zeros(len(y))
         datum, region = np.nonzero(terms.log_e0 > -np.inf)
         super().__init__(
-            partition=geometry.partition,
+            n_regions=geometry.partition.n_regions,
             log_evidence=terms.log_evidence,
             shares=Shares(
                 datum=datum,
@@ -51,7 +51,8 @@ class IntervalPosterior(Posterior):
         """
         return self._terms.reference[1]
 
-    def _log_density(self, regions: Indices, points: Array) -> Array:
+    def _log_density(self, points: Array) -> Array:
+        regions = self._geometry.partition.locate(points.reshape(-1, 1)).reshape(points.shape[:2])
         at = regions, points[..., 0]
         relative = self._geometry.relative(self._y[:, None], at, self._terms.reference)
         return relative - self._terms.above[:, None]

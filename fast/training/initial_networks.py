@@ -35,6 +35,7 @@ def starting_model(network: Network | DGN, cov_x: ArrayLike | None, cov_z: Array
             network.cov_z if cov_z is None else cov_z,
             max_regions=network.max_regions,
             negligible=network.negligible,
+            partition=network.partition_choice,
             max_memory=network.max_memory,
         )
     if not isinstance(network, Network):

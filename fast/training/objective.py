@@ -37,7 +37,7 @@ class State:
     def log_likelihood_gradient(self) -> dict[str, Array]:
         """The gradient of the mean log-likelihood by every parameter, by name."""
         dgn = self.dgn
-        return gradient(dgn.network, dgn.partition(), dgn.noise, dgn.cov_z, self.statistics)
+        return gradient(dgn.network, dgn.noise, dgn.cov_z, self.statistics)
 
     def steepness(self) -> float:
         """The largest rate at which a parameter raises the objective (see FitResult.steepness)."""

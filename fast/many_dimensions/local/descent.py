@@ -4,29 +4,27 @@ hold is bounded to be next to nothing, or few units bend in it."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import log_ndtr
 
+from fast.many_dimensions.local.criteria import Criterion
 from fast.many_dimensions.local.setting import Points, Setting
 from fast.many_dimensions.local.sight import Aligned, BoxPairs, Sight
 from fast.partition.local.boxes import Boxes
 from fast.partition.local.folding import Folding, Slots
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Codes, Indices
+from reference.model import Codes, Indices
 
 # A box in which no more units bend is cut into its pieces.
 _FEW = 24
-# Where boxes are that many times halved, more units may bend in them: boundaries may all meet in a
-# point. Then twice as many after so many halvings more.
+# In boxes this many halvings smaller than the prior more units may bend: boundaries may all meet in
+# a point. Twice as many after so many halvings more.
 _SMALL, _MORE_AFTER = 16, 2
-# Halvings beyond which boxes are as they are: centres would have no more digits.
-_DEEPEST = 50
+# Halvings after which there is an end: centres would have no more digits.
+_DEEPEST = 60
 # Numbers held at once while boxes are folded.
 _BATCH = 1 << 21
-# What is outside the first box holds less than this beside what may be left out, in nats.
-_FAR_OUT = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,30 +37,28 @@ class Leaf:
     pairs: BoxPairs
     aligned: Aligned
 
+    def of_data_from(self, first: int) -> Leaf:
+        """The same where the data are numbered from `first` on."""
+        return replace(self, pairs=BoxPairs(self.pairs.datum + first, self.pairs.box))
+
 
 class Descent:
-    """From one box that holds nearly all of the prior to those that can matter for N data.
+    """From one box that holds nearly everything to those that can matter for N data."""
 
-    floors (N,): what may be left out of p(x), or with by_mass=False of p(x, z) at its largest, nats.
-    """
-
-    def __init__(
-        self, setting: Setting, points: Points, floors: Array, *, by_mass: bool = True
-    ) -> None:
-        self._setting, self._points, self._floors = setting, points, floors
-        self._by_mass = by_mass
-        #: What has been left out, (N,), over exp(floors).
-        self.out = np.zeros(points.count)
+    def __init__(self, setting: Setting, points: Points, criterion: Criterion) -> None:
+        self._setting, self._points, self._criterion = setting, points, criterion
+        #: The sum of what has been left out, (N,), over what may be.
+        self.out = np.zeros(points.number)
 
     def leaves(self) -> Iterator[Leaf]:
         """All boxes that can matter, in batches; after the last of them `out` is complete."""
-        boxes = self._first()
-        every = np.arange(self._points.count)
+        boxes, self.out = self._criterion.first()
+        every = np.arange(self._points.number)
         pairs = BoxPairs(every, np.zeros_like(every))
-        for level in range(_DEEPEST):
-            most = _slots_allowed(level)
+        for _ in range(_DEEPEST):
+            most = self._slots_allowed(boxes)
             parts, kept_pairs, before = [], [], 0
-            for some in chunks(boxes.count, _BATCH, self._width(most)):
+            for some in chunks(boxes.number, _BATCH, self._width(most)):
                 mine = slice(*np.searchsorted(pairs.box, [some.start, some.stop]))
                 own = BoxPairs(pairs.datum[mine], pairs.box[mine] - some.start)
                 leaf, open_boxes, open_pairs = self._looked_at(boxes.at(some), own, most)
@@ -70,10 +66,10 @@ class Descent:
                     yield leaf
                 parts.append(open_boxes)
                 kept_pairs.append(BoxPairs(open_pairs.datum, open_pairs.box + before))
-                before += open_boxes.count
+                before += open_boxes.number
             boxes = Boxes(*(np.concatenate(field) for field in zip(*parts, strict=True)))
             pairs = BoxPairs(*(np.concatenate(field) for field in zip(*kept_pairs, strict=True)))
-            if not boxes.count:
+            if not boxes.number:
                 return
             boxes, pairs = _halved(boxes, pairs)
         raise ArithmeticError(
@@ -85,44 +81,32 @@ class Descent:
         setting = self._setting
         return max(setting.network.sizes) * (setting.latent + most)
 
-    def _first(self) -> Boxes:
-        """A box around 0, outside of which there is next to nothing of p(x, z)."""
-        setting, points = self._setting, self._points
-        log_most = setting.log_noise - 0.5 * points.rest
-        target = float(np.min(self._floors - log_most)) - _FAR_OUT
-        deviations = np.sqrt(2.0 * max(-target, 1.0))
-        halves = deviations * np.sqrt(np.diag(setting.cov_z))
-        boxes = Boxes.around_zero(halves)
-        reach = boxes.halves[0] / np.sqrt(np.diag(setting.cov_z))
-        if self._by_mass:
-            outside = np.logaddexp.reduce(log_ndtr(-reach) + np.log(2.0))
-        else:
-            outside = setting.log_prior - 0.5 * np.min(reach) ** 2
-        self.out += np.exp(log_most + outside - self._floors)
-        return boxes
+    def _slots_allowed(self, boxes: Boxes) -> int:
+        """By the boxes' size beside the prior's, so that no datum's boxes depend on others."""
+        deviations = np.sqrt(np.diag(self._setting.cov_z))
+        halvings = -np.log2(np.max(boxes.halves[:1] / deviations, initial=0.0))
+        return int(_FEW * 2 ** max(0, (int(halvings) - _SMALL) // _MORE_AFTER))
 
     def _looked_at(
         self, boxes: Boxes, pairs: BoxPairs, most: int
     ) -> tuple[Leaf | None, Boxes, BoxPairs]:
-        """Of some boxes those that can be cut, and those that are to be halved, with their pairs."""
+        """Of some boxes those that can be cut and those that are to be halved, with their pairs."""
         setting, points = self._setting, self._points
         folded = Folding(setting.network, boxes, most).to(setting.coordinates.index)
         sight = Sight.of(setting, folded)
-        bounds = -0.5 * (sight.squares(points, pairs) + points.rest[pairs.datum])
-        bounds += setting.log_constant
-        if self._by_mass:
-            bounds += boxes.log_volumes[pairs.box]
-        over = bounds - self._floors[pairs.datum]
-        self.out += np.bincount(
-            pairs.datum, np.where(over < 0, np.exp(np.minimum(over, 0.0)), 0.0), points.count
-        )
+        over = self._criterion.over(boxes, sight, pairs)
+        out = np.exp(np.minimum(over, 0.0)) * (over < 0)
+        self.out += np.bincount(pairs.datum, out, points.number)
         pairs = pairs.at(np.flatnonzero(~(over < 0)))
-        needed = np.zeros(boxes.count, dtype=bool)
+        needed = np.zeros(boxes.number, dtype=bool)
         needed[pairs.box] = True
-        leaves, others = np.flatnonzero(needed & folded.whole), np.flatnonzero(needed & ~folded.whole)
+        leaves, others = (
+            np.flatnonzero(needed & folded.whole),
+            np.flatnonzero(needed & ~folded.whole),
+        )
         leaf = None
         if len(leaves):
-            own = _among(pairs, leaves, boxes.count)
+            own = _among(pairs, leaves, boxes.number)
             slots = folded.slots.at(leaves)
             seen = sight.at(leaves, slots)
             leaf = Leaf(
@@ -132,11 +116,7 @@ class Descent:
                 pairs=own,
                 aligned=seen.aligned(points, own),
             )
-        return leaf, boxes.at(others), _among(pairs, others, boxes.count)
-
-
-def _slots_allowed(level: int) -> int:
-    return int(_FEW * 2 ** max(0, (level - _SMALL) // _MORE_AFTER))
+        return leaf, boxes.at(others), _among(pairs, others, boxes.number)
 
 
 def _among(pairs: BoxPairs, boxes: Indices, count: int) -> BoxPairs:

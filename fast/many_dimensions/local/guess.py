@@ -1,5 +1,7 @@
-"""A guess of log p(x): where the search for the boxes that can matter begins. Nothing rests on it, for
-what it leaves out is bounded by what has been found in the end."""
+"""A guess of log p(x): where the search for the boxes that can matter begins.
+
+Nothing rests on it: what is left out is compared with what has been found in the end.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ _BATCH = 1 << 22
 
 def guessed_log_evidence(setting: Setting, points: Points) -> Array:
     """log p(x) if it were a Gaussian in z around the best place that is found, (N,), nats."""
-    places, best = _best_places(setting, points)
+    places, best = best_places(setting, points)
     slopes, _ = setting.coordinates.of_maps(
         maps_to(setting.network, _codes(setting, places), setting.coordinates.index)
     )
@@ -33,7 +35,7 @@ def guessed_log_evidence(setting: Setting, points: Points) -> Array:
     return np.asarray(best + 0.5 * (setting.latent * LOG_2PI - log_det))
 
 
-def _best_places(setting: Setting, points: Points) -> tuple[Array, Array]:
+def best_places(setting: Setting, points: Points) -> tuple[Array, Array]:
     """Of every datum a place where p(x, z) is large, (N, S), and its logarithm there, (N,)."""
     along = np.linspace(-_REACH, _REACH, _ALONG[setting.latent])
     grid = np.array(list(product(along, repeat=setting.latent)))
@@ -45,11 +47,11 @@ def _best_places(setting: Setting, points: Points) -> tuple[Array, Array]:
     size = along[1] - along[0]
     for _ in range(_HALVINGS):
         size *= 0.5
-        tried = (white[:, :, None] + size * steps).reshape(points.count, -1, setting.latent)
+        tried = (white[:, :, None] + size * steps).reshape(points.number, -1, setting.latent)
         new = np.empty(tried.shape[:2])
-        for some in chunks(points.count, _BATCH, tried.shape[1] * max(setting.network.sizes)):
+        for some in chunks(points.number, _BATCH, tried.shape[1] * max(setting.network.sizes)):
             latents = tried[some].reshape(-1, setting.latent) @ root.T
-            own = points.at(np.repeat(np.arange(points.count)[some], tried.shape[1]))
+            own = points.at(np.repeat(np.arange(points.number)[some], tried.shape[1]))
             new[some] = setting.log_joint(own, latents).reshape(-1, tried.shape[1])
         white = np.concatenate([white, tried], axis=1)
         values = np.concatenate([values, new], axis=1)
@@ -57,7 +59,7 @@ def _best_places(setting: Setting, points: Points) -> tuple[Array, Array]:
         white = np.take_along_axis(white, best[:, :, None], axis=1)
         values = np.take_along_axis(values, best, axis=1)
     top = np.argmax(values, axis=1)
-    every = np.arange(points.count)
+    every = np.arange(points.number)
     return white[every, top] @ root.T, values[every, top]
 
 

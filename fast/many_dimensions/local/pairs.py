@@ -1,15 +1,16 @@
-"""The truncated Gaussian of every pair of a datum and a piece that can matter, and a proven bound on
-what all others hold of p(x)."""
+"""The truncated Gaussian of every pair of a datum and a piece that can matter, and a proven bound
+on what all others hold of p(x)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from fast.integration.truncated import truncate_with_error
 from fast.integration.whitened import dots
+from fast.many_dimensions.local.criteria import ByMass
 from fast.many_dimensions.local.descent import Descent, Leaf
 from fast.many_dimensions.local.guess import guessed_log_evidence
 from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
@@ -36,10 +37,10 @@ class PiecesHeld:
     entropy: Array  # (Q,): of the same, nats
 
     @staticmethod
-    def joined(parts: list[PiecesHeld], latent: int) -> PiecesHeld:
-        """All of them, sorted by datum and piece."""
+    def empty(latent: int) -> PiecesHeld:
+        """No pairs, in `latent` dimensions."""
         none = np.empty(0, dtype=np.intp)
-        empty = PiecesHeld(
+        return PiecesHeld(
             datum=none,
             piece=none,
             log_mass=np.empty(0),
@@ -47,8 +48,12 @@ class PiecesHeld:
             cov=np.empty((0, latent, latent)),
             entropy=np.empty(0),
         )
+
+    @staticmethod
+    def joined(parts: list[PiecesHeld]) -> PiecesHeld:
+        """All of them, sorted by datum and piece."""
         names = [field.name for field in fields(PiecesHeld)]
-        whole = {n: np.concatenate([getattr(p, n) for p in (empty, *parts)]) for n in names}
+        whole = {n: np.concatenate([getattr(part, n) for part in parts]) for n in names}
         order = np.lexsort((whole["piece"], whole["datum"]))
         return PiecesHeld(**{name: array[order] for name, array in whole.items()})
 
@@ -61,6 +66,30 @@ class Found(NamedTuple):
     skipped: Array  # (N,): at most this share of p(x) is not there
     leaves: list[Leaf]  # which the pieces are of, in order
     counts: list[int]  # how many pieces each of them has
+
+    @staticmethod
+    def joined(parts: list[Found]) -> Found:
+        """Of several sets of data, one after another."""
+        held, leaves, data, pieces = [], [], 0, 0
+        for part in parts:
+            own = part.held
+            held.append(replace(own, datum=own.datum + data, piece=own.piece + pieces))
+            leaves += [leaf.of_data_from(data) for leaf in part.leaves]
+            data, pieces = data + len(part.log_evidence), pieces + sum(part.counts)
+        return Found(
+            log_evidence=np.concatenate([part.log_evidence for part in parts]),
+            held=PiecesHeld.joined(held),
+            skipped=np.concatenate([part.skipped for part in parts]),
+            leaves=leaves,
+            counts=[count for part in parts for count in part.counts],
+        )
+
+    def entropies(self) -> Array:
+        """Differential entropy of p(z | x), (N,), nats."""
+        held = self.held
+        log_e0 = held.log_mass - self.log_evidence[held.datum]
+        shares = np.exp(log_e0) * (held.entropy - log_e0)
+        return np.bincount(held.datum, shares, len(self.log_evidence)).astype(np.float64)
 
 
 def found(setting: Setting, bends: Bends, points: Points, max_pieces: int) -> Found:
@@ -87,12 +116,12 @@ def found(setting: Setting, bends: Bends, points: Points, max_pieces: int) -> Fo
     )
 
 
-def _found(
-    setting: Setting, bends: Bends, points: Points, guess: Array, max_pieces: int
-) -> Found:
+def _found(setting: Setting, bends: Bends, points: Points, guess: Array, max_pieces: int) -> Found:
     floors = guess + np.log(setting.negligible) - _MARGIN
-    descent = Descent(setting, points, floors)
-    parts, leaves, counts = [], [], []
+    descent = Descent(setting, points, ByMass(setting, points, floors))
+    parts = [PiecesHeld.empty(setting.latent)]
+    leaves: list[Leaf] = []
+    counts: list[int] = []
     for leaf in descent.leaves():
         try:
             seen = SeenPieces.of(leaf, bends, max_pieces - sum(counts))
@@ -107,8 +136,8 @@ def _found(
         parts.append(_integrated(setting, points, seen, pairs, sum(counts)))
         leaves.append(leaf)
         counts.append(seen.pieces.count)
-    held = PiecesHeld.joined(parts, setting.latent)
-    log_evidence = _log_sums(held.log_mass, held.datum, points.count)
+    held = PiecesHeld.joined(parts)
+    log_evidence = _log_sums(held.log_mass, held.datum, points.number)
     if not np.all(np.isfinite(log_evidence)):
         raise ArithmeticError("X: no region has mass in double precision for some datum")
     with np.errstate(divide="ignore"):
@@ -119,18 +148,18 @@ def _found(
 def _not_ruled_out(
     setting: Setting, points: Points, seen: SeenPieces, floors: Array
 ) -> tuple[PiecePairs, Array]:
-    """The pairs whose bounds are over the floors, and what the others hold at most over exp(floors),
-    (N,)."""
+    """The pairs whose bounds are over the floors, and what the others hold at most, (N,), over
+    exp(floors)."""
     pairs, leaf = seen.pairs(), seen.leaf
     datum = leaf.pairs.datum[pairs.pair]
-    bounds = seen.bounds_of(pairs).log_mass + _constants(setting, points, leaf)[pairs.pair]
+    bounds = seen.bounds_of(pairs).log_mass + constants(setting, points, leaf)[pairs.pair]
     over = bounds + seen.log_scales[pairs.piece] - floors[datum]
     kept = ~(over < 0)
-    out = np.bincount(datum[~kept], np.exp(over[~kept]), points.count)
+    out = np.bincount(datum[~kept], np.exp(over[~kept]), points.number)
     return pairs.at(np.flatnonzero(kept)), out.astype(np.float64)
 
 
-def _constants(setting: Setting, points: Points, leaf: Leaf) -> Array:
+def constants(setting: Setting, points: Points, leaf: Leaf) -> Array:
     """What of log p(x, z) does not depend on u, for a leaf's pairs of a datum and a box."""
     rest = leaf.aligned.rest + points.rest[leaf.pairs.datum]
     return np.asarray(setting.log_constant - 0.5 * rest)
@@ -140,7 +169,7 @@ def _integrated(
     setting: Setting, points: Points, seen: SeenPieces, pairs: PiecePairs, before: int
 ) -> PiecesHeld:
     """Those of the pairs that have any mass; before: how many pieces are of leaves before."""
-    constants, parts = _constants(setting, points, seen.leaf), []
+    own, parts = constants(setting, points, seen.leaf), [PiecesHeld.empty(setting.latent)]
     halves = seen.leaf.boxes.halves[seen.pieces.box]
     # What overflows shows in the result.
     with np.errstate(all="ignore"):
@@ -150,7 +179,7 @@ def _integrated(
             slopes = seen.gaussians.slopes[some.piece]
             left = seen.away(some) - np.einsum("pms,ps->pm", slopes, result.peak)
             scale, log_scale = halves[some.piece], seen.log_scales[some.piece]
-            log_mass = constants[some.pair] - 0.5 * dots(left, left)
+            log_mass = own[some.pair] - 0.5 * dots(left, left)
             parts.append(
                 PiecesHeld(
                     datum=seen.leaf.pairs.datum[some.pair],
@@ -161,8 +190,7 @@ def _integrated(
                     entropy=result.entropy + log_scale,
                 )
             )
-    whole = PiecesHeld.joined(parts, setting.latent)
-    return _with_mass(whole)
+    return _with_mass(PiecesHeld.joined(parts))
 
 
 def _with_mass(held: PiecesHeld) -> PiecesHeld:

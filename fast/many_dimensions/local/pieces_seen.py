@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -47,7 +48,7 @@ class SeenPieces:
     bounds: RegionBounds
 
     @staticmethod
-    def of(leaf: Leaf, bends: Bends, most: int) -> SeenPieces:
+    def of(leaf: Leaf, bends: Bends, most: int = sys.maxsize) -> SeenPieces:
         """Cut the boxes of a leaf. Raises TooManyCells where that makes more than most pieces."""
         pieces = cut(leaf.boxes, leaf.slots, bends, most)
         lattice = pieces.lattice()
@@ -67,7 +68,7 @@ class SeenPieces:
     def pairs(self) -> PiecePairs:
         """Every pair of a datum and a piece of a box that can matter for it."""
         box = self.leaf.pairs.box
-        starts = np.searchsorted(self.pieces.box, np.arange(self.leaf.boxes.count + 1))
+        starts = np.searchsorted(self.pieces.box, np.arange(self.leaf.boxes.number + 1))
         piece, pair = ranges(starts[box], starts[box + 1])
         return PiecePairs(pair, piece)
 
@@ -80,17 +81,19 @@ class SeenPieces:
         """Rows less the offsets of the pieces, (Q, m)."""
         return np.asarray(self.leaf.aligned.rows[pairs.pair] - self.gaussians.offsets[pairs.piece])
 
+    def batches(self, pairs: PiecePairs) -> Iterator[Indices]:
+        """Which of the pairs to integrate over together."""
+        for some in batches(self.lattice, pairs.piece):
+            yield np.arange(len(pairs.piece))[some]
+
     def items(self, pairs: PiecePairs) -> Iterator[tuple[Indices, Whitened]]:
         """The pairs' posteriors as whitened Gaussians in u, in batches: which of them, and they."""
-        for some in batches(self.lattice, pairs.piece):
-            mine = pairs.at(np.arange(len(pairs.piece))[some])
+        for some in self.batches(pairs):
+            mine = pairs.at(some)
             roots = self.gaussians.roots[mine.piece]
             centres = np.einsum("pds,pd->ps", self.gaussians.pulls[mine.piece], self.away(mine))
             means = np.linalg.solve(roots, centres[..., None])[..., 0]
-            yield (
-                np.arange(len(pairs.piece))[some],
-                Whitened.of(self.lattice, mine.piece, roots, centres, means),
-            )
+            yield some, Whitened.of(self.lattice, mine.piece, roots, centres, means)
 
     def places(self, piece: Indices, u: Array) -> Array:
         """z of points u (n, S) of pieces (n,)."""

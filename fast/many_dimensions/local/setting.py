@@ -21,7 +21,7 @@ class Points(NamedTuple):
     rest: Array
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         """N."""
         return len(self.rows)
 
@@ -44,9 +44,7 @@ class Setting:
     negligible: float
 
     @staticmethod
-    def of(
-        network: Network, coordinates: Coordinates, cov_z: Array, negligible: float
-    ) -> Setting:
+    def of(network: Network, coordinates: Coordinates, cov_z: Array, negligible: float) -> Setting:
         """Precompute what does not depend on the data."""
         noise, latent = coordinates.noise, len(cov_z)
         root_z = np.linalg.cholesky(cov_z)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ class BoxPairs(NamedTuple):
     def by_box(self, count: int) -> list[slice]:
         """The pairs of each of so many boxes."""
         ends = np.searchsorted(self.box, np.arange(count + 1)).tolist()
-        return [slice(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+        return [slice(start, end) for start, end in pairwise(ends)]
 
 
 class Aligned(NamedTuple):

@@ -1,1 +1,1 @@
-"""Boxes of latent space: what units do in them, and the pieces into which those that bend cut them."""
+"""Boxes of latent space, and the pieces into which the units that bend in them cut them."""

@@ -1,4 +1,4 @@
-"""The functions of one number by which units bend: those of a network's activations, and max(h, 0)."""
+"""The functions of one number by which units bend: those of activations, and max(h, 0)."""
 
 from __future__ import annotations
 

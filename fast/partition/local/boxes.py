@@ -26,7 +26,7 @@ class Boxes(NamedTuple):
         return Boxes(np.zeros((1, len(halves))), sizes[None])
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         """B."""
         return len(self.centres)
 
@@ -45,7 +45,7 @@ class Boxes(NamedTuple):
         towards = np.array(list(product((-1.0, 1.0), repeat=latent)))
         halves = np.repeat(0.5 * self.halves, len(towards), axis=0)
         centres = np.repeat(self.centres, len(towards), axis=0)
-        return Boxes(centres + halves * np.tile(towards, (self.count, 1)), halves)
+        return Boxes(centres + halves * np.tile(towards, (self.number, 1)), halves)
 
     def places(self, box: Indices, u: Array) -> Array:
         """z of the points u (n, S) of boxes (n,)."""

@@ -10,13 +10,23 @@ of its own, at most so large [Singh et al. 2018, as zonotopes].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fast.partition.layer_maps import Maps
 from fast.partition.local.bends import RECTIFIER, Bends
 from fast.partition.local.boxes import Boxes
-from reference.model import Array, Codes, Indices, Mask, MaxPool, Network, PiecewiseAffine
+from reference.model import (
+    Array,
+    Codes,
+    Indices,
+    Layer,
+    Mask,
+    MaxPool,
+    Network,
+    PiecewiseAffine,
+)
 
 _EPS = float(np.finfo(np.float64).eps)
 # Terms added to those of a sum in the bound on its rounding, which is twice the usual one.
@@ -58,7 +68,8 @@ class Slots:
     @property
     def sizes(self) -> Array:
         """How large an output can be, (B, K)."""
-        return np.abs(self.bands.offsets) + np.abs(self.bands.slopes).sum(axis=2)
+        sizes = np.abs(self.bands.slopes).sum(axis=2)
+        return np.asarray(sizes + np.abs(self.bands.offsets))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,25 +90,65 @@ class Folded:
         return in_bands(self.maps, self.slots)
 
 
+class _Rows(NamedTuple):
+    """Units, or images, on B boxes: maps (B, m, ...), how far off they may be, (B, m), and how
+    large their terms are together, (B, m)."""
+
+    maps: Maps
+    doubts: Array
+    terms: Array
+
+    def at(self, some: Indices | slice) -> _Rows:
+        """Some of the units."""
+        maps = Maps(self.maps.slopes[:, some], self.maps.offsets[:, some])
+        return _Rows(maps, self.doubts[:, some], self.terms[:, some])
+
+    def with_own(self, some: slice, own: _Rows) -> _Rows:
+        """All units, some of which are replaced."""
+        more = own.maps.slopes.shape[2] - self.maps.slopes.shape[2]
+        slopes = np.pad(self.maps.slopes, ((0, 0), (0, 0), (0, more)))
+        result = _Rows(
+            Maps(slopes, self.maps.offsets.copy()), self.doubts.copy(), self.terms.copy()
+        )
+        slopes[:, some], result.maps.offsets[:, some] = own.maps
+        result.doubts[:, some], result.terms[:, some] = own.doubts, own.terms
+        return result
+
+    def plus(self, other: _Rows) -> _Rows:
+        """The sum, unit by unit; other: which may have more columns."""
+        more = other.maps.slopes.shape[2] - self.maps.slopes.shape[2]
+        slopes = np.pad(self.maps.slopes, ((0, 0), (0, 0), (0, more))) + other.maps.slopes
+        terms = self.terms + other.terms
+        doubts = self.doubts + other.doubts + 2.0 * _EPS * terms
+        return _Rows(Maps(slopes, self.maps.offsets + other.maps.offsets), doubts, terms)
+
+    def less(self, other: _Rows) -> _Rows:
+        """The difference, unit by unit; other: which may have more columns."""
+        maps = Maps(-other.maps.slopes, -other.maps.offsets)
+        return self.plus(_Rows(maps, other.doubts, other.terms))
+
+
 class Folding:
     """The network on boxes, layer by layer, with so many slots at most; what other units are off a
     chord is among the doubts."""
 
     def __init__(self, network: Network, boxes: Boxes, most: int) -> None:
-        self._network, self._most = network, most
+        self._network, self._most, self._boxes = network, most, boxes
         self._bends, self._starts = Bends.of(network)
-        self.boxes = boxes
         #: Of which boxes every unit that bends has a slot, (B,).
-        self.whole = np.ones(boxes.count, dtype=bool)
+        self._whole = np.ones(boxes.number, dtype=bool)
         count, latent = boxes.centres.shape
         self._latent = latent
-        whole = np.zeros((count, latent, latent + most))
-        whole[:, np.arange(latent), np.arange(latent)] = boxes.halves
-        self.maps, self.doubts = Maps(whole, boxes.centres.copy()), np.zeros((count, latent))
-        self.codes = np.full((count, sum(network.code_lengths)), -1, dtype=np.int8)
+        slopes = boxes.halves[:, :, None] * np.eye(latent)
+        self._rows = _Rows(
+            maps=Maps(slopes, boxes.centres),
+            doubts=np.zeros((count, latent)),
+            terms=np.abs(boxes.centres) + boxes.halves,
+        )
+        self._codes = np.full((count, sum(network.code_lengths)), -1, dtype=np.int8)
         none = np.zeros((count, most), dtype=np.intp)
         nothing = np.zeros((count, most, latent + most)), np.zeros((count, most))
-        self.slots = Slots(
+        self._slots = Slots(
             counts=np.zeros(count, dtype=np.intp),
             inputs=Maps(*nothing),
             functions=none,
@@ -114,154 +165,133 @@ class Folding:
         entries = np.concatenate([[0], np.cumsum(network.code_lengths)]).tolist()
         for i, layer in enumerate(network.layers[:index]):
             if isinstance(layer, MaxPool):
-                self._pass_windows(layer, entries[i])
+                self._rows = self._past_windows(layer, entries[i])
             elif isinstance(layer, PiecewiseAffine):
-                self._pass_units(layer, self._starts[i], entries[i])
+                self._rows = self._past_units(layer, self._starts[i], entries[i])
             else:
-                self._pass_affine(i)
+                self._rows = self._past_affine(layer)
         return Folded(
-            boxes=self.boxes,
-            whole=self.whole,
-            slots=self.slots.at(slice(None)),
-            maps=self._used(self.maps),
-            doubts=self.doubts,
-            codes=self.codes,
+            boxes=self._boxes,
+            whole=self._whole,
+            slots=self._slots.at(slice(None)),
+            maps=self._rows.maps,
+            doubts=self._rows.doubts,
+            codes=self._codes,
         )
-
-    def _used(self, maps: Maps) -> Maps:
-        """Maps by the columns that are used so far."""
-        used = self._latent + int(self.slots.counts.max(initial=0))
-        return Maps(maps.slopes[:, :, :used], maps.offsets)
 
     def _terms(self, maps: Maps) -> Array:
         """How large the terms of maps (B, m, ...) are together, (B, m)."""
         used = maps.slopes.shape[2] - self._latent
-        sizes = np.abs(maps.slopes[:, :, : self._latent]).sum(axis=2) + np.abs(maps.offsets)
-        return np.asarray(sizes + _summed(np.abs(maps.slopes[:, :, self._latent :]), self.slots.sizes[:, :used]))
+        sizes = self._slots.sizes[:, :used]
+        weights = np.concatenate([np.ones((len(sizes), self._latent)), sizes], axis=1)
+        return _summed(np.abs(maps.slopes), weights) + np.abs(maps.offsets)
 
-    def _pass_affine(self, i: int) -> None:
-        layer, maps = self._network.layers[i], self._used(self.maps)
-        rounding = 2.0 * _EPS * (maps.offsets.shape[1] + _MORE_TERMS)
-        spread, terms = layer.bound(_NO_CODE, self.doubts[:, :, None], self._terms(maps))
-        slopes, offsets = layer.propagate(_NO_CODE, *maps)
-        self.doubts = spread[:, :, 0] + rounding * terms
-        self.maps = Maps(self._widened(slopes), offsets)
+    def _past_affine(self, layer: Layer) -> _Rows:
+        rows = self._rows
+        rounding = 2.0 * _EPS * (rows.terms.shape[1] + _MORE_TERMS)
+        spread, terms = layer.bound(_NO_CODE, rows.doubts[:, :, None], rows.terms)
+        maps = Maps(*layer.propagate(_NO_CODE, *rows.maps))
+        return _Rows(maps, spread[:, :, 0] + rounding * terms, self._terms(maps))
 
-    def _widened(self, slopes: Array) -> Array:
-        """Slopes with columns for all slots."""
-        missing = self._latent + self._most - slopes.shape[2]
-        return np.pad(slopes, ((0, 0), (0, 0), (0, missing)))
-
-    def _pass_units(self, layer: PiecewiseAffine, start: int, entry: int) -> None:
-        size = self.maps.offsets.shape[1]
-        acting = np.arange(size)[layer.units]
-        per_unit, knots = len(layer.unit_knots) > 1, layer.knots.shape[-1]
-        functions = start + (np.arange(len(acting)) if per_unit else np.zeros(len(acting), int))
-        entries = entry + knots * np.arange(len(acting))
-        codes = slice(entry, entry + knots * len(acting))
-        own = Maps(self.maps.slopes[:, acting], self.maps.offsets[:, acting])
-        maps, doubts, first, last = self._bent(
-            own, self.doubts[:, acting], functions, (entries, np.ones(len(acting), dtype=np.int8))
-        )
+    def _past_units(self, layer: PiecewiseAffine, start: int, entry: int) -> _Rows:
+        rows, size = self._rows, self._rows.terms.shape[1]
+        count, knots = len(range(size)[layer.units]), layer.knots.shape[-1]
+        functions = start + np.arange(count) * (len(layer.unit_knots) > 1)
+        entries = entry + knots * np.arange(count)
+        told = entries, np.ones(count, dtype=np.int8)
+        bent, first = self._bent(rows.at(layer.units), functions, told)
         decided = np.where(np.arange(knots) < first[:, :, None], 1, -1).astype(np.int8)
-        self.codes[:, codes] = decided.reshape(len(decided), -1)
-        self.maps.slopes[:, acting], self.maps.offsets[:, acting] = maps
-        self.doubts[:, acting] = doubts
+        self._codes[:, entry : entry + knots * count] = decided.reshape(len(decided), -1)
+        return bent if count == size else rows.with_own(layer.units, bent)
 
-    def _pass_windows(self, layer: MaxPool, entry: int) -> None:
+    def _past_windows(self, layer: MaxPool, entry: int) -> _Rows:
         """The best of a window's candidates, which is the best of those before plus what the next
         one is more than that, if it is."""
-        windows = layer.windows
-        count = len(windows)
-        slopes, offsets, doubts = (a[:, windows[:, 0]] for a in (*self.maps, self.doubts))
-        best, entries = Maps(slopes, offsets), entry + np.arange(count)
-        self.codes[:, entries] = 0
-        functions = np.full(count, RECTIFIER)
+        windows, rows = layer.windows, self._rows
+        entries = entry + np.arange(len(windows))
+        functions = np.full(len(windows), RECTIFIER)
+        best = rows.at(windows[:, 0])
+        self._codes[:, entries] = 0
         for position in range(1, windows.shape[1]):
-            mine = windows[:, position]
-            own = Maps(self.maps.slopes[:, mine], self.maps.offsets[:, mine])
-            lead = Maps(own.slopes - best.slopes, own.offsets - best.offsets)
-            off = self.doubts[:, mine] + doubts
-            off += 2.0 * _EPS * (self._terms(self._used(own)) + self._terms(self._used(best)))
+            lead = rows.at(windows[:, position]).less(best)
             # A window that is filled up with its first candidate has nothing more in it.
-            off[:, mine == windows[:, 0]] = 0.0
-            lead.slopes[:, mine == windows[:, 0]] = 0.0
-            lead.offsets[:, mine == windows[:, 0]] = -1.0
-            values = np.full(count, position, dtype=np.int8)
-            more, doubted, first, _ = self._bent(lead, off, functions, (entries, values))
-            self.codes[:, entries] = np.where(first > 0, position, self.codes[:, entries])
-            best = Maps(best.slopes + more.slopes, best.offsets + more.offsets)
-            doubts = doubts + doubted
-            doubts += 2.0 * _EPS * self._terms(self._used(best))
-        self.maps, self.doubts = best, doubts
+            filled = windows[:, position] == windows[:, 0]
+            lead.maps.slopes[:, filled], lead.maps.offsets[:, filled] = 0.0, -1.0
+            lead.doubts[:, filled] = 0.0
+            told = entries, np.full(len(windows), position, dtype=np.int8)
+            more, first = self._bent(lead, functions, told)
+            self._codes[:, entries] = np.where(first > 0, position, self._codes[:, entries])
+            best = best.plus(more)
+        return best
 
     def _bent(
-        self,
-        maps: Maps,
-        doubts: Array,
-        functions: Indices,
-        told: tuple[Indices, Codes],
-    ) -> tuple[Maps, Array, Indices, Indices]:
-        """m units' inputs (B, m, S + K) after their functions (m,): outputs, their doubts, and on
-        which pieces the inputs may be.
+        self, rows: _Rows, functions: Indices, told: tuple[Indices, Codes]
+    ) -> tuple[_Rows, Indices]:
+        """m units' inputs after their functions (m,), and the first piece each may be on, (B, m).
 
         told: entries of the code and what they say from the second piece on, (m,) each.
         """
-        low, high = self._bounds(self._used(maps), doubts)
+        maps, doubts = rows.maps, rows.doubts
+        low, high = self._bounds(rows)
         first, last = self._bends.below(functions, low), self._bends.below(functions, high)
-        bent = first < last
-        box, unit = np.nonzero(bent)
+        box, unit = np.nonzero(first < last)
         bands = self._bends.bands(functions[unit], low[box, unit], high[box, unit])
         chosen = self._widest(box, bands[2])
-        slopes, shifts = self._bends.on(functions, first)
-        rounding = 4.0 * _EPS * (np.abs(slopes) * self._terms(self._used(maps)) + np.abs(shifts))
-        found = Maps(slopes[:, :, None] * maps.slopes, slopes * maps.offsets + shifts)
-        off = np.abs(slopes) * doubts + rounding
-        rest = box[~chosen], unit[~chosen]
-        if len(rest[0]):
-            self.whole[rest[0]] = False
-            steep, middle, radius = (band[~chosen] for band in bands)
-            found.slopes[rest] = steep[:, None] * maps.slopes[rest]
-            found.offsets[rest] = steep * maps.offsets[rest] + middle
-            off[rest] = np.abs(steep) * doubts[rest] + radius
-            terms = self._terms(self._used(maps))[rest]
-            off[rest] += 4.0 * _EPS * (np.abs(steep) * terms + np.abs(middle) + radius)
-        box, unit = box[chosen], unit[chosen]
-        slot = self.slots.counts[box] + _ranks(box)
-        slots = self.slots
-        slots.inputs.slopes[box, slot] = maps.slopes[box, unit]
+        steep, shift = self._bends.on(functions, first)
+        off = np.zeros(doubts.shape)
+        steep[box, unit], shift[box, unit], off[box, unit] = bands
+        # A unit with a slot is nothing but the slot's output.
+        mine = box[chosen], unit[chosen]
+        steep[mine], shift[mine], off[mine] = 0.0, 0.0, 0.0
+        terms = np.abs(steep) * rows.terms + np.abs(shift)
+        off += np.abs(steep) * doubts + 4.0 * _EPS * (terms + off)
+        self._whole[box[~chosen]] = False
+        slot = self._slots.counts[mine[0]] + _ranks(mine[0])
+        self._open(*mine, slot, maps, functions)
+        slots = self._slots
+        slots.first[mine[0], slot], slots.last[mine[0], slot] = first[mine], last[mine]
+        slots.entries[mine[0], slot], slots.values[mine[0], slot] = (a[mine[1]] for a in told)
+        self._set_bands(mine[0], slot, [band[chosen] for band in bands], doubts[mine])
+        np.add.at(slots.counts, mine[0], 1)
+        width = self._latent + int(slots.counts.max(initial=0))
+        slopes = np.zeros((*doubts.shape, width))
+        np.multiply(steep[:, :, None], maps.slopes, out=slopes[:, :, : maps.slopes.shape[2]])
+        slopes[(*mine, self._latent + slot)] = 1.0
+        terms[mine] = slots.sizes[mine[0], slot]
+        return _Rows(Maps(slopes, steep * maps.offsets + shift), off, terms), first
+
+    def _bounds(self, rows: _Rows) -> tuple[Array, Array]:
+        """The least and the most that rows can be in their boxes."""
+        bands = in_bands(rows.maps, self._slots)
+        radius = np.abs(bands.slopes).sum(axis=2)
+        rounding = 2.0 * _EPS * (bands.slopes.shape[2] + _MORE_TERMS)
+        radius += rows.doubts + rounding * rows.terms
+        return bands.offsets - radius, bands.offsets + radius
+
+    def _open(
+        self, box: Indices, unit: Indices, slot: Indices, maps: Maps, functions: Indices
+    ) -> None:
+        """Give units of boxes their slots."""
+        slots, used = self._slots, maps.slopes.shape[2]
+        slots.inputs.slopes[box, slot, :used] = maps.slopes[box, unit]
         slots.inputs.offsets[box, slot] = maps.offsets[box, unit]
         slots.functions[box, slot] = functions[unit]
-        slots.first[box, slot], slots.last[box, slot] = first[box, unit], last[box, unit]
-        slots.entries[box, slot], slots.values[box, slot] = told[0][unit], told[1][unit]
-        self._set_bands(box, slot, [band[chosen] for band in bands], doubts[box, unit])
-        np.add.at(slots.counts, box, 1)
-        found.slopes[box, unit], found.offsets[box, unit], off[box, unit] = 0.0, 0.0, 0.0
-        found.slopes[box, unit, self._latent + slot] = 1.0
-        return found, off, first, last
-
-    def _bounds(self, maps: Maps, doubts: Array) -> tuple[Array, Array]:
-        """The least and the most that m inputs, maps (B, m, ...), can be in their boxes."""
-        bands = in_bands(maps, self.slots)
-        radius = np.abs(bands.slopes).sum(axis=2)
-        radius += doubts + 2.0 * _EPS * (maps.slopes.shape[2] + _MORE_TERMS) * self._terms(maps)
-        return bands.offsets - radius, bands.offsets + radius
 
     def _widest(self, box: Indices, radius: Array) -> Mask:
         """Which of the units that bend, (n,), have a slot: in a box that has no room for all of
         them, those whose outputs are farthest off a chord."""
-        if np.all(self.slots.counts + np.bincount(box, minlength=self.boxes.count) <= self._most):
+        if np.all(
+            self._slots.counts + np.bincount(box, minlength=self._boxes.number) <= self._most
+        ):
             return np.ones(len(box), dtype=bool)
         order = np.lexsort((-radius, box))
         chosen = np.empty(len(box), dtype=bool)
-        chosen[order] = self.slots.counts[box] + _ranks(box) < self._most
+        chosen[order] = self._slots.counts[box] + _ranks(box) < self._most
         return chosen
 
-    def _set_bands(
-        self, box: Indices, slot: Indices, found: list[Array], doubts: Array
-    ) -> None:
+    def _set_bands(self, box: Indices, slot: Indices, found: list[Array], doubts: Array) -> None:
         """The outputs of new slots in terms of u and of numbers in [-1, 1]."""
-        slots = self.slots
+        slots = self._slots
         inputs = Maps(slots.inputs.slopes[box, slot], slots.inputs.offsets[box, slot])
         slopes, middle, radius = found
         latent, own = self._latent, np.flatnonzero(slots.counts > 0)

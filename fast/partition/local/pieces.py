@@ -1,11 +1,11 @@
 """Boxes cut into pieces by the units that bend in them, many boxes at once.
 
 On a piece every unit is on one piece of its activation, so that the network is affine there. Cuts
-are made in doubles, by functions that are shifted by what rounding may do to them, so that no vertex
-lies on a cut and the signs at vertices cannot contradict each other. A network that is shifted like
-that differs from the given one by rounding, and being continuous, so does what it maps to: the
-pieces are those of the network up to slivers as thin as rounding, which change no probability by
-more than rounding does.
+are made in doubles, by functions that are shifted by what rounding may do to them: no vertex lies on
+a cut, and signs at vertices cannot contradict each other. A network that is shifted like that
+differs from the given one by rounding and, being continuous, so do its images: the pieces are those
+of the network up to slivers as thin as rounding, which change no probability by more than rounding
+does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from fast.partition.cell_complex import Complex, InconsistentSigns
 from fast.partition.cell_faces import faces_of_cells
@@ -24,7 +23,7 @@ from fast.partition.local.bends import Bends
 from fast.partition.local.boxes import Boxes
 from fast.partition.local.folding import Slots
 from fast.polyhedra.face_lattice import Lattice
-from reference.model import Array, Codes, Indices, Mask
+from reference.model import Array, Codes, Indices
 
 _EPS = float(np.finfo(np.float64).eps)
 # What rounding may make of a value at a vertex, over the size of its terms: a vertex comes of
@@ -48,7 +47,6 @@ class Pieces:
     vertices: Array  # (V, S)
     order: Indices  # (P,): their numbers in the complex
     levels: Array  # (P, K, k): at which input each knot of a slot is
-    
 
     @property
     def count(self) -> int:
@@ -260,7 +258,10 @@ class _Cutting:
             steep, shift = bends.on(slots.functions[box, k], on[:, k].astype(np.intp))
             has = slots.counts[box] > k
             steep, shift = np.where(has, steep, 0.0), np.where(has, shift, 0.0)
-            outputs.slopes[:, k], outputs.offsets[:, k] = steep[:, None] * slopes, steep * offsets + shift
+            outputs.slopes[:, k], outputs.offsets[:, k] = (
+                steep[:, None] * slopes,
+                steep * offsets + shift,
+            )
         return inputs, outputs
 
 
