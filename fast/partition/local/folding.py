@@ -55,14 +55,20 @@ class Slots:
         """Those of some boxes, without columns that none of them uses."""
         counts = self.counts[some]
         most = int(counts.max(initial=0))
-        width = self.inputs.slopes.shape[2] - self.inputs.slopes.shape[1] + most
-        table = [a[some][:, :most] for a in (self.functions, self.first, self.last, self.entries)]
+        width = self.inputs.slopes.shape[2] - self.functions.shape[1] + most
+        inputs, bands = (
+            Maps(maps.slopes[some][:, :most, :width], maps.offsets[some][:, :most])
+            for maps in (self.inputs, self.bands)
+        )
         return Slots(
-            counts,
-            Maps(self.inputs.slopes[some][:, :most, :width], self.inputs.offsets[some][:, :most]),
-            *table,
-            self.values[some][:, :most],
-            Maps(self.bands.slopes[some][:, :most, :width], self.bands.offsets[some][:, :most]),
+            counts=counts,
+            inputs=inputs,
+            functions=self.functions[some][:, :most],
+            first=self.first[some][:, :most],
+            last=self.last[some][:, :most],
+            entries=self.entries[some][:, :most],
+            values=self.values[some][:, :most],
+            bands=bands,
         )
 
     @property

@@ -1,8 +1,8 @@
 """Boxes cut into pieces by the units that bend in them, many boxes at once.
 
 On a piece every unit is on one piece of its activation, so that the network is affine there. Cuts
-are made in doubles, by functions that are shifted by what rounding may do to them: no vertex lies on
-a cut, and signs at vertices cannot contradict each other. A network that is shifted like that
+are made in doubles, by functions that are shifted by what rounding may do to them: no vertex lies
+on a cut, and signs at vertices cannot contradict each other. A network that is shifted like that
 differs from the given one by rounding and, being continuous, so do its images: the pieces are those
 of the network up to slivers as thin as rounding, which change no probability by more than rounding
 does.
@@ -28,7 +28,7 @@ from reference.model import Array, Codes, Indices
 _EPS = float(np.finfo(np.float64).eps)
 # What rounding may make of a value at a vertex, over the size of its terms: a vertex comes of
 # others, of some generations. Where that is not enough it is taken so many times as large.
-_ROUNDING, _MORE = 512.0 * _EPS, 64.0
+_ROUNDING, _MORE = 64.0 * _EPS, 64.0
 _ATTEMPTS = 3
 # Shifts of a unit's knots that are tried, until no vertex is within rounding of one.
 _SHIFTS = 1000
@@ -102,16 +102,20 @@ class Pieces:
         beyond = both[0, faces] + both[1, faces] - pieces
         normals, offsets = np.empty((len(faces), self.vertices.shape[1])), np.empty(len(faces))
         inner = np.flatnonzero(counts[faces] == 2)
-        own, other = pieces[inner], beyond[inner]
+        if len(inner):
+            normals[inner], offsets[inner] = self._between(pieces[inner], beyond[inner])
+        outer = np.flatnonzero(counts[faces] == 1)
+        normals[outer], offsets[outer] = self._sides(faces[outer]), 1.0
+        return normals, offsets
+
+    def _between(self, own: Indices, other: Indices) -> tuple[Array, Array]:
+        """The half-spaces of pieces (n,) that others, (n,), are beyond."""
         slot = np.argmax(self.on[own] != self.on[other], axis=1)
         here, there = self.on[own, slot], self.on[other, slot]
         sign = np.sign(here.astype(np.float64) - there)
         level = self.levels[own, slot, np.minimum(here, there)]
-        normals[inner] = sign[:, None] * self.inputs.slopes[own, slot]
-        offsets[inner] = sign * (self.inputs.offsets[own, slot] - level)
-        outer = np.flatnonzero(counts[faces] == 1)
-        normals[outer], offsets[outer] = self._sides(faces[outer]), 1.0
-        return normals, offsets
+        offsets = self.inputs.offsets[own, slot] - level
+        return sign[:, None] * self.inputs.slopes[own, slot], sign * offsets
 
     def _sides(self, faces: Indices) -> Array:
         """The inner normals of sides of boxes, by the faces' vertices, which lie on one."""
@@ -126,26 +130,44 @@ class Pieces:
 
 
 def cut(boxes: Boxes, slots: Slots, bends: Bends, most: int) -> Pieces:
-    """Cut boxes by their slots' units. Raises TooManyCells where that makes more than most pieces,
-    and InconsistentSigns where rounding is worse than is allowed for."""
-    rounding = _ROUNDING
-    for _ in range(_ATTEMPTS - 1):
+    """Cut boxes by their slots' units.
+
+    First, vertices that rounding may have left off a cut lie on it: where many boundaries meet, or
+    nearly coincide, that leaves no slivers between them. Where signs then contradict each other,
+    cuts are shifted. Raises TooManyCells where there would be more than most pieces, and
+    InconsistentSigns where rounding is worse than is allowed for.
+    """
+    try:
+        return _Cutting(boxes, slots, bends, most, _ROUNDING, shifted=False).pieces()
+    except InconsistentSigns:
+        pass
+    for attempt in range(_ATTEMPTS):
         try:
-            return _Cutting(boxes, slots, bends, rounding, most).pieces()
+            rounding = _ROUNDING * _MORE**attempt
+            return _Cutting(boxes, slots, bends, most, rounding, shifted=True).pieces()
         except InconsistentSigns:
-            rounding *= _MORE
-    return _Cutting(boxes, slots, bends, rounding, most).pieces()
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
 
 
 class _Cutting:
     """The boxes' pieces so far."""
 
     def __init__(
-        self, boxes: Boxes, slots: Slots, bends: Bends, rounding: float, most: int
+        self,
+        boxes: Boxes,
+        slots: Slots,
+        bends: Bends,
+        most: int,
+        rounding: float,
+        *,
+        shifted: bool,
     ) -> None:
         count, latent = boxes.centres.shape
         width = slots.functions.shape[1]
         self._latent, self._slots, self._bends, self._most = latent, slots, bends, most
+        self._shifted = shifted
         self._complex = Complex.cubes(latent, count)
         corners = np.array(list(product((-1.0, 1.0), repeat=latent)))
         columns = np.zeros((count * len(corners), latent + width))
@@ -187,7 +209,8 @@ class _Cutting:
         opened = (slots.first[:, k, None] <= knots) & (knots < slots.last[:, k, None])
         opened &= has[:, None]
         levels = np.where(opened, bends.knots[functions], np.inf)
-        self._shifts[:, k] = self._shift(values, levels, self._doubts[:, k])
+        if self._shifted:
+            self._shifts[:, k] = self._shift(values, levels, self._doubts[:, k])
         levels += self._shifts[:, k, None]
         for knot in np.flatnonzero(np.any(opened, axis=0)).tolist():
             values = self._cut_at(k, values, levels[:, knot])
@@ -227,7 +250,9 @@ class _Cutting:
         owners = self._owners.array
         over = values - levels[owners]
         has = np.isfinite(levels)
-        signs = np.where(has[owners] & (over < 0), -1, 1).astype(np.int8)
+        on_it = np.zeros(len(over)) if self._shifted else self._doubts[owners, k]
+        signs = np.sign(over) * (np.abs(over) > on_it)
+        signs = np.where(has[owners], signs, 1.0).astype(np.int8)
         made = self._complex.cut(signs, self._most)
         above, below = np.abs(over[made.above]), np.abs(over[made.below])
         columns, whole = self._columns.array, above + below
