@@ -11,10 +11,10 @@ from fast.distributions.observation import Noise
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
 from fast.integration.truncated import truncate_with_error
-from fast.integration.whitened import Whitened, dots
+from fast.integration.whitened import Whitened
 from fast.many_dimensions.local.criteria import ByReach
 from fast.many_dimensions.local.descent import Descent
-from fast.many_dimensions.local.pairs import Found, constants
+from fast.many_dimensions.local.pairs import Found
 from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
 from fast.many_dimensions.local.setting import Points, Setting
 from fast.partition.layer_maps import maps_to
@@ -30,7 +30,7 @@ _BATCH = 1 << 22
 def expected_log_joint(
     setting: Setting, bends: Bends, points: Points, q_mean: Array, q_cov: Array
 ) -> Array:
-    """E_q[log p(x, z)] of every datum and its q, (N,), nats: piece by piece."""
+    """E_q[log p(x, z)] of every datum and its q, less log p(x, z) at x's place, (N,), nats."""
     roots = np.linalg.cholesky(q_cov)
     maps = np.asarray(np.linalg.inv(roots), dtype=np.float64)
     result = np.zeros(points.number)
@@ -44,11 +44,9 @@ def expected_log_joint(
                 found, _ = truncate_with_error(items)
                 log_mass = found.log_volume - 0.5 * (found.square + setting.latent * LOG_2PI)
                 log_mass += np.linalg.slogdet(items.maps)[1]
-            slopes, own = seen.gaussians.slopes[some.piece], seen.gaussians.roots[some.piece]
-            left = seen.away(some) - np.einsum("pms,ps->pm", slopes, found.mean)
+            own = seen.gaussians.roots[some.piece]
             curvature = np.einsum("pij,pjk,pik->p", own, found.cov, own)
-            values = constants(setting, points, leaf)[some.pair]
-            values = values - 0.5 * (dots(left, left) + curvature)
+            values = seen.relative(some, found.mean)[0] - 0.5 * curvature
             held = ~np.isneginf(log_mass)
             weighted = np.exp(log_mass[held]) * values[held]
             result += np.bincount(datum[held], weighted, points.number)
@@ -80,7 +78,7 @@ def statistics(
     _, place = np.unique(held.piece, return_inverse=True)
     region = region_of[place]
     sums = _Sums(setting, codes)
-    weights = np.exp(held.log_mass - found.log_evidence[held.datum])
+    weights = np.exp(found.log_e0)
     width = X.shape[1] * (setting.latent + 1)
     for some in chunks(len(region), _BATCH, width):
         sums.add(X[held.datum[some]], region[some], weights[some], held.mean[some], held.cov[some])

@@ -11,7 +11,7 @@ import numpy as np
 
 from fast.integration.interval import LOG_2PI
 from fast.integration.whitened import dots
-from fast.many_dimensions.local.setting import Points, Setting
+from fast.many_dimensions.local.setting import Points, Rows, Setting
 from fast.partition.layer_maps import maps_to
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Codes
@@ -24,50 +24,61 @@ _BEAM, _HALVINGS = 4, 24
 _BATCH = 1 << 22
 
 
-def guessed_log_evidence(setting: Setting, points: Points) -> Array:
-    """log p(x) if it were a Gaussian in z around the best place that is found, (N,), nats."""
-    places, best = best_places(setting, points)
+def located(setting: Setting, X: Array) -> Points:
+    """Data X (N, D), each with the best place that is found.
+
+    Raises ArithmeticError where a square overflows.
+    """
+    rows = setting.rows(X)
+    places, best = _best_places(setting, rows)
     slopes, _ = setting.coordinates.of_maps(
         maps_to(setting.network, _codes(setting, places), setting.coordinates.index)
     )
     precision = np.swapaxes(slopes, 1, 2) @ slopes + setting.prior_root.T @ setting.prior_root
     log_det = np.linalg.slogdet(precision)[1]
-    return np.asarray(best + 0.5 * (setting.latent * LOG_2PI - log_det))
+    return Points(
+        rows=rows.rows,
+        rest=rows.rest,
+        places=places,
+        images=setting.images(places),
+        log_base=best,
+        guess=best + 0.5 * (setting.latent * LOG_2PI - log_det),
+    )
 
 
-def best_places(setting: Setting, points: Points) -> tuple[Array, Array]:
+def _best_places(setting: Setting, data: Rows) -> tuple[Array, Array]:
     """Of every datum a place where p(x, z) is large, (N, S), and its logarithm there, (N,)."""
     along = np.linspace(-_REACH, _REACH, _ALONG[setting.latent])
     grid = np.array(list(product(along, repeat=setting.latent)))
-    root = np.linalg.inv(setting.prior_root)
-    found = _joint_with_all(setting, points, setting.images(grid @ root.T))
+    root, count = np.linalg.inv(setting.prior_root), len(data.rest)
+    found = _joint_with_all(setting, data, setting.images(grid @ root.T))
     first = np.argpartition(-found, _BEAM, axis=1)[:, :_BEAM]
     white, values = grid[first], np.take_along_axis(found, first, axis=1)
     steps = np.array(list(product((-1.0, 1.0), repeat=setting.latent)))
     size = along[1] - along[0]
     for _ in range(_HALVINGS):
         size *= 0.5
-        tried = (white[:, :, None] + size * steps).reshape(points.number, -1, setting.latent)
+        tried = (white[:, :, None] + size * steps).reshape(count, -1, setting.latent)
         new = np.empty(tried.shape[:2])
-        for some in chunks(points.number, _BATCH, tried.shape[1] * max(setting.network.sizes)):
-            latents = tried[some].reshape(-1, setting.latent) @ root.T
-            own = points.at(np.repeat(np.arange(points.number)[some], tried.shape[1]))
-            new[some] = setting.log_joint(own, latents).reshape(-1, tried.shape[1])
+        for some in chunks(count, _BATCH, tried.shape[1] * max(setting.network.sizes)):
+            images = setting.images(tried[some].reshape(-1, setting.latent) @ root.T)
+            own = Rows(*(np.repeat(field[some], tried.shape[1], axis=0) for field in data))
+            new[some] = setting.log_joint(own, images).reshape(-1, tried.shape[1])
         white = np.concatenate([white, tried], axis=1)
         values = np.concatenate([values, new], axis=1)
         best = np.argpartition(-values, _BEAM, axis=1)[:, :_BEAM]
         white = np.take_along_axis(white, best[:, :, None], axis=1)
         values = np.take_along_axis(values, best, axis=1)
     top = np.argmax(values, axis=1)
-    every = np.arange(points.number)
+    every = np.arange(count)
     return white[every, top] @ root.T, values[every, top]
 
 
-def _joint_with_all(setting: Setting, points: Points, images: Array) -> Array:
+def _joint_with_all(setting: Setting, data: Rows, images: Array) -> Array:
     """log p(x, z) of every datum at every place, (N, n)."""
-    squares = dots(points.rows, points.rows)[:, None] + dots(images, images)
-    squares -= 2.0 * (points.rows @ images.T)
-    return np.asarray(setting.log_constant - 0.5 * (squares + points.rest[:, None]))
+    squares = dots(data.rows, data.rows)[:, None] + dots(images, images)
+    squares -= 2.0 * (data.rows @ images.T)
+    return np.asarray(setting.log_constant - 0.5 * (squares + data.rest[:, None]))
 
 
 def _codes(setting: Setting, Z: Array) -> Codes:

@@ -10,6 +10,7 @@ from fast.distributions.posterior import Posterior
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
 from fast.many_dimensions.local import e_step
+from fast.many_dimensions.local.guess import located
 from fast.many_dimensions.local.pairs import Found, found
 from fast.many_dimensions.local.posterior import LocalPosterior
 from fast.many_dimensions.local.setting import Points, Setting
@@ -19,6 +20,8 @@ from reference.model import Array, Network
 
 # Data that are searched for together share their boxes.
 _TOGETHER = 64
+# What rounding may do to the log of a share at most.
+_DOUBT = 1e-8
 
 
 class LocalDimensions:
@@ -39,45 +42,60 @@ class LocalDimensions:
     def _found(self, points: Points) -> Found:
         return found(self._setting, self._bends, points, self._max_regions)
 
+    def _all(self, X: Array) -> tuple[Points, Found]:
+        """What all data have on pieces, none of them too far away for moments."""
+        parts = [located(self._setting, X[part]) for part in chunks(len(X), _TOGETHER)]
+        own = Found.joined([_of_near(self._found(points)) for points in parts])
+        return Points(*(np.concatenate(field) for field in zip(*parts, strict=True))), own
+
     def logpdf(self, X: Array) -> Array:
         """log p(x), (N,), nats."""
         result = np.empty(len(X))
         for part in chunks(len(X), _TOGETHER):
-            result[part] = self._found(self._setting.points(X[part])).log_evidence
+            result[part] = self._found(located(self._setting, X[part])).log_evidence
         return result
 
     def posterior(self, X: Array, max_memory: float) -> Posterior:
         """p(z | x) of each datum."""
-        points = self._setting.points(X)
-        parts = [self._found(points.at(part)) for part in chunks(len(X), _TOGETHER)]
-        return LocalPosterior(self._setting, self._bends, points, Found.joined(parts), max_memory)
+        points, own = self._all(X)
+        return LocalPosterior(self._setting, self._bends, points, own, max_memory)
 
     def statistics(self, X: Array, max_memory: float) -> Statistics:
         """Posterior expectations summed over data."""
-        points = self._setting.points(X)
-        parts = [self._found(points.at(part)) for part in chunks(len(X), _TOGETHER)]
-        return e_step.statistics(self._setting, self._bends, X, Found.joined(parts), max_memory)
+        _, own = self._all(X)
+        return e_step.statistics(self._setting, self._bends, X, own, max_memory)
 
     def expected_complete_loglik(self, X: Array) -> Array:
         """E[log p(x, z) | x], (N,), nats."""
         result = np.empty(len(X))
         for part in chunks(len(X), _TOGETHER):
-            own = self._found(self._setting.points(X[part]))
+            own = _of_near(self._found(located(self._setting, X[part])))
             result[part] = own.log_evidence - own.entropies()
         return result
 
     def elbo(self, X: Array, q_mean: Array, q_cov: Array) -> Array:
         """E_q[log p(x, z)] + H(q), (N,), nats, for q_mean (N, S), q_cov (N, S, S)."""
-        result = 0.5 * (q_mean.shape[1] * (LOG_2PI + 1.0) + np.linalg.slogdet(q_cov)[1])
+        result = np.empty(len(X))
         for part in chunks(len(X), _TOGETHER):
-            points = self._setting.points(X[part])
-            q = q_mean[part], q_cov[part]
-            result[part] += e_step.expected_log_joint(self._setting, self._bends, points, *q)
-        return np.asarray(result)
+            points = located(self._setting, X[part])
+            result[part] = points.log_base + self._bound(points, q_mean[part], q_cov[part])
+        return result
 
     def kl(self, X: Array, q_mean: Array, q_cov: Array) -> Array:
         """KL(q ‖ p(z | x)), (N,), nats, for q_mean (N, S), q_cov (N, S, S)."""
-        return self.logpdf(X) - self.elbo(X, q_mean, q_cov)
+        result = np.empty(len(X))
+        for part in chunks(len(X), _TOGETHER):
+            points = located(self._setting, X[part])
+            above = _of_near(self._found(points)).above
+            result[part] = above - self._bound(points, q_mean[part], q_cov[part])
+        return result
+
+    def _bound(self, points: Points, q_mean: Array, q_cov: Array) -> Array:
+        """The ELBO less log p(x, z) at the data's places, (N,), nats."""
+        entropy = 0.5 * (q_mean.shape[1] * (LOG_2PI + 1.0) + np.linalg.slogdet(q_cov)[1])
+        q = q_mean, q_cov
+        expected = e_step.expected_log_joint(self._setting, self._bends, points, *q)
+        return np.asarray(entropy + expected)
 
     def prior_on_regions(self) -> PriorOnRegions:
         """The prior on every region: there are too many.
@@ -88,3 +106,15 @@ class LocalDimensions:
             "partition: the mean and covariance of p(x) need all regions, and this model has those "
             "that matter for given data; pass partition='full' to DGN"
         )
+
+
+def _of_near(found: Found) -> Found:
+    """What data have on pieces. Raises ArithmeticError where one is so far away that its shares
+    would be few digits of log p(x, z)."""
+    far = np.flatnonzero(~(found.doubts <= _DOUBT))
+    if len(far):
+        raise ArithmeticError(
+            f"X: datum {far[0]} is so far from the network's images that rounding hides which "
+            "regions hold it; log p(x) is not affected; for moments pass partition='full' to DGN"
+        )
+    return found

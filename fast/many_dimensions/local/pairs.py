@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.integration.truncated import truncate_with_error
-from fast.integration.whitened import dots
 from fast.many_dimensions.local.criteria import ByMass
 from fast.many_dimensions.local.descent import Descent, Leaf
-from fast.many_dimensions.local.guess import guessed_log_evidence
 from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
 from fast.many_dimensions.local.setting import Points, Setting
+from fast.many_dimensions.skipping.bounds import Bounds
 from fast.partition.cell_complex import TooManyCells
 from fast.partition.local.bends import Bends
 from reference.model import Array, Indices, TooManyRegionsError
@@ -31,7 +30,8 @@ class PiecesHeld:
 
     datum: Indices  # (Q,)
     piece: Indices  # (Q,): pieces are numbered leaf after leaf
-    log_mass: Array  # (Q,): log p(x, z in the piece)
+    log_mass: Array  # (Q,): log p(x, z in the piece), less log p(x, z) at x's place
+    doubt: Array  # (Q,): what rounding may make of that
     mean: Array  # (Q, S): of z given x and z in the piece
     cov: Array  # (Q, S, S): of the same
     entropy: Array  # (Q,): of the same, nats
@@ -44,6 +44,7 @@ class PiecesHeld:
             datum=none,
             piece=none,
             log_mass=np.empty(0),
+            doubt=np.empty(0),
             mean=np.empty((0, latent)),
             cov=np.empty((0, latent, latent)),
             entropy=np.empty(0),
@@ -62,8 +63,10 @@ class Found(NamedTuple):
     """What N data have on the pieces that can matter for them."""
 
     log_evidence: Array  # (N,): log p(x)
+    above: Array  # (N,): the same less log p(x, z) at x's place
     held: PiecesHeld
     skipped: Array  # (N,): at most this share of p(x) is not there
+    doubts: Array  # (N,): what rounding may make of differences of log p(x, z)
     leaves: list[Leaf]  # which the pieces are of, in order
     counts: list[int]  # how many pieces each of them has
 
@@ -78,17 +81,23 @@ class Found(NamedTuple):
             data, pieces = data + len(part.log_evidence), pieces + sum(part.counts)
         return Found(
             log_evidence=np.concatenate([part.log_evidence for part in parts]),
+            above=np.concatenate([part.above for part in parts]),
             held=PiecesHeld.joined(held),
             skipped=np.concatenate([part.skipped for part in parts]),
+            doubts=np.concatenate([part.doubts for part in parts]),
             leaves=leaves,
             counts=[count for part in parts for count in part.counts],
         )
 
+    @property
+    def log_e0(self) -> Array:
+        """log P(z in the piece | x) of every pair, (Q,)."""
+        return np.asarray(self.held.log_mass - self.above[self.held.datum])
+
     def entropies(self) -> Array:
         """Differential entropy of p(z | x), (N,), nats."""
         held = self.held
-        log_e0 = held.log_mass - self.log_evidence[held.datum]
-        shares = np.exp(log_e0) * (held.entropy - log_e0)
+        shares = np.exp(self.log_e0) * (held.entropy - self.log_e0)
         return np.bincount(held.datum, shares, len(self.log_evidence)).astype(np.float64)
 
 
@@ -98,7 +107,7 @@ def found(setting: Setting, bends: Bends, points: Points, max_pieces: int) -> Fo
     Raises TooManyRegionsError where that is more than max_pieces, and ArithmeticError where a
     result is no double, or the bound on what is left out does not get as small as it must.
     """
-    guess = guessed_log_evidence(setting, points)
+    guess = points.guess
     for _ in range(_ROUNDS):
         result = _found(setting, bends, points, guess, max_pieces)
         # Without anything left out no share is too large.
@@ -133,16 +142,19 @@ def _found(setting: Setting, bends: Bends, points: Points, guess: Array, max_pie
             ) from None
         pairs, out = _not_ruled_out(setting, points, seen, floors)
         descent.out += out
-        parts.append(_integrated(setting, points, seen, pairs, sum(counts)))
+        parts.append(_integrated(setting, seen, pairs, sum(counts)))
         leaves.append(leaf)
         counts.append(seen.pieces.count)
     held = PiecesHeld.joined(parts)
-    log_evidence = _log_sums(held.log_mass, held.datum, points.number)
+    above = _log_sums(held.log_mass, held.datum, points.number)
+    log_evidence = points.log_base + above
     if not np.all(np.isfinite(log_evidence)):
         raise ArithmeticError("X: no region has mass in double precision for some datum")
     with np.errstate(divide="ignore"):
         skipped = np.exp(np.minimum(floors + np.log(descent.out) - log_evidence, 0.0))
-    return Found(log_evidence, held, skipped, leaves, counts)
+    doubts = np.zeros(points.number)
+    np.maximum.at(doubts, held.datum, held.doubt)
+    return Found(log_evidence, above, held, skipped, doubts, leaves, counts)
 
 
 def _not_ruled_out(
@@ -152,39 +164,38 @@ def _not_ruled_out(
     exp(floors)."""
     pairs, leaf = seen.pairs(), seen.leaf
     datum = leaf.pairs.datum[pairs.pair]
-    bounds = seen.bounds_of(pairs).log_mass + constants(setting, points, leaf)[pairs.pair]
-    over = bounds + seen.log_scales[pairs.piece] - floors[datum]
+    over = most_of(setting, points, seen, pairs).log_mass - floors[datum]
     kept = ~(over < 0)
     out = np.bincount(datum[~kept], np.exp(over[~kept]), points.number)
     return pairs.at(np.flatnonzero(kept)), out.astype(np.float64)
 
 
-def constants(setting: Setting, points: Points, leaf: Leaf) -> Array:
-    """What of log p(x, z) does not depend on u, for a leaf's pairs of a datum and a box."""
+def most_of(setting: Setting, points: Points, seen: SeenPieces, pairs: PiecePairs) -> Bounds:
+    """What log p(x, z in the piece) and log p(x, z) there cannot exceed, of pairs, nats."""
+    bounds, leaf = seen.bounds_of(pairs), seen.leaf
+    # What is orthogonal to the box's coordinates, bounds do not know of.
     rest = leaf.aligned.rest + points.rest[leaf.pairs.datum]
-    return np.asarray(setting.log_constant - 0.5 * rest)
+    own = setting.log_constant - 0.5 * rest[pairs.pair]
+    return Bounds(bounds.log_mass + own + seen.log_scales[pairs.piece], bounds.log_peak + own)
 
 
-def _integrated(
-    setting: Setting, points: Points, seen: SeenPieces, pairs: PiecePairs, before: int
-) -> PiecesHeld:
+def _integrated(setting: Setting, seen: SeenPieces, pairs: PiecePairs, before: int) -> PiecesHeld:
     """Those of the pairs that have any mass; before: how many pieces are of leaves before."""
-    own, parts = constants(setting, points, seen.leaf), [PiecesHeld.empty(setting.latent)]
-    halves = seen.leaf.boxes.halves[seen.pieces.box]
+    parts, leaf = [PiecesHeld.empty(setting.latent)], seen.leaf
+    halves = leaf.boxes.halves[seen.pieces.box]
     # What overflows shows in the result.
     with np.errstate(all="ignore"):
         for mine, items in seen.items(pairs):
             some = pairs.at(mine)
             result, _ = truncate_with_error(items)
-            slopes = seen.gaussians.slopes[some.piece]
-            left = seen.away(some) - np.einsum("pms,ps->pm", slopes, result.peak)
             scale, log_scale = halves[some.piece], seen.log_scales[some.piece]
-            log_mass = own[some.pair] - 0.5 * dots(left, left)
+            log_peak, doubt = seen.relative(some, result.peak)
             parts.append(
                 PiecesHeld(
-                    datum=seen.leaf.pairs.datum[some.pair],
+                    datum=leaf.pairs.datum[some.pair],
                     piece=some.piece + before,
-                    log_mass=log_mass + result.log_volume + log_scale,
+                    log_mass=log_peak + result.log_volume + log_scale,
+                    doubt=doubt,
                     mean=seen.places(some.piece, result.mean),
                     cov=result.cov * scale[:, :, None] * scale[:, None, :],
                     entropy=result.entropy + log_scale,

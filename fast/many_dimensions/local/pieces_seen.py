@@ -11,7 +11,7 @@ import numpy as np
 
 from fast.integration.interval import LOG_2PI
 from fast.integration.split import batches
-from fast.integration.whitened import Whitened, triangular
+from fast.integration.whitened import Whitened, dots, triangular
 from fast.many_dimensions.local.descent import Leaf
 from fast.many_dimensions.region_gaussians import Gaussians
 from fast.many_dimensions.skipping.bounds import Bounds, RegionBounds
@@ -24,6 +24,8 @@ from fast.partition.region_polyhedra import Polyhedra
 from fast.polyhedra.face_lattice import Lattice
 from fast.polyhedra.ragged import ranges
 from reference.model import Array, Indices
+
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class PiecePairs(NamedTuple):
@@ -80,6 +82,20 @@ class SeenPieces:
     def away(self, pairs: PiecePairs) -> Array:
         """Rows less the offsets of the pieces, (Q, m)."""
         return np.asarray(self.leaf.aligned.rows[pairs.pair] - self.gaussians.offsets[pairs.piece])
+
+    def relative(self, pairs: PiecePairs, u: Array) -> tuple[Array, Array]:
+        """log p(x, z) at places u (Q, S), less that at x's place, and what rounding may make of it,
+        (Q,)."""
+        slopes, offsets = self.gaussians.slopes[pairs.piece], self.gaussians.offsets[pairs.piece]
+        images = np.einsum("pms,ps->pm", slopes, u) + offsets
+        aligned = self.leaf.aligned
+        rows, bases = aligned.rows[pairs.pair], aligned.bases[pairs.pair]
+        # A difference of squares, (a - b)(a + b), in which a - b does not involve x.
+        step, whole = images - bases, 2.0 * rows - images - bases
+        values = aligned.beside[pairs.pair] + 0.5 * dots(step, whole)
+        sizes = np.linalg.norm(images, axis=1) + np.linalg.norm(bases, axis=1)
+        doubts = _EPS * sizes * np.linalg.norm(whole, axis=1)
+        return values, aligned.doubts[pairs.pair] + doubts
 
     def batches(self, pairs: PiecePairs) -> Iterator[Indices]:
         """Which of the pairs to integrate over together."""

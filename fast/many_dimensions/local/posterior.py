@@ -9,10 +9,9 @@ from fast.integration.apex import choose_apex
 from fast.integration.simplex_draws import draw_within
 from fast.many_dimensions.local.criteria import ByPeak
 from fast.many_dimensions.local.descent import Descent, Leaf
-from fast.many_dimensions.local.guess import best_places
-from fast.many_dimensions.local.pairs import Found, constants
+from fast.many_dimensions.local.pairs import Found, most_of
 from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
-from fast.many_dimensions.local.setting import Points, Setting
+from fast.many_dimensions.local.setting import Points, Setting, relative
 from fast.partition.local.bends import Bends
 from reference.model import Array, Indices
 
@@ -27,7 +26,7 @@ class LocalPosterior(Posterior):
         self, setting: Setting, bends: Bends, points: Points, found: Found, max_memory: float
     ) -> None:
         self._setting, self._bends, self._points = setting, bends, points
-        self._leaves = found.leaves
+        self._leaves, self._above = found.leaves, found.above
         self._ends = np.cumsum(found.counts)
         held = found.held
         super().__init__(
@@ -36,7 +35,7 @@ class LocalPosterior(Posterior):
             shares=Shares(
                 datum=held.datum,
                 region=held.piece,
-                log_e0=held.log_mass - found.log_evidence[held.datum],
+                log_e0=found.log_e0,
                 mean=held.mean,
                 cov=held.cov,
                 entropy=held.entropy,
@@ -56,20 +55,22 @@ class LocalPosterior(Posterior):
         """
         # What is known from passes through the network rules out nearly all boxes.
         setting, points = self._setting, self._points
-        result, known = best_places(setting, points)
-        floors = known - _ROUNDING * np.maximum(np.abs(known), 1.0)
+        result, known = points.places.copy(), np.zeros(points.number)
+        floors = points.log_base - _ROUNDING * np.maximum(np.abs(points.log_base), 1.0)
         for leaf in Descent(setting, points, ByPeak(setting, points, floors)).leaves():
             seen = SeenPieces.of(leaf, self._bends)
             pairs = seen.pairs()
-            peaks = seen.bounds_of(pairs).log_peak + constants(setting, points, leaf)[pairs.pair]
-            datum = leaf.pairs.datum[pairs.pair]
+            peaks, datum = (
+                most_of(setting, points, seen, pairs).log_peak,
+                leaf.pairs.datum[pairs.pair],
+            )
             pairs = pairs.at(np.flatnonzero(~(peaks < floors[datum])))
             # A piece thinner than rounding may have no such place.
             with np.errstate(all="ignore"):
                 for mine, items in seen.items(pairs):
                     place = seen.places(pairs.piece[mine], choose_apex(items, exact=True).place)
                     datum = leaf.pairs.datum[pairs.pair[mine]]
-                    values = setting.log_joint(points.at(datum), place)
+                    values = relative(points.at(datum), setting.images(place))
                     self._raise(result, known, datum, (place, values))
         return result
 
@@ -85,8 +86,8 @@ class LocalPosterior(Posterior):
     def _log_density(self, points: Array) -> Array:
         count, number, latent = points.shape
         own = self._points.at(np.repeat(np.arange(count), number))
-        values = self._setting.log_joint(own, points.reshape(-1, latent)).reshape(count, number)
-        return np.asarray(values - self._log_evidence[:, None])
+        images = self._setting.images(points.reshape(-1, latent))
+        return np.asarray(relative(own, images).reshape(count, number) - self._above[:, None])
 
     def _draw(self, datum: Indices, region: Indices, rng: np.random.Generator) -> Array:
         draws = np.empty((len(datum), self._setting.latent))

@@ -13,12 +13,24 @@ from fast.integration.whitened import dots
 from reference.model import Array, Indices, Network
 
 
-class Points(NamedTuple):
-    """Data with the prior's mean as coordinates of their own: rows (N, r + S) are y and zeros,
-    rest (N,) the squared length of what of x is orthogonal to y."""
+class Rows(NamedTuple):
+    """Data with the prior's mean as coordinates of their own: y and S zeros, (N, r + S), and rest
+    (N,), the squared length of what of x is orthogonal to y."""
 
     rows: Array
     rest: Array
+
+
+class Points(NamedTuple):
+    """N data, and for each a place where p(x, z) is large, from which its logarithm is counted: far
+    from the manifold it is huge, and only differences tell one place from another."""
+
+    rows: Array  # (N, r + S), as of `Rows`
+    rest: Array  # (N,)
+    places: Array  # (N, S)
+    images: Array  # (N, r + S): of the places
+    log_base: Array  # (N,): log p(x, z) there
+    guess: Array  # (N,): log p(x) if p(x, z) were a Gaussian around the place
 
     @property
     def number(self) -> int:
@@ -27,7 +39,7 @@ class Points(NamedTuple):
 
     def at(self, some: Indices | slice) -> Points:
         """Some of them."""
-        return Points(self.rows[some], self.rest[some])
+        return Points(*(field[some] for field in self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +86,13 @@ class Setting:
         """r + S, how many coordinates images have."""
         return self.coordinates.rank + self.latent
 
-    def points(self, X: Array) -> Points:
+    def rows(self, X: Array) -> Rows:
         """Data X (N, D).
 
         Raises ArithmeticError where a square overflows.
         """
         y, rest = self.coordinates.points(X)
-        return Points(np.concatenate([y, np.zeros((len(X), self.latent))], axis=1), rest)
+        return Rows(np.concatenate([y, np.zeros((len(X), self.latent))], axis=1), rest)
 
     def images(self, Z: Array) -> Array:
         """Of latents (n, S), (n, r + S), by a pass through the network."""
@@ -89,7 +101,14 @@ class Setting:
             hidden = layer.apply(hidden)
         return np.concatenate([self.coordinates.of_inputs(hidden), Z @ self.prior_root.T], axis=1)
 
-    def log_joint(self, points: Points, Z: Array) -> Array:
-        """log p(x, z) of data and latents (N, S), row by row [eq. 4]."""
-        away = points.rows - self.images(Z)
-        return np.asarray(self.log_constant - 0.5 * (dots(away, away) + points.rest))
+    def log_joint(self, rows: Rows, images: Array) -> Array:
+        """log p(x, z) of data and images (N, r + S), row by row [eq. 4]."""
+        away = rows.rows - images
+        return np.asarray(self.log_constant - 0.5 * (dots(away, away) + rows.rest))
+
+
+def relative(points: Points, images: Array) -> Array:
+    """log p(x, z) of data and images (N, r + S), row by row, less that at the data's places."""
+    # A difference of squares, (a - b)(a + b), in which a - b does not involve x.
+    step = images - points.images
+    return 0.5 * dots(step, 2.0 * points.rows - images - points.images)

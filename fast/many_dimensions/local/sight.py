@@ -16,6 +16,7 @@ from reference.model import Array, Indices
 
 # What rounding may make of a distance, over the size of its terms: thousands of times ε.
 _ROUNDING = 1e-12
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class BoxPairs(NamedTuple):
@@ -35,13 +36,15 @@ class BoxPairs(NamedTuple):
 
 
 class Aligned(NamedTuple):
-    """Boxes in coordinates of their own, as many as the images in them span: maps (B, m, S + K),
-    (B, m) to these; and pairs of a datum and a box: rows (P, m), and rest (P,), the squared length
-    of what is orthogonal to them."""
+    """Boxes in coordinates of their own, as many as the images in them span, from the middle of
+    each; and pairs of a datum and a box."""
 
-    maps: Maps
-    rows: Array
-    rest: Array
+    maps: Maps  # (B, m, S + K) and (B, m): to these coordinates
+    rows: Array  # (P, m): the data
+    bases: Array  # (P, m): the images of the data's places
+    beside: Array  # (P,): what of log p(x, z) less that at x's place is orthogonal to all of these
+    doubts: Array  # (P,): what rounding may make of that
+    rest: Array  # (P,): the squared length of what of the data is orthogonal to them
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +80,19 @@ class Sight:
         used = self.slopes.shape[2] - self.slots.functions.shape[1] + slots.functions.shape[1]
         return Sight(slots, self.slopes[some][:, :, :used], self.middles[some], self.doubts[some])
 
+    @property
+    def _columns(self) -> tuple[int, int]:
+        """S, and how many slots there are."""
+        count = self.slots.functions.shape[1]
+        return self.slopes.shape[2] - count, count
+
     def squares(self, points: Points, pairs: BoxPairs) -> Array:
         """At most |row - image|² anywhere in the box, for pairs, (P,).
 
         The distance along the way from the middle of the box to the datum.
         """
         result = np.empty(len(pairs.datum))
-        latent = self.slots.inputs.slopes.shape[2] - self.slots.inputs.slopes.shape[1]
-        used = self.slopes.shape[2] - latent
+        latent, used = self._columns
         for box, mine in enumerate(pairs.by_box(len(self.slopes))):
             if mine.start == mine.stop:
                 continue
@@ -107,15 +115,24 @@ class Sight:
     def aligned(self, points: Points, pairs: BoxPairs) -> Aligned:
         """The boxes, and pairs with them, in the coordinates of each box."""
         basis, roots = np.linalg.qr(self.slopes)
-        rows, rest = np.empty((len(pairs.datum), roots.shape[1])), np.empty(len(pairs.datum))
+        shape = len(pairs.datum), roots.shape[1]
+        rows, bases = np.empty(shape), np.empty(shape)
+        beside, doubts, rest = np.empty((3, len(pairs.datum)))
         for box, mine in enumerate(pairs.by_box(len(self.slopes))):
             if mine.start == mine.stop:
                 continue
-            away = points.rows[pairs.datum[mine]] - self.middles[box]
-            rows[mine] = away @ basis[box]
-            left = away - rows[mine] @ basis[box].T
-            rest[mine] = dots(left, left)
-        latent = self.slots.inputs.slopes.shape[2] - self.slots.inputs.slopes.shape[1]
-        used = roots.shape[2] - latent
+            own, middle, axes = points.at(pairs.datum[mine]), self.middles[box], basis[box]
+            rows[mine], left = _split(own.rows - middle, axes)
+            bases[mine], off = _split(own.images - middle, axes)
+            beside[mine] = -0.5 * dots(off, 2.0 * left - off)
+            sizes = np.linalg.norm(off, axis=1) * np.linalg.norm(2.0 * left - off, axis=1)
+            doubts[mine], rest[mine] = _EPS * sizes, dots(left, left)
+        latent, used = self._columns
         shifts = roots[:, :, latent:] @ self.slots.bands.offsets[:, :used, None]
-        return Aligned(Maps(roots, -shifts[:, :, 0]), rows, rest)
+        return Aligned(Maps(roots, -shifts[:, :, 0]), rows, bases, beside, doubts, rest)
+
+
+def _split(vectors: Array, axes: Array) -> tuple[Array, Array]:
+    """Vectors (n, r) along orthonormal axes (r, m), and what of them is orthogonal to these."""
+    along = vectors @ axes
+    return along, vectors - along @ axes.T
