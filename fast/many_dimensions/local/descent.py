@@ -17,12 +17,12 @@ from fast.polyhedra.chunks import chunks
 from reference.model import Codes, Indices
 
 # A box in which no more units bend is cut into its pieces.
-_FEW = 24
+_FEW = 32
 # In boxes this many halvings smaller than the prior more units may bend: boundaries may all meet in
 # a point. Twice as many after so many halvings more.
 _SMALL, _MORE_AFTER = 16, 2
-# Halvings after which there is an end: centres would have no more digits.
-_DEEPEST = 60
+# Boxes this many halvings smaller than the prior are not halved any more.
+_DEEPEST = 50
 # Numbers held at once while boxes are folded.
 _BATCH = 1 << 21
 
@@ -55,8 +55,8 @@ class Descent:
         boxes, self.out = self._criterion.first()
         every = np.arange(self._points.number)
         pairs = BoxPairs(every, np.zeros_like(every))
-        for _ in range(_DEEPEST):
-            most = self._slots_allowed(boxes)
+        while (halvings := self._halvings(boxes)) < _DEEPEST:
+            most = _FEW * 2 ** max(0, (halvings - _SMALL) // _MORE_AFTER)
             parts, kept_pairs, before = [], [], 0
             for some in chunks(boxes.number, _BATCH, self._width(most)):
                 mine = slice(*np.searchsorted(pairs.box, [some.start, some.stop]))
@@ -81,11 +81,11 @@ class Descent:
         setting = self._setting
         return max(setting.network.sizes) * (setting.latent + most)
 
-    def _slots_allowed(self, boxes: Boxes) -> int:
-        """By the boxes' size beside the prior's, so that no datum's boxes depend on others."""
+    def _halvings(self, boxes: Boxes) -> int:
+        """How often the prior's deviations would be halved for boxes so small: that decides how
+        many units may bend, so that no datum's boxes depend on others."""
         deviations = np.sqrt(np.diag(self._setting.cov_z))
-        halvings = -np.log2(np.max(boxes.halves[:1] / deviations, initial=0.0))
-        return int(_FEW * 2 ** max(0, (int(halvings) - _SMALL) // _MORE_AFTER))
+        return int(-np.log2(np.max(boxes.halves[0] / deviations)))
 
     def _looked_at(
         self, boxes: Boxes, pairs: BoxPairs, most: int

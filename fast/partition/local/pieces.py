@@ -28,8 +28,7 @@ from reference.model import Array, Codes, Indices
 _EPS = float(np.finfo(np.float64).eps)
 # What rounding may make of a value at a vertex, over the size of its terms: a vertex comes of
 # others, of some generations. Where that is not enough it is taken so many times as large.
-_ROUNDING, _MORE = 64.0 * _EPS, 64.0
-_ATTEMPTS = 3
+_ROUNDING, _MORE = 64.0 * _EPS, (1.0, 64.0, 4096.0)
 # Shifts of a unit's knots that are tried, until no vertex is within rounding of one.
 _SHIFTS = 1000
 
@@ -137,18 +136,14 @@ def cut(boxes: Boxes, slots: Slots, bends: Bends, most: int) -> Pieces:
     cuts are shifted. Raises TooManyCells where there would be more than most pieces, and
     InconsistentSigns where rounding is worse than is allowed for.
     """
-    try:
-        return _Cutting(boxes, slots, bends, most, _ROUNDING, shifted=False).pieces()
-    except InconsistentSigns:
-        pass
-    for attempt in range(_ATTEMPTS):
+    tries = [(_ROUNDING, False), *((_ROUNDING * more, True) for more in _MORE)]
+    for rounding, shifted in tries[:-1]:
         try:
-            rounding = _ROUNDING * _MORE**attempt
-            return _Cutting(boxes, slots, bends, most, rounding, shifted=True).pieces()
+            return _Cutting(boxes, slots, bends, most, rounding, shifted=shifted).pieces()
         except InconsistentSigns:
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError
+            continue
+    rounding, shifted = tries[-1]
+    return _Cutting(boxes, slots, bends, most, rounding, shifted=shifted).pieces()
 
 
 class _Cutting:
