@@ -20,6 +20,7 @@ from chunk_lengths import (
 from scipy.stats import truncnorm
 
 import fast
+import fast.many_dimensions.local.descent as descent
 import reference
 from fast.polyhedra.chunks import chunks, uneven_chunks
 from oracle.mutants.mutant import Mutant
@@ -193,6 +194,36 @@ def test_chunks_of_far_data_change_nothing(rows):
 
 
 @cache
+def in_boxes(rows):
+    """Everything that a local partition tells of five data; and what was reached."""
+    network = Network.random([2, 4, 3], ReLU(), 0)
+    dgn = fast.DGN(network, 0.3, negligible=1e-6, partition="local")
+    X = dgn.rvs(5, random_state=0)
+    q = 0.3 * X[:, :2], np.full((5, 2), 0.1)
+    few = descent._FEW
+    descent._FEW = 3
+    try:
+        with rows_per_chunk(rows) as reached:
+            posterior = dgn.posterior(X)
+            values = {"log p": dgn.logpdf(X), "mode": posterior.mode(), "kl": dgn.kl(X, *q)}
+            values |= {"mean": posterior.mean(), "cov": posterior.cov(), "elbo": dgn.elbo(X, *q)}
+            values["expected"] = dgn.expected_complete_loglik(X)
+            statistics = vars(dgn.statistics(X))
+            values |= {f"statistics {name}": value for name, value in statistics.items()}
+            draws = posterior.rvs(50, 0)
+    finally:
+        descent._FEW = few
+    whole = fast.DGN(network, 0.3, partition="full").posterior(X)
+    assert np.all(np.isfinite(whole.logpdf(draws)))
+    return values, reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_chunks_of_boxes_change_nothing(rows):
+    assert differences(in_boxes(rows)[0], in_boxes(None)[0]) == []
+
+
+@cache
 def in_five_dimensions(rows):
     """The regions of networks of five dimensions, one of them with parallels that meet far out, as
     many regions as are allowed, and a lattice; and what was reached."""
@@ -248,7 +279,8 @@ def test_chunks_do_not_change_the_law_of_draws(latent, rows):
     place = Place("fast.many_dimensions.posterior", "PolyhedralPosterior._with_apexes", "items")
     assert place in reached.second
     assert place in reached.ragged or rows < 3  # the pairs are even in number
-    locate = posterior._partition.locate
+    given = case(latent, "relu")
+    locate = fast.DGN(given.network, given.cov_x, given.cov_z).partition().locate
     flat = -1, latent
     np.testing.assert_array_equal(locate(draws.reshape(flat)), locate(together.reshape(flat)))
     mean, variance = posterior.mean(), np.einsum("nss->ns", posterior.cov())
@@ -271,7 +303,7 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
         runs = [in_chunks(latent, kind, rows) for latent in LATENT for kind in KINDS]
         runs += [on_polyhedron(latent, rows)[:2] for latent in HALF_SPACES]
         runs += [drawn(latent, rows)[1:] for latent in LATENT]
-        runs += [far_away(rows), in_five_dimensions(rows)]
+        runs += [far_away(rows), in_five_dimensions(rows), in_boxes(rows)]
         second |= set().union(*(reached.second for _, reached in runs))
         ragged |= set().union(*(reached.ragged for _, reached in runs))
     assert second == all_places()
@@ -290,6 +322,7 @@ UNTIL = {
     "fast.integration.simplex_draws: while todo.size",
     "fast.partition.exact_vertices: while here",
     "fast.many_dimensions.pairs: while np.any(stops > at)",
+    "fast.many_dimensions.local.descent: while (halvings := self._halvings(boxes)) < _DEEPEST",
 }
 
 
@@ -347,8 +380,10 @@ def test_a_row_does_not_depend_on_its_company(impl, latent, kind):
     rows = [per_datum(dgn, given, part) for part in parts]
     joined = {name: np.concatenate([row[name] for row in rows]) for name in whole}
     assert differences(joined, {name: value[order] for name, value in whole.items()}) == []
-    total = vars(dgn.statistics(given.X[:5]))
+    total = dict(vars(dgn.statistics(given.X[:5])))
     sums = [vars(dgn.statistics(given.X[part])) for part in parts]
+    codes = total.pop("codes", None)  # of the regions, not of data
+    assert all(np.array_equal(s.get("codes"), codes) for s in sums) or codes is None
     assert differences({name: sum(s[name] for s in sums) for name in total}, total) == []
 
 
@@ -441,6 +476,9 @@ def test_budgets():
         "many_dimensions.skipping.search._BATCH": 20,
         "many_dimensions.skipping.region_tree._BATCH": 20,
         "partition.layer_maps._BATCH": 20,
+        "many_dimensions.local.descent._BATCH": 21,
+        "many_dimensions.local.e_step._BATCH": 22,
+        "many_dimensions.local.guess._BATCH": 22,
         "partition.by_corners.incidence._BATCH": 18,
         "partition.by_corners.edges._BATCH": 18,
         "partition.by_corners.close_corners._BATCH": 20,

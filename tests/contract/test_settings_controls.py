@@ -28,7 +28,7 @@ def forgets(name):
     return constructor
 
 
-@pytest.mark.parametrize("name", ["max_regions", "negligible", "max_memory"])
+@pytest.mark.parametrize("name", ["max_regions", "negligible", "partition", "max_memory"])
 def test_a_limit_that_is_forgotten(monkeypatch, name):
     monkeypatch.setattr(fast.DGN, "__init__", forgets(name))
     with pytest.raises(AssertionError):

@@ -609,6 +609,8 @@ def calls_of(impl):
     if impl is fast:
         share = Argument(Number(0.0, 1e-3), 1e-3, {"cov_x": 0.01}, left_out)
         options["negligible"] = share
+        words = ("auto", "full", "local")
+        options["partition"] = Argument(Choice(words), "local", {}, chosen)
         options["max_memory"] = Argument(Number(0.0), 8.0, {}, tables_told)
         calls["fit_em"] = em(fast, **FAST_ALONE)
         some = {"regions": Argument(Places(7), [2, 3])}
@@ -668,6 +670,11 @@ def tables_told(model):
         return model.posterior(X).log_e0
     except ValueError as error:
         return str(error)
+
+
+def chosen(model):
+    """Which regions are to be found."""
+    return model.partition_choice
 
 
 def left_out(model):
