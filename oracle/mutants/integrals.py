@@ -155,7 +155,7 @@ INTEGRALS: tuple[Mutant, ...] = (
     in_fast(
         "volumes too small",
         "many_dimensions.skipping.outlines",
-        "_log_volumes",
+        "most_log_volumes",
         "np.minimum(boxes,",
         "np.minimum(boxes - 4.0,",
         "A bound that is a little too tight.",

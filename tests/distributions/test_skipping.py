@@ -155,7 +155,7 @@ BREAKAGES = {
     "balls a little too small": changed(
         outlines, "_balls", lambda found: (found[0], 0.9 * found[1])
     ),
-    "volumes a tenth too small": changed(outlines, "_log_volumes", lambda found: found - 0.1),
+    "volumes a tenth too small": changed(outlines, "most_log_volumes", lambda found: found - 0.1),
     "what is beyond the axes forgotten": changed(outlines, "_largest", lambda found: 0.0 * found),
     "the projection's distances too large": changed(
         outlines, "pushed", lambda maps: maps._replace(offsets=1.05 * maps.offsets)

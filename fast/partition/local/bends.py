@@ -20,19 +20,21 @@ class Bends(NamedTuple):
     offsets: Array  # (F, k + 1): of the same pieces
 
     @staticmethod
-    def of(network: Network) -> tuple[Bends, list[int]]:
-        """All functions of a network's units, and the row at which those of each layer begin."""
+    def of(network: Network) -> tuple[Bends, list[slice]]:
+        """All functions of a network's units, and the rows of each layer: one for each of its
+        units, or one for all."""
         layers = [layer for layer in network.layers if isinstance(layer, PiecewiseAffine)]
         most = max((layer.knots.shape[-1] for layer in layers), default=1)
         rows = [_filled_up(np.zeros((1, 1)), np.array([[0.0, 1.0]]), np.zeros((1, 2)), most)]
-        starts, count = [], 1
+        of_layers, count = [], 1
         for layer in network.layers:
-            starts.append(count)
+            of_layers.append(slice(count, count))
             if isinstance(layer, PiecewiseAffine):
                 offsets = np.array([[float(c) for c in row] for row in layer.unit_offsets])
                 rows.append(_filled_up(layer.unit_knots, layer.unit_slopes, offsets, most))
-                count += len(rows[-1].knots)
-        return Bends(*map(np.concatenate, zip(*rows, strict=True))), starts
+                of_layers[-1] = slice(count, count + len(rows[-1].knots))
+                count = of_layers[-1].stop
+        return Bends(*map(np.concatenate, zip(*rows, strict=True))), of_layers
 
     def below(self, functions: Indices, values: Array) -> Indices:
         """How many knots are below values, which is the piece that these are on."""

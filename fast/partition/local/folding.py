@@ -140,7 +140,7 @@ class Folding:
 
     def __init__(self, network: Network, boxes: Boxes, most: int) -> None:
         self._network, self._most, self._boxes = network, most, boxes
-        self._bends, self._starts = Bends.of(network)
+        self._bends, self._functions = Bends.of(network)
         #: Of which boxes every unit that bends has a slot, (B,).
         self._whole = np.ones(boxes.number, dtype=bool)
         count, latent = boxes.centres.shape
@@ -173,7 +173,7 @@ class Folding:
             if isinstance(layer, MaxPool):
                 self._rows = self._past_windows(layer, entries[i])
             elif isinstance(layer, PiecewiseAffine):
-                self._rows = self._past_units(layer, self._starts[i], entries[i])
+                self._rows = self._past_units(layer, self._functions[i], entries[i])
             else:
                 self._rows = self._past_affine(layer)
         return Folded(
@@ -199,10 +199,10 @@ class Folding:
         maps = Maps(*layer.propagate(_NO_CODE, *rows.maps))
         return _Rows(maps, spread[:, :, 0] + rounding * terms, self._terms(maps))
 
-    def _past_units(self, layer: PiecewiseAffine, start: int, entry: int) -> _Rows:
+    def _past_units(self, layer: PiecewiseAffine, own: slice, entry: int) -> _Rows:
         rows, size = self._rows, self._rows.terms.shape[1]
         count, knots = len(range(size)[layer.units]), layer.knots.shape[-1]
-        functions = start + np.arange(count) * (len(layer.unit_knots) > 1)
+        functions = np.broadcast_to(np.arange(own.start, own.stop), count)
         entries = entry + knots * np.arange(count)
         told = entries, np.ones(count, dtype=np.int8)
         bent, first = self._bent(rows.at(layer.units), functions, told)

@@ -13,7 +13,7 @@ from paper_figures.figures.figure_19_scale import measure
 from paper_figures.options import Numbers, Options, Record
 
 _DECODERS = ("dense_2-64-784", "dense_3-32-784", "dense_2-256-784")
-_LARGE_DECODERS = ("dense_2-256-256-784", "upsample_4")
+_LARGE_DECODERS = ("dense_2-256-256-784", *measure.LOCAL)
 #: Units of each of the two hidden layers of random networks.
 _WIDTHS = (16, 32)
 _LARGE_WIDTHS = (64, 128, 192)
@@ -35,8 +35,9 @@ def _names(options: Options) -> list[str]:
 def compute(options: Options) -> Numbers:
     """Regions, seconds and gigabytes of every decoder and random network.
 
-    names (n,); regions, set_up (seconds), datum (seconds), held (regions of a datum's posterior)
-    and memory (gigabytes), (n,) each. One core, a process for each.
+    names (n,); regions (or pieces of regions that data met, where the partition is local), set_up
+    (seconds), datum (seconds), held (regions of a datum's posterior) and memory (gigabytes), (n,)
+    each. One core, a process for each.
     """
     chosen = parameters(options)
     found = [_in_a_process(name, chosen["count"]) for name in chosen["names"]]

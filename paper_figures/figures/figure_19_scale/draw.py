@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from paper_figures import style
+from paper_figures.figures.figure_19_scale.measure import LOCAL
 from paper_figures.options import Numbers
 
 
@@ -26,8 +27,15 @@ def draw(numbers: Numbers) -> Figure:
 
 
 def _points(axes: Axes, numbers: Numbers, values: np.ndarray) -> None:
-    random = np.char.startswith(numbers["names"], "random")
-    for mine, label, level in ((~random, "trained decoders", 0), (random, "random networks", 2)):
+    random, local = np.char.startswith(numbers["names"], "random"), np.isin(numbers["names"], LOCAL)
+    groups = (
+        (~random & ~local, "trained decoders", 0),
+        (local, "trained decoders, by the pieces of regions that data met", 1),
+        (random, "random networks", 2),
+    )
+    for mine, label, level in groups:
+        if not np.any(mine):
+            continue
         colour, mark = style.LEVELS[level]
         order = np.argsort(numbers["regions"][mine])
         axes.plot(
@@ -35,7 +43,7 @@ def _points(axes: Axes, numbers: Numbers, values: np.ndarray) -> None:
             values[mine][order],
             color=colour,
             marker=mark,
-            linestyle="none" if level == 0 else "-",
+            linestyle="none" if level < 2 else "-",
             label=label,
         )
     for name, regions, value in zip(
