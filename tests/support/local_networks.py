@@ -54,7 +54,9 @@ def networks():
         "bends of both signs": stack(
             dense(6, 2), PiecewiseAffine([-1.0, 0.2, 0.9], [0.3, -1.0, 2.0, 0.1], 0.4), Abs()
         ),
-        "a block": Network([dense(8, 2), PReLU(np.linspace(-0.4, 1.5, 8)), block, ReLU(), dense(3, 8)]),
+        "a block": Network(
+            [dense(8, 2), PReLU(np.linspace(-0.4, 1.5, 8)), block, ReLU(), dense(3, 8)]
+        ),
         "a block of pooling": Network(
             [
                 dense(6, 2),

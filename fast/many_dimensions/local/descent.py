@@ -21,6 +21,12 @@ _FEW = 32
 # In boxes this many halvings smaller than the prior more units may bend: boundaries may all meet in
 # a point. Twice as many after so many halvings more.
 _SMALL, _MORE_AFTER = 16, 2
+# The size of a box's images times the distance of a datum from the best of them, both in standard
+# deviations: so many times ε is what differences of log p(x, z) may lose in a box, some 1e-11.
+# Where images are steep in one direction alone there are many boxes so small: of more than so many
+# a datum, none is halved for that.
+_LARGEST = 1e5
+_MANY = 64
 # Boxes this many halvings smaller than the prior are not halved any more.
 _DEEPEST = 50
 # Numbers held at once while boxes are folded.
@@ -47,6 +53,9 @@ class Descent:
 
     def __init__(self, setting: Setting, points: Points, criterion: Criterion) -> None:
         self._setting, self._points, self._criterion = setting, points, criterion
+        self._distances = np.maximum(np.linalg.norm(points.rows - points.images, axis=1), 1.0)
+        #: Whether there are many boxes, so that large ones are cut as they are.
+        self._many = False
         #: The sum of what has been left out, (N,), over what may be.
         self.out = np.zeros(points.number)
 
@@ -57,6 +66,7 @@ class Descent:
         pairs = BoxPairs(every, np.zeros_like(every))
         while (halvings := self._halvings(boxes)) < _DEEPEST:
             most = _FEW * 2 ** max(0, (halvings - _SMALL) // _MORE_AFTER)
+            self._many = len(pairs.datum) > _MANY * self._points.number
             parts, kept_pairs, before = [], [], 0
             for some in chunks(boxes.number, _BATCH, self._width(most)):
                 mine = slice(*np.searchsorted(pairs.box, [some.start, some.stop]))
@@ -98,12 +108,11 @@ class Descent:
         out = np.exp(np.minimum(over, 0.0)) * (over < 0)
         self.out += np.bincount(pairs.datum, out, points.number)
         pairs = pairs.at(np.flatnonzero(~(over < 0)))
-        needed = np.zeros(boxes.number, dtype=bool)
-        needed[pairs.box] = True
-        leaves, others = (
-            np.flatnonzero(needed & folded.whole),
-            np.flatnonzero(needed & ~folded.whole),
-        )
+        farthest = np.full(boxes.number, -1.0)
+        np.maximum.at(farthest, pairs.box, self._distances[pairs.datum])
+        small = folded.whole & ((sight.sizes * farthest <= _LARGEST) | self._many)
+        leaves = np.flatnonzero((farthest >= 0) & small)
+        others = np.flatnonzero((farthest >= 0) & ~small)
         leaf = None
         if len(leaves):
             own = _among(pairs, leaves, boxes.number)

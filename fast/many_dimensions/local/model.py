@@ -20,8 +20,9 @@ from reference.model import Array, Network
 
 # Data that are searched for together share their boxes.
 _TOGETHER = 64
-# What rounding may do to the log of a share at most.
+# What rounding may do to the log of a share at most, and to log p(x) as a share of it.
 _DOUBT = 1e-8
+_RELATIVE_DOUBT = 1e-9
 
 
 class LocalDimensions:
@@ -52,7 +53,7 @@ class LocalDimensions:
         """log p(x), (N,), nats."""
         result = np.empty(len(X))
         for part in chunks(len(X), _TOGETHER):
-            result[part] = self._found(located(self._setting, X[part])).log_evidence
+            result[part] = _known(self._found(located(self._setting, X[part])))
         return result
 
     def posterior(self, X: Array, max_memory: float) -> Posterior:
@@ -114,7 +115,19 @@ def _of_near(found: Found) -> Found:
     far = np.flatnonzero(~(found.doubts <= _DOUBT))
     if len(far):
         raise ArithmeticError(
-            f"X: datum {far[0]} is so far from the network's images that rounding hides which "
-            "regions hold it; log p(x) is not affected; for moments pass partition='full' to DGN"
+            f"X: datum {far[0]} is so far from the network's images, or these are so steep, that "
+            "rounding hides which regions hold it; for moments pass partition='full' to DGN"
         )
     return found
+
+
+def _known(found: Found) -> Array:
+    """log p(x), (N,). Raises ArithmeticError where rounding leaves too few of its digits."""
+    size = np.maximum(1.0, np.abs(found.log_evidence))
+    lost = np.flatnonzero(~(found.doubts <= _RELATIVE_DOUBT * size))
+    if len(lost):
+        raise ArithmeticError(
+            f"X: images near datum {lost[0]} are so steep that rounding leaves too few digits of "
+            "log p(x); pass partition='full' to DGN"
+        )
+    return found.log_evidence

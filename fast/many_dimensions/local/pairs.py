@@ -66,7 +66,7 @@ class Found(NamedTuple):
     above: Array  # (N,): the same less log p(x, z) at x's place
     held: PiecesHeld
     skipped: Array  # (N,): at most this share of p(x) is not there
-    doubts: Array  # (N,): what rounding may make of differences of log p(x, z)
+    doubts: Array  # (N,): what rounding may make of the above, nats
     leaves: list[Leaf]  # which the pieces are of, in order
     counts: list[int]  # how many pieces each of them has
 
@@ -152,8 +152,10 @@ def _found(setting: Setting, bends: Bends, points: Points, guess: Array, max_pie
         raise ArithmeticError("X: no region has mass in double precision for some datum")
     with np.errstate(divide="ignore"):
         skipped = np.exp(np.minimum(floors + np.log(descent.out) - log_evidence, 0.0))
-    doubts = np.zeros(points.number)
-    np.maximum.at(doubts, held.datum, held.doubt)
+    shares = np.exp(held.log_mass - above[held.datum])
+    doubts = np.bincount(held.datum, shares * held.doubt, points.number).astype(np.float64)
+    # Data seen through an ill-conditioned noise have fewer digits.
+    doubts *= setting.coordinates.noise.spread
     return Found(log_evidence, above, held, skipped, doubts, leaves, counts)
 
 

@@ -75,6 +75,15 @@ class Sight:
             doubts=np.pad(doubts, ((0, 0), (0, latent))),
         )
 
+    @property
+    def sizes(self) -> Array:
+        """How far images are from the middle at most, (B,)."""
+        latent, used = self._columns
+        lengths = np.linalg.norm(self.slopes, axis=1)
+        bands = np.abs(self.slots.bands.slopes[:, :used]).sum(axis=2)
+        by_slots = (lengths[:, latent:] * bands).sum(axis=1)
+        return np.asarray(lengths[:, :latent].sum(axis=1) + by_slots)
+
     def at(self, some: Indices, slots: Slots) -> Sight:
         """Some of the boxes, with their slots, which may be fewer."""
         used = self.slopes.shape[2] - self.slots.functions.shape[1] + slots.functions.shape[1]
