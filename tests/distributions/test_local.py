@@ -203,8 +203,8 @@ def test_boxes_that_are_ruled_out_hold_no_more_than_said():
             said.append((boxes, pairs, bound + self.floors[pairs.datum]))
             return bound
 
-    search = Descent(setting, points, Spy(setting, points, log_p - 40.0))
-    assert sum(leaf.boxes.number for leaf in search.leaves()) > 10
+    leaves = Descent(setting, points).leaves(Spy(setting, points, log_p - 40.0))
+    assert sum(leaf.boxes.number for leaf in leaves) > 10
     compared = 0
     for boxes, pairs, bounds in said:
         for datum, box, bound in zip(*pairs, bounds, strict=True):

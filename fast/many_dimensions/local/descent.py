@@ -51,17 +51,17 @@ class Leaf:
 class Descent:
     """From one box that holds nearly everything to those that can matter for N data."""
 
-    def __init__(self, setting: Setting, points: Points, criterion: Criterion) -> None:
-        self._setting, self._points, self._criterion = setting, points, criterion
+    def __init__(self, setting: Setting, points: Points) -> None:
+        self._setting, self._points = setting, points
         self._distances = np.maximum(np.linalg.norm(points.rows - points.images, axis=1), 1.0)
         #: Whether there are many boxes, so that large ones are cut as they are.
         self._many = False
         #: The sum of what has been left out, (N,), over what may be.
         self.out = np.zeros(points.number)
 
-    def leaves(self) -> Iterator[Leaf]:
+    def leaves(self, criterion: Criterion) -> Iterator[Leaf]:
         """All boxes that can matter, in batches; after the last of them `out` is complete."""
-        boxes, self.out = self._criterion.first()
+        boxes, self.out = criterion.first()
         every = np.arange(self._points.number)
         pairs = BoxPairs(every, np.zeros_like(every))
         while (halvings := self._halvings(boxes)) < _DEEPEST:
@@ -71,7 +71,7 @@ class Descent:
             for some in chunks(boxes.number, _BATCH, self._width(most)):
                 mine = slice(*np.searchsorted(pairs.box, [some.start, some.stop]))
                 own = BoxPairs(pairs.datum[mine], pairs.box[mine] - some.start)
-                leaf, open_boxes, open_pairs = self._looked_at(boxes.at(some), own, most)
+                leaf, open_boxes, open_pairs = self._looked_at(criterion, boxes.at(some), own, most)
                 if leaf is not None:
                     yield leaf
                 parts.append(open_boxes)
@@ -98,13 +98,13 @@ class Descent:
         return int(-np.log2(np.max(boxes.halves[0] / deviations)))
 
     def _looked_at(
-        self, boxes: Boxes, pairs: BoxPairs, most: int
+        self, criterion: Criterion, boxes: Boxes, pairs: BoxPairs, most: int
     ) -> tuple[Leaf | None, Boxes, BoxPairs]:
         """Of some boxes those that can be cut and those that are to be halved, with their pairs."""
         setting, points = self._setting, self._points
         folded = Folding(setting.network, boxes, most).to(setting.coordinates.index)
         sight = Sight.of(setting, folded)
-        over = self._criterion.over(boxes, sight, pairs)
+        over = criterion.over(boxes, sight, pairs)
         out = np.exp(np.minimum(over, 0.0)) * (over < 0)
         self.out += np.bincount(pairs.datum, out, points.number)
         pairs = pairs.at(np.flatnonzero(~(over < 0)))

@@ -34,7 +34,7 @@ def expected_log_joint(
     roots = np.linalg.cholesky(q_cov)
     maps = np.asarray(np.linalg.inv(roots), dtype=np.float64)
     result = np.zeros(points.number)
-    for leaf in Descent(setting, points, ByReach(q_mean, maps)).leaves():
+    for leaf in Descent(setting, points).leaves(ByReach(q_mean, maps)):
         seen = SeenPieces.of(leaf, bends)
         pairs = seen.pairs()
         for mine, items in _under(seen, pairs, q_mean, maps):

@@ -59,11 +59,12 @@ def _best_places(setting: Setting, data: Rows) -> tuple[Array, Array]:
     for _ in range(_HALVINGS):
         size *= 0.5
         tried = (white[:, :, None] + size * steps).reshape(count, -1, setting.latent)
-        new = np.empty(tried.shape[:2])
-        for some in chunks(count, _BATCH, tried.shape[1] * max(setting.network.sizes)):
-            images = setting.images(tried[some].reshape(-1, setting.latent) @ root.T)
-            own = Rows(*(np.repeat(field[some], tried.shape[1], axis=0) for field in data))
-            new[some] = setting.log_joint(own, images).reshape(-1, tried.shape[1])
+        latents = tried.reshape(-1, setting.latent) @ root.T
+        datum, new = np.repeat(np.arange(count), tried.shape[1]), np.empty(len(latents))
+        for some in chunks(len(latents), _BATCH, max(setting.network.sizes)):
+            own = Rows(*(field[datum[some]] for field in data))
+            new[some] = setting.log_joint(own, setting.images(latents[some]))
+        new = new.reshape(tried.shape[:2])
         white = np.concatenate([white, tried], axis=1)
         values = np.concatenate([values, new], axis=1)
         best = np.argpartition(-values, _BEAM, axis=1)[:, :_BEAM]

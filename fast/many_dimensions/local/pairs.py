@@ -127,11 +127,11 @@ def found(setting: Setting, bends: Bends, points: Points, max_pieces: int) -> Fo
 
 def _found(setting: Setting, bends: Bends, points: Points, guess: Array, max_pieces: int) -> Found:
     floors = guess + np.log(setting.negligible) - _MARGIN
-    descent = Descent(setting, points, ByMass(setting, points, floors))
+    descent = Descent(setting, points)
     parts = [PiecesHeld.empty(setting.latent)]
     leaves: list[Leaf] = []
     counts: list[int] = []
-    for leaf in descent.leaves():
+    for leaf in descent.leaves(ByMass(setting, points, floors)):
         try:
             seen = SeenPieces.of(leaf, bends, max_pieces - sum(counts))
         except TooManyCells as error:

@@ -57,7 +57,7 @@ class LocalPosterior(Posterior):
         setting, points = self._setting, self._points
         result, known = points.places.copy(), np.zeros(points.number)
         floors = points.log_base - _ROUNDING * np.maximum(np.abs(points.log_base), 1.0)
-        for leaf in Descent(setting, points, ByPeak(setting, points, floors)).leaves():
+        for leaf in Descent(setting, points).leaves(ByPeak(setting, points, floors)):
             seen = SeenPieces.of(leaf, self._bends)
             pairs = seen.pairs()
             peaks, datum = (

@@ -181,7 +181,7 @@ class _Cutting:
             self._cut_by_slot(k)
         order = np.argsort(self._box.array, kind="stable")
         box, on = self._box.array[order], np.ascontiguousarray(self._on.array.T[order])
-        inputs, outputs = self._maps(box, on)
+        inputs, outputs = self._by_place(box, on)
         levels = self._bends.knots[self._slots.functions] + self._shifts[:, :, None]
         return Pieces(
             box=box,
@@ -199,7 +199,7 @@ class _Cutting:
         """Cut every box that has a k-th slot at the knots that its input may be at."""
         slots, bends = self._slots, self._bends
         functions, has = slots.functions[:, k], slots.counts > k
-        values = self._inputs(k, slice(None))
+        values = self._entering(k, slice(None))
         knots = np.arange(bends.knots.shape[1])
         opened = (slots.first[:, k, None] <= knots) & (knots < slots.last[:, k, None])
         opened &= has[:, None]
@@ -214,7 +214,7 @@ class _Cutting:
         outputs = bends.at(functions[owners], shifted)
         self._columns.array[:, self._latent + k] = np.where(has[owners], outputs, 0.0)
 
-    def _inputs(self, k: int, some: slice) -> Array:
+    def _entering(self, k: int, some: slice) -> Array:
         """The input of the k-th slot's unit at vertices."""
         owners, width = self._owners.array[some], self._latent + k
         slopes, offsets = self._slots.inputs
@@ -262,7 +262,7 @@ class _Cutting:
         self._on.array[k, has[self._box.array] & (made.sides > 0)] += 1
         return np.concatenate([values, levels[new_owners]])
 
-    def _maps(self, box: Indices, on: Codes) -> tuple[Maps, Maps]:
+    def _by_place(self, box: Indices, on: Codes) -> tuple[Maps, Maps]:
         """Inputs and outputs of all slots on pieces, by u."""
         slots, bends, latent = self._slots, self._bends, self._latent
         shape = len(box), on.shape[1]
