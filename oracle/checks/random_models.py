@@ -24,8 +24,6 @@ from oracle.truths.agreed import truth
 from oracle.truths.conditioning import EPSILON, Conditioning
 from oracle.truths.joint import log_joint
 
-#: Latent dimensions of local partitions, by implementation.
-_LOCAL = {"reference": (), "fast": (2, 3)}
 _WITHIN_REGION = ("log e0", "e1", "e2", "region mean", "region covariance")
 
 
@@ -48,10 +46,7 @@ def crosscheck(case: Case, implementations: dict[str, ModuleType] | None = None)
             told = {key[0] for key in values}
             known = {key: value for key, value in expected.items() if key[0] in told}
             matched = pairs(values, known)
-            # The same quantities by another route.
-            local = values_of_boxes(impl, case, row) if size in _LOCAL[name] and row else {}
-            again = [(key, value, known[key]) for key, value in local.items()]
-            for key, value, target in [*matched, *again]:
+            for key, value, target in matched:
                 tally = result.tallies.setdefault((key[0], name), Tally())
                 tolerance = TOLERANCES[size][name][key[0]]
                 compare(
@@ -90,37 +85,10 @@ def values_told(impl: Any, case: Case, row: int) -> tuple[dict[Key, float], int]
     return values, declined
 
 
-def values_of_boxes(impl: Any, case: Case, row: int) -> dict[Key, float]:
-    """What an implementation says of a point by local partitions, of all that is not of single
-    regions. It may decline moments of points far away."""
-    dgn = impl.DGN(network_of(case), case.cov_x, case.cov_z, partition="local")
-    try:
-        return _of_whole_space(dgn, dgn.posterior(case.X[row - 1 : row]), case, row - 1)
-    except ArithmeticError as error:
-        if "so far from the network's images" not in str(error):
-            raise
-        return {("log p", ()): dgn.logpdf(case.X[row - 1 : row])[0]}
-
-
 def _at_point(impl: Any, dgn: Any, case: Case, n: int) -> dict[Key, float]:
     """Everything about one point."""
-    posterior = dgn.posterior(case.X[n : n + 1])
-    values = _of_whole_space(dgn, posterior, case, n)
-    for r, code in enumerate(codes_of(dgn)):
-        values[("e0", code)] = posterior.e0[0, r]
-        first, second = posterior.e1[0, r], posterior.e2[0, r]
-        values.update(entries("e1", first, code))
-        values.update(entries("e2", second, code))
-        if posterior.log_e0[0, r] > -np.inf:
-            values[("log e0", code)] = posterior.log_e0[0, r]
-            inside = posterior.region_mean[0, r], posterior.region_cov[0, r]
-            values.update(moments("region", *inside, code))
-    return values
-
-
-def _of_whole_space(dgn: Any, posterior: Any, case: Case, n: int) -> dict[Key, float]:
-    """What is not of single regions."""
     x, q = case.X[n : n + 1], (case.q_mean[n : n + 1], case.q_cov[n : n + 1])
+    posterior = dgn.posterior(x)
     peak = log_joint(case.specs, case.cov_x, case.cov_z, x[0], posterior.mode()[0])
     values: dict[Key, float] = {
         ("log p", ()): dgn.logpdf(x)[0],
@@ -131,6 +99,15 @@ def _of_whole_space(dgn: Any, posterior: Any, case: Case, n: int) -> dict[Key, f
         ("KL", ()): dgn.kl(x, *q)[0],
     }
     values.update(moments("posterior", posterior.mean()[0], posterior.cov()[0]))
+    for r, code in enumerate(codes_of(dgn)):
+        values[("e0", code)] = posterior.e0[0, r]
+        first, second = posterior.e1[0, r], posterior.e2[0, r]
+        values.update(entries("e1", first, code))
+        values.update(entries("e2", second, code))
+        if posterior.log_e0[0, r] > -np.inf:
+            values[("log e0", code)] = posterior.log_e0[0, r]
+            inside = posterior.region_mean[0, r], posterior.region_cov[0, r]
+            values.update(moments("region", *inside, code))
     return values
 
 
