@@ -29,6 +29,12 @@ def whiten(cov_x: Array, matrix: Array) -> Array:
     return (matrix.T / np.sqrt(cov_x)).T
 
 
+def amplification(cov_x: Array) -> float:
+    """By how much Σx^{-1/2} may enlarge a relative error: as much as the factor C of a full Σx is
+    long in one direction over another."""
+    return float(np.linalg.cond(np.linalg.cholesky(cov_x))) if cov_x.ndim == 2 else 1.0
+
+
 def quadratic(cov_x: Array, vector: Array) -> float:
     """vᵀ Σx^-1 v as the squared length of Σx^{-1/2} v.
 

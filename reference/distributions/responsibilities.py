@@ -20,7 +20,8 @@ def log_joint_step(
     cov_z: Array,
 ) -> tuple[float, float, float]:
     """log p(x, end) - log p(x, start) for two points z (S,) of one region [eq. 4], the size of its
-    terms, and what ε is multiplied by where the ends and the image are rounded.
+    terms as the noise may enlarge it, and what ε is multiplied by where the ends and the image are
+    rounded.
 
     A difference of two quadratics, so exactly the gradient half-way times the step: no large
     numbers are subtracted, however small p(x, z) is.
@@ -34,7 +35,8 @@ def log_joint_step(
     by_ends = np.linalg.norm(noise.whiten(cov_x, slope @ (np.abs(start) + np.abs(end))))
     off = by_ends * np.linalg.norm(residual)
     off += np.linalg.norm(change) * image_terms(middle, region, partition, cov_x)
-    return along_x - prior, abs(along_x - prior), float(off)
+    size = noise.amplification(cov_x) * abs(along_x) + abs(prior)
+    return along_x - prior, size, float(off)
 
 
 def image_terms(z: Array, region: int, partition: Partition, cov_x: Array) -> float:
@@ -56,11 +58,11 @@ def log_relative_peaks(
     """log p(x, z°_ω) of every region minus that of one of the highest, (R,), for S = 1.
 
     Far from the manifold these are small differences of large numbers. There are two ways to
-    compute one. At once, it errs by ε times the size of the terms of the difference and of the
-    images. In steps along the line, from breakpoint to breakpoint, it errs by ε times all that was
-    climbed and descended on the way, and by what rounding of the breakpoints does: where the image
-    is steep, that is more. Between neighbours it cancels in part; the largest counts. The way with
-    the smaller error is taken.
+    compute one. At once, it errs by ε times the size of the terms of the difference, as a full Σx
+    may enlarge it, and of the images. In steps along the line, from breakpoint to breakpoint, it
+    errs by ε times all that was climbed and descended on the way, enlarged alike, and by what
+    rounding of the breakpoints does: where the image is steep, that is more. Between neighbours it
+    cancels in part; the largest counts. The way with the smaller error is taken.
     """
     logs = np.array([term.log_peak for term in terms])
     # All are counted from one: of those nearly as high as any the one whose image is known best.
@@ -109,7 +111,7 @@ def log_joint_difference(
     change = noise.whiten(cov_x, images[1] - images[0])
     middle = noise.whiten(cov_x, x - 0.5 * (images[0] + images[1]))
     prior = float((end - start) @ np.linalg.solve(cov_z, 0.5 * (start + end)))
-    size = float(np.abs(change) @ np.abs(middle)) + abs(prior)
+    size = noise.amplification(cov_x) * float(np.abs(change) @ np.abs(middle)) + abs(prior)
     sizes = [image_terms(z, r, partition, cov_x) for z, r in points]
     return float(change @ middle) - prior, size + 2.0 * float(np.linalg.norm(middle)) * sum(sizes)
 
