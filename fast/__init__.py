@@ -2,6 +2,7 @@
 
 from fast.closed_form.m_step import m_step
 from fast.dgn import DGN
+from fast.distributions.cost import Cost
 from fast.distributions.posterior import Posterior
 from fast.distributions.statistics import Statistics
 from fast.integration.on_polyhedron import gaussian_on_box, gaussian_on_polyhedron
@@ -40,6 +41,7 @@ from reference.model import (
     Residual,
     SingularCovarianceError,
     TooManyRegionsError,
+    TooMuchMemoryError,
     UniformPrior,
     UnverifiedWarning,
     Upsample,
@@ -56,6 +58,7 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvergenceWarning",
+    "Cost",
     "Dense",
     "FitResult",
     "Flatten",
@@ -80,6 +83,7 @@ __all__ = [
     "SingularCovarianceError",
     "Statistics",
     "TooManyRegionsError",
+    "TooMuchMemoryError",
     "TruncatedMoments",
     "UniformPrior",
     "UnverifiedWarning",

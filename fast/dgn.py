@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fast.distributions.cost import Cost, estimated_cost
 from fast.distributions.gradient import gradient
 from fast.distributions.marginal import marginal_cov, marginal_mean
 from fast.distributions.model import LatentModel
@@ -25,14 +26,19 @@ from fast.many_dimensions.local.model import LocalDimensions
 from fast.many_dimensions.model import ManyDimensions
 from fast.one_dimension.model import OneDimension
 from fast.partition import partition as partitioning
+from fast.partition.cost.memory import LEAST
+from fast.partition.cost.partition_cost import partition_cost
 from fast.partition.cut_space import Progress
+from fast.partition.cut_vertices import OutOfRange
 from fast.partition.partition import Partition
 from reference.model import (
     Array,
     Network,
+    PartitionError,
     RandomState,
     ReadOnly,
     TooManyRegionsError,
+    TooMuchMemoryError,
     check_array,
     check_count,
     check_covariance,
@@ -66,10 +72,12 @@ class DGN(ReadOnly):
         Which regions are found. "full": all, once. "local", for S = 2 and 3: those that can matter
         for given data, with a proven bound on all others, of which at most `negligible` is left
         out; `mean`, `cov` and `zero_noise_latent` need all regions. "auto": all, unless they are
-        more than max_regions.
+        more than max_regions or take more than max_memory, or would by far: where there are many,
+        that is estimated on the way [estimate_cost].
     max_memory : float, default 4e9
-        Bytes that a posterior's tables of all data and regions, or the statistics of data (and so a
-        gradient), may take. What would take more is refused before its memory is spent.
+        Bytes that finding the partition, a posterior's tables of all data and regions, or the
+        statistics of data (and so a gradient), may take. What would take more is refused before its
+        memory is spent; of the partition, what takes less than 20 MB never is.
 
     Raises
     ------
@@ -144,14 +152,31 @@ class DGN(ReadOnly):
         """Whether the regions are those that can matter for given data, rather than all."""
         if self.partition_choice != "auto" or self.network.latent_dimension not in LOCAL_DIMENSIONS:
             return self.partition_choice == "local"
+        # With nothing left out a bound is of no use.
+        if not self.negligible:
+            return False
         try:
-            self.partition()
-        except TooManyRegionsError:
-            # With nothing left out a bound is of no use.
-            if not self.negligible:
-                raise
+            self.partition(self._unless_far_beyond())
+        except (TooManyRegionsError, TooMuchMemoryError):
             return True
         return False
+
+    def _unless_far_beyond(self) -> Progress:
+        """What raises TooManyRegionsError where the regions so far are many, and by estimate all of
+        them are far beyond the limits."""
+        looked = False
+
+        def look(done: int, units: int, regions: int) -> None:
+            nonlocal looked
+            if looked or regions < _MANY_REGIONS:
+                return
+            looked = True
+            found, spent = partition_cost(self.network)
+            over = max(found / self.max_regions, spent.memory / max(self.max_memory, LEAST))
+            if over > _FAR_BEYOND:
+                raise TooManyRegionsError(f"max_regions: by estimate there are {found:.2g} regions")
+
+        return look
 
     def _all_regions(self, name: str) -> Partition:
         """The partition, for what needs all regions."""
@@ -237,15 +262,49 @@ class DGN(ReadOnly):
         Raises
         ------
         TooManyRegionsError
-            If there are more than max_regions; a ValueError.
+            If there are more than max_regions; a ValueError, as the next.
+        TooMuchMemoryError
+            If finding them takes more than max_memory bytes.
         PartitionError
             If a vertex or a map is beyond the range of doubles.
         """
         if callback is not None and not callable(callback):
             raise ValueError(f"callback: expected a function, got {callback!r}")
         if self._found is None:
-            self._found = partitioning.partition(self.network, self.max_regions, callback)
+            self._found = partitioning.partition(
+                self.network, self.max_regions, callback, self.max_memory
+            )
         return self._found
+
+    def estimate_cost(self, X: ArrayLike) -> Cost:
+        """How many regions there are, and what the partition and results for data will take.
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data.
+
+        Returns
+        -------
+        Cost
+            Regions, seconds and bytes, of all regions together: less if the model is local.
+
+        Raises
+        ------
+        PartitionError
+            If the network's values leave the range of doubles.
+
+        Notes
+        -----
+        Nothing is enumerated. A unit makes a region of each of its facets where it cuts, and a
+        random line meets a facet with a probability that is its share of a hyperplane of projective
+        space: the sum of the inverse shares of facets on random lines has R - 1 for its mean.
+        """
+        data = self._data(X)
+        try:
+            return estimated_cost(self.network, self.noise, self.cov_z, data)
+        except OutOfRange:
+            raise PartitionError(partitioning.OUT_OF_RANGE) from None
 
     def logpdf(self, X: ArrayLike) -> Array:
         """log p(x) [eq. 5].
@@ -448,6 +507,10 @@ class DGN(ReadOnly):
 
 #: Latent dimensions in which partitions may be local.
 LOCAL_DIMENSIONS = (2, 3)
+# From so many regions on an estimate of all of them takes less time than they did.
+_MANY_REGIONS = 50_000
+# By how much it has to exceed the limits: as it may be wrong by.
+_FAR_BEYOND = 3.0
 
 
 def _checked_choice(partition: str, latent: int, negligible: float) -> str:

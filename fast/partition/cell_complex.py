@@ -104,6 +104,10 @@ class Complex:
         """Faces of the highest dimension."""
         return self.counts[-1]
 
+    def nbytes(self, growth: float) -> float:
+        """The memory that is taken once there are so many times as many faces."""
+        return sum(columns.nbytes(growth) for columns in (self._edges, *self._faces))
+
     @property
     def edges(self) -> Indices:
         """The two vertices of each edge, (2, E)."""

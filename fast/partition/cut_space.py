@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +13,16 @@ from fast.partition.by_corners.cells_to_come import cells_at_least
 from fast.partition.by_corners.corner_cells import CornerCells
 from fast.partition.cell_complex import Complex, TooManyCells
 from fast.partition.cell_faces import Subdivision
+from fast.partition.cost.memory import (
+    CUTTING,
+    CUTTING_CORNERS,
+    LEAST,
+    SPARE_VALUES,
+    TooMuchMemory,
+    corners_of_a_cell,
+    joining,
+    passing_a_vertex,
+)
 from fast.partition.cut_vertices import FLOOR, Vertices
 from fast.partition.exact_vertices import ExactVertices, Function
 from fast.partition.first_vertices import Start
@@ -48,18 +59,26 @@ class Cells(NamedTuple):
 
 
 def enumerate_cells(
-    exact: ExactNetwork, start: Start, max_cells: int, callback: Progress | None
+    exact: ExactNetwork,
+    start: Start,
+    max_cells: int,
+    callback: Progress | None,
+    max_memory: float = np.inf,
 ) -> Cells:
     """Cut R^S by every unit, layer by layer, beginning with `start`, which is not empty.
 
-    Raises TooManyCells before a cut that would make more, and OutOfRange where a vertex or a value
+    Raises TooManyCells before a cut that would make more, TooMuchMemory before more bytes are taken
+    here, or would be where regions are made of the cells, and OutOfRange where a vertex or a value
     is no double. Cost: proportional to the cells, for each layer.
     """
     network = exact.network
-    cutting = _Cutting(exact, start, max_cells, callback)
+    cutting = _Cutting(exact, start, max_cells, callback, max_memory)
     counts = network.code_lengths
     shallowest, deepest = np.flatnonzero(counts)[[0, -1]].tolist()
+    sizes = network.sizes
     for i, layer in enumerate(network.layers[: deepest + 1]):
+        if i < deepest:
+            cutting.afford(sizes[i], sizes[i + 1])
         if i == shallowest:
             cutting.vertices.place_exactly()
         if not counts[i]:
@@ -70,6 +89,8 @@ def enumerate_cells(
             cutting.cut_by_units(layer, last=i == deepest)
         else:
             raise TypeError(f"layers: {layer!r} is of a kind that has no partition here")
+    # Places are all that is needed of the vertices.
+    cutting.vertices.set_values(*np.empty((2, len(cutting.vertices.points), 0)))
     codes = np.ascontiguousarray(cutting.codes.array.T)
     return Cells(cutting.complex, cutting.vertices, codes)
 
@@ -78,7 +99,12 @@ class _Cutting:
     """The subdivision so far, and the codes (U, cells) of the units passed."""
 
     def __init__(
-        self, exact: ExactNetwork, start: Start, max_cells: int, callback: Progress | None
+        self,
+        exact: ExactNetwork,
+        start: Start,
+        max_cells: int,
+        callback: Progress | None,
+        max_memory: float,
     ) -> None:
         if 2 ** len(start.rows) > max_cells:
             raise TooManyCells(2 ** len(start.rows))
@@ -90,6 +116,7 @@ class _Cutting:
         )
         self._done, self._next_look = 0, 0
         self._max_cells, self._callback = max_cells, callback
+        self._max_memory = max(max_memory, LEAST)
 
     def cut_by_units(self, layer: PiecewiseAffine, last: bool) -> None:
         """Cut where each unit's input is at a knot, and go on to the activation's output."""
@@ -136,8 +163,12 @@ class _Cutting:
             return
         self._next_look = int(_MORE * cells.n_cells)
         vertices = self.vertices
-        values = np.concatenate([vertices.open_values[i:], vertices.values[:, later].T])
-        errors = np.concatenate([vertices.open_errors[i:], vertices.errors[:, later].T])
+        values, errors = (
+            np.concatenate([own[i:], rest])
+            for own, rest in zip(
+                (vertices.open_values, vertices.open_errors), vertices.of_units(later), strict=True
+            )
+        )
         levels = vertices.in_units(knots[i:])[:, None] * vertices.points
         values, errors = _less(values, errors, levels, FLOOR * vertices.points.astype(np.float64))
         signs = np.where(np.abs(values) > errors, np.sign(values), 0.0).astype(np.int8)
@@ -172,7 +203,13 @@ class _Cutting:
         """Cut by a function with these values and errors at the vertices; its sign on every cell
         after."""
         values, errors = self.vertices.settle(function, values, errors)
-        cut = self.complex.cut(np.sign(values).astype(np.int8), self._max_cells)
+        cells = self.complex.n_cells
+        try:
+            cut = self.complex.cut(np.sign(values).astype(np.int8), self._affordable())
+        except TooManyCells as found:
+            if found.cells > self._max_cells:
+                raise
+            raise TooMuchMemory(self._needed(found.cells / cells)) from None
         self.vertices.add(cut, function, values, errors)
         self.codes.append(self.codes.array[:, cut.parents])
         return cut.sides
@@ -181,6 +218,40 @@ class _Cutting:
         self._done += 1
         if self._callback is not None:
             self._callback(self._done, len(self.codes.array), self.complex.n_cells)
+
+    def afford(self, inputs: int, outputs: int) -> None:
+        """Raise TooMuchMemory if vertices' values cannot pass a layer of this size."""
+        needed = self._needed(1.0) + len(self.vertices.points) * passing_a_vertex(inputs, outputs)
+        if needed > self._max_memory:
+            raise TooMuchMemory(needed)
+
+    def _affordable(self) -> int:
+        """How many cells the next cut may leave, which may be twice as many as there are.
+
+        Raises TooMuchMemory if even those that there are take too much.
+        """
+        if self._needed(2.0) <= self._max_memory:
+            return self._max_cells
+        cells = self.complex.n_cells
+        counts = range(cells, 2 * cells + 1)
+        fitting = bisect_right(counts, self._max_memory, key=lambda n: self._needed(n / cells))
+        if not fitting:
+            raise TooMuchMemory(self._needed(1.0))
+        return min(counts[fitting - 1], self._max_cells)
+
+    def _needed(self, growth: float) -> float:
+        """Bytes at the most while a cut makes so many times as many cells, or regions are made of
+        them then."""
+        cells, units = self.complex.n_cells, len(self.codes.array)
+        own = SPARE_VALUES * self.vertices.nbytes(growth)
+        others = self.complex.nbytes(growth) + self.codes.nbytes(growth)
+        if isinstance(self.complex, CornerCells):
+            corners = growth * len(self.complex.corners.values)
+            own += others + CUTTING_CORNERS * corners
+            return max(own, joining(growth * cells, units, corners, by_corners=True))
+        corners = growth * cells * corners_of_a_cell(units, self.complex.dimension)
+        own += CUTTING * others
+        return max(own, joining(growth * cells, units, corners, by_corners=False))
 
 
 def _less(values: Array, errors: Array, levels: Array, lost: Array) -> tuple[Array, Array]:

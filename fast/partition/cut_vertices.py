@@ -108,7 +108,7 @@ class Vertices:
 
     @property
     def values(self) -> Array:
-        """The values of the layer's units, (V, n)."""
+        """The values of the layer's units, (V, n), but for the first that are lost."""
         return self._values.array
 
     @property
@@ -116,18 +116,31 @@ class Vertices:
         """How far from true the values may be, (V, n)."""
         return self._errors.array
 
+    def of_units(self, units: Indices) -> tuple[Array, Array]:
+        """The values of some units and their errors, unit by unit, (units, V) each."""
+        columns = units - self._values.lost
+        return self.values[:, columns].T, self.errors[:, columns].T
+
+    def nbytes(self, growth: float) -> float:
+        """The memory that is taken once there are so many times as many vertices."""
+        left = max(1, self.values.shape[1] + self._values.lost - self._first)
+        own = self._points.nbytes(growth) + self._extents.nbytes(growth)
+        own += self._positions.nbytes(growth, self.positions.shape[1])
+        return own + sum(rows.nbytes(growth, left) for rows in (self._values, self._errors))
+
     def open(self, units: Indices, last: bool) -> None:
         """Set some units aside for cutting. last: no unit before the first of them, nor any layer
         after this, needs the values: they are not kept up any longer."""
         self._units = units
-        self._open_values = Columns(self.values[:, units].T.copy())
-        self._open_errors = Columns(self.errors[:, units].T.copy())
+        values, errors = self.of_units(units)
+        self._open_values, self._open_errors = Columns(values.copy()), Columns(errors.copy())
         self._first = int(units[0]) if last else 0
 
     def close(self) -> None:
         """Put the units back."""
-        self.values[:, self._units] = self._open_values.array.T
-        self.errors[:, self._units] = self._open_errors.array.T
+        columns = self._units - self._values.lost
+        self.values[:, columns] = self._open_values.array.T
+        self.errors[:, columns] = self._open_errors.array.T
 
     @property
     def open_values(self) -> Array:
@@ -166,7 +179,8 @@ class Vertices:
         """Compute vertices in integers, and round their values and positions once."""
         values, exactly = self._exactly(which)
         errors = _doubt(values)
-        self.values[which], self.errors[which] = values, errors
+        lost = self._values.lost
+        self.values[which], self.errors[which] = values[:, lost:], errors[:, lost:]
         self.open_values[:, which] = values[:, self._units].T
         self.open_errors[:, which] = errors[:, self._units].T
         return exactly
@@ -298,7 +312,7 @@ class Vertices:
             weights, step = _Pair(*(w / scale for w in weights)), _Pair(*(w / scale for w in step))
             sizes = np.where(points, sizes, 1.0)
 
-        kept = slice(self._first, None)
+        kept = slice(self._first - self._values.lost, None)
         values, off = _between(cut, weights, step, self.values[:, kept], self.errors[:, kept])
         own = self.open_values.T, self.open_errors.T
         own_values, own_off = _between(cut, weights, step, *own)

@@ -25,6 +25,11 @@ class Maps(NamedTuple):
     offsets: Array
 
 
+def after_last_choice(network: Network) -> int:
+    """The layer from which on all regions have the same map."""
+    return max((i + 1 for i, n in enumerate(network.code_lengths) if n), default=0)
+
+
 def input_maps(network: Network, codes: Codes) -> list[Maps]:
     """The map from z to the input of each layer, and last to x itself, for frozen codes (R, U)."""
     latent = network.latent_dimension

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fast.partition.cell_complex import InconsistentSigns, TooManyCells
+from fast.partition.cost.memory import LEAST, TooMuchMemory, of_an_interval
+from fast.partition.cost.partition_cost import partition_cost
 from fast.partition.cut_line import Intervals, enumerate_intervals
 from fast.partition.cut_space import Progress, enumerate_cells
 from fast.partition.cut_vertices import OutOfRange
@@ -26,9 +28,16 @@ from reference.model import (
     PartitionError,
     ReadOnly,
     TooManyRegionsError,
+    TooMuchMemoryError,
     check_array,
     check_count,
     freeze,
+)
+
+#: What is said where it happens.
+OUT_OF_RANGE = (
+    "partition: the values of the network's units, or a vertex of its regions, leave the range of "
+    "double precision"
 )
 
 
@@ -247,26 +256,29 @@ class Partition(ReadOnly):
         return region
 
 
-def partition(network: Network, max_regions: int, callback: Progress | None = None) -> Partition:
+def partition(
+    network: Network,
+    max_regions: int,
+    callback: Progress | None = None,
+    max_memory: float = np.inf,
+) -> Partition:
     """Enumerate every region of the network [Lemma 3, Corollary 1, eq. 2].
 
     callback: for S > 1, called after every unit's cut with the units done, the units there are and
     the regions so far. Raises TooManyRegionsError when there are more than `max_regions` (with
-    max-pooling, cells before those of one code are joined), before their memory is spent, and
-    PartitionError where a vertex or a map is beyond the range of doubles.
+    max-pooling, cells before those of one code are joined), TooMuchMemoryError where finding them
+    takes more than `max_memory` bytes, both before their memory is spent, and PartitionError where
+    a vertex or a map is beyond the range of doubles.
     Cost: proportional to R U.
     """
     try:
         # What overflows shows in the maps, and is refused by name.
         with np.errstate(over="ignore", invalid="ignore"):
             if network.latent_dimension == 1:
-                return _on_intervals(network, enumerate_intervals(network, max_regions))
-            regions = _enumerate_regions(network, max_regions, callback)
+                return _on_intervals(network, _intervals(network, max_regions, max_memory))
+            regions = _enumerate_regions(network, max_regions, callback, max_memory)
     except OutOfRange:
-        raise PartitionError(
-            "partition: the values of the network's units, or a vertex of its regions, leave the "
-            "range of double precision"
-        ) from None
+        raise PartitionError(OUT_OF_RANGE) from None
     except InconsistentSigns:
         raise PartitionError(
             "partition: signs at vertices contradict each other, though each is certain: a fault "
@@ -275,7 +287,13 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
     except TooManyCells as found:
         raise TooManyRegionsError(
             f"max_regions: the network has more than {max_regions} regions, {found.cells} at the "
-            "least; pass a larger max_regions to DGN"
+            f"least{_estimate(network)}; pass a larger max_regions to DGN"
+        ) from None
+    except TooMuchMemory as found:
+        raise TooMuchMemoryError(
+            f"max_memory: finding the partition takes more than {max_memory / 1e9:.3g} GB, "
+            f"{found.needed / 1e9:.3g} GB at the least{_estimate(network)}; pass a larger "
+            "max_memory to DGN"
         ) from None
     return Partition(
         codes=regions.codes,
@@ -284,6 +302,29 @@ def partition(network: Network, max_regions: int, callback: Progress | None = No
         shapes=regions.polyhedra,
         exact_decisions=regions.exact_decisions,
     )
+
+
+def _estimate(network: Network) -> str:
+    """What the partition would cost, as part of a sentence; nothing where that is not known."""
+    try:
+        regions, spent = partition_cost(network)
+    except OutOfRange:
+        return ""
+    return (
+        f" (by estimate {regions:.2g} regions, in {spent.seconds:.2g} s and "
+        f"{spent.memory / 1e9:.2g} GB)"
+    )
+
+
+def _intervals(network: Network, max_regions: int, max_memory: float) -> Intervals:
+    each = of_an_interval(network)
+    most = max(max_memory, LEAST) / each
+    try:
+        return enumerate_intervals(network, int(min(max_regions, most)))
+    except TooManyCells as found:
+        if found.cells > max_regions:
+            raise
+        raise TooMuchMemory(found.cells * each) from None
 
 
 def _on_intervals(network: Network, found: Intervals) -> Partition:
@@ -297,10 +338,12 @@ def _on_intervals(network: Network, found: Intervals) -> Partition:
     )
 
 
-def _enumerate_regions(network: Network, max_regions: int, callback: Progress | None) -> Regions:
+def _enumerate_regions(
+    network: Network, max_regions: int, callback: Progress | None, max_memory: float
+) -> Regions:
     exact = ExactNetwork(network)
     start = starting_functions(exact)
     if not len(start.rows):
         return single_region(exact)
-    cells = enumerate_cells(exact, start, max_regions, callback)
+    cells = enumerate_cells(exact, start, max_regions, callback, max_memory)
     return regions_of_cells(exact, cells)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
+from fast.polyhedra.chunks import chunks
 from fast.polyhedra.compensated_sums import heights
-from reference.model import Array, Mask
+from reference.model import Array, Indices, Mask
 
 # A vertex this far off a facet, over the size of the terms, is moved.
 _OFF = 8 * np.finfo(np.float64).eps
@@ -18,6 +19,8 @@ _OFF = 8 * np.finfo(np.float64).eps
 _ROUNDS = 3
 # A direction that a correction makes shorter than this has been projected away.
 _LEAST = 0.5
+# Numbers held at once.
+_BATCH = 1 << 18
 
 
 def refined(
@@ -29,31 +32,52 @@ def refined(
     that lie on all of theirs within rounding stay as they are, and so does one that no place suits
     better. Guarded by tests/partition/test_refinement.py.
     """
-    facet, vertex = facets.nonzero()
+    incident = _Incident(facets, points, normals, offsets)
     positions, small = positions.copy(), np.zeros_like(positions)
-    levels = np.where(points[vertex], offsets[facet], 0.0)
-    rows, lengths = _unit(normals[facet], levels)
-    levels = levels / lengths
-    off = _share_off(rows, levels, positions[vertex], small[vertex])
-    moved = np.zeros(len(positions), dtype=bool)
-    moved[vertex[off > _OFF]] = True
-    chosen = np.flatnonzero(moved[vertex])
-    chosen = chosen[np.argsort(vertex[chosen], kind="stable")]
-    which, starts, counts = np.unique(vertex[chosen], return_index=True, return_counts=True)
-    for count in np.unique(counts):
-        mine = np.flatnonzero(counts == count)
-        entries = chosen[starts[mine][:, None] + np.arange(count)]
-        at = which[mine]
-        place, left = _met(rows[entries], levels[entries], positions[at], points[at])
-        positions[at], small[at] = place, left
+    chosen = np.flatnonzero(_moved(incident, positions)[incident.vertex])
+    chosen = chosen[np.argsort(incident.vertex[chosen], kind="stable")]
+    which, starts, counts = np.unique(
+        incident.vertex[chosen], return_index=True, return_counts=True
+    )
+    for count in np.unique(counts).tolist():
+        alike = np.flatnonzero(counts == count)
+        for some in chunks(len(alike), _BATCH, count * positions.shape[1]):
+            mine = alike[some]
+            entries, at = chosen[starts[mine][:, None] + np.arange(count)], which[mine]
+            place, left = _met(*incident.planes(entries), positions[at], points[at])
+            positions[at], small[at] = place, left
     return positions, small
 
 
+class _Incident:
+    """Pairs of a facet and a vertex on it."""
+
+    def __init__(self, facets: csr_array, points: Mask, normals: Array, offsets: Array) -> None:
+        self.facet, self.vertex = facets.nonzero()
+        self._points, self._normals, self._offsets = points, normals, offsets
+
+    def planes(self, pairs: Indices | slice) -> tuple[Array, Array]:
+        """The facets of some pairs: normals (..., S) of length one, and levels (...)."""
+        facet, vertex = self.facet[pairs], self.vertex[pairs]
+        levels = np.where(self._points[vertex], self._offsets[facet], 0.0)
+        return _unit(self._normals[facet], levels)
+
+
+def _moved(incident: _Incident, positions: Array) -> Mask:
+    """Which vertices are off one of their facets by more than rounding."""
+    found = np.zeros(len(positions), dtype=bool)
+    for some in chunks(len(incident.vertex), _BATCH, positions.shape[1]):
+        its = positions[incident.vertex[some]]
+        off = _share_off(*incident.planes(some), its, np.zeros_like(its))
+        found[incident.vertex[some][off > _OFF]] = True
+    return found
+
+
 def _unit(rows: Array, levels: Array) -> tuple[Array, Array]:
-    """Rows of length one, and their lengths."""
-    lengths = np.linalg.norm(rows, axis=1)
+    """Rows (..., S) of length one, and their levels (...)."""
+    lengths = np.linalg.norm(rows, axis=-1)
     lengths = np.where(lengths > 0, lengths, 1.0)
-    return rows / lengths[:, None], lengths
+    return rows / lengths[..., None], levels / lengths
 
 
 def _share_off(rows: Array, levels: Array, positions: Array, small: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.partition.cut_vertices import OutOfRange
-from fast.partition.layer_maps import Maps, maps_to
+from fast.partition.layer_maps import Maps, after_last_choice, maps_to
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.integer_rows import in_lowest_terms
 from reference.model import (
@@ -77,7 +77,7 @@ def facet_halfspaces(exact: ExactNetwork, codes: Codes, facets: Facets) -> Halfs
     Raises OutOfRange where one of them, or the map to x, is no double.
     """
     network = exact.network
-    latent, last = network.latent_dimension, _after_last_choice(network)
+    latent, last = network.latent_dimension, after_last_choice(network)
     normals, heights = np.empty((len(facets.regions), latent)), np.empty(len(facets.regions))
     width = network.sizes[last]
     largest = Maps(np.zeros((width, 1)), np.zeros(width))
@@ -99,11 +99,6 @@ def facet_halfspaces(exact: ExactNetwork, codes: Codes, facets: Facets) -> Halfs
     if not _bounded(network, last, largest):
         _refuse_overflow(network, codes)
     return Halfspaces(normals, heights)
-
-
-def _after_last_choice(network: Network) -> int:
-    """The layer from which on all regions have the same map."""
-    return max((i + 1 for i, n in enumerate(network.code_lengths) if n), default=0)
 
 
 def _bounded(network: Network, start: int, largest: Maps) -> bool:
@@ -132,7 +127,7 @@ def _of_batch(exact: ExactNetwork, codes: Codes, facets: Facets) -> tuple[Halfsp
     # The largest terms of the slopes and of the offsets of every input.
     bounds = np.ones((len(codes), latent, 1)), np.zeros((len(codes), latent))
     normals, heights = np.empty((len(facets.regions), latent)), np.empty(len(facets.regions))
-    layers = network.layers[: _after_last_choice(network)]
+    layers = network.layers[: after_last_choice(network)]
     for i, (layer, part) in enumerate(zip(layers, network.split_code(codes), strict=False)):
         if part.shape[1]:
             mine = np.flatnonzero(facets.layers == i)

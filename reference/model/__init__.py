@@ -13,6 +13,7 @@ from reference.model.errors import (
     PartitionError,
     SingularCovarianceError,
     TooManyRegionsError,
+    TooMuchMemoryError,
     UnverifiedWarning,
 )
 from reference.model.exact import Dyadic, ExactNetwork, Integers, dyadic
@@ -111,6 +112,7 @@ __all__ = [
     "Shape",
     "SingularCovarianceError",
     "TooManyRegionsError",
+    "TooMuchMemoryError",
     "UniformPrior",
     "UnverifiedWarning",
     "Upsample",

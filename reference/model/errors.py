@@ -7,6 +7,10 @@ class TooManyRegionsError(ValueError):
     """There are more regions than max_regions."""
 
 
+class TooMuchMemoryError(ValueError):
+    """What is asked for takes more bytes than max_memory."""
+
+
 class PartitionError(RuntimeError):
     """The regions could not be told apart in double precision; the message says what and where."""
 
@@ -29,4 +33,4 @@ class UnverifiedWarning(UserWarning):
 
 #: What a model without a likelihood in double precision raises. Training takes it for a step that
 #: went too far, not for a mistake of the caller's.
-NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, ArithmeticError)
+NO_LIKELIHOOD = (PartitionError, TooManyRegionsError, TooMuchMemoryError, ArithmeticError)

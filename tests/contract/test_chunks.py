@@ -17,11 +17,15 @@ from chunk_lengths import (
     rows_per_chunk,
     trees,
 )
+from scipy.sparse import csr_array
 from scipy.stats import truncnorm
 
 import fast
 import fast.many_dimensions.local.descent as descent
 import reference
+from fast.partition.cost import sampled_facets
+from fast.partition.cost.regions import regions_after_layers
+from fast.partition.refined_vertices import refined
 from fast.polyhedra.chunks import chunks, uneven_chunks
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
@@ -252,6 +256,49 @@ def test_chunks_of_cells_change_nothing(rows):
     assert differences(values, expected) == []
 
 
+@cache
+def put_back(rows):
+    """Crossings of two lines each that were moved off them; and what was reached."""
+    angles = 2 * np.pi * np.arange(7) / 7
+    normals, offsets = np.stack([np.cos(angles), np.sin(angles)], axis=1), np.linspace(-1, -2, 7)
+    pairs = [(i, (i + 1) % 7) for i in range(7)]
+    facets = np.zeros((7, 7))
+    corners = np.empty((7, 2))
+    for k, pair in enumerate(pairs):
+        facets[list(pair), k] = 1.0
+        corners[k] = np.linalg.solve(normals[list(pair)], -offsets[list(pair)])
+    moved = corners + 1e-9 * np.arange(14.0).reshape(7, 2)
+    with rows_per_chunk(rows) as reached:
+        found = refined(moved, np.ones(7, dtype=bool), csr_array(facets), normals, offsets)
+    np.testing.assert_allclose(found[0], corners, rtol=1e-14, atol=1e-14)
+    return {"positions": found[0]}, reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_chunks_of_vertices_change_nothing(rows):
+    assert differences(put_back(rows)[0], put_back(None)[0]) == []
+
+
+@cache
+def costs(rows):
+    """Facets on thirteen pieces of lines; and what was reached."""
+    few = {"_UNITS": 0, "_FEWEST": 13}
+    usual = {name: getattr(sampled_facets, name) for name in few}
+    vars(sampled_facets).update(few)
+    try:
+        with rows_per_chunk(rows) as reached:
+            networks = [case(latent, "relu").network for latent in LATENT]
+            values = {f"S = {n.latent_dimension}": regions_after_layers(n) for n in networks}
+    finally:
+        vars(sampled_facets).update(usual)
+    return values, reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_chunks_of_lines_change_nothing(rows):
+    assert differences(costs(rows)[0], costs(None)[0]) == []
+
+
 DRAWS = 4_000
 #: Standard errors. Of a normal 6.5 are exceeded with probability 8e-11: there are 250 comparisons.
 MOST_ERRORS = 6.5
@@ -303,7 +350,13 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
         runs = [in_chunks(latent, kind, rows) for latent in LATENT for kind in KINDS]
         runs += [on_polyhedron(latent, rows)[:2] for latent in HALF_SPACES]
         runs += [drawn(latent, rows)[1:] for latent in LATENT]
-        runs += [far_away(rows), in_five_dimensions(rows), in_boxes(rows)]
+        runs += [
+            far_away(rows),
+            in_five_dimensions(rows),
+            in_boxes(rows),
+            costs(rows),
+            put_back(rows),
+        ]
         second |= set().union(*(reached.second for _, reached in runs))
         ragged |= set().union(*(reached.ragged for _, reached in runs))
     assert second == all_places()
@@ -322,6 +375,7 @@ UNTIL = {
     "fast.integration.simplex_draws: while todo.size",
     "fast.partition.exact_vertices: while here",
     "fast.many_dimensions.pairs: while np.any(stops > at)",
+    "fast.partition.cost.sampled_facets: while len(open_)",
     "fast.many_dimensions.local.descent: while (halvings := self._halvings(boxes)) < _DEEPEST",
 }
 
@@ -468,6 +522,8 @@ def test_budgets():
         "many_dimensions.geometry._CHUNK": 20,
         "many_dimensions.gaussians._CHUNK": 20,
         "partition.regions._BATCH": 20,
+        "partition.refined_vertices._BATCH": 18,
+        "partition.cost.sampled_facets._BATCH": 17,
         "partition.region_maps._BATCH": 20,
         "partition.cut_vertices._BATCH": 15,
         "integration.simplex_moments._BATCH": 19,

@@ -615,6 +615,14 @@ def calls_of(impl):
         calls["fit_em"] = em(fast, **FAST_ALONE)
         some = {"regions": Argument(Places(7), [2, 3])}
         calls["Partition.maps"] = method(partition, "maps", {"regions": [1]}, itself, where, **some)
+        calls["DGN.estimate_cost"] = method(
+            dgn,
+            "estimate_cost",
+            {"X": X},
+            lambda cost: cost.posterior.memory,
+            where,
+            X=Argument(Numbers(free=(0,), least=1), np.concatenate([X, X + 0.25])),
+        )
         callback = Argument(Function(), stopping, {}, itself)
         calls["DGN.partition"] = Call(cut, lambda impl: {}, itself, {"callback": callback}, where)
         learnt = {"parameters": Argument(Names(empty=False), ["0.bias"])}
@@ -692,7 +700,15 @@ def all_calls():
 
 
 # What the library makes itself, and what makes no promise to users.
-RESULTS = {"FitResult", "Outcome", "Partition", "Posterior", "Statistics", "TruncatedMoments"}
+RESULTS = {
+    "Cost",
+    "FitResult",
+    "Outcome",
+    "Partition",
+    "Posterior",
+    "Statistics",
+    "TruncatedMoments",
+}
 OF_THE_LIBRARY = {"Network.split_code.codes": "region codes as a partition holds them"}
 WITH_METHODS = {"DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
 

@@ -43,6 +43,11 @@ class CornerCells:
         """Polyhedra of the highest dimension."""
         return len(self.corners.starts) - 1
 
+    def nbytes(self, growth: float) -> float:
+        """The memory that is taken once there are so many times as many cells and corners."""
+        held = self.on_cuts.nbytes + self.corners.values.nbytes + self.corners.starts.nbytes
+        return growth * held
+
     def cut(self, signs: NDArray[np.int8], max_cells: int) -> Cut:
         """Split every cell on which a function changes sign, as `Complex.cut` does."""
         own = signs[self.corners.values]

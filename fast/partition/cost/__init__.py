@@ -1,0 +1,1 @@
+"""What finding a partition costs, before it is found: regions, seconds and memory."""

@@ -1,0 +1,70 @@
+"""How long enumeration takes."""
+
+from __future__ import annotations
+
+from time import process_time
+
+import numpy as np
+
+from fast.partition.cost.memory import cells_in_turn
+from fast.partition.layer_maps import after_last_choice, maps_to
+from reference.model import Array, MaxPool, Network
+
+# Measured on one core of the machine of docs/partition.md: seconds for a cut, for a cell there is
+# at a cut, by dimension, for a region and dimension; and what a region takes over its maps' time.
+_CUT = 4e-4
+_CELL = {1: 1e-7, 2: 2.5e-7, 3: 4.5e-7, 4: 1.3e-6}
+_CELL_BY_CORNERS = 1.2e-5
+_REGION = 3.5e-6
+_MAPS = 1.5
+
+# What that machine needs to gather so many numbers in no order, seconds.
+_NUMBERS, _GATHERED = 500_000, 1e-3
+# Regions whose maps are timed, and how often what is timed is.
+_REGIONS, _REPEATS = 64, 3
+
+
+def predicted_seconds(network: Network, after: Array) -> float:
+    """Seconds of finding the partition on one core, from the regions after each layer, (L,).
+
+    Constants are those of one machine, in proportion to what this one takes for a small task; what
+    maps take is timed. Processor time: it does not matter what else runs.
+    """
+    latent, regions = network.latent_dimension, float(after[-1])
+    cells, before = 0.0, 1.0
+    for i, count in enumerate(network.code_lengths):
+        if count:
+            done = (np.arange(count) + 1.0) / count
+            cells += float(cells_in_turn(before, float(after[i]), done, latent).sum())
+            before = float(after[i])
+    own = _CUT * sum(network.code_lengths) + _CELL.get(latent, _CELL_BY_CORNERS) * cells
+    own += _REGION * latent * regions
+    return slowness() * own + _MAPS * seconds_of_maps(network, after_last_choice(network)) * regions
+
+
+def slowness() -> float:
+    """What this machine takes for a small task over what that of the constants does."""
+    numbers = np.arange(_NUMBERS, dtype=np.float64)
+    order = np.random.default_rng(0).permutation(_NUMBERS)
+    found = []
+    for _ in range(_REPEATS):
+        start = process_time()
+        numbers[order]
+        found.append(process_time() - start)
+    return min(found) / _GATHERED
+
+
+def seconds_of_maps(network: Network, index: int) -> float:
+    """Seconds for one region's map to the input of a layer, or to x for the number of layers."""
+    codes = np.concatenate(
+        [
+            np.full(count, not isinstance(layer, MaxPool), dtype=np.int8)
+            for layer, count in zip(network.layers, network.code_lengths, strict=True)
+        ]
+    )
+    found = []
+    for _ in range(_REPEATS):
+        start = process_time()
+        maps_to(network, np.tile(codes, (_REGIONS, 1)), index)
+        found.append(process_time() - start)
+    return min(found) / _REGIONS
