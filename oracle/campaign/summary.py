@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oracle.campaign.run import Findings
-from oracle.checks.implementations import IMPLEMENTATIONS
+from oracle.checks.implementations import IMPLEMENTATIONS, LOCAL, ROUTES
 from oracle.checks.samples import FALSE_ALARM, SamplingTally
 from oracle.checks.tally import Comparison, Tally
 from oracle.checks.tolerances import TOLERANCES
@@ -42,13 +42,14 @@ def text(found: Findings) -> str:
 def counts(comparison: Comparison) -> str:
     """How many networks and regions, of which implementation."""
     said = [
-        f"{name} {comparison.networks[name]} networks of {comparison.regions[name]} regions"
+        f"{name} {comparison.networks[name]} networks"
+        + (f" of {comparison.regions[name]} regions" if name in comparison.regions else "")
         + (
             f", {comparison.declined[name]} times outside its validity"
             if comparison.declined[name]
             else ""
         )
-        for name in IMPLEMENTATIONS
+        for name in ROUTES
         if comparison.networks[name]
     ]
     return f"S = {comparison.dimension}: {'; '.join(said)}"
@@ -57,14 +58,14 @@ def counts(comparison: Comparison) -> str:
 def table(comparison: Comparison) -> str:
     """A line a quantity and implementation."""
     lines = [
-        f"{'quantity':33}{'tolerance':>11}  {'':10}{'compared':>9}{'worst error':>13}  {'where':22}"
+        f"{'quantity':33}{'tolerance':>11}  {'':12}{'compared':>9}{'worst error':>13}  {'where':22}"
         f"{'beyond':>7}{'by part.':>9}{'empty':>7}{'max κ':>9}{'share of κε':>13}{'breaches':>10}"
     ]
     for quantity, name, tolerance, t in rows(comparison):
         label = quantity if name == "reference" or not lines[-1].startswith(quantity) else ""
         ill = f"{t.kappa:9.0e}{t.share:13.2f}" if t.conditioned else f"{'-':>9}{'-':>13}"
         lines.append(
-            f"{label:33}{tolerance:11.0e}  {name:10}{t.compared:9}{t.worst:13.1e}  "
+            f"{label:33}{tolerance:11.0e}  {name:12}{t.compared:9}{t.worst:13.1e}  "
             f"{t.where:22}{t.conditioned:7}{t.by_partition:9}{t.empty:7}{ill}{len(t.breaches):10}"
         )
     return "\n".join(lines)
@@ -75,8 +76,8 @@ def rows(comparison: Comparison) -> list[tuple[str, str, float, Tally]]:
     tolerances = TOLERANCES[comparison.dimension]
     return [
         (quantity, name, tolerances[name][quantity], comparison.tallies[quantity, name])
-        for quantity in tolerances["fast"]
-        for name in IMPLEMENTATIONS
+        for quantity in {**tolerances["fast"], **tolerances.get(LOCAL, {})}
+        for name in ROUTES
         if (quantity, name) in comparison.tallies
     ]
 
@@ -84,7 +85,7 @@ def rows(comparison: Comparison) -> list[tuple[str, str, float, Tally]]:
 def one_sided(found: Findings) -> list[str]:
     """Values without a counterpart."""
     lines = []
-    for name in IMPLEMENTATIONS:
+    for name in ROUTES:
         count = sum(
             tally.one_sided
             for comparison in found.comparisons.values()
@@ -167,18 +168,16 @@ def proofs_line(found: Findings) -> str:
 
 def markdown(found: Findings) -> str:
     """The README's table: for each quantity and S the worst error within the tolerance, and how
-    many comparisons were beyond it, of reference and fast."""
+    many comparisons were beyond it, of every route."""
     sizes = sorted(found.comparisons)
-    head = "| quantity | " + " | ".join(
-        f"S = {s}, {name} | beyond" for s in sizes for name in IMPLEMENTATIONS
-    )
-    lines = [f"{head} |", "|---" * (1 + 4 * len(sizes)) + "|"]
-    for quantity in TOLERANCES[1]["fast"]:
+    columns = [(s, name) for s in sizes for name in ROUTES if name in TOLERANCES[s]]
+    head = "| quantity | " + " | ".join(f"S = {s}, {name} | beyond" for s, name in columns)
+    lines = [f"{head} |", "|---" * (1 + 2 * len(columns)) + "|"]
+    for quantity in dict.fromkeys([*TOLERANCES[1]["fast"], *TOLERANCES[2][LOCAL]]):
         cells = []
-        for size in sizes:
-            for name in IMPLEMENTATIONS:
-                t = found.comparisons[size].tallies.get((quantity, name))
-                cells.append("– | –" if t is None else f"{t.worst:.0e} | {_beyond(t)}")
+        for size, name in columns:
+            t = found.comparisons[size].tallies.get((quantity, name))
+            cells.append("– | –" if t is None else f"{t.worst:.0e} | {_beyond(t)}")
         lines.append(f"| {quantity} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -39,6 +39,10 @@ from reference.model import (
 )
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {"reference": reference, "fast": fast}
+#: Another route of `fast`: the regions that can matter for given data, found box by box.
+LOCAL = "fast, local"
+#: Everything that is compared.
+ROUTES = (*IMPLEMENTATIONS, LOCAL)
 _LAYERS: dict[str, Any] = {
     layer.__name__: layer
     for layer in (

@@ -7,6 +7,7 @@ that computes a truth imports them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,14 @@ import numpy as np
 from mpmath import mp, mpf
 
 import reference
-from oracle.checks.implementations import IMPLEMENTATIONS, codes_of, entries, moments, network_of
+from oracle.checks.implementations import (
+    IMPLEMENTATIONS,
+    LOCAL,
+    codes_of,
+    entries,
+    moments,
+    network_of,
+)
 from oracle.checks.tally import ALL_DIGITS, Comparison, Tally
 from oracle.checks.tolerances import MOST_FOR_REFERENCE, TOLERANCES
 from oracle.models.case import Case
@@ -24,6 +32,9 @@ from oracle.truths.agreed import truth
 from oracle.truths.conditioning import EPSILON, Conditioning
 from oracle.truths.joint import log_joint
 
+_LOG_P: Key = ("log p", ())
+#: Of local partitions: log p(x) if it is within its bounds, else the nearer one.
+BOUNDED: Key = ("bounds of log p", ())
 _WITHIN_REGION = ("log e0", "e1", "e2", "region mean", "region covariance")
 
 
@@ -37,31 +48,48 @@ def crosscheck(case: Case, implementations: dict[str, ModuleType] | None = None)
     for name, impl in (implementations or IMPLEMENTATIONS).items():
         if name == "reference" and regions > MOST_FOR_REFERENCE[size]:
             continue
-        result.networks[name] += 1
+        _enter(result, name, partial(values_told, impl, case), case, exact, conditioning)
         result.regions[name] += regions
-        for row, expected in enumerate(exact):
-            values, declined = values_told(impl, case, row)
-            result.declined[name] += declined
-            values = {key: v for key, v in values.items() if key[0] in TOLERANCES[size][name]}
-            told = {key[0] for key in values}
-            known = {key: value for key, value in expected.items() if key[0] in told}
-            matched = pairs(values, known)
-            for key, value, target in matched:
-                tally = result.tallies.setdefault((key[0], name), Tally())
-                tolerance = TOLERANCES[size][name][key[0]]
-                compare(
-                    tally,
-                    case,
-                    row,
-                    key,
-                    value,
-                    target,
-                    conditioning=conditioning,
-                    tolerance=tolerance,
-                )
-            for key in (values.keys() ^ known.keys()) - {key for key, _, _ in matched}:
-                result.tallies.setdefault((key[0], name), Tally()).one_sided += 1
+        if name == "fast" and LOCAL in TOLERANCES[size]:
+            told = partial(values_of_boxes, impl, case, exact)
+            _enter(result, LOCAL, told, case, exact, conditioning)
     return result
+
+
+def _enter(
+    result: Comparison,
+    name: str,
+    told: Callable[[int], tuple[dict[Key, float], int]],
+    case: Case,
+    exact: list[dict[Key, Value]],
+    conditioning: Conditioning,
+) -> None:
+    """Compare what is told of the model (row 0) and of every point, and how often it is declined,
+    with what is exact."""
+    tolerances = TOLERANCES[case.latent_dimension][name]
+    result.networks[name] += 1
+    for row, expected in enumerate(exact):
+        values, declined = told(row)
+        result.declined[name] += declined
+        values = {key: v for key, v in values.items() if key[0] in tolerances}
+        quantities = {key[0] for key in values}
+        known = {key: value for key, value in expected.items() if key[0] in quantities}
+        if BOUNDED in values:
+            known[BOUNDED] = expected[_LOG_P]
+        matched = pairs(values, known)
+        for key, value, target in matched:
+            compare(
+                result.tallies.setdefault((key[0], name), Tally()),
+                case,
+                row,
+                key,
+                value,
+                target,
+                conditioning=conditioning,
+                tolerance=tolerances[key[0]],
+            )
+        for key in (values.keys() ^ known.keys()) - {key for key, _, _ in matched}:
+            result.tallies.setdefault((key[0], name), Tally()).one_sided += 1
 
 
 def values_told(impl: Any, case: Case, row: int) -> tuple[dict[Key, float], int]:
@@ -85,20 +113,47 @@ def values_told(impl: Any, case: Case, row: int) -> tuple[dict[Key, float], int]
     return values, declined
 
 
+def values_of_boxes(
+    impl: Any, case: Case, exact: list[dict[Key, Value]], row: int
+) -> tuple[dict[Key, float], int]:
+    """The same by local partitions, of a point alone and not of single regions; and how many parts
+    were declined, as too few digits are left of them.
+
+    Bounds of log p are those of a share of a millionth left out. Told is which value between them
+    is nearest to the exact one.
+    """
+    if not row:
+        return {}, 0
+    dgn, bounded = (
+        impl.DGN(network_of(case), case.cov_x, case.cov_z, partition="local", negligible=share)
+        for share in (1e-15, 1e-6)
+    )
+    x, target = case.X[row - 1 : row], exact[row][_LOG_P].value
+    parts: list[Callable[[], dict[Key, float]]] = [
+        lambda: {BOUNDED: _nearest(bounded.posterior(x).log_evidence_bounds[0], target)},
+        lambda: {_LOG_P: dgn.logpdf(x)[0]},
+        lambda: _of_posterior(dgn, dgn.posterior(x), case, row - 1),
+    ]
+    values: dict[Key, float] = {}
+    declined = 0
+    for part in parts:
+        try:
+            values.update(part())
+        except ArithmeticError:
+            declined += 1
+    return values, declined
+
+
+def _nearest(bounds: Any, target: Any) -> float:
+    """What between bounds is nearest to a value; rounded, where it is the value."""
+    low, high = map(float, bounds)
+    return low if target < low else high if target > high else float(target)
+
+
 def _at_point(impl: Any, dgn: Any, case: Case, n: int) -> dict[Key, float]:
     """Everything about one point."""
-    x, q = case.X[n : n + 1], (case.q_mean[n : n + 1], case.q_cov[n : n + 1])
-    posterior = dgn.posterior(x)
-    peak = log_joint(case.specs, case.cov_x, case.cov_z, x[0], posterior.mode()[0])
-    values: dict[Key, float] = {
-        ("log p", ()): dgn.logpdf(x)[0],
-        ("entropy", ()): posterior.entropy()[0],
-        ("log p at the mode", ()): peak,
-        ("expected complete log-likelihood", ()): dgn.expected_complete_loglik(x)[0],
-        ("ELBO", ()): dgn.elbo(x, *q)[0],
-        ("KL", ()): dgn.kl(x, *q)[0],
-    }
-    values.update(moments("posterior", posterior.mean()[0], posterior.cov()[0]))
+    posterior = dgn.posterior(case.X[n : n + 1])
+    values = _of_posterior(dgn, posterior, case, n)
     for r, code in enumerate(codes_of(dgn)):
         values[("e0", code)] = posterior.e0[0, r]
         first, second = posterior.e1[0, r], posterior.e2[0, r]
@@ -109,6 +164,21 @@ def _at_point(impl: Any, dgn: Any, case: Case, n: int) -> dict[Key, float]:
             inside = posterior.region_mean[0, r], posterior.region_cov[0, r]
             values.update(moments("region", *inside, code))
     return values
+
+
+def _of_posterior(dgn: Any, posterior: Any, case: Case, n: int) -> dict[Key, float]:
+    """What is not of single regions."""
+    x, q = case.X[n : n + 1], (case.q_mean[n : n + 1], case.q_cov[n : n + 1])
+    peak = log_joint(case.specs, case.cov_x, case.cov_z, x[0], posterior.mode()[0])
+    return {
+        _LOG_P: dgn.logpdf(x)[0],
+        ("entropy", ()): posterior.entropy()[0],
+        ("log p at the mode", ()): peak,
+        ("expected complete log-likelihood", ()): dgn.expected_complete_loglik(x)[0],
+        ("ELBO", ()): dgn.elbo(x, *q)[0],
+        ("KL", ()): dgn.kl(x, *q)[0],
+        **moments("posterior", posterior.mean()[0], posterior.cov()[0]),
+    }
 
 
 def _extents(impl: Any, dgn: Any) -> dict[Key, float]:
@@ -168,10 +238,11 @@ def compare(
         if error > tally.worst:
             tally.worst, tally.where = error, place
         return
-    kappa = conditioning.kappa(row, key, target.value, target.scale)
+    moved = _LOG_P if key == BOUNDED else key
+    kappa = conditioning.kappa(row, moved, target.value, target.scale)
     tally.conditioned += 1
     if error > kappa * EPSILON:
-        kappa = conditioning.kappa(row, key, target.value, target.scale, partition=True)
+        kappa = conditioning.kappa(row, moved, target.value, target.scale, partition=True)
         tally.by_partition += 1
     tally.kappa = max(tally.kappa, kappa)
     tally.empty += kappa * EPSILON > 1

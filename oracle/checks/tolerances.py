@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from oracle.checks.implementations import LOCAL
+
 #: Logarithms, masses, breakpoints, and moments that carry their mass.
 _LOGS = (
     "log p",
@@ -42,16 +44,34 @@ _CANCELLING = {
     }.items()
     if quantity not in ("log e0", "region mean", "region covariance")
 }
+#: Of local partitions nothing is told of single regions, nor of the model without data.
+_OF_DATA = (
+    "log p",
+    "entropy",
+    "log p at the mode",
+    "expected complete log-likelihood",
+    "ELBO",
+    "KL",
+    "posterior mean",
+    "posterior covariance",
+)
+#: They are cut in doubles and integrated in each box's own coordinates: images that are far from 0
+#: beside the noise cost digits that the whole partition keeps.
+_IN_BOXES = {
+    **{quantity: 1e-9 if "posterior" in quantity else 1e-10 for quantity in _OF_DATA},
+    "bounds of log p": 1e-11,
+}
 #: Allowed error of each quantity by latent dimension and implementation, in units of its scale. The
 #: scale of a log density is max(1, |log p|). That of a mean is the standard deviation, that of a
 #: covariance the product of two, that of e1 and e2 roots of the posterior's second moments. Errors
 #: of masses are absolute, those of breakpoints relative to the larger end of their region.
 TOLERANCES: dict[int, dict[str, dict[str, float]]] = {
     1: {"reference": _PRECISE, "fast": _PRECISE},
-    2: {"reference": _CANCELLING, "fast": _PRECISE},
+    2: {"reference": _CANCELLING, "fast": _PRECISE, LOCAL: _IN_BOXES},
     3: {
         "reference": _CANCELLING,
         "fast": {**dict.fromkeys(_LOGS, 1e-10), **dict.fromkeys(_MOMENTS, 1e-9)},
+        LOCAL: _IN_BOXES,
     },
 }
 #: The most regions the reference is asked about, by latent dimension: its sums take minutes.
