@@ -30,7 +30,10 @@ def located(setting: Setting, X: Array) -> Points:
     Raises ArithmeticError where a square overflows.
     """
     rows = setting.rows(X)
-    places, best = _best_places(setting, rows)
+    places = _best_places(setting, rows)
+    images = setting.images(places)
+    # All is counted from here: with all the digits that there are, which the search does without.
+    best = setting.log_joint(rows, images)
     slopes, _ = setting.coordinates.of_maps(
         maps_to(setting.network, _codes(setting, places), setting.coordinates.index)
     )
@@ -40,14 +43,14 @@ def located(setting: Setting, X: Array) -> Points:
         rows=rows.rows,
         rest=rows.rest,
         places=places,
-        images=setting.images(places),
+        images=images,
         log_base=best,
         guess=best + 0.5 * (setting.latent * LOG_2PI - log_det),
     )
 
 
-def _best_places(setting: Setting, data: Rows) -> tuple[Array, Array]:
-    """Of every datum a place where p(x, z) is large, (N, S), and its logarithm there, (N,)."""
+def _best_places(setting: Setting, data: Rows) -> Array:
+    """Of every datum a place where p(x, z) is large, (N, S)."""
     along = np.linspace(-_REACH, _REACH, _ALONG[setting.latent])
     grid = np.array(list(product(along, repeat=setting.latent)))
     root, count = np.linalg.inv(setting.prior_root), len(data.rest)
@@ -71,12 +74,11 @@ def _best_places(setting: Setting, data: Rows) -> tuple[Array, Array]:
         white = np.take_along_axis(white, best[:, :, None], axis=1)
         values = np.take_along_axis(values, best, axis=1)
     top = np.argmax(values, axis=1)
-    every = np.arange(count)
-    return white[every, top] @ root.T, values[every, top]
+    return np.asarray(white[np.arange(count), top] @ root.T)
 
 
 def _joint_with_all(setting: Setting, data: Rows, images: Array) -> Array:
-    """log p(x, z) of every datum at every place, (N, n)."""
+    """log p(x, z) of every datum at every place, (N, n): roughly, where data are far from 0."""
     squares = dots(data.rows, data.rows)[:, None] + dots(images, images)
     squares -= 2.0 * (data.rows @ images.T)
     return np.asarray(setting.log_constant - 0.5 * (squares + data.rest[:, None]))
