@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from oracle.checks.implementations import IMPLEMENTATIONS
+from oracle.checks.implementations import LOCAL, ROUTES
 from oracle.checks.tally import ALL_DIGITS, Comparison
 from oracle.checks.tolerances import TOLERANCES
 
 #: Colour-blind safe, and apart in grey.
-COLOURS = {"reference": "#0072B2", "fast": "#E69F00"}
+COLOURS = {"reference": "#0072B2", "fast": "#E69F00", LOCAL: "#009E73"}
 
 
 def digits(comparison: Comparison) -> str:
@@ -27,14 +27,16 @@ def digits(comparison: Comparison) -> str:
     FigureCanvasSVG(figure)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for panel, quantity in zip(axes, quantities, strict=False):
-        for name, shift in zip(IMPLEMENTATIONS, (-0.2, 0.2), strict=True):
+        for name, shift in zip(ROUTES, (-0.27, 0.0, 0.27), strict=True):
             tally = comparison.tallies.get((quantity, name))
             if tally is None:
                 continue
             places = sorted(tally.digits)
             shares = [100 * tally.digits[d] / tally.compared for d in places]
-            panel.bar([d + shift for d in places], shares, 0.4, color=COLOURS[name], label=name)
-        tolerance = TOLERANCES[comparison.dimension]["fast"][quantity]
+            panel.bar([d + shift for d in places], shares, 0.27, color=COLOURS[name], label=name)
+        tolerances = TOLERANCES[comparison.dimension]
+        route = "fast" if quantity in tolerances["fast"] else LOCAL
+        tolerance = tolerances[route][quantity]
         panel.axvline(-np.log10(tolerance), color="0.5", linewidth=0.8, linestyle=":")
         panel.set_title(quantity, fontsize=8)
         panel.set_xlim(-0.5, ALL_DIGITS + 0.5)

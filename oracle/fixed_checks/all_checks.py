@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from oracle.checks.implementations import IMPLEMENTATIONS
+from oracle.fixed_checks.boxes import boxes
 from oracle.fixed_checks.deviation import Check
 from oracle.fixed_checks.draws import draws
 from oracle.fixed_checks.learning import (
@@ -52,6 +53,7 @@ CHECKS: dict[str, Check] = {
         )
     },
     "zero noise": zero_noise,
+    "local partitions": boxes,
     **{f"draws, {m.name}": draws(m) for m in (LINE, CURVE, NOISE, FOLD, PLANE)},
 }
 

@@ -11,6 +11,7 @@ from oracle.mutants.expectations import EXPECTATIONS
 from oracle.mutants.integrals import INTEGRALS
 from oracle.mutants.layers import LAYERS
 from oracle.mutants.learning import LEARNING
+from oracle.mutants.local import LOCAL
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.near_degenerate import NEAR_DEGENERATE
 from oracle.mutants.partitions import PARTITIONS
@@ -20,6 +21,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *EQUATIONS,
     *INTEGRALS,
     *PARTITIONS,
+    *LOCAL,
     *LAYERS,
     *EXPECTATIONS,
     *LEARNING,
