@@ -18,6 +18,7 @@ from fast.distributions.marginal import marginal_cov, marginal_mean
 from fast.distributions.model import LatentModel
 from fast.distributions.observation import Coordinates, Noise
 from fast.distributions.posterior import Posterior
+from fast.distributions.progress import Cuts
 from fast.distributions.statistics import Statistics
 from fast.distributions.variational import finite
 from fast.distributions.zero_noise import zero_noise_latent
@@ -43,6 +44,7 @@ from reference.model import (
     check_count,
     check_covariance,
     check_covariances,
+    check_flag,
     check_mapping,
     check_number,
     check_points,
@@ -78,6 +80,9 @@ class DGN(ReadOnly):
         Bytes that finding the partition, a posterior's tables of all data and regions, or the
         statistics of data (and so a gradient), may take. What would take more is refused before its
         memory is spent; of the partition, what takes less than 20 MB never is.
+    progress : bool, default False
+        Whether how far it has come is told on stderr, of what takes more than two seconds: units
+        that have cut, and data that are done. As a bar if tqdm is installed.
 
     Raises
     ------
@@ -102,6 +107,7 @@ class DGN(ReadOnly):
         negligible: float = 1e-15,
         partition: str = "auto",
         max_memory: float = 4e9,
+        progress: bool = False,
     ) -> None:
         if not isinstance(network, Network):
             raise ValueError(f"network: expected a reference.Network, got {network!r}")
@@ -115,6 +121,7 @@ class DGN(ReadOnly):
         self.negligible = check_number(negligible, "negligible", 0.0, 1e-3)
         self.partition_choice = _checked_choice(partition, latent, self.negligible)
         self.max_memory = check_number(max_memory, "max_memory", 0.0, np.inf)
+        self.progress = check_flag(progress, "progress")
         self._found: Partition | None = None
 
     def __repr__(self) -> str:
@@ -140,12 +147,19 @@ class DGN(ReadOnly):
             )
         if self.is_local:
             return LocalDimensions(
-                self.network, self._coordinates, self.cov_z, self.negligible, self.max_regions
+                self.network,
+                self._coordinates,
+                self.cov_z,
+                self.negligible,
+                self.max_regions,
+                self.progress,
             )
         partition = self.partition()
         if latent == 1:
-            return OneDimension(partition, self._coordinates, self.cov_z)
-        return ManyDimensions(partition, self._coordinates, self.cov_z, self.negligible)
+            return OneDimension(partition, self._coordinates, self.cov_z, self.progress)
+        return ManyDimensions(
+            partition, self._coordinates, self.cov_z, self.negligible, self.progress
+        )
 
     @cached_property
     def is_local(self) -> bool:
@@ -237,6 +251,7 @@ class DGN(ReadOnly):
             negligible=self.negligible,
             partition=self.partition_choice,
             max_memory=self.max_memory,
+            progress=self.progress,
         )
         return model if mine else model._sharing(self)
 
@@ -271,9 +286,14 @@ class DGN(ReadOnly):
         if callback is not None and not callable(callback):
             raise ValueError(f"callback: expected a function, got {callback!r}")
         if self._found is None:
-            self._found = partitioning.partition(
-                self.network, self.max_regions, callback, self.max_memory
-            )
+            shown = Cuts(callback) if self.progress else None
+            try:
+                self._found = partitioning.partition(
+                    self.network, self.max_regions, shown or callback, self.max_memory
+                )
+            finally:
+                if shown is not None:
+                    shown.close()
         return self._found
 
     def estimate_cost(self, X: ArrayLike) -> Cost:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.distributions.observation import Coordinates, refuse_far_ends
+from fast.distributions.progress import told
 from fast.integration.interval import LOG_2PI
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
@@ -63,10 +64,15 @@ class PolyhedralGeometry:
     cell: Indices  # (R,): which polyhedron of that lattice it is; -1 where none
     negligible: float  # the share of p(x) that may be left out
     cov_z: Array
+    progress: bool  # whether how many data are done is told
 
     @staticmethod
     def of(
-        partition: Partition, coordinates: Coordinates, cov_z: Array, negligible: float
+        partition: Partition,
+        coordinates: Coordinates,
+        cov_z: Array,
+        negligible: float,
+        progress: bool,
     ) -> PolyhedralGeometry:
         """Precompute what does not depend on the data.
 
@@ -94,6 +100,7 @@ class PolyhedralGeometry:
             cell=cell,
             negligible=negligible,
             cov_z=cov_z,
+            progress=progress,
         )
 
     @property
@@ -172,7 +179,8 @@ class PolyhedralGeometry:
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
         width = self.search.width if self.negligible else self.n_regions
-        return chunks(n, _CHUNK, max(self.latent * width, self.rank))
+        parts = chunks(n, _CHUNK, max(self.latent * width, self.rank))
+        return iter(told(parts, n, self.progress))
 
     def images(self, regions: Indices, Z: Array) -> Array:
         """y(g(z)) for z in its region, row by row."""

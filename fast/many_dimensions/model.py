@@ -22,9 +22,14 @@ class ManyDimensions:
     """`LatentModel` on polyhedra."""
 
     def __init__(
-        self, partition: Partition, coordinates: Coordinates, cov_z: Array, negligible: float
+        self,
+        partition: Partition,
+        coordinates: Coordinates,
+        cov_z: Array,
+        negligible: float,
+        progress: bool,
     ) -> None:
-        self.geometry = PolyhedralGeometry.of(partition, coordinates, cov_z, negligible)
+        self.geometry = PolyhedralGeometry.of(partition, coordinates, cov_z, negligible, progress)
         self._cov_z = cov_z
 
     def logpdf(self, X: Array) -> Array:

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from fast.distributions.observation import Coordinates, refuse_far_ends, refuse_steep
+from fast.distributions.progress import told
 from fast.integration.interval import LOG_2PI
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
@@ -36,9 +37,12 @@ class IntervalGeometry:
     scales: Array  # (R,): σ_ω [eq. 7]
     prior_precision: float  # 1/σz²
     log_constant: float  # log p(x, z) where it is largest
+    progress: bool  # whether how many data are done is told
 
     @staticmethod
-    def of(partition: Partition, coordinates: Coordinates, cov_z: Array) -> IntervalGeometry:
+    def of(
+        partition: Partition, coordinates: Coordinates, cov_z: Array, progress: bool
+    ) -> IntervalGeometry:
         """Precompute what does not depend on the data. cov_z: (1, 1).
 
         Raises ArithmeticError where a squared distance from 0, or a squared slope, overflows.
@@ -61,6 +65,7 @@ class IntervalGeometry:
             scales=1.0 / np.sqrt(precision + np.einsum("rd,rd->r", slopes, slopes)),
             prior_precision=precision,
             log_constant=float(log_constant),
+            progress=progress,
         )
 
     @cached_property
@@ -108,7 +113,8 @@ class IntervalGeometry:
 
     def chunks(self, n: int) -> Iterator[slice]:
         """Slices of n data whose pairs fit in memory whatever R is."""
-        return chunks(n, _PAIRS_PER_CHUNK, max(len(self.scales), self.images.shape[1]))
+        parts = chunks(n, _PAIRS_PER_CHUNK, max(len(self.scales), self.images.shape[1]))
+        return iter(told(parts, n, self.progress))
 
     def residual(self, y: Array, regions: Indices, Z: Array) -> Array:
         """y - y(g(z)) for z (...) in its region; y broadcasts against (..., r)."""

@@ -21,8 +21,10 @@ from reference.model import Array
 class OneDimension:
     """`LatentModel` on intervals."""
 
-    def __init__(self, partition: Partition, coordinates: Coordinates, cov_z: Array) -> None:
-        self.geometry = IntervalGeometry.of(partition, coordinates, cov_z)
+    def __init__(
+        self, partition: Partition, coordinates: Coordinates, cov_z: Array, progress: bool
+    ) -> None:
+        self.geometry = IntervalGeometry.of(partition, coordinates, cov_z, progress)
         self._cov_z = cov_z
 
     def logpdf(self, X: Array) -> Array:

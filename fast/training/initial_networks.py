@@ -37,6 +37,7 @@ def starting_model(network: Network | DGN, cov_x: ArrayLike | None, cov_z: Array
             negligible=network.negligible,
             partition=network.partition_choice,
             max_memory=network.max_memory,
+            progress=network.progress,
         )
     if not isinstance(network, Network):
         raise ValueError(f"network: expected a Network or a DGN, got {network!r}")

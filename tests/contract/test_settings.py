@@ -251,7 +251,7 @@ STRUCTURES = {"scalar": 2.0, "diagonal": np.array([2.0, 1.0, 1.5]), "full": COV_
 
 def settings_of(model):
     """What is no parameter: the limits, the structure of Σx, and the layers' own settings."""
-    names = ("max_regions", "negligible", "partition_choice", "max_memory")
+    names = ("max_regions", "negligible", "partition_choice", "max_memory", "progress")
     limits = [getattr(model, name, None) for name in names]
     return *limits, model.cov_x.shape, model.cov_z.shape, repr(model.network)
 
@@ -272,7 +272,9 @@ def made_from(impl, model):
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_models_made_from_models(impl, structure):
     options = {"max_regions": 1234} | (
-        {"negligible": 1e-4, "partition": "full", "max_memory": 5e8} if impl is fast else {}
+        {"negligible": 1e-4, "partition": "full", "max_memory": 5e8, "progress": True}
+        if impl is fast
+        else {}
     )
     model = impl.DGN(network(1 / 3), STRUCTURES[structure], COV_Z, **options)
     for name, other in made_from(impl, model):

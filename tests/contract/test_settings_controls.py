@@ -28,7 +28,9 @@ def forgets(name):
     return constructor
 
 
-@pytest.mark.parametrize("name", ["max_regions", "negligible", "partition", "max_memory"])
+@pytest.mark.parametrize(
+    "name", ["max_regions", "negligible", "partition", "max_memory", "progress"]
+)
 def test_a_limit_that_is_forgotten(monkeypatch, name):
     monkeypatch.setattr(fast.DGN, "__init__", forgets(name))
     with pytest.raises(AssertionError):

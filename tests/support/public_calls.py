@@ -612,6 +612,7 @@ def calls_of(impl):
         words = ("auto", "full", "local")
         options["partition"] = Argument(Choice(words), "local", {}, chosen)
         options["max_memory"] = Argument(Number(0.0), 8.0, {}, tables_told)
+        options["progress"] = Argument(Flag(), True, {}, whether_told)
         calls["fit_em"] = em(fast, **FAST_ALONE)
         some = {"regions": Argument(Places(7), [2, 3])}
         calls["Partition.maps"] = method(partition, "maps", {"regions": [1]}, itself, where, **some)
@@ -678,6 +679,18 @@ def tables_told(model):
         return model.posterior(X).log_e0
     except ValueError as error:
         return str(error)
+
+
+def whether_told(model):
+    """Whether anything is told while data are gone through."""
+    quiet, said = fast.distributions.progress._QUIET, io.StringIO()
+    fast.distributions.progress._QUIET = 0.0
+    try:
+        with contextlib.redirect_stderr(said):
+            model.logpdf(X)
+    finally:
+        fast.distributions.progress._QUIET = quiet
+    return bool(said.getvalue())
 
 
 def chosen(model):

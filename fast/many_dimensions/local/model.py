@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fast.distributions.model import PriorOnRegions
 from fast.distributions.observation import Coordinates
 from fast.distributions.posterior import Posterior
+from fast.distributions.progress import told
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
 from fast.many_dimensions.local import e_step
@@ -35,24 +38,29 @@ class LocalDimensions:
         cov_z: Array,
         negligible: float,
         max_regions: int,
+        progress: bool,
     ) -> None:
         self._setting = Setting.of(network, coordinates, cov_z, negligible)
         self._bends, _ = Bends.of(network)
-        self._max_regions = max_regions
+        self._max_regions, self._progress = max_regions, progress
+
+    def _together(self, n: int) -> Iterator[slice]:
+        """Slices of n data that are searched for together."""
+        return iter(told(chunks(n, _TOGETHER), n, self._progress))
 
     def _found(self, points: Points) -> Found:
         return found(self._setting, self._bends, points, self._max_regions)
 
     def _all(self, X: Array) -> tuple[Points, Found]:
         """What all data have on pieces, none of them too far away for moments."""
-        parts = [located(self._setting, X[part]) for part in chunks(len(X), _TOGETHER)]
+        parts = [located(self._setting, X[part]) for part in self._together(len(X))]
         own = Found.joined([_of_near(self._found(points)) for points in parts])
         return Points(*(np.concatenate(field) for field in zip(*parts, strict=True))), own
 
     def logpdf(self, X: Array) -> Array:
         """log p(x), (N,), nats."""
         result = np.empty(len(X))
-        for part in chunks(len(X), _TOGETHER):
+        for part in self._together(len(X)):
             result[part] = _known(self._found(located(self._setting, X[part])))
         return result
 
@@ -69,7 +77,7 @@ class LocalDimensions:
     def expected_complete_loglik(self, X: Array) -> Array:
         """E[log p(x, z) | x], (N,), nats."""
         result = np.empty(len(X))
-        for part in chunks(len(X), _TOGETHER):
+        for part in self._together(len(X)):
             own = _of_near(self._found(located(self._setting, X[part])))
             result[part] = own.log_evidence - own.entropies()
         return result
@@ -77,7 +85,7 @@ class LocalDimensions:
     def elbo(self, X: Array, q_mean: Array, q_cov: Array) -> Array:
         """E_q[log p(x, z)] + H(q), (N,), nats, for q_mean (N, S), q_cov (N, S, S)."""
         result = np.empty(len(X))
-        for part in chunks(len(X), _TOGETHER):
+        for part in self._together(len(X)):
             points = located(self._setting, X[part])
             result[part] = points.log_base + self._bound(points, q_mean[part], q_cov[part])
         return result
@@ -85,7 +93,7 @@ class LocalDimensions:
     def kl(self, X: Array, q_mean: Array, q_cov: Array) -> Array:
         """KL(q ‖ p(z | x)), (N,), nats, for q_mean (N, S), q_cov (N, S, S)."""
         result = np.empty(len(X))
-        for part in chunks(len(X), _TOGETHER):
+        for part in self._together(len(X)):
             points = located(self._setting, X[part])
             above = _of_near(self._found(points)).above
             result[part] = above - self._bound(points, q_mean[part], q_cov[part])
