@@ -61,8 +61,9 @@ def table(comparison: Comparison) -> str:
         f"{'quantity':33}{'tolerance':>11}  {'':12}{'compared':>9}{'worst error':>13}  {'where':22}"
         f"{'beyond':>7}{'by part.':>9}{'empty':>7}{'max κ':>9}{'share of κε':>13}{'breaches':>10}"
     ]
+    before = ""
     for quantity, name, tolerance, t in rows(comparison):
-        label = quantity if name == "reference" or not lines[-1].startswith(quantity) else ""
+        label, before = "" if quantity == before else quantity, quantity
         ill = f"{t.kappa:9.0e}{t.share:13.2f}" if t.conditioned else f"{'-':>9}{'-':>13}"
         lines.append(
             f"{label:33}{tolerance:11.0e}  {name:12}{t.compared:9}{t.worst:13.1e}  "
