@@ -10,7 +10,8 @@ import numpy as np
 from fast.distributions.observation import Noise
 from fast.partition.cost.partition_cost import Spent, partition_cost
 from fast.partition.cost.seconds import seconds_of_maps, slowness
-from fast.partition.cost.walls import codes_at, maps_at
+from fast.partition.layer_maps import maps_to
+from fast.partition.location import codes_at
 from reference.model import Array, Network
 
 # Data that are looked at, points of the prior among which each has its first guess, and steps from
@@ -49,8 +50,9 @@ class Cost:
     Notes
     -----
     From some hundred pieces of random lines [DGN.estimate_cost]. Regions and the partition's
-    seconds and memory are within a factor of 3 for S <= 4, mostly within 1.3 for S = 2 and 3; what
-    data take is rougher. Guarded by tests/partition/test_cost.py.
+    memory are within a factor of 3 for S <= 4, mostly within 1.3 for S = 2 and 3, and its seconds
+    as docs/partition.md has them; what data take is rougher. Guarded, but for the seconds, by
+    tests/partition/test_cost.py.
 
     Examples
     --------
@@ -129,7 +131,8 @@ def _near_mode(
     z, best, root = start, start, np.eye(len(start))
     lowest = np.inf
     for _ in range(_STEPS):
-        slopes, offsets = (part[0] for part in maps_at(network, z[None]))
+        maps = maps_to(network, codes_at(network, z[None]), len(network.layers))
+        slopes, offsets = (part[0] for part in maps)
         rows = noise.whiten(slopes.T).T
         left = x - noise.whiten(offsets)
         value = float(np.sum((left - rows @ z) ** 2) + z @ precision_z @ z)

@@ -14,6 +14,8 @@ from fast.partition.by_corners.corner_cells import CornerCells
 from fast.partition.cell_complex import Complex, TooManyCells
 from fast.partition.cell_faces import Subdivision
 from fast.partition.cost.memory import (
+    BLOCK,
+    BY_CORNERS,
     CUTTING,
     CUTTING_CORNERS,
     LEAST,
@@ -32,12 +34,6 @@ from reference.model import Array, Codes, ExactNetwork, Indices, Mask, MaxPool, 
 
 #: Called after every cut with the cuts made, the cuts there are, and the cells so far.
 Progress = Callable[[int, int, int], None]
-
-# Units whose values are set aside together while they cut.
-_BLOCK = 16
-
-# From so many dimensions on cells are known by their corners alone: fewer have few faces.
-_BY_CORNERS = 5
 
 # It is looked ahead when there are so many times the cells of the last time; each may become two to
 # this power, of which about as many are seen.
@@ -109,7 +105,7 @@ class _Cutting:
         if 2 ** len(start.rows) > max_cells:
             raise TooManyCells(2 ** len(start.rows))
         rank = len(start.rows)
-        self.complex: Subdivision = (Complex if rank < _BY_CORNERS else CornerCells)(rank)
+        self.complex: Subdivision = (Complex if rank < BY_CORNERS else CornerCells)(rank)
         self.vertices = Vertices(ExactVertices(exact, start.vertices), start.vertices)
         self.codes = Columns(
             np.zeros((sum(exact.network.code_lengths), self.complex.n_cells), dtype=np.int8)
@@ -123,7 +119,7 @@ class _Cutting:
         vertices = self.vertices
         acting = np.arange(vertices.values.shape[1])[layer.units]
         knots = np.broadcast_to(layer.unit_knots, (len(acting), layer.knots.shape[-1]))
-        for block in chunks(len(acting), _BLOCK):
+        for block in chunks(len(acting), BLOCK):
             units = acting[block]
             vertices.open(units, last)
             for i, own in enumerate(knots[block].tolist()):

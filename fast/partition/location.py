@@ -46,6 +46,16 @@ def locate(network: Network, codes: Codes, points: Array) -> Indices:
     return result
 
 
+def codes_at(network: Network, points: Array) -> Codes:
+    """The codes of points (M, S), (M, U), as rounding has them: to be taken for a point nearby."""
+    parts, values = [np.empty((len(points), 0), dtype=np.int8)], points
+    for layer in network.layers:
+        _, lead = layer.cuts(np.empty((*values.shape, 0)), values)
+        parts.append(layer.code(np.sign(lead).astype(np.int8)))
+        values = layer.apply(values)
+    return np.concatenate(parts, axis=1)
+
+
 def _in_integers(points: Array) -> NDArray[np.object_]:
     """Points (M, S) as (z, t) in integers, (M, S + 1)."""
     numbers, exponent = dyadic(points)

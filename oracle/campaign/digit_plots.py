@@ -19,7 +19,7 @@ COLOURS = {"reference": "#0072B2", "fast": "#E69F00", LOCAL: "#009E73"}
 
 def digits(comparison: Comparison) -> str:
     """For one latent dimension a panel a quantity: the share of its comparisons by digits agreed,
-    both implementations; those left of the dotted line are beyond the tolerance of `fast`."""
+    every route; those left of the dotted line are beyond the tolerance of `fast`."""
     quantities = list(dict.fromkeys(quantity for quantity, _ in comparison.tallies))
     columns = 5
     rows = -(-len(quantities) // columns)

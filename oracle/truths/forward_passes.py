@@ -64,6 +64,7 @@ def on_the_plane(
     side = SIDE
     along = np.arange(-REACH + side / 2, REACH, side)
     places = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
+    # Of the first squares nothing is known: all are quartered.
     values, rise = log_joint(places), np.full(len(places), np.inf)
     last: Plane | None = None
     while len(places) <= _MOST_SQUARES:
@@ -89,8 +90,6 @@ def _quartered(
 ) -> tuple[Array, Array, Array, float]:
     """The quarters of squares in which anything may be."""
     kept = values + _RISE * rise > values.max() - _FALL
-    if not np.isfinite(rise[0]):  # of the first squares nothing is known
-        kept[:] = True
     steps = 0.25 * side * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
     quarters = (places[kept, None] + steps).reshape(-1, 2)
     own = log_joint(quarters)

@@ -120,7 +120,7 @@ def test_enumeration(benchmark, widths):
 def test_enumeration_of_faces(benchmark, monkeypatch, widths, corners_alone):
     """With all faces held from the beginning, and found from corners, in any dimension: from five
     dimensions on the second is quicker."""
-    monkeypatch.setattr(fast.partition.cut_space, "_BY_CORNERS", 2 if corners_alone else 99)
+    monkeypatch.setattr(fast.partition.cut_space, "BY_CORNERS", 2 if corners_alone else 99)
     network = Network.random(widths, ReLU(), 0)
     found = benchmark.pedantic(
         lambda: partition(fast, network).polyhedra.lattices, rounds=3, warmup_rounds=1

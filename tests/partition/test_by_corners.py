@@ -63,7 +63,7 @@ def drawn(seed, latent):
 
 def partition(network, monkeypatch, by_corners):
     """The regions of a network, found with corners alone, or with faces of all dimensions."""
-    monkeypatch.setattr(fast.partition.cut_space, "_BY_CORNERS", 2 if by_corners else 99)
+    monkeypatch.setattr(fast.partition.cut_space, "BY_CORNERS", 2 if by_corners else 99)
     return fast.DGN(network, 1.0).partition()
 
 
@@ -127,7 +127,7 @@ def test_likelihood_is_the_same(monkeypatch, latent):
     X = fast.DGN(network, 0.3).rvs(2, 0)
     found = []
     for threshold in (2, 99):
-        monkeypatch.setattr(fast.partition.cut_space, "_BY_CORNERS", threshold)
+        monkeypatch.setattr(fast.partition.cut_space, "BY_CORNERS", threshold)
         dgn = fast.DGN(network, 0.3)
         found.append((dgn.logpdf(X), dgn.posterior(X).mean()))
     for mine, other in zip(*found, strict=True):

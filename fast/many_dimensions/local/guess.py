@@ -13,8 +13,9 @@ from fast.integration.interval import LOG_2PI
 from fast.integration.whitened import dots
 from fast.many_dimensions.local.setting import Points, Rows, Setting
 from fast.partition.layer_maps import maps_to
+from fast.partition.location import codes_at
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Codes
+from reference.model import Array
 
 # Places that are tried first, along each axis and as far from 0 in deviations of the prior.
 _ALONG, _REACH = {2: 17, 3: 9}, 4.0
@@ -35,7 +36,7 @@ def located(setting: Setting, X: Array) -> Points:
     # All is counted from here: with all the digits that there are, which the search does without.
     best = setting.log_joint(rows, images)
     slopes, _ = setting.coordinates.of_maps(
-        maps_to(setting.network, _codes(setting, places), setting.coordinates.index)
+        maps_to(setting.network, codes_at(setting.network, places), setting.coordinates.index)
     )
     precision = np.swapaxes(slopes, 1, 2) @ slopes + setting.prior_root.T @ setting.prior_root
     log_det = np.linalg.slogdet(precision)[1]
@@ -82,13 +83,3 @@ def _joint_with_all(setting: Setting, data: Rows, images: Array) -> Array:
     squares = dots(data.rows, data.rows)[:, None] + dots(images, images)
     squares -= 2.0 * (data.rows @ images.T)
     return np.asarray(setting.log_constant - 0.5 * (squares + data.rest[:, None]))
-
-
-def _codes(setting: Setting, Z: Array) -> Codes:
-    """The codes of the regions in which latents are, (n, U)."""
-    parts, hidden = [np.empty((len(Z), 0), dtype=np.int8)], Z
-    for layer in setting.network.layers:
-        _, values = layer.cuts(np.zeros((*hidden.shape, 1)), hidden)
-        parts.append(layer.code(np.sign(values).astype(np.int8)))
-        hidden = layer.apply(hidden)
-    return np.concatenate(parts, axis=1)

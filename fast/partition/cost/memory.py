@@ -6,10 +6,13 @@ from math import comb
 
 import numpy as np
 
+from fast.partition.layer_maps import after_last_choice
 from reference.model import Array, Network
 
-# From so many dimensions on cells are known by their corners alone: see cut_space.
-_BY_CORNERS = 5
+# From so many dimensions on cells are known by their corners alone: fewer have few faces.
+BY_CORNERS = 5
+# Units whose values are set aside together while they cut.
+BLOCK = 16
 
 # Over what is held, what a cut takes beside it: copies of what grows, and which faces are where.
 CUTTING = 1.55
@@ -74,20 +77,17 @@ def predicted_memory(network: Network, after: Array) -> float:
     if network.latent_dimension == 1:
         return _CHUNKS + of_an_interval(network) * float(after[-1])
     latent, units, regions = network.latent_dimension, sum(network.code_lengths), float(after[-1])
-    cutting, before = 0.0, 1.0
-    last = max((i for i, n in enumerate(network.code_lengths) if n), default=0)
-    for i, count in enumerate(network.code_lengths):
-        if count:
-            done = (np.arange(count) + 1.0) / count
-            cells = cells_in_turn(before, float(after[i]), done, latent)
-            kept = 1.0 - done if i == last else np.ones(count)
-            held = _VALUES * cells * (network.sizes[i] * kept + 2 * 16)
+    cutting, before, last = 0.0, 1.0, after_last_choice(network) - 1
+    for i, cells in enumerate(cells_at_cuts(network, after)):
+        if len(cells):
+            left = 1.0 - np.arange(1, len(cells) + 1) / len(cells) if i == last else 1.0
+            held = _VALUES * cells * (network.sizes[i] * left + 2 * BLOCK)
             cutting = max(cutting, float(held.max()))
-            before = float(after[i])
+            before = float(cells[-1])
         elif i < last:
             passing = before * passing_a_vertex(network.sizes[i], network.sizes[i + 1])
             cutting = max(cutting, passing / (CUTTING * _SPARE))
-    corners, by_corners = regions * corners_of_a_cell(units, latent), latent >= _BY_CORNERS
+    corners, by_corners = regions * corners_of_a_cell(units, latent), latent >= BY_CORNERS
     if by_corners:
         most = _SPARE * cutting + CUTTING_CORNERS * corners
     else:
@@ -96,8 +96,13 @@ def predicted_memory(network: Network, after: Array) -> float:
     return max(most, joining(regions, units, corners, by_corners))
 
 
-def cells_in_turn(before: float, after: float, done: Array, latent: int) -> Array:
-    """How many cells there are when a share of a layer's units has cut: as many hyperplanes more,
-    S of which meet in a vertex."""
-    low, high = before ** (1.0 / latent), after ** (1.0 / latent)
-    return np.asarray((low + done * (high - low)) ** latent)
+def cells_at_cuts(network: Network, after: Array) -> list[Array]:
+    """How many cells there are after every cut of each layer, from the regions after each layer,
+    (L,): as many hyperplanes more with each, S of which meet in a vertex."""
+    latent, low, result = network.latent_dimension, 1.0, []
+    for count, regions in zip(network.code_lengths, after.tolist(), strict=True):
+        high = regions ** (1.0 / latent)
+        done = np.arange(1, count + 1) / max(count, 1)
+        result.append((low + done * (high - low)) ** latent)
+        low = high
+    return result

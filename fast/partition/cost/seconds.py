@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from time import process_time
 
 import numpy as np
 
-from fast.partition.cost.memory import cells_in_turn
+from fast.partition.cost.memory import cells_at_cuts
 from fast.partition.layer_maps import after_last_choice, maps_to
 from reference.model import Array, MaxPool, Network
 
@@ -31,19 +32,15 @@ def predicted_seconds(network: Network, after: Array) -> float:
     maps take is timed. Processor time: it does not matter what else runs.
     """
     latent, regions = network.latent_dimension, float(after[-1])
-    cells, before = 0.0, 1.0
-    for i, count in enumerate(network.code_lengths):
-        if count:
-            done = (np.arange(count) + 1.0) / count
-            cells += float(cells_in_turn(before, float(after[i]), done, latent).sum())
-            before = float(after[i])
+    cells = sum(float(found.sum()) for found in cells_at_cuts(network, after))
     own = _CUT * sum(network.code_lengths) + _CELL.get(latent, _CELL_BY_CORNERS) * cells
     own += _REGION * latent * regions
     return slowness() * own + _MAPS * seconds_of_maps(network, after_last_choice(network)) * regions
 
 
+@cache
 def slowness() -> float:
-    """What this machine takes for a small task over what that of the constants does."""
+    """What this machine takes for a small task over what that of the constants does: timed once."""
     numbers = np.arange(_NUMBERS, dtype=np.float64)
     order = np.random.default_rng(0).permutation(_NUMBERS)
     found = []

@@ -1,4 +1,4 @@
-"""The regions of points: codes, maps and half-spaces there."""
+"""The half-spaces of the regions of points."""
 
 from __future__ import annotations
 
@@ -50,21 +50,6 @@ def walls_at(network: Network, last: int, points: Array) -> Walls:
         layers=np.concatenate([*layers, [-1]]),
         winners=np.concatenate([*winners, none], axis=1),
     )
-
-
-def codes_at(network: Network, points: Array) -> Codes:
-    """The codes of points (n, S), (n, U); a unit that is 0 there is taken to be on."""
-    last = len(network.layers)
-    return np.concatenate([codes for _, codes, _ in _passes(network, last, points)], axis=1)
-
-
-def maps_at(network: Network, points: Array) -> Maps:
-    """The maps to x of the regions of points (n, S)."""
-    last = len(network.layers) - 1
-    for i, codes, maps in _passes(network, last + 1, points):
-        if i == last:
-            return Maps(*network.layers[i].propagate(codes, *maps))
-    raise AssertionError("a network has a layer")
 
 
 def _passes(network: Network, last: int, points: Array) -> Iterable[tuple[int, Codes, Maps]]:
