@@ -94,6 +94,11 @@ class Posterior(ABC):
         least = self._log_evidence
         return np.stack([least, least - np.log1p(-self.skipped)], axis=1)
 
+    @cached_property
+    def _e0(self) -> Array:
+        """P(z in ω | x) of every pair, (P,)."""
+        return np.exp(self.shares.log_e0)
+
     @property
     def _starts(self) -> Indices:
         """Where the pairs of every datum start, (N,); it has some."""
@@ -103,6 +108,8 @@ class Posterior(ABC):
         """A value of every pair, (P, ...), in a table of all regions, (N, R, ...)."""
         shape = len(self._log_evidence), self._n_regions, *rows.shape[1:]
         refuse_large(8.0 * math.prod(shape), self._max_memory, f"posterior.{name}", "`shares`")
+        if len(rows) == shape[0] * shape[1]:
+            return rows.reshape(shape).copy()  # no pair is missing, and they are sorted
         result = np.full(shape, missing)
         result[self.shares.datum, self.shares.region] = rows
         return result
@@ -125,24 +132,23 @@ class Posterior(ABC):
     @property
     def e0(self) -> Array:
         """E[1{z in ω} | x], the probability of each region, (N, R)."""
-        return self._table(np.exp(self.shares.log_e0), 0.0, "e0")
+        return self._table(self._e0, 0.0, "e0")
 
     @property
     def e1(self) -> Array:
         """E[z 1{z in ω} | x], (N, R, S)."""
-        weights = np.exp(self.shares.log_e0)
-        return self._table(weights[:, None] * self.shares.mean, 0.0, "e1")
+        return self._table(self._e0[:, None] * self.shares.mean, 0.0, "e1")
 
     @property
     def e2(self) -> Array:
         """E[z zᵀ 1{z in ω} | x], (N, R, S, S)."""
-        weights, mean = np.exp(self.shares.log_e0), self.shares.mean
+        mean = self.shares.mean
         outer = mean[:, :, None] * mean[:, None, :]
-        return self._table(weights[:, None, None] * (self.shares.cov + outer), 0.0, "e2")
+        return self._table(self._e0[:, None, None] * (self.shares.cov + outer), 0.0, "e2")
 
     def _sums(self, rows: Array) -> Array:
         """A value of every pair, (P, ...), times its probability, summed by datum, (N, ...)."""
-        weights = np.exp(self.shares.log_e0).reshape(-1, *[1] * (rows.ndim - 1))
+        weights = self._e0.reshape(-1, *[1] * (rows.ndim - 1))
         return np.asarray(np.add.reduceat(weights * rows, self._starts, axis=0))
 
     def mean(self) -> Array:

@@ -18,7 +18,7 @@ from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Indices
 
-# Pairs per chunk: the widest temporary (26 nodes a pair) takes 7 MB.
+# Pairs per chunk: a temporary takes 260 kB.
 _PAIRS_PER_CHUNK = 1 << 15
 # A region from beyond this many deviations of the prior on both sides of 0 is measured from 0.
 _WIDE = 8.0

@@ -24,17 +24,18 @@ class IntervalPosterior(Posterior):
     ) -> None:
         self._geometry, self._y, self._rest, self._terms = geometry, y, rest, terms
         nothing = np.zeros(len(y))
-        datum, region = np.nonzero(terms.log_e0 > -np.inf)
+        held = terms.log_e0 > -np.inf
+        datum, region = np.nonzero(held)
         super().__init__(
             n_regions=geometry.partition.n_regions,
             log_evidence=terms.log_evidence,
             shares=Shares(
                 datum=datum,
                 region=region,
-                log_e0=terms.log_e0[datum, region],
-                mean=terms.mean[datum, region, None],
-                cov=terms.variance[datum, region, None, None],
-                entropy=terms.entropy[datum, region],
+                log_e0=terms.log_e0[held],
+                mean=terms.mean[held][:, None],
+                cov=terms.variance[held][:, None, None],
+                entropy=terms.entropy[held],
             ),
             skipped=nothing,
             error=nothing,

@@ -119,7 +119,8 @@ def cases(count=600):
             lower, upper = 2 * mean - upper, 2 * mean - lower
         if lower < upper:
             found.append((lower, upper, mean, variance))
-    return [*found, (-np.inf, np.inf, 0.3, 2.0), (-np.inf, 0.3, 0.3, 2.0), *worst_cases()]
+    corners = [*worst_cases(), *steepest_cases()]
+    return [*found, (-np.inf, np.inf, 0.3, 2.0), (-np.inf, 0.3, 0.3, 2.0), *corners]
 
 
 def worst_cases():
@@ -138,6 +139,15 @@ def worst_cases():
         (1.0, 2.0, 0.0, 1e-12 * 0.5e6),
         (9.0, 9.1, 9.05, 1e-12),
         (1e6, 1e6 + 1e-4, 1e6, 1e-8),
+    ]
+
+
+def steepest_cases():
+    """Intervals on which the density falls by as much as a rule of few nodes is used for."""
+    falls, distances = (1.999, 7.999, 40.9), (0.0, 0.5, 3.0, 30.0, 1000.0)
+    return [
+        (near, near + 2 * fall / (near + np.sqrt(near**2 + 2 * fall)), 0.0, 1.0)
+        for fall, near in itertools.product(falls, distances)
     ]
 
 
