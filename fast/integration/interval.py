@@ -30,7 +30,7 @@ LOG_2PI = float(np.log(2 * np.pi))
 _FALL = 41.0
 # 260 kB of them stay in the processor's cache.
 _EXPONENTS_PER_CHUNK = 1 << 15
-# An integrand that falls by exp(-2) or exp(-8) at most is resolved by 11 or 15 nodes (2e-16, 7e-16),
+# An integrand that falls by exp(-2) or exp(-8) at most is resolved by 11 or 15 nodes (4e-16),
 # which most intervals of a network are; any other by 26 (7e-15).
 _FALLS = (2.0, 8.0)
 _NODES = (11, 15, 26)
