@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
-from fast.many_dimensions.gaussians import gaussians_on_regions
+from fast.many_dimensions.gaussians import Worth, gaussians_on_regions
 from fast.many_dimensions.geometry import Points, PolyhedralGeometry
 from fast.many_dimensions.pairs import Terms, pairs_of
 from reference.model import Array, Indices
@@ -148,7 +148,8 @@ def elbo(geometry: PolyhedralGeometry, X: Array, q_mean: Array, q_cov: Array) ->
     def values(datum: Indices, region: Indices, places: Array) -> Array:
         return geometry.log_joint(points.y[datum], points.rest[datum], region, places)
 
-    return _with_entropy(geometry, values, q_mean, q_cov)
+    worth = _worth(geometry, points, np.zeros(len(X)), q_mean, q_cov)
+    return _with_entropy(geometry, values, q_mean, q_cov, worth)
 
 
 def kl(geometry: PolyhedralGeometry, X: Array, q_mean: Array, q_cov: Array) -> Array:
@@ -164,9 +165,36 @@ def kl(geometry: PolyhedralGeometry, X: Array, q_mean: Array, q_cov: Array) -> A
         ) -> Array:
             return terms.references.relative(geometry, points, at)
 
-        bound = _with_entropy(geometry, values, q_mean[part], q_cov[part])
+        base = terms.log_evidence - terms.above
+        worth = _worth(geometry, points, base, q_mean[part], q_cov[part])
+        bound = _with_entropy(geometry, values, q_mean[part], q_cov[part], worth)
         result[part] = terms.above - bound
     return result
+
+
+def _worth(
+    geometry: PolyhedralGeometry, points: Points, base: Array, q_mean: Array, q_cov: Array
+) -> Worth | None:
+    """What log p(x, z) - base is at most where q may be left out, for its expectation to miss less
+    than `negligible` nats; None where nothing may."""
+    tree = geometry.search.tree
+    if tree is None or not geometry.negligible:
+        return None
+    log_negligible = np.log(geometry.negligible)
+    constant = np.abs(geometry.log_constant - 0.5 * points.rest - base)
+    most = constant + tree.farthest(geometry.search.projection.seen(points.y))
+    roots = np.linalg.cholesky(q_cov)
+
+    def log_others(datum: Indices, region: Indices, outside: Array) -> Array:
+        # On a region log p(x, z) = constant - ½ |a + B u|² for u = L^-1 (z - q's mean), which is at
+        # most |a|² + |B|² |u|² off; and of |u|² the mean beyond a facet is at most S + 1 + its own.
+        with np.errstate(over="ignore"):  # what is too large for a double is not left out
+            at_mean = -2.0 * geometry.log_inner(points.y[datum], region, q_mean[datum])
+            slopes = np.square(geometry.roots[region] @ roots[datum]).sum(axis=(1, 2))
+            size = at_mean + slopes * (geometry.latent + 1 + outside**2) + constant[datum]
+        return np.asarray(np.log(np.maximum(size, 1.0)) - log_negligible)
+
+    return Worth(np.log(np.maximum(most, 1.0)) - log_negligible, log_others)
 
 
 def _with_entropy(
@@ -174,11 +202,13 @@ def _with_entropy(
     values: Callable[[Indices, Indices, Array], Array],
     q_mean: Array,
     q_cov: Array,
+    worth: Worth | None,
 ) -> Array:
     """The expectation under q of log p(x, z), whose values at z (P, S) for datum (P,) and region
-    (P,) are given, and q's entropy, (N,)."""
+    (P,) are given, but for what is not worth it, and q's entropy, (N,)."""
     result = 0.5 * (q_mean.shape[1] * (LOG_2PI + 1.0) + np.linalg.slogdet(q_cov)[1])
-    for datum, region, log_mass, mean, cov in gaussians_on_regions(geometry, q_mean, q_cov):
+    found = gaussians_on_regions(geometry, q_mean, q_cov, worth)
+    for datum, region, log_mass, mean, cov in found:
         # Of log p(x, z) on a region: its value at q's mean there, and its curvature.
         roots = geometry.roots[region]
         curvature = np.einsum("pij,pjk,pik->p", roots, cov, roots)

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr
+from scipy.special import gammainccinv, log_ndtr
 
 from fast.distributions.model import PriorOnRegions
 from fast.integration.interval import LOG_2PI
 from fast.integration.truncated import truncate_with_error
 from fast.integration.whitened import Whitened, dots
 from fast.many_dimensions.geometry import PolyhedralGeometry
+from fast.many_dimensions.skipping.region_tree import RegionTree
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.ragged import ranges
 from reference.model import Array, Indices, Mask
@@ -24,6 +25,9 @@ _CHUNK = 1 << 20
 _FARTHEST = 13.0
 # A region of which q holds less than exp(-80) is left out of an expectation under q.
 _LEAST_LOG_MASS = -80.0
+_LOG_4 = float(np.log(4.0))
+# A sum of parts this large, but for rounding of as many as there are, is below 1.
+_NEARLY_ALL = 0.999
 # What the apex may lie farther out than the nearest point, in terms of log masses.
 _NEARLY = 1.0
 
@@ -38,17 +42,31 @@ class GaussiansOnRegions(NamedTuple):
     cov: Array  # (P, S, S): of the same
 
 
+class Worth(NamedTuple):
+    """How much what is left out of an expectation under N Gaussians may matter: less than 1 in
+    all.
+
+    log_tree: log of the largest value in any region of the tree. log_others: of the mean size of
+    the values in a region beyond a facet, for pairs of a Gaussian and a region, each (P,), and how
+    many standard deviations the facet is away.
+    """
+
+    log_tree: Array  # (N,)
+    log_others: Callable[[Indices, Indices, Array], Array]
+
+
 def gaussians_on_regions(
-    geometry: PolyhedralGeometry, means: Array, covs: Array
+    geometry: PolyhedralGeometry, means: Array, covs: Array, worth: Worth | None
 ) -> Iterator[GaussiansOnRegions]:
     """N(means (N, S), covs (N, S, S)) on the regions that may hold more than exp(-80) of them and
-    have any mass, in batches."""
+    have any mass, in batches; but for regions that do not matter, where it is told what does."""
     roots: Array = np.asarray(np.linalg.cholesky(covs), dtype=np.float64)
     maps: Array = np.asarray(np.linalg.inv(roots), dtype=np.float64)
     log_scales = np.linalg.slogdet(roots)[1]
     latent = means.shape[1]
     for some in chunks(len(means), _CHUNK, latent * geometry.search.width):
-        datum, region = _near(geometry, means[some], roots[some], maps[some])
+        given = _Given(some.start, means[some], roots[some], maps[some], log_scales[some])
+        datum, region = _near(geometry, given, worth)
         datum += some.start
         for lattice, batch in geometry.batches(region):
             d, r = datum[batch], region[batch]
@@ -73,37 +91,99 @@ def _within_reach(square: Array) -> Mask:
     return np.asarray(log_ndtr(-np.sqrt(square)) > _LEAST_LOG_MASS - _NEARLY)
 
 
+class _Given(NamedTuple):
+    """N Gaussians: which the first of them is; their means, roots L of their covariances, L^-1, and
+    log det L."""
+
+    start: int
+    means: Array  # (N, S)
+    roots: Array  # (N, S, S)
+    maps: Array  # (N, S, S)
+    log_scales: Array  # (N,)
+
+
 def _near(
-    geometry: PolyhedralGeometry, means: Array, roots: Array, maps: Array
+    geometry: PolyhedralGeometry, given: _Given, worth: Worth | None
 ) -> tuple[Indices, Indices]:
-    """The pairs of a Gaussian and a region that may hold more than exp(-80) of it, sorted.
+    """The pairs of a Gaussian and a region that may hold more than exp(-80) of it, sorted, but for
+    those that do not matter.
 
     By the mean's distance outside the facet that it is farthest outside of.
     """
-    search, count = geometry.search, len(means)
+    search, count = geometry.search, len(given.means)
     datum = np.repeat(np.arange(count), len(search.others))
     region = np.tile(search.others, count)
+    datum, region = _near_in_none(geometry, given, (datum, region), worth)
     if search.tree is not None:
-        root = geometry.prior_root
-        some, leaf = search.tree.within(means @ root.T, maps @ np.linalg.inv(root), _FARTHEST)
+        some, leaf = _near_in_tree(geometry, search.tree, given, worth)
         datum, region = np.append(datum, some), np.append(region, search.inner[leaf])
-    outside = _outside(geometry, means, roots, (datum, region))
-    kept = log_ndtr(-outside) > _LEAST_LOG_MASS
-    datum, region = datum[kept], region[kept]
     order = np.lexsort((region, datum))
     return datum[order], region[order]
 
 
-def _outside(
-    geometry: PolyhedralGeometry, means: Array, roots: Array, pairs: tuple[Indices, Indices]
-) -> Array:
+def _near_in_none(
+    geometry: PolyhedralGeometry,
+    given: _Given,
+    pairs: tuple[Indices, Indices],
+    worth: Worth | None,
+) -> tuple[Indices, Indices]:
+    """Of the pairs, sorted by datum, with regions that are in no tree. A quarter of what may be
+    left out lies in those regions that hold the least."""
+    outside = _outside(geometry, given, pairs)
+    kept = log_ndtr(-outside) > _LEAST_LOG_MASS
+    datum, region, outside = *(part[kept] for part in pairs), outside[kept]
+    if worth is not None:
+        size = worth.log_others(datum + given.start, region, outside)
+        kept = ~_least_of_all(datum, log_ndtr(-outside) + size + _LOG_4)
+        datum, region = datum[kept], region[kept]
+    return datum, region
+
+
+def _near_in_tree(
+    geometry: PolyhedralGeometry, tree: RegionTree, given: _Given, worth: Worth | None
+) -> tuple[Indices, Indices]:
+    """The pairs with regions in the tree, as its leaves: a quarter of what may be left out lies
+    beyond all of a ball, another in those regions that hold the least."""
+    root, reach = geometry.prior_root, np.full(len(given.means), _FARTHEST)
+    if worth is not None:
+        quarter = -_LOG_4 - worth.log_tree[given.start : given.start + len(reach)]
+        beyond = np.sqrt(2.0 * gammainccinv(0.5 * geometry.latent, np.exp(quarter)))
+        reach = np.minimum(reach, beyond)
+    datum, leaf = tree.within(given.means @ root.T, given.maps @ np.linalg.inv(root), reach)
+    outside = _outside(geometry, given, (datum, geometry.search.inner[leaf]))
+    kept = log_ndtr(-outside) > _LEAST_LOG_MASS
+    datum, leaf, outside = datum[kept], leaf[kept], outside[kept]
+    if worth is None:
+        return datum, leaf
+    # No region holds more than a half-space does, or than its volume at the largest density.
+    thin = tree.levels[-1].log_volumes[leaf] - given.log_scales[datum]
+    thin -= 0.5 * (outside**2 + geometry.latent * LOG_2PI)
+    bound = np.minimum(log_ndtr(-outside), thin)
+    kept = ~_least_of_all(datum, bound - quarter[datum])
+    return datum[kept], leaf[kept]
+
+
+def _least_of_all(datum: Indices, log_parts: Array) -> Mask:
+    """Which pairs (P,), sorted by datum, have the smallest parts of their datum, in sum below 1."""
+    order = np.lexsort((log_parts, datum))
+    # What is above 1 does not matter by how much.
+    parts = np.exp(np.minimum(log_parts[order], 1.0))
+    sums, (first,) = np.cumsum(parts), np.nonzero(np.diff(datum, prepend=-1))
+    before = np.append(0.0, sums)[first]
+    result = np.empty(len(datum), dtype=bool)
+    lengths = np.diff(np.append(first, len(datum)))
+    result[order] = sums - np.repeat(before, lengths) < _NEARLY_ALL
+    return result
+
+
+def _outside(geometry: PolyhedralGeometry, given: _Given, pairs: tuple[Indices, Indices]) -> Array:
     """How many standard deviations of the Gaussian its mean is outside of the facet of the region
     that it is farthest outside of, for pairs (P,)."""
     shapes, (datum, region) = geometry.partition.polyhedra, pairs
     entries, owner = ranges(shapes.starts[region], shapes.starts[region + 1])
     normals, own = shapes.normals[entries], datum[owner]
-    heights = dots(normals, means[own]) + shapes.offsets[entries]
-    lengths = np.linalg.norm(np.einsum("fs,fst->ft", normals, roots[own]), axis=1)
+    heights = dots(normals, given.means[own]) + shapes.offsets[entries]
+    lengths = np.linalg.norm(np.einsum("fs,fst->ft", normals, given.roots[own]), axis=1)
     least = np.full(len(datum), np.inf)
     np.minimum.at(least, owner, heights / np.where(lengths > 0, lengths, np.inf))
     return np.asarray(np.maximum(-least, 0.0))
@@ -115,7 +195,7 @@ def prior_on_regions(geometry: PolyhedralGeometry, cov_z: Array) -> PriorOnRegio
     mass, mean = np.zeros(n_regions), np.zeros((n_regions, latent))
     cov = np.zeros((n_regions, latent, latent))
     origin = np.zeros((1, latent))
-    for found in gaussians_on_regions(geometry, origin, cov_z[None]):
+    for found in gaussians_on_regions(geometry, origin, cov_z[None], None):
         region = found.region
         mass[region], mean[region], cov[region] = np.exp(found.log_mass), found.mean, found.cov
     return PriorOnRegions(mass, mean, cov)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import fast
+import fast.many_dimensions.e_step as e_step
+import fast.many_dimensions.gaussians as gaussians
 import fast.many_dimensions.pairs as pairs
 import fast.many_dimensions.region_gaussians as region_gaussians
 import fast.many_dimensions.skipping.outlines as outlines
@@ -338,3 +340,73 @@ def test_a_posterior_holds_the_regions_that_matter():
     again = pickle.loads(pickle.dumps(posterior))
     assert np.array_equal(again.mean(), posterior.mean())
     assert np.array_equal(again.mode(), posterior.mode())
+
+
+def left_out_of_expectations(build, negligible):
+    """How far ELBO and KL are off where regions are left out, (2, W, N): for Gaussians as wide as
+    the posterior, narrower and wider."""
+    model = build()
+    given = model.network, model.cov_x, model.cov_z
+    some, whole = fast.DGN(*given, negligible=negligible), fast.DGN(*given, negligible=0.0)
+    flat = model.network.latent_dimension == 2
+    X, widths = (model.rvs(12, 3), (0.3, 1.0, 2.5)) if flat else (model.rvs(2, 3), (1.0,))
+    posterior = whole.posterior(X)
+    mean, covs = posterior.mean(), [width * posterior.cov() for width in widths]
+    missed = [
+        [
+            some.elbo(X, mean, cov) - whole.elbo(X, mean, cov),
+            some.kl(X, mean, cov) - whole.kl(X, mean, cov),
+        ]
+        for cov in covs
+    ]
+    return np.swapaxes(np.abs(missed), 0, 1)
+
+
+def many_regions():
+    """Of which q holds a hundred and more; they are bounded."""
+    return fast.DGN(Network.random([2, 40, 20], random_state=0), 0.05)
+
+
+def wedges():
+    """Half of the regions are unbounded."""
+    return fast.DGN(Network.random([2, 8, 3], random_state=0), 0.05)
+
+
+def cells():
+    """In three dimensions."""
+    return fast.DGN(Network.random([3, 6, 4], random_state=0), 0.1, PRIOR)
+
+
+@pytest.mark.parametrize("build", [many_regions, wedges, cells])
+@pytest.mark.parametrize("negligible", [1e-4, 1e-9])
+def test_expectations_miss_no_more_than_is_negligible(build, negligible):
+    """Something is left out, and it is no more than may be."""
+    elbo, kl = left_out_of_expectations(build, negligible)
+    # KL has the error of log p(x) as well.
+    assert elbo.max() <= negligible
+    assert kl.max() <= 2 * negligible
+    assert kl.max() > 0
+
+
+@pytest.mark.parametrize(("build", "part"), [(many_regions, "log_tree"), (wedges, "log_others")])
+def test_values_taken_for_a_millionth_are_seen(monkeypatch, build, part):
+    honest = e_step._worth
+
+    def breakage(*given):
+        worth = honest(*given)
+        if worth is None:
+            return None
+        if part == "log_tree":
+            return worth._replace(log_tree=worth.log_tree - 14.0)
+        return worth._replace(log_others=lambda *at: worth.log_others(*at) - 14.0)
+
+    monkeypatch.setattr(e_step, "_worth", breakage)
+    assert left_out_of_expectations(build, 1e-6)[0].max() > 1e-6
+
+
+def test_what_is_left_out_is_the_least():
+    """Of every datum the smallest parts, whose sum is below 1."""
+    datum = np.array([0, 0, 0, 0, 3, 3])
+    left = gaussians._least_of_all(datum, np.log([0.5, 0.6, 0.3, 700.0, 1.1, 0.9]))
+    assert left.tolist() == [True, False, True, False, False, True]
+    assert len(gaussians._least_of_all(datum[:0], np.empty(0))) == 0

@@ -170,9 +170,21 @@ class RegionTree:
             mass[some], peak[some] = bounds_by_balls(balls, seen, datum[some], self.log_prior)
         return mass, peak
 
-    def within(self, means: Array, maps: Array, reach: float) -> tuple[Indices, Indices]:
-        """The pairs of a Gaussian and a region, as `Left`, that may be nearer than reach standard
-        deviations of it; means (N, S) in those of the prior, maps (N, S, S) from these to its own.
+    def farthest(self, seen: Seen) -> Array:
+        """At most -log p(x, z), as `Bounds`, of any z in the regions, (N,)."""
+        root = self.levels[0]
+        datum, node = self._roots(len(seen.rows))
+        along = np.sqrt(_square(seen.rows[datum], root.centres[node])) + root.radii[node]
+        beyond = seen.beyond[datum] + root.beyond[node]
+        places = np.linalg.norm(root.places[node], axis=1) + root.reach[node]
+        found = np.zeros(len(seen.rows))
+        np.maximum.at(found, datum, 0.5 * (along**2 + beyond**2 + places**2))
+        return found
+
+    def within(self, means: Array, maps: Array, reach: Array) -> tuple[Indices, Indices]:
+        """The pairs of a Gaussian and a region, as `Left`, that may be nearer than reach (N,) of
+        its standard deviations; means (N, S) in those of the prior, maps (N, S, S) from these to
+        its own.
         """
         datum, node = self._roots(len(means))
         longest = np.linalg.norm(maps, 2, axis=(1, 2))
@@ -181,7 +193,7 @@ class RegionTree:
                 datum, node = self._below(depth - 1, datum, node)
             away = np.einsum("pij,pj->pi", maps[datum], level.places[node] - means[datum])
             size = np.linalg.norm(away, axis=1)
-            kept = size * (1 - _ROUNDING) - longest[datum] * level.reach[node] <= reach
+            kept = size * (1 - _ROUNDING) - longest[datum] * level.reach[node] <= reach[datum]
             datum, node = datum[kept], node[kept]
         return datum, node
 
