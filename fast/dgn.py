@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fast.distributions.cost import Cost, estimated_cost
 from fast.distributions.gradient import gradient
 from fast.distributions.marginal import marginal_cov, marginal_mean
-from fast.distributions.model import LatentModel
+from fast.distributions.model import LatentModel, PriorOnRegions
 from fast.distributions.observation import Coordinates, Noise
 from fast.distributions.posterior import Posterior
 from fast.distributions.progress import Cuts
@@ -74,8 +74,8 @@ class DGN(ReadOnly):
         Which regions are found. "full": all, once. "local", for S = 2 and 3: those that can matter
         for given data, with a proven bound on all others, of which at most `negligible` is left
         out; `mean`, `cov` and `zero_noise_latent` need all regions. "auto": all, unless they are
-        more than max_regions or take more than max_memory, or would by far: where there are many,
-        that is estimated on the way [estimate_cost].
+        more than max_regions or take more than max_memory, or are 250,000 and more by an estimate
+        on the way [estimate_cost].
     max_memory : float, default 4e9
         Bytes that finding the partition, a posterior's tables of all data and regions, or the
         statistics of data (and so a gradient), may take. What would take more is refused before its
@@ -177,7 +177,7 @@ class DGN(ReadOnly):
 
     def _unless_far_beyond(self) -> Progress:
         """What raises TooManyRegionsError where the regions so far are many, and by estimate all of
-        them are far beyond the limits."""
+        them are far beyond the limits, or so many that few of them cost less."""
         looked = False
 
         def look(done: int, units: int, regions: int) -> None:
@@ -187,19 +187,29 @@ class DGN(ReadOnly):
             looked = True
             found, spent = partition_cost(self.network)
             over = max(found / self.max_regions, spent.memory / max(self.max_memory, LEAST))
-            if over > _FAR_BEYOND:
+            if over > _FAR_BEYOND or found > _TOO_MANY:
                 raise TooManyRegionsError(f"max_regions: by estimate there are {found:.2g} regions")
 
         return look
 
     def _all_regions(self, name: str) -> Partition:
         """The partition, for what needs all regions."""
-        if self.is_local:
+        if self.is_local and self._found is None:
             raise ValueError(
                 f"partition: {name} needs all regions, and this model has those that matter for "
                 "given data; pass partition='full' to DGN, with a larger max_regions if need be"
             )
         return self.partition()
+
+    def _prior_on_regions(self, name: str) -> PriorOnRegions:
+        """The prior on all regions, for what needs them."""
+        partition = self._all_regions(name)
+        if not self.is_local:
+            return self._model.prior_on_regions()
+        whole = ManyDimensions(
+            partition, self._coordinates, self.cov_z, self.negligible, self.progress
+        )
+        return whole.prior_on_regions()
 
     def _data(self, X: ArrayLike) -> Array:
         return check_points(X, "X", self.network.observed_dimension)
@@ -388,7 +398,7 @@ class DGN(ReadOnly):
         ndarray, shape (D,)
             Data units.
         """
-        return marginal_mean(self._all_regions("mean"), self._model.prior_on_regions())
+        return marginal_mean(self._all_regions("mean"), self._prior_on_regions("mean"))
 
     def cov(self) -> Array:
         """Cov[x] of the marginal p(x): Σx + Cov[g(z)].
@@ -399,7 +409,7 @@ class DGN(ReadOnly):
             Squared data units.
         """
         partition = self._all_regions("cov")
-        return marginal_cov(partition, self.noise, self._model.prior_on_regions())
+        return marginal_cov(partition, self.noise, self._prior_on_regions("cov"))
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
         """Independent draws from p(x) [eq. 4].
@@ -531,6 +541,8 @@ LOCAL_DIMENSIONS = (2, 3)
 _MANY_REGIONS = 50_000
 # By how much it has to exceed the limits: as it may be wrong by.
 _FAR_BEYOND = 3.0
+# Regions that take minutes and gigabytes to find, where those that matter for a datum take seconds.
+_TOO_MANY = 250_000
 
 
 def _checked_choice(partition: str, latent: int, negligible: float) -> str:

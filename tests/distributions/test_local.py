@@ -228,8 +228,9 @@ def test_boxes_that_are_ruled_out_hold_no_more_than_said():
     assert compared > 20
 
 
-def test_a_guess_that_is_too_high_is_found_out(monkeypatch):
-    """Then too much is ruled out, and the search begins again."""
+@pytest.mark.parametrize("excess", [30.0, 300.0])
+def test_a_guess_that_is_too_high_is_found_out(monkeypatch, excess):
+    """Then too much is ruled out, or all, and the search begins again."""
     full, local = pair(NETWORKS["two layers"])
     X = data(full, 4)
     rounds = []
@@ -237,7 +238,7 @@ def test_a_guess_that_is_too_high_is_found_out(monkeypatch):
     def high(setting, X):
         rounds.append(1)
         points = located(setting, X)
-        return points._replace(guess=points.guess + 30.0)
+        return points._replace(guess=points.guess + excess)
 
     monkeypatch.setattr(local_model, "located", high)
     posterior = local.posterior(X)
@@ -295,6 +296,55 @@ def test_too_many_regions_are_searched_locally():
         DGN(network, 0.05, max_regions=20, partition="full").logpdf(X)
     with pytest.raises(fast.TooManyRegionsError):
         DGN(network, 0.05, max_regions=20, negligible=0.0).logpdf(X)
+
+
+def test_a_place_on_a_plateau_promises_too_much():
+    """Where p(x, z) is largest the network is flat, but nearly all of p(x) is elsewhere."""
+    flat, steep = 1e-9, 1e9
+    ramps = Dense([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], np.full(4, -flat))
+    sums = Dense(steep * np.array([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]), np.zeros(2))
+    network, X = Network([ramps, ReLU(), sums]), np.zeros((1, 2))
+    expected = DGN(network, 1.0, partition="full").logpdf(X)
+    local = DGN(network, 1.0, partition="local", negligible=1e-6)
+    np.testing.assert_allclose(local.logpdf(X), expected, rtol=1e-6)
+
+
+def test_the_limit_is_on_what_a_datum_needs():
+    """However many data there are: fewer are searched for together where all have too many."""
+    network = NETWORKS["two layers"]
+    local = DGN(network, 0.05, partition="local")
+    X = local.rvs(12, 0)
+
+    def pieces(some):
+        return sum(local._model._found(located(local._model._setting, some)).counts)
+
+    most = max(pieces(x[None]) for x in X)
+    assert pieces(X) > most
+    few = DGN(network, 0.05, partition="local", max_regions=most)
+    np.testing.assert_allclose(few.logpdf(X), local.logpdf(X), rtol=1e-12)
+    np.testing.assert_allclose(few.posterior(X).mean(), local.posterior(X).mean(), rtol=1e-9)
+    with pytest.raises(fast.TooManyRegionsError):
+        DGN(network, 0.05, partition="local", max_regions=most - 1).logpdf(X)
+
+
+def test_many_regions_are_searched_locally_before_a_limit(monkeypatch):
+    network = NETWORKS["two layers"]
+    monkeypatch.setattr(fast.dgn, "_MANY_REGIONS", 10)
+    assert not DGN(network, 0.05).is_local
+    monkeypatch.setattr(fast.dgn, "_TOO_MANY", 20)
+    assert DGN(network, 0.05).is_local
+    assert not DGN(network, 0.05, partition="full").is_local
+
+
+def test_what_needs_all_regions_takes_those_that_were_found():
+    network = NETWORKS["two layers"]
+    full, local = pair(network)
+    local.partition()
+    np.testing.assert_array_equal(local.mean(), full.mean())
+    np.testing.assert_array_equal(local.cov(), full.cov())
+    X = data(full)
+    np.testing.assert_array_equal(local.zero_noise_latent(X), full.zero_noise_latent(X))
+    assert local.posterior(X).logpdf(np.zeros((0, 2))).shape == (len(X), 0)
 
 
 def test_choices_are_checked():

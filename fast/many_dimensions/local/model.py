@@ -19,7 +19,7 @@ from fast.many_dimensions.local.posterior import LocalPosterior
 from fast.many_dimensions.local.setting import Points, Setting
 from fast.partition.local.bends import Bends
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Network
+from reference.model import Array, Network, TooManyRegionsError
 
 # Data that are searched for together share their boxes.
 _TOGETHER = 64
@@ -49,7 +49,15 @@ class LocalDimensions:
         return iter(told(chunks(n, _TOGETHER), n, self._progress))
 
     def _found(self, points: Points) -> Found:
-        return found(self._setting, self._bends, points, self._max_regions)
+        """What data have on pieces: fewer together where all have too many."""
+        try:
+            return found(self._setting, self._bends, points, self._max_regions)
+        except TooManyRegionsError:
+            if points.number == 1:
+                raise
+        middle = points.number // 2
+        halves = points.at(slice(None, middle)), points.at(slice(middle, None))
+        return Found.joined([self._found(half) for half in halves])
 
     def _all(self, X: Array) -> tuple[Points, Found]:
         """What all data have on pieces, none of them too far away for moments."""

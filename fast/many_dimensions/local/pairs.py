@@ -22,6 +22,8 @@ from reference.model import Array, Indices, TooManyRegionsError
 _MARGIN = 10.0
 # Times that the search is repeated, where the guess of log p(x) was too high.
 _ROUNDS = 6
+# By so many nats it is lowered where all was ruled out, and by four times as many each time.
+_STEP = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +110,12 @@ def found(setting: Setting, bends: Bends, points: Points, max_pieces: int) -> Fo
     result is no double, or the bound on what is left out does not get as small as it must.
     """
     guess = points.guess
-    for _ in range(_ROUNDS):
+    for attempt in range(_ROUNDS):
         result = _found(setting, bends, points, guess, max_pieces)
+        lost = ~np.isfinite(result.log_evidence)
+        if np.any(lost):
+            guess = np.where(lost, guess - _STEP * 4.0**attempt, guess)
+            continue
         # Without anything left out no share is too large.
         allowed = setting.negligible
         short = ~(result.skipped <= allowed)
@@ -119,6 +125,8 @@ def found(setting: Setting, bends: Bends, points: Points, max_pieces: int) -> Fo
             excess = np.where(short, np.log(result.skipped) - np.log(allowed), 0.0)
         known = np.minimum(guess, result.log_evidence)
         guess = np.where(short, known - np.maximum(excess, 0.0) - 1.0, guess)
+    if np.any(lost):
+        raise ArithmeticError("X: no region has mass in double precision for some datum")
     raise ArithmeticError(
         "X: what is left out of p(x) cannot be bounded by `negligible`; pass a larger one, or "
         "partition='full', to DGN"
@@ -136,9 +144,8 @@ def _found(setting: Setting, bends: Bends, points: Points, guess: Array, max_pie
             seen = SeenPieces.of(leaf, bends, max_pieces - sum(counts))
         except TooManyCells as error:
             raise TooManyRegionsError(
-                f"max_regions: more than {max_pieces} pieces of regions matter for these data, "
-                f"{sum(counts) + error.cells} at the least; pass fewer data at once, or a larger "
-                "max_regions to DGN"
+                f"max_regions: more than {max_pieces} pieces of regions matter for a datum, "
+                f"{sum(counts) + error.cells} at the least; pass a larger max_regions to DGN"
             ) from None
         pairs, out = _not_ruled_out(setting, points, seen, floors)
         descent.out += out
@@ -149,7 +156,9 @@ def _found(setting: Setting, bends: Bends, points: Points, guess: Array, max_pie
     above = _log_sums(held.log_mass, held.datum, points.number)
     log_evidence = points.log_base + above
     if not np.all(np.isfinite(log_evidence)):
-        raise ArithmeticError("X: no region has mass in double precision for some datum")
+        # The guess of some datum may have been so high that all was ruled out.
+        nothing = np.full(points.number, np.nan)
+        return Found(log_evidence, above, held, nothing, nothing, leaves, counts)
     with np.errstate(divide="ignore"):
         skipped = np.exp(np.minimum(floors + np.log(descent.out) - log_evidence, 0.0))
     shares = np.exp(held.log_mass - above[held.datum])

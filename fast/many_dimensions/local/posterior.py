@@ -85,6 +85,8 @@ class LocalPosterior(Posterior):
 
     def _log_density(self, points: Array) -> Array:
         count, number, latent = points.shape
+        if not number:
+            return np.empty((count, 0))
         own = self._points.at(np.repeat(np.arange(count), number))
         images = self._setting.images(points.reshape(-1, latent))
         return np.asarray(relative(own, images).reshape(count, number) - self._above[:, None])

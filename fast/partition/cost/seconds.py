@@ -35,6 +35,8 @@ def predicted_seconds(network: Network, after: Array) -> float:
     cells = sum(float(found.sum()) for found in cells_at_cuts(network, after))
     own = _CUT * sum(network.code_lengths) + _CELL.get(latent, _CELL_BY_CORNERS) * cells
     own += _REGION * latent * regions
+    if latent == 1:  # whose maps are found with the intervals
+        return slowness() * own
     return slowness() * own + _MAPS * seconds_of_maps(network, after_last_choice(network)) * regions
 
 
