@@ -111,6 +111,17 @@ def test_facets_of_an_arrangement(latent, units):
     assert abs(found.mean() - wrong) > 6.0 * found.std() / np.sqrt(len(found))
 
 
+def test_pieces_that_end_early_stand_for_what_is_not_looked_at(monkeypatch):
+    """Long pieces that end after ten facets, of some forty: the same mean, but for a sixth that is
+    made of ends where facets are; without their weights it is a quarter of it."""
+    network = Network.random([2, 40, 3], ReLU(), 1)
+    monkeypatch.setattr(fast.partition.cost.sampled_facets, "_FACETS", 40)
+    monkeypatch.setattr(fast.partition.cost.sampled_facets, "_MOST_FACETS", 10)
+    found = sampled_facets(network, 2).sum(axis=1)
+    truth = sum(comb(40, k) for k in (1, 2))
+    assert found.mean() == pytest.approx(truth, rel=0.25)
+
+
 def test_no_more_than_units_allow():
     """Where small facets are many the mean may be far too large."""
     network = Network.random([10, 14, 3], ReLU(), 3)
