@@ -99,7 +99,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "the gradient by Σx halved",
         "distributions.gradient",
-        "_by_noise",
+        "by_noise",
         "np.asarray(0.5 * (scatter / noise.cov - count) / noise.cov)",
         "np.asarray(0.25 * (scatter / noise.cov - count) / noise.cov)",
         "A factor of a half that is there already.",
@@ -107,7 +107,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "the gradient by a full Σx halved",
         "distributions.gradient",
-        "_by_noise",
+        "by_noise",
         "return 0.5 * (noise.solve(",
         "return 0.25 * (noise.solve(",
         "A factor of a half that is there already.",
@@ -139,7 +139,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "the bias update as printed",
         "closed_form.m_step",
-        "_second_moments",
+        "second_moments",
         "= statistics.e2, statistics.e0",
         "= statistics.e2, statistics.n",
         "The misprint of Sec. 4.2: a matrix without e0.",

@@ -162,4 +162,6 @@ def test_singular_covariance_is_named(impl):
     dgn = impl.DGN(network, np.eye(2))
     statistics = dgn.statistics([[1.0, 1.0]])
     with pytest.raises(impl.SingularCovarianceError, match="cov_x"):
-        impl.m_step(dgn, statistics, ["cov_x"])
+        impl.m_step(dgn, statistics, ["cov_x"], noise_floor=0.0)
+    raised = impl.m_step(dgn, statistics, ["cov_x"]).cov_x
+    np.testing.assert_allclose(raised, 1e-6 * np.eye(2), rtol=1e-9, atol=1e-18)
