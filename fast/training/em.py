@@ -291,10 +291,9 @@ def _fingerprint(
     drawn: bool,
 ) -> str:
     """What tells a fit from every other. drawn: whether the starts are new ones every time."""
-    tolerances = settings.tol, settings.gtol
-    # The floor too, which files of versions without one do not have.
-    numbers = settings.m_step, settings.damping, *tolerances, settings.prior, settings.noise_floor
-    limits = given.max_regions, given.negligible
+    numbers = settings.m_step, settings.damping, settings.tol, settings.gtol, settings.prior
+    # With the floor, which files of versions without one do not have.
+    limits = given.max_regions, given.negligible, settings.noise_floor
     known = [given.cov_x, given.cov_z] if drawn else [v for s in starts for v in s.values()]
     network = repr(given.network)
     return saved.fingerprint(X, network, *numbers, init, len(starts), *limits, *known)

@@ -16,6 +16,9 @@ from fast.training.stationarity import (
 )
 from reference.model import NO_LIKELIHOOD, Array, WeightPrior
 
+# A gain that no saddle is left for, relative to max(1, |loss|).
+_NOTHING = 1e-9
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -75,7 +78,9 @@ class Goal:
             found = smallest_curvature(state, self.floor, self.names, self.X)
         except NO_LIKELIHOOD as error:  # of a model so near that differences were to be taken
             return Judgement(np.inf, None, f"{how}; no curvature: {error}")
-        better = past_saddle(state, found, self.X, self.least(state.loss))
+        # Less is what rounding of the loss and of the curvature make of a flat place.
+        least = max(self.least(state.loss), _NOTHING * max(1.0, abs(state.loss)))
+        better = past_saddle(state, found, self.X, least)
         return Judgement(norm, found.value, f"{how}; curvature: {found.how}", better)
 
     def is_maximum(self, judgement: Judgement) -> bool:

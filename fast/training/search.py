@@ -90,7 +90,7 @@ class Search:
     def _past_no_step(self) -> bool:
         """Where no step is found: whether a better model is. Raises _Ended at a maximum."""
         judgement = self._goal.judged(self._best)
-        if self._goal.tol and self._goal.is_maximum(judgement):
+        if self._goal.is_maximum(judgement):
             self._progress.judgement = judgement
             raise _Ended(Outcome.CONVERGED)
         better = judgement.better or self._by_em()

@@ -36,8 +36,9 @@ from reference.model.weight_priors import WeightPrior, check_weight_prior, log_w
 #: Called as callback(iteration, dgn, loss) after each iteration; True ends the training.
 Callback = Callable[[int, DGN, float], bool | None]
 
-# Curvatures above this, in units of EM's, are told from 0 by no difference quotient.
-_CURVED = -1e-4
+# A curvature as negative as this, in units of EM's, difference quotients tell from 0; and as gtol,
+# what a gradient of that size leaves.
+_CURVED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,11 @@ def _fit(state: State, X: Array, settings: _Settings, callback: Callback | None)
             norm = gradient_norm(state, floor, X)
             if norm <= settings.gtol:
                 curvature = smallest_curvature(state, floor, X)
-                outcome = Outcome.CONVERGED if curvature > _CURVED else Outcome.SADDLE
+                outcome = (
+                    Outcome.CONVERGED
+                    if curvature > -max(_CURVED, settings.gtol)
+                    else Outcome.SADDLE
+                )
                 break
         if state is before:
             outcome = Outcome.NO_STEP

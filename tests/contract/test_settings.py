@@ -397,6 +397,7 @@ SETTINGS = {
     "n_init": 2,
     "tol": 1e-12,
     "gtol": 1e-12,
+    "noise_floor": 1e-3,
     "random_state": 3,
     "max_iter": 4,
     "callback": lambda *_: False,

@@ -74,7 +74,15 @@ def test_a_setting_that_is_not_in_the_file(monkeypatch, tmp_path, kind, lost):
 
 
 # The place of each setting among what a checkpoint is known by.
-PLACES = {"m_step": 2, "damping": 3, "tol": 4, "gtol": 5, "weight_prior": 6, "max_regions": 9}
+PLACES = {
+    "m_step": 2,
+    "damping": 3,
+    "tol": 4,
+    "gtol": 5,
+    "weight_prior": 6,
+    "max_regions": 9,
+    "noise_floor": 11,
+}
 
 
 @pytest.mark.parametrize("setting", PLACES)

@@ -321,9 +321,11 @@ def check_covariances(impl, dgn, case, statistics, verdict):
     new = in_structure(scatter, truth.cov_x, lambda full: np.trace(full) / dimension)
     smallest = np.linalg.eigvalsh(full(new, dimension))[0]
     if smallest > max(1e-12, 1e-9 * np.abs(new).max()):
-        moved = impl.m_step(dgn, statistics, ["cov_x"]).parameters()
+        moved = impl.m_step(dgn, statistics, ["cov_x"], noise_floor=0.0).parameters()
         verdict.same("update of cov_x", moved["cov_x"], new)
-        half = impl.m_step(dgn, statistics, ["cov_x"], damping=0.3).parameters()["cov_x"]
+        half = impl.m_step(dgn, statistics, ["cov_x"], damping=0.3, noise_floor=0.0).parameters()[
+            "cov_x"
+        ]
         verdict.same("damped update of cov_x", half, 0.7 * truth.cov_x + 0.3 * new)
     moved = impl.m_step(dgn, statistics, ["cov_z"]).parameters()
     latent = truth.latent_sums[:, :-1, :-1].sum(axis=0) / len(truth.X)
@@ -365,7 +367,9 @@ def check_all_in_turn(impl, dgn, case, statistics, verdict):
         return
     layers, scatter = expected
     prior = PRIORS[case.row.weight_prior]
-    found = impl.m_step(dgn, statistics, damping=damping, weight_prior=prior).parameters()
+    found = impl.m_step(
+        dgn, statistics, damping=damping, weight_prior=prior, noise_floor=0.0
+    ).parameters()
     for index, (_, settings) in enumerate(layers):
         for part in ("weight", "bias"):
             if part in settings:
@@ -391,6 +395,7 @@ def check_training(impl, dgn, case, verdict):
         fit = impl.fit_em(
             dgn.network, X, cov_x=case.inputs["cov_x"], cov_z=case.inputs["cov_z"],
             weight_prior=prior, m_step=mode, damping=damping, max_iter=2, tol=1e300, gtol=1e300,
+            noise_floor=0.0,
             callback=lambda i, model, loss: seen.append(model),
         )  # fmt: skip
     verdict.holds("n_iter", fit.n_iter == len(fit.history) - 1 == len(seen) - 1)
@@ -404,7 +409,9 @@ def check_training(impl, dgn, case, verdict):
     if mode == "guarded":
         verdict.holds("the loss never rises", np.all(gains >= -1e-10))
     elif fit.n_iter:
-        step = impl.m_step(dgn, dgn.statistics(X), damping=damping, weight_prior=prior)
+        step = impl.m_step(
+            dgn, dgn.statistics(X), damping=damping, weight_prior=prior, noise_floor=0.0
+        )
         for name, value in step.parameters().items():
             verdict.same(f"printed step, {name}", seen[1].parameters()[name], value, 0.0)
     if impl is fast and row.latent == 1:
@@ -522,7 +529,7 @@ def _halved_scatter(impl, monkeypatch):
 def _unpenalised(impl, monkeypatch):
     original = impl.m_step
 
-    def m_step(dgn, statistics, names=None, *, damping=1.0, weight_prior=None):
+    def m_step(dgn, statistics, names=None, *, damping=1.0, weight_prior=None, noise_floor=0.0):
         return original(dgn, statistics, names, damping=damping)
 
     monkeypatch.setattr(impl, "m_step", m_step)
@@ -531,7 +538,7 @@ def _unpenalised(impl, monkeypatch):
 def _short_step(impl, monkeypatch):
     original = impl.m_step
 
-    def m_step(dgn, statistics, names=None, *, damping=1.0, weight_prior=None):
+    def m_step(dgn, statistics, names=None, *, damping=1.0, weight_prior=None, noise_floor=0.0):
         share = damping * (1 - 1e-6)
         return original(dgn, statistics, names, damping=share, weight_prior=weight_prior)
 
