@@ -18,6 +18,8 @@ from fast.closed_form.m_step import updated as closed_form
 from fast.closed_form.noise_floor import floor_of_data
 from fast.dgn import DGN
 from fast.training import checkpoint as saved
+from fast.training.acceleration import jumped
+from fast.training.ends.judgement import Goal
 from fast.training.guarded_step import guarded_step
 from fast.training.initial_networks import (
     check_start,
@@ -26,7 +28,6 @@ from fast.training.initial_networks import (
     observed_dimension,
     starting_model,
 )
-from fast.training.judgement import Goal
 from fast.training.objective import State
 from fast.training.result import Callback, FitResult, check_callback
 from fast.training.several_starts import Progress, Training
@@ -59,6 +60,7 @@ class _Settings:
     prior: WeightPrior | None
     m_step: str
     damping: float
+    accelerate: bool
     max_iter: int
     tol: float
     gtol: float
@@ -101,7 +103,15 @@ class _Settings:
         return Outcome.MAX_ITER
 
     def _step(self, state: State, goal: Goal) -> State:
-        """One iteration, guarded or as printed: every closed form in turn under one posterior."""
+        """One iteration: of EM, or two with a jump."""
+        first = self._plain_step(state, goal)
+        if not self.accelerate or first is state:
+            return first
+        second = self._plain_step(first, goal)
+        return jumped((state, first, second), goal.X, goal.floor)
+
+    def _plain_step(self, state: State, goal: Goal) -> State:
+        """One of EM, guarded or as printed: every closed form in turn under one posterior."""
         if self.m_step == "guarded":
             return guarded_step(state, goal.X, goal.floor)
         return goal.at(
@@ -125,6 +135,7 @@ def fit_em(
     weight_prior: WeightPrior | None = None,
     m_step: str = "guarded",
     damping: float = 1.0,
+    accelerate: bool = False,
     init: str = "given",
     n_init: int = 1,
     max_iter: int = 100,
@@ -155,6 +166,9 @@ def fit_em(
         How an iteration moves (see Notes).
     damping : float in (0, 1]
         The share of each update that ``m_step="paper"`` takes.
+    accelerate : bool
+        Whether an iteration is two of EM and a jump along the way that they show (SQUAREM), which
+        is taken only where the exact loss is not above that of the two.
     init : {"given", "data", "random"}
         Start from the network as it is, from random weights placed on the data (see
         `initial_network`), or from plain random weights.
@@ -231,6 +245,7 @@ def fit_em(
             prior=weight_prior,
             m_step=m_step,
             damping=damping,
+            accelerate=accelerate,
             max_iter=max_iter,
             tol=tol,
             gtol=gtol,
@@ -275,6 +290,7 @@ def _checked_settings(given: _Settings) -> _Settings:
         prior=given.prior,
         m_step=given.m_step,
         damping=check_number(given.damping, "damping", _TINY, 1.0),
+        accelerate=check_flag(given.accelerate, "accelerate"),
         max_iter=check_count(given.max_iter, "max_iter", 0),
         tol=check_number(given.tol, "tol", 0.0, np.inf),
         gtol=check_number(given.gtol, "gtol", 0.0, np.inf),
@@ -292,8 +308,8 @@ def _fingerprint(
 ) -> str:
     """What tells a fit from every other. drawn: whether the starts are new ones every time."""
     numbers = settings.m_step, settings.damping, settings.tol, settings.gtol, settings.prior
-    # With the floor, which files of versions without one do not have.
-    limits = given.max_regions, given.negligible, settings.noise_floor
+    # With those that files of earlier versions do not have.
+    limits = given.max_regions, given.negligible, settings.noise_floor, settings.accelerate
     known = [given.cov_x, given.cov_z] if drawn else [v for s in starts for v in s.values()]
     network = repr(given.network)
     return saved.fingerprint(X, network, *numbers, init, len(starts), *limits, *known)

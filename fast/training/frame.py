@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fast.closed_form.em_curvature import em_curvature
+from fast.training.ends.scores import scores
+from fast.training.ends.stationarity import information_points
 from fast.training.objective import State
 from fast.training.parameter_vector import Packing
-from fast.training.scores import scores
-from fast.training.stationarity import information_points
 from reference.model import Array, GaussianPrior
 
 # Parameters up to which the Fisher information is a matrix that is worth its eigenvectors.

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from fast.closed_form.noise_floor import floor_of_data
 from fast.dgn import DGN
 from fast.training import checkpoint as saved
+from fast.training.ends.judgement import Goal
 from fast.training.initial_networks import (
     check_start,
     checked_starts,
@@ -18,7 +19,6 @@ from fast.training.initial_networks import (
     observed_dimension,
     starting_model,
 )
-from fast.training.judgement import Goal
 from fast.training.objective import State
 from fast.training.result import Callback, FitResult, check_callback
 from fast.training.search import Search

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.optimize import Bounds, minimize
 
 from fast.closed_form.noise_floor import raised, through_floor
+from fast.training.ends.judgement import Goal, Judgement
 from fast.training.frame import Frame
 from fast.training.guarded_step import guarded_step
-from fast.training.judgement import Goal, Judgement
 from fast.training.objective import State
 from fast.training.parameter_vector import Packing
 from fast.training.several_starts import Progress

@@ -11,8 +11,8 @@ import numpy as np
 
 from fast.dgn import DGN
 from fast.training import checkpoint as saved
-from fast.training.endings import warn_of_end, warn_of_starts
-from fast.training.judgement import Goal, Judgement
+from fast.training.ends.endings import warn_of_end, warn_of_starts
+from fast.training.ends.judgement import Goal, Judgement
 from fast.training.objective import State
 from fast.training.result import Callback, FitResult
 from fast.training.units import Units

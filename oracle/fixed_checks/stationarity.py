@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+import fast.training.ends.stationarity
 import fast.training.objective
-import fast.training.stationarity
 import reference.learning.objective
 import reference.learning.stationarity
 from oracle.exact.layers import layers_of
@@ -49,9 +49,11 @@ def stationarity(impl: Any) -> Iterator[Deviation]:
     X, few, dgn = _data(), _data()[:_FEW], impl.DGN(_network(), _COV_X, _COV_Z)
     if impl is fast:
         state = fast.training.objective.State.of(dgn, X, None)
-        norm = fast.training.stationarity.gradient_norm(state, _FLOOR, None, X)
+        norm = fast.training.ends.stationarity.gradient_norm(state, _FLOOR, None, X)
         state = fast.training.objective.State.of(dgn, few, None)
-        curvature = fast.training.stationarity.smallest_curvature(state, _FLOOR, None, few).value
+        curvature = fast.training.ends.stationarity.smallest_curvature(
+            state, _FLOOR, None, few
+        ).value
     else:
         plain = reference.learning.objective.State.of(dgn, X, None)
         norm = reference.learning.stationarity.gradient_norm(plain, _FLOOR, X)

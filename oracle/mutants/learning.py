@@ -266,7 +266,7 @@ LEARNING: tuple[Mutant, ...] = (
     ),
     in_fast(
         "scores without the spread of z",
-        "training.scores",
+        "training.ends.scores",
         "_together",
         "residual[:, None, :] - np.swapaxes(carried, 1, 2)",
         "residual[:, None, :] - 0.0 * np.swapaxes(carried, 1, 2)",
@@ -274,7 +274,7 @@ LEARNING: tuple[Mutant, ...] = (
     ),
     in_fast(
         "the norm of the gradient in the inverse of its metric",
-        "training.stationarity",
+        "training.ends.stationarity",
         "_norm",
         "np.square(along / values[kept])",
         "np.square(along * values[kept])",
@@ -290,7 +290,7 @@ LEARNING: tuple[Mutant, ...] = (
     ),
     in_fast(
         "the curvature of the negative loss",
-        "training.stationarity",
+        "training.ends.stationarity",
         "smallest_curvature",
         "(ends[1] - ends[0]) * units",
         "(ends[0] - ends[1]) * units",

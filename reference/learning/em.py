@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.dgn import DGN
+from reference.learning.acceleration import jumped
 from reference.learning.guarded_step import guarded_step
 from reference.learning.m_step import default_order
 from reference.learning.m_step import updated as closed_form
@@ -30,7 +31,13 @@ from reference.model.arrays import Array, RandomState
 from reference.model.errors import NO_LIKELIHOOD, ConvergenceWarning, SingularCovarianceError
 from reference.model.network import Network
 from reference.model.outcome import Outcome, outcome_of_error
-from reference.model.validation import check_count, check_number, check_points, check_random_state
+from reference.model.validation import (
+    check_count,
+    check_flag,
+    check_number,
+    check_points,
+    check_random_state,
+)
 from reference.model.weight_priors import WeightPrior, check_weight_prior, log_weight_prior
 
 #: Called as callback(iteration, dgn, loss) after each iteration; True ends the training.
@@ -85,6 +92,7 @@ class _Settings:
 
     m_step: str
     damping: float
+    accelerate: bool
     max_iter: int
     tol: float
     gtol: float
@@ -100,6 +108,7 @@ def fit_em(
     weight_prior: WeightPrior | None = None,
     m_step: str = "guarded",
     damping: float = 1.0,
+    accelerate: bool = False,
     max_iter: int = 100,
     tol: float = 1e-6,
     gtol: float = 1e-3,
@@ -124,6 +133,9 @@ def fit_em(
         turn under one posterior, as printed but corrected; the loss may rise.
     damping : float in (0, 1]
         The share of each update that m_step="paper" takes.
+    accelerate : bool
+        Whether an iteration is two of EM and a jump along the way that they show (see
+        `learning.acceleration`), taken only where the exact loss is not above that of the two.
     max_iter : int
         The most iterations. A ConvergenceWarning says if they did not suffice, unless tol is 0.
     tol, gtol : float
@@ -153,6 +165,7 @@ def fit_em(
         _Settings(
             m_step=m_step,
             damping=damping,
+            accelerate=accelerate,
             max_iter=max_iter,
             tol=tol,
             gtol=gtol,
@@ -173,6 +186,7 @@ def _checked(given: _Settings) -> _Settings:
     check_number(given.damping, "damping", np.finfo(float).tiny, 1.0)
     return replace(
         given,
+        accelerate=check_flag(given.accelerate, "accelerate"),
         max_iter=check_count(given.max_iter, "max_iter", 0),
         tol=check_number(given.tol, "tol", 0.0, np.inf),
         gtol=check_number(given.gtol, "gtol", 0.0, np.inf),
@@ -263,7 +277,15 @@ def _warn(outcome: Outcome | str, taken: int, norm: float, settings: _Settings) 
 
 
 def _step(state: State, X: Array, settings: _Settings, floor: Array) -> State:
-    """One iteration of either kind."""
+    """One iteration: of EM, or two with a jump."""
+    first = _plain_step(state, X, settings, floor)
+    if not settings.accelerate or first is state:
+        return first
+    return jumped((state, first, _plain_step(first, X, settings, floor)), X, floor)
+
+
+def _plain_step(state: State, X: Array, settings: _Settings, floor: Array) -> State:
+    """One iteration of EM of either kind."""
     if settings.m_step == "guarded":
         return guarded_step(state, X, floor)
     moved = closed_form(

@@ -367,7 +367,7 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
 UNTIL = {
     "fast.training.em: while progress.left > 0",
     "fast.training.search: while self._progress.left > 0",
-    "fast.training.stationarity: while True",
+    "fast.training.ends.stationarity: while True",
     "fast.distributions.observation: while start and _is_affine(network, start) and "
     "(not isinstance(network.layers[start], Dense))",
     "fast.closed_form.regularised_least_squares: while len(moving)",
@@ -518,7 +518,7 @@ def test_budgets():
         "polyhedra.exact_corners._CHUNK": 6,
         "integration.on_polyhedron._BATCH": 18,
         "closed_form.convolution_update._BATCH": 23,
-        "training.scores._BATCH": 23,
+        "training.ends.scores._BATCH": 23,
         "partition.location._BATCH": 20,
         "integration.split._BATCH": 18,
         "many_dimensions.geometry._CHUNK": 20,

@@ -398,6 +398,7 @@ SETTINGS = {
     "tol": 1e-12,
     "gtol": 1e-12,
     "noise_floor": 1e-3,
+    "accelerate": True,
     "random_state": 3,
     "max_iter": 4,
     "callback": lambda *_: False,

@@ -9,7 +9,7 @@ from tests_support import em_module, guarded_module
 import fast
 import reference
 from fast import Dense, GaussianPrior, LaplacePrior, Network, ReLU, UniformPrior
-from fast.training import judgement
+from fast.training.ends import judgement
 from reference.model import weight_priors
 
 PRIORS = [None, GaussianPrior(0.4), LaplacePrior(0.1), UniformPrior(1.5)]

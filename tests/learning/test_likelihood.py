@@ -15,7 +15,7 @@ from fast import (
     UniformPrior,
 )
 from fast.training import search as searching
-from fast.training.judgement import Goal
+from fast.training.ends.judgement import Goal
 from fast.training.parameter_vector import Packing
 
 PRIORS = [None, GaussianPrior(0.5), LaplacePrior(0.2), UniformPrior(0.6)]

@@ -6,10 +6,10 @@ import pytest
 import fast
 import reference
 from fast import Dense, GaussianPrior, LaplacePrior, LeakyReLU, Network, UniformPrior
-from fast.training import stationarity
-from fast.training.chart import Chart
+from fast.training.ends import stationarity
+from fast.training.ends.chart import Chart
+from fast.training.ends.scores import scores
 from fast.training.objective import State
-from fast.training.scores import scores
 from reference.learning import stationarity as plain
 from reference.learning.objective import State as PlainState
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import fast
-from fast.training.scores import scores
+from fast.training.ends.scores import scores
 from reference import (
     Abs,
     AdaptiveAvgPool,

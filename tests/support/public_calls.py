@@ -292,6 +292,7 @@ def em(of, **more):
     own = {
         "m_step": Argument(Choice(("guarded", "paper")), "paper"),
         "damping": Argument(Number(TINY, 1.0), 0.5, printed),
+        "accelerate": Argument(Flag(), True, {"max_iter": 2}),
     }
     return Call(
         fitted("fit_em"), sound_fit, fit_shown, {**fit_arguments(of), **own, **more}, (of.__name__,)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fast.dgn import DGN
-from fast.training.objective import State
-from fast.training.stationarity import (
+from fast.training.ends.stationarity import (
     gradient_norm,
     information_points,
     past_saddle,
     smallest_curvature,
 )
+from fast.training.objective import State
 from reference.model import NO_LIKELIHOOD, Array, WeightPrior
 
 # A gain that no saddle is left for, relative to max(1, |loss|).

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fast.closed_form.em_curvature import em_curvature
-from fast.training.chart import Chart
+from fast.training.ends.chart import Chart
+from fast.training.ends.scores import scores
 from fast.training.objective import State
-from fast.training.scores import scores
 from reference.model import NO_LIKELIHOOD, Array, Mask
 
 # Data whose scores the information is taken from, at most, evenly spaced.
