@@ -413,7 +413,8 @@ def check_training(impl, dgn, case, verdict):
             dgn, dgn.statistics(X), damping=damping, weight_prior=prior, noise_floor=0.0
         )
         for name, value in step.parameters().items():
-            verdict.same(f"printed step, {name}", seen[1].parameters()[name], value, 0.0)
+            allowed = 0.0 if impl is reference else 1e-9  # `fast` has units of its own
+            verdict.same(f"printed step, {name}", seen[1].parameters()[name], value, allowed)
     if impl is fast and row.latent == 1:
         check_likelihood(dgn, X, prior, verdict)
 
@@ -443,13 +444,20 @@ def log_density(prior, weights):
     return -weights.size * math.log(2 * prior.bound)
 
 
+def quietly(*args, **options):
+    """`fit_mle` without a word of having found no step, which may be so after one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fast.ConvergenceWarning)
+        return fast.fit_mle(*args, **options)
+
+
 def check_likelihood(dgn, X, prior, verdict):
     """`fit_mle`, of all parameters and of one."""
-    fit = fast.fit_mle(dgn, X, weight_prior=prior, max_iter=1, tol=0.0)
+    fit = quietly(dgn, X, weight_prior=prior, max_iter=1, tol=0.0)
     verdict.holds("fit_mle never rises", np.all(np.diff(fit.history) <= 0))
     ends = [exact_loss(dgn, X, prior), exact_loss(fit.dgn, X, prior)]
     verdict.same("losses of fit_mle", fit.history[[0, -1]], ends)
-    one = fast.fit_mle(dgn, X, weight_prior=prior, parameters=["0.bias"], max_iter=1, tol=0.0)
+    one = quietly(dgn, X, weight_prior=prior, parameters=["0.bias"], max_iter=1, tol=0.0)
     before, after = dgn.parameters(), one.dgn.parameters()
     kept = [name for name in before if name != "0.bias"]
     same = all(np.array_equal(before[name], after[name]) for name in kept)

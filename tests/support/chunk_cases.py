@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 
 import fast
-from fast.training.ends.scores import scores
 from reference import (
     Abs,
     AdaptiveAvgPool,
@@ -164,8 +163,6 @@ def summed(dgn, given):
     values |= {"marginal mean": dgn.mean(), "marginal cov": dgn.cov()}
     if given.cheap or any(isinstance(layer, Conv2d) for layer in given.network.layers):
         values |= {f"gradient {name}": value for name, value in dgn.gradient(given.X).items()}
-        parts = list(scores(dgn, given.X))
-        values |= {f"scores {name}": np.concatenate([p[name] for p in parts]) for name in parts[0]}
     learnt = {"m_step": fast.m_step(dgn, statistics)}
     if given.cheap:
         fits = {"fit_em paper": fast.fit_em(dgn, given.X, m_step="paper", max_iter=1, tol=0)}
