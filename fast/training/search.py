@@ -23,10 +23,9 @@ from reference.model import (
     UniformPrior,
 )
 
-# Steps, with the changes of the gradient, that L-BFGS makes its curvature from.
+# Steps, with the changes of the gradient, that L-BFGS makes its curvature from; after as many
+# coordinates are chosen anew.
 _MEMORY = 100
-# Iterations of a descent, after which coordinates are chosen anew.
-_LENGTH = 25
 # How much larger than the noise, or smaller, squared residuals are where a model is far from the
 # data, or the gradient norm; how often EM is iterated there at most, and for which gain, nats.
 _FAR, _ONE_WAY, _MOST_BY_EM, _WORTH = 2.0, 0.9, 20, 1e-2
@@ -66,6 +65,7 @@ class Search:
             self._weights[place] = name.endswith(".weight")
         self._split = isinstance(goal.prior, LaplacePrior)
         self._best = self._latest = state
+        self._judged, self._pause = 0, 0
         self._bounded = isinstance(goal.prior, LaplacePrior | UniformPrior)
         self._frame = Frame(np.zeros(self._packing.size), np.ones(self._packing.size))
 
@@ -78,7 +78,7 @@ class Search:
             while self._progress.left > 0:
                 before = self._progress.iterations
                 try:
-                    self._descend(min(_LENGTH, self._progress.left))
+                    self._descend(min(_MEMORY, self._progress.left))
                 except _SaddleLeft:
                     continue
                 if self._progress.iterations == before and not self._past_no_step():
@@ -256,7 +256,8 @@ class Search:
         before, state = self._best, self._best
         if self._latest.loss <= state.loss:
             state = self._latest
-        if not self._goal.is_small(before.loss - state.loss, state.loss):
+        small = self._goal.is_small(before.loss - state.loss, state.loss)
+        if not small or not self._is_time():
             self._take(state, None, None)
             return
         judgement = self._goal.judged(state)
@@ -265,3 +266,12 @@ class Search:
             raise _SaddleLeft
         maximum = self._goal.is_maximum(judgement)
         self._take(state, Outcome.CONVERGED if maximum else None, judgement)
+
+    def _is_time(self) -> bool:
+        """Whether to judge this iteration's model: the last one always, and else after pauses that
+        grow by one with each, as a judgement costs as much as some iterations."""
+        iteration = self._progress.iterations + 1
+        if self._progress.left > 1 and iteration <= self._judged + self._pause:
+            return False
+        self._judged, self._pause = iteration, self._pause + 1
+        return True

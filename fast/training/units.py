@@ -42,7 +42,8 @@ class Units:
         layer, dimension = start.network.layers[last], X.shape[1]
         centre, scale = np.zeros(dimension), np.ones(dimension)
         if isinstance(layer, Dense):
-            centre = X.mean(axis=0)
+            # A constant column stays: about 0 it would seem exact beyond its rounding as given.
+            centre = np.where(np.ptp(X, axis=0) > 0, X.mean(axis=0), 0.0)
         if isinstance(layer, Dense | Convolution) and prior is None:
             by_column = start.cov_x.ndim == 1 and isinstance(layer, Dense)
             shape = start.cov_x if by_column else np.array(1.0)
