@@ -87,9 +87,9 @@ class _Settings:
                 return Outcome.SINGULAR_COVARIANCE
             except NO_LIKELIHOOD as error:
                 return outcome_of_error(error)
-            stuck, gain, state = moved is state, state.loss - moved.loss, moved
+            stuck, state = moved is state, moved
             ended, judgement = None, None
-            if goal.is_small(gain, state.loss):
+            if stuck or progress.is_time(state.loss):
                 judgement = goal.judged(state)
                 if judgement.better is not None:
                     state, stuck = judgement.better, False

@@ -65,7 +65,6 @@ class Search:
             self._weights[place] = name.endswith(".weight")
         self._split = isinstance(goal.prior, LaplacePrior)
         self._best = self._latest = state
-        self._judged, self._pause = 0, 0
         self._bounded = isinstance(goal.prior, LaplacePrior | UniformPrior)
         self._frame = Frame(np.zeros(self._packing.size), np.ones(self._packing.size))
 
@@ -253,11 +252,10 @@ class Search:
     def _after(self, intermediate_result: object) -> None:
         """Keep the better model; raise _Ended if this was the last iteration, _SaddleLeft if the
         model is one past a saddle."""
-        before, state = self._best, self._best
+        state = self._best
         if self._latest.loss <= state.loss:
             state = self._latest
-        small = self._goal.is_small(before.loss - state.loss, state.loss)
-        if not small or not self._is_time():
+        if not self._progress.is_time(state.loss):
             self._take(state, None, None)
             return
         judgement = self._goal.judged(state)
@@ -266,12 +264,3 @@ class Search:
             raise _SaddleLeft
         maximum = self._goal.is_maximum(judgement)
         self._take(state, Outcome.CONVERGED if maximum else None, judgement)
-
-    def _is_time(self) -> bool:
-        """Whether to judge this iteration's model: the last one always, and else after pauses that
-        grow by one with each, as a judgement costs as much as some iterations."""
-        iteration = self._progress.iterations + 1
-        if self._progress.left > 1 and iteration <= self._judged + self._pause:
-            return False
-        self._judged, self._pause = iteration, self._pause + 1
-        return True

@@ -157,6 +157,20 @@ class Progress:
         """How many iterations are left."""
         return self._training.max_iter - self.iterations
 
+    def is_time(self, loss: float) -> bool:
+        """Whether to judge the model that the next iteration has led to, of this loss.
+
+        It has gained next to nothing; and a pause is over that grows by one iteration with every
+        judgement, as one costs as much as some iterations. Losses alone decide, so that a fit that
+        was interrupted goes on in the same way.
+        """
+        history = np.append(self._runs[self._i].history, loss)
+        judged, pause = 0, 0
+        for i in self._training.goal.small_gains(history):
+            if i > judged + pause:
+                judged, pause = i, pause + 1
+        return judged == len(history) - 1
+
     def iterated(
         self, state: State, ended: Outcome | None, judgement: Judgement | None
     ) -> Outcome | None:
@@ -184,7 +198,13 @@ class Progress:
         return ended
 
     def end(self, outcome: Outcome | str) -> None:
-        """Take in why training ended."""
+        """Take in why training ended; a limit may come in a pause, at a maximum."""
+        history, goal = self._runs[self._i].history, self._training.goal
+        unjudged = outcome is Outcome.MAX_ITER and self.judgement is None
+        if unjudged and self.iterations in goal.small_gains(history):
+            self.judgement = goal.judged(self._state)
+            if goal.is_maximum(self.judgement):
+                outcome = Outcome.CONVERGED
         run = self._runs[self._i]._replace(outcome=outcome)
         if np.isnan(run.norm):
             run = self._training.measured(run, self._state, self.judgement)

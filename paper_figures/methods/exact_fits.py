@@ -22,8 +22,10 @@ from fast import (
 from reference.model import Array
 
 #: `tol` and `gtol` of `fit_em` and `fit_mle`: a fit has converged at a maximum where the gain of an
-#: iteration is below the first, relative to max(1, |loss|), and the gradient norm below the second.
-_GAIN, _NORM = 1e-7, 1e-3
+#: iteration is below the first, relative to max(1, |loss|), and half the square of the gradient norm,
+#: what is expected to be left to gain, is too.
+_GAIN = 1e-7
+_NORM = float(np.sqrt(2 * _GAIN))
 
 #: The numerical failures of a fit.
 TROUBLE = (ArithmeticError, PartitionError, SingularCovarianceError)

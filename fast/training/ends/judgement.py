@@ -51,13 +51,15 @@ class Goal:
         """The model with its E-step."""
         return State.of(dgn, self.X, self.prior)
 
-    def is_small(self, gain: float, loss: float) -> bool:
-        """Whether an iteration gained next to nothing; a rise is not."""
-        return 0 <= gain <= self.least(loss)
-
-    def least(self, loss: float) -> float:
+    def least(self, loss: Array) -> Array:
         """What counts as a gain, nats a datum."""
-        return self.tol * max(1.0, abs(loss))
+        return self.tol * np.maximum(1.0, np.abs(loss))
+
+    def small_gains(self, losses: Array) -> list[int]:
+        """Which iterations, 1 the first, gained next to nothing; a rise is not."""
+        gains = -np.diff(losses)
+        small = (gains >= 0) & (gains <= self.least(losses[1:]))
+        return [int(i) + 1 for i in np.flatnonzero(small)]
 
     def norm(self, state: State) -> float:
         """The gradient norm."""
@@ -79,7 +81,8 @@ class Goal:
         except NO_LIKELIHOOD as error:  # of a model so near that differences were to be taken
             return Judgement(np.inf, None, f"{how}; no curvature: {error}")
         # Less is what rounding of the loss and of the curvature make of a flat place.
-        least = max(self.least(state.loss), _NOTHING * max(1.0, abs(state.loss)))
+        loss = np.array(state.loss)
+        least = max(float(self.least(loss)), _NOTHING * max(1.0, abs(state.loss)))
         better = past_saddle(state, found, self.X, least)
         return Judgement(norm, found.value, f"{how}; curvature: {found.how}", better)
 

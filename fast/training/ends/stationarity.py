@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 
 from fast.closed_form.em_curvature import em_curvature
 from fast.training.ends.chart import Chart
@@ -87,7 +88,9 @@ def _norm(rises: Array, added: Array, rows: Array, least: float) -> float:
     seen = size > _UNSEEN
     if not np.any(seen):
         return 0.0
-    _, values, vectors = np.linalg.svd(rows[:, seen] / size[seen], full_matrices=False)
+    triangle = np.linalg.qr(rows[:, seen] / size[seen], mode="r")
+    # By the driver that converges where divide and conquer may fail.
+    _, values, vectors = scipy.linalg.svd(triangle, lapack_driver="gesvd")
     kept = values > least
     along = vectors[kept] @ (rises[seen] / size[seen])
     return float(np.sqrt(np.sum(np.square(along / values[kept]))))
