@@ -22,8 +22,8 @@ from fast import (
 from reference.model import Array
 
 #: `tol` and `gtol` of `fit_em` and `fit_mle`: a fit has converged at a maximum where the gain of an
-#: iteration is below the first, relative to max(1, |loss|), and half the square of the gradient norm,
-#: what is expected to be left to gain, is too.
+#: iteration is below the first, relative to max(1, |loss|), and so is what it is expected to gain
+#: yet, half the square of the gradient norm.
 _GAIN = 1e-7
 _NORM = float(np.sqrt(2 * _GAIN))
 
