@@ -265,7 +265,7 @@ def _warn(outcome: Outcome | str, taken: int, norm: float, settings: _Settings) 
             return
         said = f"reached max_iter = {taken} where the objective still rises {slope}: raise max_iter"
     elif outcome is Outcome.SINGULAR_COVARIANCE:
-        said = "met a singular covariance: set noise_floor above 0"
+        said = "met a singular covariance: raise noise_floor"
     elif outcome is Outcome.SADDLE:
         said = "ended at a saddle: start elsewhere, or go on with `fast`, which leaves it"
     elif outcome is Outcome.NO_STEP:

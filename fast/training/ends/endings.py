@@ -38,14 +38,14 @@ def _told(fit: str, run: Run, outcome: Outcome | str, gtol: float) -> tuple[str,
         return (
             f"{fit} met an update of a covariance that is singular, where the likelihood grows "
             "without bound",
-            "set noise_floor above 0 (its default is 1e-6), or remove features that are constant "
+            "raise noise_floor (0 is none, the default 1e-6), or remove features that are constant "
             "or depend on others",
         )
     if outcome is Outcome.NO_STEP:
         return (
             f"{fit} found no step that rounding does not hide, before the gradient was flat "
             f"{slope}",
-            "raise noise_floor or gtol, or centre and scale the data",
+            "raise noise_floor or gtol",
         )
     return (
         f"an update of {fit} led to a model without a likelihood, {outcome}",
