@@ -8,6 +8,7 @@ all parameters of one model, and half of it is what a step of Fisher scoring gai
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 
 from reference.dgn import DGN
 from reference.distributions import noise
@@ -176,7 +177,7 @@ def gradient_norm(state: State, floor: Array, X: Array) -> float:
     # F = Rᵀ R, by the singular values of R: F's own eigenvalues have half the digits.
     extra = added + (_DAMPING * size**2 if len(X) < 2 * free.sum() else 0.0)
     rows = np.vstack([rows, np.diag(np.sqrt(extra))])[:, seen] / size[seen]
-    _, values, vectors = np.linalg.svd(rows, full_matrices=False)
+    _, values, vectors = scipy.linalg.svd(rows, full_matrices=False, lapack_driver="gesvd")
     kept = values > (_GAUGE[0] if state.dgn.network.latent_dimension == 1 else _GAUGE[1])
     along = vectors[kept] @ (slope[seen] / size[seen])
     return float(np.sqrt(np.sum((along / values[kept]) ** 2)))

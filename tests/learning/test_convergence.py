@@ -168,3 +168,40 @@ def test_steps_are_halved_thirty_times(impl, monkeypatch):
     calls = counted(impl, monkeypatch, failing_after=1)
     guarded_module(impl).guarded_step(start, X, np.array(0.0))
     assert len(calls) == 1 + 31
+
+
+def slow():
+    """A linear model whose noise is most of the data: EM crawls."""
+    rng = np.random.default_rng(0)
+    X = 0.5 * rng.standard_normal((100, 1)) @ rng.standard_normal((1, 4))
+    return Network.random([1, 4], random_state=0), X + rng.standard_normal(X.shape)
+
+
+def test_judgements_have_pauses_that_grow(monkeypatch):
+    """Of iterations that gain next to nothing the 1st, 3rd, 6th, 10th, ... is judged; a limit in a
+    pause, where there is a maximum, is convergence all the same."""
+    network, X = slow()
+    options = {"tol": 1e-4, "gtol": 1e-3}
+    seen, judged = [], judgement.Goal.judged
+    monkeypatch.setattr(
+        judgement.Goal, "judged", lambda goal, state: [seen.append(state), judged(goal, state)][1]
+    )
+    found = fast.fit_em(network, X, max_iter=3000, **options)
+    assert found.converged
+    unit = np.log(2.0 ** np.round(np.log2(np.sqrt(X.var(axis=0).mean())))) * X.shape[1]
+    own = found.history - unit
+    small = np.flatnonzero(-np.diff(own) <= 1e-4 * np.maximum(1.0, np.abs(own[1:]))) + 1
+    times = [int(np.argmin(np.abs(own - state.loss))) for state in seen]
+    assert len(times) > 4
+    assert np.diff(times).tolist() == list(range(2, len(times) + 1))
+    assert times[0] == small[0]
+    ends = {}
+    for limit in range(times[-2], times[-1] + 1):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", fast.ConvergenceWarning)
+            short = fast.fit_em(network, X, max_iter=limit, **options)
+        assert short.converged == (short.gradient_norm <= 1e-3)
+        ends[limit] = short.converged
+    assert ends[times[-1]]
+    assert not ends[times[-2]]
+    assert sum(ends.values()) > 1
