@@ -35,9 +35,9 @@ def floor_of_sums(
     # Σ_x E[g² + 2 (x - g) g] for every column, about the mean, to which the scatter adds (x - g)².
     square = np.zeros_like(mean)
     for r, (slope, offset) in enumerate(zip(slopes, offsets - mean, strict=True)):
-        square += np.diag(slope @ statistics.e2[r] @ slope.T)
+        square += np.sum((slope @ statistics.e2[r]) * slope, axis=1)
         square += 2 * (slope @ statistics.e1[r]) * offset + statistics.e0[r] * offset**2
-        square += 2 * np.diag(statistics.residual1[r] @ slope.T)
+        square += 2 * np.sum(statistics.residual1[r] * slope, axis=1)
         square += 2 * statistics.residual0[r] * offset
     if statistics.scatter.ndim == 2:
         spread = np.diag(statistics.scatter)
