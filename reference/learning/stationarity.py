@@ -174,13 +174,23 @@ def gradient_norm(state: State, floor: Array, X: Array) -> float:
     rows = scores(state.dgn, X)[:, free] / scales / np.sqrt(len(X))
     size = np.sqrt(np.sum(rows**2, axis=0) + added)
     seen = size > _UNSEEN
+    rows, along, added = rows[:, seen] / size[seen], slope[seen] / size[seen], added[seen]
+    own = added / size[seen] ** 2
+    if len(X) < 2 * free.sum():
+        return _norm_of_few(along, own + _DAMPING, rows)
     # F = Rᵀ R, by the singular values of R: F's own eigenvalues have half the digits.
-    extra = added + (_DAMPING * size**2 if len(X) < 2 * free.sum() else 0.0)
-    rows = np.vstack([rows, np.diag(np.sqrt(extra))])[:, seen] / size[seen]
+    rows = np.vstack([rows, np.diag(np.sqrt(own))])
     _, values, vectors = scipy.linalg.svd(rows, full_matrices=False, lapack_driver="gesvd")
     kept = values > (_GAUGE[0] if state.dgn.network.latent_dimension == 1 else _GAUGE[1])
-    along = vectors[kept] @ (slope[seen] / size[seen])
-    return float(np.sqrt(np.sum((along / values[kept]) ** 2)))
+    return float(np.sqrt(np.sum((vectors[kept] @ along / values[kept]) ** 2)))
+
+
+def _norm_of_few(slope: Array, own: Array, rows: Array) -> float:
+    """√(gᵀ F^-1 g) for F = diag(own) + Rᵀ R, R with few rows: the inverse of a sum [Woodbury]."""
+    pull = rows @ (slope / own)
+    inner = np.eye(len(rows)) + (rows / own) @ rows.T
+    square = float(slope @ (slope / own) - pull @ np.linalg.solve(inner, pull))
+    return float(np.sqrt(max(square, 0.0)))
 
 
 def _alive(dgn: DGN, scales: Array) -> Mask:
