@@ -17,7 +17,9 @@ from fast.polyhedra.chunks import chunks
 from reference.model import Array, Dense, learnable_layers, weighted
 
 # Numbers held at once for the gradients by the layers of all pairs of a datum and a region.
-_BATCH = 1 << 23
+_BATCH = 1 << 21
+# The logarithm of a share of a posterior below which a region adds less than rounding.
+_NOTHING = -40.0
 
 
 def scores(dgn: DGN, X: Array) -> Iterator[dict[str, Array]]:
@@ -32,7 +34,7 @@ def scores(dgn: DGN, X: Array) -> Iterator[dict[str, Array]]:
             yield {name: slope[None] for name, slope in dgn.gradient(x[None]).items()}
         return
     codes = dgn.partition().codes
-    widest = max(sum(v.size for v in dgn.parameters().values()), dgn.network.observed_dimension**2)
+    widest = sum(value.size for value in dgn.parameters().values())
     for part in chunks(len(X), _BATCH, widest * min(len(codes), 8)):
         yield _together(dgn, X[part])
 
@@ -41,6 +43,7 @@ def _together(dgn: DGN, X: Array) -> dict[str, Array]:
     """Those of some data, by all of their pairs at once. All layers that learn are Dense."""
     network, noise = dgn.network, dgn.noise
     shares = dgn.posterior(X).shares
+    shares = Shares(*(part[shares.log_e0 > _NOTHING] for part in shares))
     starts = np.searchsorted(shares.datum, np.arange(len(X)))
     maps = input_maps(network, dgn.partition().codes)
     codes = dgn.partition().codes[shares.region]

@@ -102,12 +102,12 @@ def _damped_norm(rises: Array, added: Array, rows: Array) -> float:
     n = len(rows)
     size = np.sqrt(np.square(rows).mean(axis=0) + added)
     seen = size > _UNSEEN
-    white, pull = rows[:, seen] / size[seen], rises[seen] / size[seen]
-    own = _DAMPING + added[seen] / np.square(size[seen])
+    own = np.sqrt(_DAMPING + added[seen] / np.square(size[seen]))
+    white, pull = rows[:, seen] / (size[seen] * own), rises[seen] / (size[seen] * own)
     # (D + Wᵀ W / n)⁻¹ by the inverse of an n x n matrix.
-    inner = n * np.eye(n) + (white / own) @ white.T
-    along = white @ (pull / own)
-    square = pull @ (pull / own) - along @ np.linalg.solve(inner, along)
+    inner = n * np.eye(n) + white @ white.T
+    along = white @ pull
+    square = pull @ pull - along @ np.linalg.solve(inner, along)
     return float(np.sqrt(max(square, 0.0)))
 
 
