@@ -13,7 +13,11 @@ from fast.closed_form.m_step import residuals, second_moments
 from fast.dgn import DGN
 from fast.distributions.statistics import Statistics
 from fast.partition.layer_maps import Maps, input_maps, output_diagonal, output_rows
+from fast.polyhedra.chunks import chunks
 from reference.model import Array, Codes, Convolution, Indices, learnable_layers, weighted
+
+# Numbers held at once for the derivatives of x by a layer's outputs.
+_BATCH = 1 << 21
 
 
 def em_curvature(dgn: DGN, statistics: Statistics) -> dict[str, Array]:
@@ -50,10 +54,16 @@ def em_curvature(dgn: DGN, statistics: Statistics) -> dict[str, Array]:
 
 def _precisions(dgn: DGN, codes: Codes, index: int, outputs: slice | Indices) -> Array:
     """(B D^l)ᵀ Σx^-1 (B D^l) of each output of a layer by itself, (R, n_out)."""
-    rows = output_rows(dgn.network, codes, index)
-    if rows is not None:
+    found = []
+    width = dgn.network.observed_dimension * max(dgn.network.sizes[index + 1 :])
+    for some in chunks(len(codes), _BATCH, width):
+        rows = output_rows(dgn.network, codes[some], index)
+        if rows is None:
+            break
         white = dgn.noise.whiten(np.swapaxes(rows[:, :, outputs], 1, 2))
-        return np.asarray(np.square(white).sum(axis=2))
+        found.append(np.square(white).sum(axis=2))
+    if found:
+        return np.concatenate(found)
     diagonal = output_diagonal(dgn.network, codes, index)
     if dgn.cov_x.ndim == 2:
         return np.asarray(

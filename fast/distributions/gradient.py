@@ -42,7 +42,7 @@ def gradient(
             )
             result[f"{index}.bias"] = back[:, 0].sum(axis=0)
         else:
-            result[f"{index}.weight"] = _by_kernels(layer, back, seen)
+            result[f"{index}.weight"] = by_kernels(layer, back, seen)
             result[f"{index}.bias"] = layer.on_bias(back[:, 0].sum(axis=0))
     result["cov_x"] = by_noise(noise, statistics.scatter / n)
     inverse = np.linalg.inv(cov_z)
@@ -50,7 +50,7 @@ def gradient(
     return result
 
 
-def _by_kernels(layer: Convolution, back: Array, maps: Maps) -> Array:
+def by_kernels(layer: Convolution, back: Array, maps: Maps) -> Array:
     """The gradient by the kernels: every window's inputs times the gradient by its outputs.
 
     back (R, 1 + S, n_out): the gradients by the outputs, times 1 and times z.

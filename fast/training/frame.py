@@ -32,7 +32,7 @@ class Frame:
         """Around a model, in the directions of the Fisher information by the scores of the data,
         and of what a Gaussian prior adds to it."""
         base = packing.packed(state.dgn.parameters())
-        points = information_points(X)
+        points = information_points(X, packing.size)
         information = np.zeros((packing.size, packing.size))
         if isinstance(state.prior, GaussianPrior):
             added = 1.0 / (state.prior.scale**2 * len(X))

@@ -95,7 +95,7 @@ class Training:
     ) -> saved.Run:
         """The run with the measures of its last model."""
         if judgement is None:
-            judgement = Judgement(self.goal.norm(state), None, self.goal.how_norm)
+            judgement = Judgement(self.goal.norm(state), None, self.goal.how_norm(state.dgn))
         return run._replace(
             steepness=self.units.steepness(state),
             norm=judgement.norm,

@@ -123,7 +123,7 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "the gradient by kernels without the bias's part",
         "distributions.gradient",
-        "_by_kernels",
+        "by_kernels",
         "np.concatenate([offsets[:, None],",
         "np.concatenate([0.0 * offsets[:, None],",
         "Inputs taken for linear in z where they are affine.",
@@ -267,9 +267,9 @@ LEARNING: tuple[Mutant, ...] = (
     in_fast(
         "scores without the spread of z",
         "training.ends.scores",
-        "_together",
-        "residual[:, None, :] - np.swapaxes(carried, 1, 2)",
-        "residual[:, None, :] - 0.0 * np.swapaxes(carried, 1, 2)",
+        "_of_pairs",
+        "residual[:, None, :] - carried",
+        "residual[:, None, :] - 0.0 * carried",
         "E[(x - g) zᵀ] of a datum as a product of means.",
     ),
     in_fast(

@@ -190,8 +190,19 @@ class Chart:
         return result
 
     def _size(self, name: str) -> int:
-        value = self.dgn.parameters()[name]
-        return len(value) * (len(value) + 1) // 2 if name in self.axes else int(value.size)
+        return _count(name, self.dgn.parameters()[name])
+
+
+def coordinate_count(dgn: DGN, names: Sequence[str] | None) -> int:
+    """How many coordinates a chart has, by all parameters unless some are named."""
+    values = dgn.parameters()
+    return sum(_count(name, values[name]) for name in (values if names is None else names))
+
+
+def _count(name: str, value: Array) -> int:
+    """The coordinates of a parameter."""
+    full = _is_covariance(name) and value.ndim == 2
+    return len(value) * (len(value) + 1) // 2 if full else int(value.size)
 
 
 def _is_covariance(name: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fast.dgn import DGN
+from fast.training.ends.chart import coordinate_count
 from fast.training.ends.stationarity import (
     gradient_norm,
     information_points,
@@ -65,15 +66,14 @@ class Goal:
         """The gradient norm."""
         return gradient_norm(state, self.floor, self.names, self.X)
 
-    @property
-    def how_norm(self) -> str:
+    def how_norm(self, dgn: DGN) -> str:
         """How that is measured, in words."""
-        points = information_points(self.X)
+        points = information_points(self.X, coordinate_count(dgn, self.names))
         return f"gradient in the Fisher information by the exact scores of {len(points)} data"
 
     def judged(self, state: State) -> Judgement:
         """Whether a model is a maximum. The curvature is looked for where the gradient is small."""
-        norm, how = self.norm(state), self.how_norm
+        norm, how = self.norm(state), self.how_norm(state.dgn)
         if norm > self.gtol:
             return Judgement(norm, None, f"{how}; curvature not looked for")
         try:

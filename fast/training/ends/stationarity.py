@@ -22,8 +22,9 @@ from fast.training.ends.scores import scores
 from fast.training.objective import State
 from reference.model import NO_LIKELIHOOD, Array, Mask
 
-# Data whose scores the information is taken from, at most, evenly spaced.
-_MOST_POINTS = 4096
+# Data whose scores the information is taken from, at most, and numbers that these may be: half a
+# gigabyte, which holds the scores of 4096 data by 16,384 parameters, or of 671 by 100,000.
+_MOST_POINTS, _MOST_NUMBERS = 4096, 1 << 26
 # With fewer than this many data a coordinate the information is damped, by this share of itself.
 _ENOUGH, _DAMPING = 2, 1e-3
 # Singular values of the scores, in units of each coordinate, that are rounding: the gauge's. For
@@ -64,18 +65,22 @@ def gradient_norm(state: State, floor: Array, names: tuple[str, ...] | None, X: 
     chart = Chart.of(state.dgn, names, floor, state.prior, state.statistics.n)
     scales = chart.scales(em_curvature(state.dgn, state.statistics))
     free = chart.free(slopes) & chart.alive(scales)
-    scales, points = scales[free], information_points(X)
+    scales, points = scales[free], information_points(X, len(free))
     rises, added = chart.rises(slopes)[free] / scales, chart.prior_precisions()[free] / scales**2
-    parts = [chart.pulled(some)[:, free] / scales for some in scores(state.dgn, points)]
-    rows = np.concatenate(parts)
+    rows, start = np.empty((len(points), len(scales))), 0
+    for some in scores(state.dgn, points):
+        part = chart.pulled(some)[:, free]
+        rows[start : start + len(part)] = part / scales
+        start += len(part)
     if len(points) >= _ENOUGH * free.sum():
         return _norm(rises, added, rows, _GAUGE[min(state.dgn.network.latent_dimension, 2) - 1])
     return _damped_norm(rises, added, rows)
 
 
-def information_points(X: Array) -> Array:
-    """The data whose scores the information is taken from."""
-    return X[:: -(-len(X) // _MOST_POINTS)]
+def information_points(X: Array, size: int) -> Array:
+    """The data whose scores by `size` coordinates the information is taken from, evenly spaced."""
+    most = min(_MOST_POINTS, max(1, _MOST_NUMBERS // max(1, size)))
+    return X[:: -(-len(X) // most)]
 
 
 def _norm(rises: Array, added: Array, rows: Array, least: float) -> float:
@@ -98,15 +103,18 @@ def _norm(rises: Array, added: Array, rows: Array, least: float) -> float:
 
 def _damped_norm(rises: Array, added: Array, rows: Array) -> float:
     """The same where few scores leave most directions without information: every coordinate has a
-    share of its own added."""
+    share of its own added. Overwrites `rows`, of which there is memory for one copy."""
     n = len(rows)
-    size = np.sqrt(np.square(rows).mean(axis=0) + added)
+    size = np.sqrt(np.einsum("np,np->p", rows, rows) / n + added)
     seen = size > _UNSEEN
-    own = np.sqrt(_DAMPING + added[seen] / np.square(size[seen]))
-    white, pull = rows[:, seen] / (size[seen] * own), rises[seen] / (size[seen] * own)
+    own = np.sqrt(_DAMPING * np.square(size[seen]) + added[seen])
+    whitening = np.zeros_like(size)
+    whitening[seen] = 1.0 / own
+    rows *= whitening
+    pull = rises * whitening
     # (D + Wᵀ W / n)⁻¹ by the inverse of an n x n matrix.
-    inner = n * np.eye(n) + white @ white.T
-    along = white @ pull
+    inner = n * np.eye(n) + rows @ rows.T
+    along = rows @ pull
     square = pull @ pull - along @ np.linalg.solve(inner, along)
     return float(np.sqrt(max(square, 0.0)))
 
