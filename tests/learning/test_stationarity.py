@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
+from chunk_cases import case
 
 import fast
 import reference
@@ -41,6 +43,51 @@ def test_scores_are_the_gradients_of_each_datum(structure, latent):
         rows = np.concatenate([some[name] for some in found])
         expected = np.array([dgn.gradient(x[None])[name] for x in X])
         np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+@pytest.mark.parametrize("kind", ["image", "decoder", "signal", "pieces and a block"])
+def test_scores_of_other_layers(kind, latent):
+    """The same of convolutions, and within blocks."""
+    given = case(latent, kind)
+    dgn, X = fast.DGN(given.network, given.cov_x, given.cov_z), given.X
+    found = list(scores(dgn, X))
+    for name in dgn.parameters():
+        rows = np.concatenate([some[name] for some in found])
+        expected = np.array([dgn.gradient(x[None])[name] for x in X])
+        np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
+
+
+def test_no_more_scores_than_memory_holds(monkeypatch):
+    """With fewer data evenly spaced, and so many are told of. A fit of all parameters, and one of
+    few, which have shorter scores."""
+    dgn, X = model("full")
+    monkeypatch.setattr(stationarity, "_MOST_NUMBERS", 10 * 25)
+    of_all = State.of(dgn, X, None)
+    assert norm(dgn, X) == stationarity.gradient_norm(of_all, NO_FLOOR, None, X[::4])
+    assert "scores of 10 data" in fast.fit_em(dgn, X, max_iter=1, tol=0).measured
+    few = fast.fit_mle(dgn, X, parameters=["0.bias", "2.bias"], max_iter=1, tol=0)
+    assert "scores of 40 data" in few.measured
+
+
+def test_the_norm_takes_the_driver_that_converges(monkeypatch):
+    """Divide and conquer has stopped with "SVD did not converge" on a matrix of scores, in the
+    middle of a fit. Here it always does."""
+    dgn, X = model("full", count=80)
+    one = State.of(dgn, X, None)
+    other = PlainState.of(reference.DGN(dgn.network, dgn.cov_x, dgn.cov_z), X, None)
+    expected = norm(dgn, X)
+    own = scipy.linalg.svd
+
+    def by_other_driver(*given, lapack_driver="gesdd", **options):
+        if lapack_driver != "gesvd":
+            raise np.linalg.LinAlgError("SVD did not converge")
+        return own(*given, lapack_driver=lapack_driver, **options)
+
+    monkeypatch.setattr(scipy.linalg, "svd", by_other_driver)
+    monkeypatch.setattr(np.linalg, "svd", by_other_driver)
+    assert stationarity.gradient_norm(one, NO_FLOOR, None, X) == expected
+    assert plain.gradient_norm(other, NO_FLOOR, X) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("prior", [None, GaussianPrior(0.5), LaplacePrior(0.3), UniformPrior(9.0)])
