@@ -284,8 +284,8 @@ LEARNING: tuple[Mutant, ...] = (
         "the norm of the gradient in the inverse of its metric",
         "learning.stationarity",
         "gradient_norm",
-        "(along / values[kept]) ** 2",
-        "(along * values[kept]) ** 2",
+        "@ along / values[kept]",
+        "@ along * values[kept]",
         "F for F⁺.",
     ),
     in_fast(
