@@ -54,7 +54,8 @@ class Goal:
 
     def least(self, loss: Array) -> Array:
         """What counts as a gain, nats a datum."""
-        return self.tol * np.maximum(1.0, np.abs(loss))
+        with np.errstate(over="ignore"):  # any finite tolerance may be asked for
+            return np.asarray(self.tol * np.maximum(1.0, np.abs(loss)))
 
     def small_gains(self, losses: Array) -> list[int]:
         """Which iterations, 1 the first, gained next to nothing; a rise is not."""
