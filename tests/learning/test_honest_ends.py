@@ -57,6 +57,45 @@ def test_more_factors(fit, latent):
         assert found.history[-1] == pytest.approx(least_loss(X, latent), abs=1e-6)
 
 
+def ends_of_linear_models(latent, dimension, kind, starts):
+    """Which fits converge, and how far above the best they end, nats: the closed form, or for
+    diagonal noise the best of all starts of both."""
+    X = linear(10 * dimension + latent, dimension, latent)
+    cov_x = {"scalar": 1.0, "full": np.eye(dimension), "diagonal": np.ones(dimension)}[kind]
+    converged, losses = [], []
+    for scale in (1e-6, 1.0, 1e6):
+        for seed in range(starts):
+            start = DGN(Network.random([latent, dimension], random_state=seed), cov_x)
+            for fit in FITS.values():
+                found = quietly(fit, start, scale * X, max_iter=1000)
+                converged.append(found.converged)
+                losses.append(found.history[-1] - dimension * np.log(scale))
+    best = {"scalar": least_loss(X, latent), "full": least_loss(X, dimension - 1)}
+    return np.array(converged), np.array(losses) - best.get(kind, min(losses))
+
+
+@pytest.mark.parametrize("kind", ["scalar", "full", "diagonal"])
+@pytest.mark.parametrize(
+    ("latent", "dimension"),
+    [
+        (1, 4),
+        *(
+            pytest.param(latent, dimension, marks=pytest.mark.deep)
+            for latent in (1, 2, 3)
+            for dimension in (2, 5, 16, 64)
+            if latent < dimension
+        ),
+    ],
+)
+def test_no_linear_model_converges_elsewhere(latent, dimension, kind):
+    """What converged is within 1e-6 nats of the best, and nearly all do, in any units. Diagonal
+    noise has lesser maxima of its own for S > 1."""
+    converged, above = ends_of_linear_models(latent, dimension, kind, 2)
+    assert np.mean(converged) >= 0.9
+    if kind != "diagonal" or latent == 1:
+        assert np.all(above[converged] <= 1e-6)
+
+
 @each_fit
 def test_no_blob_of_the_circle_is_called_converged(fit):
     """Case C2: what converges is better than the single Gaussian that a line's blob is, or the
