@@ -120,12 +120,10 @@ def _products(left: Array, right: Array, starts: Indices) -> Array:
     No pair has a matrix of its own: for wide layers they would be all of the memory and time.
     """
     wide, long = left.shape[2], right.shape[2]
-    return np.stack(
-        [
-            left[some].reshape(-1, wide).T @ right[some].reshape(-1, long)
-            for some in _of_each(starts, len(left))
-        ]
-    )
+    result = np.empty((len(starts), wide, long))
+    for one, some in zip(result, _of_each(starts, len(left)), strict=True):
+        np.matmul(left[some].reshape(-1, wide).T, right[some].reshape(-1, long), out=one)
+    return result
 
 
 def _second_moments(shares: Shares, weights: Array) -> Array:

@@ -69,8 +69,9 @@ def gradient_norm(state: State, floor: Array, names: tuple[str, ...] | None, X: 
     rises, added = chart.rises(slopes)[free] / scales, chart.prior_precisions()[free] / scales**2
     rows, start = np.empty((len(points), len(scales))), 0
     for some in scores(state.dgn, points):
-        part = chart.pulled(some)[:, free]
-        rows[start : start + len(part)] = part / scales
+        part = chart.pulled(some)
+        part = part if np.all(free) else part[:, free]
+        np.divide(part, scales, out=rows[start : start + len(part)])
         start += len(part)
     if len(points) >= _ENOUGH * free.sum():
         return _norm(rises, added, rows, _GAUGE[min(state.dgn.network.latent_dimension, 2) - 1])
