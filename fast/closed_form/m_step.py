@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.closed_form.convolution_update import kernel_system
+from fast.closed_form.noise_floor import floor_of_sums, raised
 from fast.closed_form.regularised_least_squares import optima, smallest_solution
 from fast.dgn import DGN
 from fast.distributions.observation import Noise
 from fast.distributions.statistics import Statistics
-from fast.partition.layer_maps import Maps, input_maps, output_diagonal, output_rows
+from fast.partition.layer_maps import Maps, input_maps, maps_to, output_diagonal, output_rows
 from reference.model import (
     Array,
     Codes,
@@ -67,6 +68,7 @@ def m_step(
     *,
     damping: float = 1.0,
     weight_prior: WeightPrior | None = None,
+    noise_floor: float = 1e-6,
 ) -> DGN:
     """Update parameters by their closed forms [Sec. 4.2, Appendices G, H].
 
@@ -83,6 +85,10 @@ def m_step(
         The share of each update that is taken.
     weight_prior : GaussianPrior, LaplacePrior or UniformPrior, optional
         Of every weight and kernel entry. Its log is added to what is maximised.
+    noise_floor : float in [0, 1]
+        The least that Σx may be, as a share of the data's variance: of every column if Σx is
+        diagonal, of its eigenvalues if it is full. The update of Σx is then the likeliest of those
+        above.
 
     Returns
     -------
@@ -94,7 +100,8 @@ def m_step(
     ValueError
         On bad input, such as an unknown name.
     SingularCovarianceError
-        If an updated covariance is not positive definite. A ValueError too.
+        If an updated covariance is not positive definite, as Σx may be with a floor of 0. A
+        ValueError too.
     NotSolvedError
         If an update with a prior does not reach its optimum. An ArithmeticError.
 
@@ -114,24 +121,31 @@ def m_step(
     """
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
     check_weight_prior(weight_prior)
+    share = check_number(noise_floor, "noise_floor", 0.0, 1.0)
     _check_statistics(dgn, statistics)
     names = default_order(dgn) if parameters is None else check_names(parameters, "parameters")
-    return _updated(dgn, statistics, names, damping, weight_prior)
+    maps = maps_to(dgn.network, statistics.codes, len(dgn.network.layers))
+    floor = floor_of_sums(statistics, maps, share)
+    return updated(dgn, statistics, names, floor, damping=damping, weight_prior=weight_prior)
 
 
-def _updated(
+def updated(
     dgn: DGN,
     statistics: Statistics,
     names: Sequence[str],
-    damping: float,
-    weight_prior: WeightPrior | None,
+    floor: Array,
+    *,
+    damping: float = 1.0,
+    weight_prior: WeightPrior | None = None,
 ) -> DGN:
-    """The model after the update of the named parameters, one after another."""
+    """The model after the update of the named parameters, one after another; Σx is raised to the
+    floor, () or (D,)."""
     codes = statistics.codes
     maps = input_maps(dgn.network, codes)
     for name in names:
         if name in ("cov_x", "cov_z"):
-            dgn = dgn.with_parameters({name: _covariance(dgn, statistics, name, damping)})
+            least = floor if name == "cov_x" else np.array(0.0)
+            dgn = dgn.with_parameters({name: _covariance(dgn, statistics, name, damping, least)})
             continue
         before = maps[-1]
         index, parts = _layer_parts(dgn, name)
@@ -159,15 +173,16 @@ def _layer_parts(dgn: DGN, name: str) -> tuple[int, tuple[str, ...]]:
     return int(index), parts
 
 
-def _covariance(dgn: DGN, statistics: Statistics, name: str, damping: float) -> Array:
-    """Σx = mean of E[(x - g)(x - g)ᵀ | x] in its structure; Σz = mean of E[z zᵀ | x]."""
+def _covariance(dgn: DGN, statistics: Statistics, name: str, damping: float, floor: Array) -> Array:
+    """Σx = mean of E[(x - g)(x - g)ᵀ | x] in its structure; Σz = mean of E[z zᵀ | x]. Either is
+    raised to the floor."""
     if name == "cov_z":
         new, old = statistics.e2.sum(axis=0) / statistics.n, dgn.cov_z
     else:
         new, old = statistics.scatter / statistics.n, dgn.cov_x
         if new.ndim == 0:
             new = new / dgn.network.observed_dimension
-    updated = np.asarray(old + damping * (new - old))
+    updated = np.asarray(old + damping * (raised(new, floor) - old))
     try:
         return check_covariance(updated, name, len(old) if old.ndim else 1)
     except ValueError as error:
@@ -221,7 +236,7 @@ def _kernels(
     layer, noise = weighted(dgn.network.layers[index]).layer, dgn.noise
     assert isinstance(layer, Convolution)
     normal, gradient = kernel_system(
-        dgn.network, codes, index, maps, noise, _second_moments(statistics), _residuals(statistics)
+        dgn.network, codes, index, maps, noise, second_moments(statistics), residuals(statistics)
     )
     rows, bias = layer.rows, layer.bias
     is_weight = np.arange(len(gradient)) < rows.size
@@ -247,7 +262,7 @@ class _Penalty(NamedTuple):
     is_weight: Mask
 
 
-def _second_moments(statistics: Statistics) -> Array:
+def second_moments(statistics: Statistics) -> Array:
     """Σ_x E[(z, 1)(z, 1)ᵀ 1{z in ω} | x], (R, S+1, S+1)."""
     count, latent = statistics.e1.shape
     second = np.empty((count, latent + 1, latent + 1))
@@ -256,7 +271,7 @@ def _second_moments(statistics: Statistics) -> Array:
     return second
 
 
-def _residuals(statistics: Statistics) -> Array:
+def residuals(statistics: Statistics) -> Array:
     """Σ_x E[(x - g(z))(z, 1)ᵀ 1{z in ω} | x], (R, D, S+1)."""
     return np.concatenate([statistics.residual1, statistics.residual0[:, :, None]], axis=2)
 
@@ -270,7 +285,7 @@ def _input_moments(maps: Maps, statistics: Statistics) -> tuple[Array, Array]:
     lift = np.zeros((count, size + 1, latent + 1))
     lift[:, :size, :latent], lift[:, :size, latent], lift[:, size, latent] = *maps, 1.0
     lifted = np.swapaxes(lift, 1, 2)
-    return lift @ _second_moments(statistics) @ lifted, _residuals(statistics) @ lifted
+    return lift @ second_moments(statistics) @ lifted, residuals(statistics) @ lifted
 
 
 def _all_rows(noise: Noise, rows: Array, gram: Array, cross: Array, penalty: _Penalty) -> Array:

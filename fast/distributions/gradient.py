@@ -42,15 +42,15 @@ def gradient(
             )
             result[f"{index}.bias"] = back[:, 0].sum(axis=0)
         else:
-            result[f"{index}.weight"] = _by_kernels(layer, back, seen)
+            result[f"{index}.weight"] = by_kernels(layer, back, seen)
             result[f"{index}.bias"] = layer.on_bias(back[:, 0].sum(axis=0))
-    result["cov_x"] = _by_noise(noise, statistics.scatter / n)
+    result["cov_x"] = by_noise(noise, statistics.scatter / n)
     inverse = np.linalg.inv(cov_z)
     result["cov_z"] = 0.5 * (inverse @ (statistics.e2.sum(axis=0) / n) @ inverse - inverse)
     return result
 
 
-def _by_kernels(layer: Convolution, back: Array, maps: Maps) -> Array:
+def by_kernels(layer: Convolution, back: Array, maps: Maps) -> Array:
     """The gradient by the kernels: every window's inputs times the gradient by its outputs.
 
     back (R, 1 + S, n_out): the gradients by the outputs, times 1 and times z.
@@ -71,10 +71,10 @@ def _by_kernels(layer: Convolution, back: Array, maps: Maps) -> Array:
     return layer.weight_of(total.reshape(-1, size))
 
 
-def _by_noise(noise: Noise, scatter: Array) -> Array:
-    """½ (Σx^-1 C Σx^-1 - Σx^-1) for the mean scatter C, in the structure of Σx."""
+def by_noise(noise: Noise, scatter: Array) -> Array:
+    """½ (Σx^-1 C Σx^-1 - Σx^-1) for one or more mean scatters C, in the structure of Σx."""
     if noise.cov.ndim == 2:
         inverse = noise.solve(np.eye(noise.dimension))
-        return 0.5 * (noise.solve(noise.solve(scatter).T) - inverse)
+        return 0.5 * (noise.solve(np.swapaxes(noise.solve(scatter), -1, -2)) - inverse)
     count = noise.dimension if noise.cov.ndim == 0 else 1
     return np.asarray(0.5 * (scatter / noise.cov - count) / noise.cov)

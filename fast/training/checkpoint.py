@@ -18,13 +18,17 @@ class Run(NamedTuple):
     """The training of one start.
 
     parameters: of the model now. history: the losses so far, empty before the first E-step.
-    outcome: why training ended, None while it has not. steepness: of the objective where it ended.
+    outcome: why training ended, None while it has not. steepness, norm, curvature: of the objective
+    where it ended (see FitResult); NaN where not measured, and how they were, in words.
     """
 
     parameters: Parameters
     history: Array
     outcome: Outcome | str | None = None
     steepness: float = np.nan
+    norm: float = np.nan
+    curvature: float = np.nan
+    how: str = ""
 
 
 def fingerprint(*parts: object) -> str:
@@ -48,7 +52,8 @@ def write(path: Path, of: str, runs: Sequence[Run]) -> None:
     arrays: dict[str, object] = {"fingerprint": np.array(of)}
     # An empty text stands for a start that has not ended.
     arrays["outcomes"] = np.array([run.outcome or "" for run in runs], dtype=str)
-    arrays["steepness"] = np.array([run.steepness for run in runs])
+    measures = [(run.steepness, run.norm, run.curvature) for run in runs]
+    arrays["measures"], arrays["how"] = np.array(measures), np.array([run.how for run in runs])
     for i, run in enumerate(runs):
         arrays |= _with_prefix(f"start {i}", run.parameters) | {f"history {i}": run.history}
     save_arrays(path, arrays)
@@ -64,26 +69,34 @@ def read(path: Path, of: str) -> list[Run] | None:
     try:
         arrays = load_arrays(path)
         found = str(arrays["fingerprint"])
-        ends = zip(arrays["outcomes"].tolist(), arrays["steepness"].tolist(), strict=True)
-        runs = [
-            Run(
-                _without_prefix(arrays, f"start {i}"),
-                arrays[f"history {i}"],
-                outcome_of(text) if text else None,
-                steepness,
-            )
-            for i, (text, steepness) in enumerate(ends)
-        ]
+        runs = _runs(arrays) if found == of else []
     except OSError:
         raise
     except Exception as error:
         raise ValueError(f"checkpoint: {str(path)!r} holds no state of a fit ({error})") from error
     if found != of:
         raise ValueError(
-            f"checkpoint: {str(path)!r} is of a fit to other data or with other settings; expected "
-            "one of this fit, or no file"
+            f"checkpoint: {str(path)!r} is of a fit to other data or with other settings, or by an "
+            "earlier version; expected one of this fit, or no file"
         )
     return runs
+
+
+def _runs(arrays: Mapping[str, Array]) -> list[Run]:
+    """The runs that the arrays of a file are of."""
+    outcomes, measures, how = (arrays[name].tolist() for name in ("outcomes", "measures", "how"))
+    return [
+        Run(
+            _without_prefix(arrays, f"start {i}"),
+            arrays[f"history {i}"],
+            outcome_of(text) if text else None,
+            steepness=measures[i][0],
+            norm=measures[i][1],
+            curvature=measures[i][2],
+            how=how[i],
+        )
+        for i, text in enumerate(outcomes)
+    ]
 
 
 def _with_prefix(prefix: str, parameters: Mapping[str, Array]) -> dict[str, object]:

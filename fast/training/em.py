@@ -7,32 +7,34 @@ losses is a check of both. Several starts and checkpoints are `fast`'s alone.
 from __future__ import annotations
 
 import os
-import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fast.closed_form.m_step import m_step as closed_form
+from fast.closed_form.m_step import default_order
+from fast.closed_form.m_step import updated as closed_form
+from fast.closed_form.noise_floor import floor_of_data
 from fast.dgn import DGN
 from fast.training import checkpoint as saved
+from fast.training.acceleration import jumped
+from fast.training.ends.judgement import Goal
 from fast.training.guarded_step import guarded_step
 from fast.training.initial_networks import (
     check_start,
-    clipped,
-    initial_network,
-    random_like,
+    checked_starts,
+    drawn_start,
+    observed_dimension,
     starting_model,
 )
 from fast.training.objective import State
 from fast.training.result import Callback, FitResult, check_callback
+from fast.training.several_starts import Progress, Training
+from fast.training.units import Units
 from reference.model import (
     NO_LIKELIHOOD,
     Array,
-    ConvergenceWarning,
     Network,
     Outcome,
     RandomState,
@@ -58,9 +60,70 @@ class _Settings:
     prior: WeightPrior | None
     m_step: str
     damping: float
+    accelerate: bool
     max_iter: int
     tol: float
     gtol: float
+    noise_floor: float
+
+    def goal(self, X: Array, cov_x: Array) -> Goal:
+        """What is maximised for data in own units; cov_x tells the structure alone."""
+        return Goal(
+            X=X,
+            prior=self.prior,
+            floor=floor_of_data(X, cov_x, self.noise_floor),
+            names=None,
+            noise_floor=self.noise_floor,
+            tol=self.tol,
+            gtol=self.gtol,
+        )
+
+    def climb(self, state: State, goal: Goal, progress: Progress) -> Outcome | str:
+        """Iterate until training has converged, or may or can not go on."""
+        while progress.left > 0:
+            try:
+                moved = self._step(state, goal)
+            except SingularCovarianceError:
+                return Outcome.SINGULAR_COVARIANCE
+            except NO_LIKELIHOOD as error:
+                return outcome_of_error(error)
+            stuck, state = moved is state, moved
+            ended, judgement = None, None
+            if stuck or progress.is_time(state.loss):
+                judgement = goal.judged(state)
+                if judgement.better is not None:
+                    state, stuck = judgement.better, False
+                elif goal.is_maximum(judgement):
+                    ended = Outcome.CONVERGED
+            if stuck and ended is None:
+                ended = Outcome.NO_STEP
+            ended = progress.iterated(state, ended, judgement)
+            if ended:
+                return ended
+        return Outcome.MAX_ITER
+
+    def _step(self, state: State, goal: Goal) -> State:
+        """One iteration: of EM, or two with a jump."""
+        first = self._plain_step(state, goal)
+        if not self.accelerate or first is state:
+            return first
+        second = self._plain_step(first, goal)
+        return jumped((state, first, second), goal.X, goal.floor)
+
+    def _plain_step(self, state: State, goal: Goal) -> State:
+        """One of EM, guarded or as printed: every closed form in turn under one posterior."""
+        if self.m_step == "guarded":
+            return guarded_step(state, goal.X, goal.floor)
+        return goal.at(
+            closed_form(
+                state.dgn,
+                state.statistics,
+                default_order(state.dgn),
+                goal.floor,
+                damping=self.damping,
+                weight_prior=self.prior,
+            )
+        )
 
 
 def fit_em(
@@ -72,11 +135,13 @@ def fit_em(
     weight_prior: WeightPrior | None = None,
     m_step: str = "guarded",
     damping: float = 1.0,
+    accelerate: bool = False,
     init: str = "given",
     n_init: int = 1,
     max_iter: int = 100,
     tol: float = 1e-6,
     gtol: float = 1e-3,
+    noise_floor: float = 1e-6,
     random_state: RandomState = None,
     callback: Callback | None = None,
     progress: bool = False,
@@ -92,7 +157,7 @@ def fit_em(
         The data, in their own units.
     cov_x : array_like (), (D,) or (D, D), optional
         The starting Σx: one variance, variances or a matrix, in squared units of X. Its structure
-        is kept. Needed unless `network` is a DGN.
+        is kept. By default the DGN's, or the mean variance of the columns of X.
     cov_z : array_like (), (S,) or (S, S), optional
         The starting Σz. By default the DGN's, or I.
     weight_prior : GaussianPrior, LaplacePrior or UniformPrior, optional
@@ -101,6 +166,9 @@ def fit_em(
         How an iteration moves (see Notes).
     damping : float in (0, 1]
         The share of each update that ``m_step="paper"`` takes.
+    accelerate : bool
+        Whether an iteration is two of EM and a jump along the way that they show (SQUAREM), which
+        is taken only where the exact loss is not above that of the two.
     init : {"given", "data", "random"}
         Start from the network as it is, from random weights placed on the data (see
         `initial_network`), or from plain random weights.
@@ -110,9 +178,15 @@ def fit_em(
         The most iterations of a start.
     tol : float
         Training has converged when an iteration lowers the loss by at most tol * max(1, |loss|),
-        and the objective is flat there. A rise is never convergence.
+        the loss of data in units in which they are about 1, at a maximum. A rise is never
+        convergence.
     gtol : float
-        It is flat where its steepness (see `FitResult`) is at most gtol * max(1, |loss|).
+        It is one where the gradient norm (see `FitResult`) is at most gtol, and no step along
+        negative curvature gains more than `tol` allows. A saddle is left by such a step.
+    noise_floor : float in [0, 1]
+        The least that Σx may be, as a share of the data's variance (see `m_step`). A start below
+        is raised to it. With 0 the likelihood of data with a constant feature, or fewer than their
+        dimensions, has no bound.
     random_state : int, numpy.random.Generator or None
         Where random starts come from; None draws afresh.
     callback : callable, optional
@@ -138,7 +212,8 @@ def fit_em(
     Warns
     -----
     ConvergenceWarning
-        At `max_iter`, unless `tol` is 0.
+        Once, where training ends without having converged, with the cause and what to do; not at
+        `max_iter` if `tol` is 0. Of starts without a likelihood, which are left out.
 
     See Also
     --------
@@ -146,6 +221,7 @@ def fit_em(
 
     Notes
     -----
+    Data are centred and scaled within, so that results do not depend on their units.
     ``m_step="guarded"`` takes the closed forms of the output layer and of the covariances, which is
     a true EM step. Each hidden layer then walks towards its closed form: the step is halved until
     the exact objective does not fall. The loss therefore never rises. ``m_step="paper"`` takes
@@ -163,40 +239,46 @@ def fit_em(
     >>> print(fit.outcome, bool(fit.history[-1] < fit.history[0]))
     max_iter reached True
     """
-    given = starting_model(network, cov_x, cov_z)
-    data = check_points(X, "X", given.network.observed_dimension)
+    data = check_points(X, "X", observed_dimension(network))
     settings = _checked_settings(
         _Settings(
             prior=weight_prior,
             m_step=m_step,
             damping=damping,
+            accelerate=accelerate,
             max_iter=max_iter,
             tol=tol,
             gtol=gtol,
+            noise_floor=noise_floor,
         )
     )
-    n_init = _checked_starts(init, n_init)
+    start = starting_model(network, data, cov_x, cov_z, settings.noise_floor)
+    n_init = checked_starts(init, n_init)
     rng = check_random_state(random_state)
     check_callback(callback)
     progress = check_flag(progress, "progress")
     file = None if checkpoint is None else check_path(checkpoint, "checkpoint")
     if init == "given":
-        check_start(given, weight_prior)
+        check_start(start, weight_prior)
 
-    starts = [_start(given, data, init, weight_prior, rng) for _ in range(n_init)]
+    units = Units.of(start, data, weight_prior)
+    own = units.of_data(data)
+    starts = [drawn_start(units, own, init, weight_prior, rng) for _ in range(n_init)]
     # Without a seed the starts are new ones every time, and those in the file the fit's.
     drawn = init != "given" and random_state is None
-    training = _Training(
-        given=given,
-        X=data,
-        settings=settings,
+    training = Training(
+        fit="fit_em",
+        units=units,
+        given=units.inwards(start),
+        goal=settings.goal(own, units.inwards(start).cov_x),
+        climb=settings.climb,
+        max_iter=settings.max_iter,
         callback=callback,
         progress=progress,
         file=file,
-        mark="" if file is None else _fingerprint(given, data, settings, init, starts, drawn),
+        mark="" if file is None else _fingerprint(start, data, settings, init, starts, drawn),
     )
-    runs = training.saved_runs() or [saved.Run(start, np.empty(0)) for start in starts]
-    return _result(training, runs, training.run(runs))
+    return training.fitted(starts)
 
 
 def _checked_settings(given: _Settings) -> _Settings:
@@ -208,32 +290,12 @@ def _checked_settings(given: _Settings) -> _Settings:
         prior=given.prior,
         m_step=given.m_step,
         damping=check_number(given.damping, "damping", _TINY, 1.0),
+        accelerate=check_flag(given.accelerate, "accelerate"),
         max_iter=check_count(given.max_iter, "max_iter", 0),
         tol=check_number(given.tol, "tol", 0.0, np.inf),
         gtol=check_number(given.gtol, "gtol", 0.0, np.inf),
+        noise_floor=check_number(given.noise_floor, "noise_floor", 0.0, 1.0),
     )
-
-
-def _checked_starts(init: str, n_init: int) -> int:
-    """The number of starts. Raises ValueError if it or their kind is wrong."""
-    n_init = check_count(n_init, "n_init", 1)
-    if init not in ("given", "data", "random"):
-        raise ValueError(f'init: expected "given", "data" or "random", got {init!r}')
-    if init == "given" and n_init > 1:
-        raise ValueError('n_init: expected 1 with init="given", where all starts are the same')
-    return n_init
-
-
-def _start(
-    given: DGN, X: Array, init: str, prior: WeightPrior | None, rng: np.random.Generator
-) -> saved.Parameters:
-    """The parameters of one start."""
-    network = given.network
-    if init == "data":
-        network = initial_network(network, X, given.cov_z, rng)
-    elif init == "random":
-        network = random_like(network, rng)
-    return {**given.parameters(), **clipped(network, prior).parameters()}
 
 
 def _fingerprint(
@@ -246,142 +308,8 @@ def _fingerprint(
 ) -> str:
     """What tells a fit from every other. drawn: whether the starts are new ones every time."""
     numbers = settings.m_step, settings.damping, settings.tol, settings.gtol, settings.prior
-    limits = given.max_regions, given.negligible
+    # With those that files of earlier versions do not have.
+    limits = given.max_regions, given.negligible, settings.noise_floor, settings.accelerate
     known = [given.cov_x, given.cov_z] if drawn else [v for s in starts for v in s.values()]
     network = repr(given.network)
     return saved.fingerprint(X, network, *numbers, init, len(starts), *limits, *known)
-
-
-@dataclass(frozen=True)
-class _Training:
-    """What the training of every start needs.
-
-    file, mark: the checkpoint, if any, and the fit's fingerprint in it. Methods take the list of
-    runs, one a start. An entry changes as a whole, so that Ctrl-C finds it in order.
-    """
-
-    given: DGN
-    X: Array
-    settings: _Settings
-    callback: Callback | None
-    progress: bool
-    file: Path | None
-    mark: str
-
-    def saved_runs(self) -> list[saved.Run] | None:
-        """Those of the checkpoint; None if there is none yet."""
-        return None if self.file is None else saved.read(self.file, self.mark)
-
-    def save(self, runs: Sequence[saved.Run]) -> None:
-        """Write the checkpoint, if there is to be one."""
-        if self.file is not None:
-            saved.write(self.file, self.mark, runs)
-
-    def run(self, runs: list[saved.Run]) -> Outcome | str | None:
-        """Train every start from where it is; INTERRUPTED, STOPPED or why the last start ended."""
-        first, limit = runs[0], self.settings.max_iter
-        if len(runs) == 1 and first.outcome is Outcome.MAX_ITER and len(first.history) <= limit:
-            # A larger max_iter lets a fit go on that had reached its limit.
-            runs[0] = first._replace(outcome=None)
-        outcome: Outcome | str | None = None
-        try:
-            for i in range(len(runs)):
-                if runs[i].outcome is None:
-                    state, why = self._train(runs, i)
-                    runs[i] = runs[i]._replace(outcome=why, steepness=state.steepness())
-                    self.save(runs)
-                outcome = runs[i].outcome
-                if outcome is Outcome.STOPPED:
-                    break
-        except KeyboardInterrupt:
-            outcome = Outcome.INTERRUPTED
-        finally:
-            if self.progress:
-                print(file=sys.stderr)
-        return outcome
-
-    def _train(self, runs: list[saved.Run], i: int) -> tuple[State, Outcome | str]:
-        """Train start i, keeping its entry; where and why it ended."""
-        settings, X = self.settings, self.X
-        state = State.of(self.given.with_parameters(runs[i].parameters), X, settings.prior)
-        if not len(runs[i].history):
-            runs[i] = runs[i]._replace(history=np.array([state.loss]))
-        for iteration in range(len(runs[i].history), settings.max_iter + 1):
-            try:
-                moved = _step(state, X, settings)
-            except SingularCovarianceError:
-                return state, Outcome.SINGULAR_COVARIANCE
-            except NO_LIKELIHOOD as error:
-                return state, outcome_of_error(error)
-            stuck, gain, state = moved is state, state.loss - moved.loss, moved
-            ended = _ended(state, gain, stuck, settings)
-            # Why it ends goes into the file with the iteration after which it does: interrupted in
-            # between, it would go on.
-            runs[i] = saved.Run(
-                state.dgn.parameters(),
-                np.append(runs[i].history, state.loss),
-                ended,
-                state.steepness() if ended else np.nan,
-            )
-            self.save(runs)
-            if self.progress:
-                where = f"start {i + 1} of {len(runs)}, iteration {iteration}"
-                said = f"{where}: {state.loss:.6g} nats"
-                print(f"\r{said:<70}", end="", file=sys.stderr, flush=True)
-            if self.callback is not None and self.callback(iteration, state.dgn, state.loss):
-                return state, Outcome.STOPPED
-            if ended:
-                return state, ended
-        return state, Outcome.MAX_ITER
-
-
-def _step(state: State, X: Array, settings: _Settings) -> State:
-    """One iteration, guarded or as printed: every closed form in turn under one posterior."""
-    if settings.m_step == "guarded":
-        return guarded_step(state, X)
-    prior = settings.prior
-    updated = closed_form(state.dgn, state.statistics, damping=settings.damping, weight_prior=prior)
-    return State.of(updated, X, prior)
-
-
-def _ended(state: State, gain: float, stuck: bool, settings: _Settings) -> Outcome | None:
-    """Why training ends after an iteration; None if it goes on."""
-    size = max(1.0, abs(state.loss))
-    small = 0 <= gain <= settings.tol * size
-    if small and state.is_flat(settings.gtol):
-        return Outcome.CONVERGED
-    return Outcome.NO_STEP if stuck else None
-
-
-def _result(
-    training: _Training, runs: Sequence[saved.Run], outcome: Outcome | str | None
-) -> FitResult:
-    """The best of what has been trained."""
-    tried = [run for run in runs if len(run.history)]
-    if not tried:  # interrupted in the first E-step
-        raise KeyboardInterrupt
-    losses = np.array([run.history[-1] for run in tried])
-    parameters, history, ended, steepness = tried[int(np.argmin(losses))]
-    dgn = training.given.with_parameters(parameters)
-    if ended is None:
-        steepness = State.of(dgn, training.X, training.settings.prior).steepness()
-    if outcome in (Outcome.INTERRUPTED, Outcome.STOPPED):
-        ended = outcome
-    assert ended is not None
-    if ended is Outcome.MAX_ITER and training.settings.tol > 0 and len(history) > 1:
-        warnings.warn(
-            f"fit_em reached max_iter = {len(history) - 1} where the objective still rises by "
-            f"{steepness:.1e} nats a datum for a relative change of one parameter: raise max_iter, "
-            "or go on with fit_mle(result.dgn, X), which converges faster",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-    return FitResult(
-        dgn=dgn,
-        history=history,
-        n_iter=len(history) - 1,
-        converged=ended is Outcome.CONVERGED,
-        outcome=ended,
-        steepness=steepness,
-        losses=losses,
-    )

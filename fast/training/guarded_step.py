@@ -6,7 +6,7 @@ is a check of both.
 
 from __future__ import annotations
 
-from fast.closed_form.m_step import m_step as closed_form
+from fast.closed_form.m_step import updated as closed_form
 from fast.training.objective import State
 from reference.model import NO_LIKELIHOOD, Array, blend, learnable_layers
 
@@ -14,7 +14,7 @@ from reference.model import NO_LIKELIHOOD, Array, blend, learnable_layers
 _HALVINGS = 30
 
 
-def guarded_step(state: State, X: Array) -> State:
+def guarded_step(state: State, X: Array, floor: Array) -> State:
     """The state after an iteration that does not raise the loss; the same state if none is found.
 
     The output layer and the covariances go to their closed forms, which is a true EM step. Then
@@ -27,22 +27,23 @@ def guarded_step(state: State, X: Array) -> State:
         # Nothing follows the output layer, so it moves no region: its M-step is a true one.
         exact.insert(0, str(layers[-1]))
         hidden = layers[:-1]
+    prior = state.prior
     moved = State.of(
-        closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior), X, state.prior
+        closed_form(state.dgn, state.statistics, exact, floor, weight_prior=prior), X, prior
     )
     # Only rounding can raise it here, as with covariances that are all but singular.
     if moved.loss <= state.loss:
         state = moved
     for index in reversed(hidden):
-        state = _guarded_layer(state, X, index)
+        state = _guarded_layer(state, X, index, floor)
     return state
 
 
-def _guarded_layer(state: State, X: Array, index: int) -> State:
+def _guarded_layer(state: State, X: Array, index: int, floor: Array) -> State:
     """The longest of the steps 1, 1/2, 1/4, ... to the closed form that does not raise the loss."""
     names = (f"{index}.weight", f"{index}.bias")
     target = closed_form(
-        state.dgn, state.statistics, [str(index)], weight_prior=state.prior
+        state.dgn, state.statistics, [str(index)], floor, weight_prior=state.prior
     ).parameters()
     start = state.dgn.parameters()
     for halving in range(_HALVINGS + 1):

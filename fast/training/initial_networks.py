@@ -6,7 +6,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fast.closed_form.noise_floor import floor_of_data, raised
 from fast.dgn import DGN
+from fast.training.units import Units
 from reference.model import (
     Array,
     Convolution,
@@ -14,6 +16,7 @@ from reference.model import (
     Network,
     RandomState,
     WeightPrior,
+    check_count,
     check_covariance,
     check_points,
     check_random_state,
@@ -26,10 +29,28 @@ from reference.model import (
 _DRAWS = 1000
 
 
-def starting_model(network: Network | DGN, cov_x: ArrayLike | None, cov_z: ArrayLike | None) -> DGN:
-    """The model that training starts from. A DGN brings covariances, which may be replaced."""
+def observed_dimension(network: Network | DGN) -> int:
+    """D of what training starts from. Raises ValueError if it is neither."""
     if isinstance(network, DGN):
-        return DGN(
+        return network.network.observed_dimension
+    if not isinstance(network, Network):
+        raise ValueError(f"network: expected a Network or a DGN, got {network!r}")
+    return network.observed_dimension
+
+
+def starting_model(
+    network: Network | DGN,
+    X: Array,
+    cov_x: ArrayLike | None,
+    cov_z: ArrayLike | None,
+    noise_floor: float,
+) -> DGN:
+    """The model that training starts from, its Σx above the noise floor of the data.
+
+    A DGN brings covariances, which may be replaced. By default Σx is the mean variance of the data.
+    """
+    if isinstance(network, DGN):
+        start = DGN(
             network.network,
             network.cov_x if cov_x is None else cov_x,
             network.cov_z if cov_z is None else cov_z,
@@ -39,11 +60,34 @@ def starting_model(network: Network | DGN, cov_x: ArrayLike | None, cov_z: Array
             max_memory=network.max_memory,
             progress=network.progress,
         )
-    if not isinstance(network, Network):
-        raise ValueError(f"network: expected a Network or a DGN, got {network!r}")
-    if cov_x is None:
-        raise ValueError("cov_x: expected a covariance to start from, got None")
-    return DGN(network, cov_x, cov_z)
+    else:
+        given = floor_of_data(X, np.array(1.0), 1.0) if cov_x is None else cov_x
+        start = DGN(network, given, cov_z)
+    floor = floor_of_data(X, start.cov_x, noise_floor)
+    return start.with_parameters({"cov_x": raised(start.cov_x, floor)})
+
+
+def drawn_start(
+    units: Units, X: Array, init: str, prior: WeightPrior | None, rng: np.random.Generator
+) -> dict[str, Array]:
+    """The parameters of one start, in own units; X: the data in the same."""
+    start = units.start
+    if init == "random":
+        network = clipped(random_like(start.network, rng), prior)
+        start = start.with_parameters(network.parameters())
+    own = units.inwards(start)
+    network = initial_network(own.network, X, own.cov_z, rng) if init == "data" else own.network
+    return {**own.parameters(), **clipped(network, prior).parameters()}
+
+
+def checked_starts(init: str, n_init: int) -> int:
+    """The number of starts. Raises ValueError if it or their kind is wrong."""
+    n_init = check_count(n_init, "n_init", 1)
+    if init not in ("given", "data", "random"):
+        raise ValueError(f'init: expected "given", "data" or "random", got {init!r}')
+    if init == "given" and n_init > 1:
+        raise ValueError('n_init: expected 1 with init="given", where all starts are the same')
+    return n_init
 
 
 def check_start(dgn: DGN, prior: WeightPrior | None) -> None:

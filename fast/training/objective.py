@@ -3,6 +3,7 @@ if there is one, and its exact gradient."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,21 +40,21 @@ class State:
         dgn = self.dgn
         return gradient(dgn.network, dgn.noise, dgn.cov_z, self.statistics)
 
-    def steepness(self) -> float:
-        """The largest rate at which a parameter raises the objective (see FitResult.steepness)."""
-        values = self.dgn.parameters()
-        largest = 0.0
-        for name, slope in self.log_likelihood_gradient.items():
-            value = values[name]
-            if name in ("cov_x", "cov_z"):
-                rates = np.abs(slope * value)
-            else:
-                prior = self.prior if name.endswith(".weight") else None
-                up = uphill(slope, value, prior, self.statistics.n)
-                rates = up * np.maximum(1.0, np.abs(value))
-            largest = max(largest, float(np.max(rates, initial=0.0)))
-        return largest
 
-    def is_flat(self, gtol: float) -> bool:
-        """Whether the objective is no steeper than gtol * max(1, |loss|)."""
-        return self.steepness() <= gtol * max(1.0, abs(self.loss))
+def steepness(
+    values: Mapping[str, Array], slopes: Mapping[str, Array], prior: WeightPrior | None, n: int
+) -> float:
+    """The largest rate at which a parameter raises the objective (see FitResult.steepness).
+
+    values, slopes: of the parameters, and of the mean log-likelihood by them.
+    """
+    largest = 0.0
+    for name, slope in slopes.items():
+        value = values[name]
+        if name in ("cov_x", "cov_z"):
+            rates = np.abs(slope * value)
+        else:
+            up = uphill(slope, value, prior if name.endswith(".weight") else None, n)
+            rates = up * np.maximum(1.0, np.abs(value))
+        largest = max(largest, float(np.max(rates, initial=0.0)))
+    return largest

@@ -70,24 +70,42 @@ class Packing:
                 result[name] = np.exp(value) if name in _COVARIANCES else value
         return result
 
-    def gradient(self, vector: Array, by_parameter: Mapping[str, Array]) -> Array:
-        """The gradient by the vector (size,), from the gradient by every parameter.
+    def scales(self, parameters: Mapping[str, Array], curvatures: Mapping[str, Array]) -> Array:
+        """The root of EM's curvature by every number of the vector, (size,).
 
-        vector: where the gradient is taken. by_parameter: as `DGN.gradient` has it.
+        curvatures: as `em_curvature` has them. Of a full covariance's factor it is the Fisher
+        information of a Gaussian.
         """
         result = np.empty(self.size)
+        for name, place in self.places.items():
+            value = parameters[name]
+            if _is_full(name, value.shape):
+                root = np.linalg.cholesky(value)
+                inverse = np.linalg.inv(root)
+                squares = np.square(inverse).sum(axis=0)[:, None] + np.square(inverse.T)
+                squares = squares * np.where(np.eye(len(root)) > 0, np.square(np.diag(root)), 1.0)
+                result[place] = squares[np.tril_indices(len(root))]
+            else:
+                result[place] = np.ravel(curvatures[name])
+        return np.sqrt(result)
+
+    def gradient(self, vector: Array, by_parameter: Mapping[str, Array]) -> Array:
+        """Gradients (..., size) by the vector, from those by every parameter.
+
+        vector: where they are taken. by_parameter: as `DGN.gradient` has it, or `scores`.
+        """
+        parts = []
         for name, place in self.places.items():
             shape, slope = self._shapes[name], by_parameter[name]
             if _is_full(name, shape):
                 root = _root(vector[place], shape[0])
-                by_root = (slope + slope.T) @ root
-                by_root[np.diag_indices(len(root))] *= np.diag(root)
-                result[place] = by_root[np.tril_indices(len(root))]
-            elif name in _COVARIANCES:
-                result[place] = np.ravel(slope) * np.exp(vector[place])
-            else:
-                result[place] = np.ravel(slope)
-        return result
+                by_root = (slope + np.swapaxes(slope, -1, -2)) @ root
+                by_root *= np.where(np.eye(len(root)) > 0, np.diag(root), 1.0)
+                parts.append(by_root[..., *np.tril_indices(len(root))])
+                continue
+            flat = slope.reshape(*slope.shape[: slope.ndim - len(shape)], -1)
+            parts.append(flat * np.exp(vector[place]) if name in _COVARIANCES else flat)
+        return np.concatenate(parts, axis=-1)
 
 
 def _is_full(name: str, shape: tuple[int, ...]) -> bool:

@@ -36,7 +36,17 @@ class FitResult:
         nats a datum for a change by one, or by the parameter's own size if that is larger. For the
         entries of a covariance, always for a change by their own size. 0 at an optimum.
     losses : array (starts,)
-        The last loss of every start, nats a datum.
+        The last loss of every start, nats a datum; inf for one without a likelihood.
+    gradient_norm : float
+        The norm of the gradient in the Fisher information of x, a pure number: half its square is
+        what a step of Fisher scoring is expected to gain, nats a datum. Turning or rescaling z or
+        a unit against the next layer does not change it, nor do units of the data.
+    smallest_curvature : float or None
+        The smallest curvature of the loss that was found, in units of EM's own; negative at a
+        saddle, 0 along what no data tell. None where it was not looked for, as the gradient is not
+        small.
+    measured : str
+        How both were measured.
 
     See Also
     --------
@@ -50,6 +60,9 @@ class FitResult:
     outcome: Outcome | str
     steepness: float
     losses: Array = field(repr=False)
+    gradient_norm: float
+    smallest_curvature: float | None
+    measured: str = field(repr=False)
 
 
 def check_callback(value: object) -> None:

@@ -29,6 +29,7 @@ from oracle.fixed_checks.posterior import (
     region_moments,
     zero_noise,
 )
+from oracle.fixed_checks.stationarity import stationarity
 
 _UPDATES = ("4.bias", "4.weight", "4", "2.bias", "2.weight", "0.bias", "cov_x", "cov_z")
 #: The checks by name, cheap ones first.
@@ -52,6 +53,7 @@ CHECKS: dict[str, Check] = {
             (IMAGES, ("3",)),
         )
     },
+    "stationarity": stationarity,
     "zero noise": zero_noise,
     "local partitions": boxes,
     **{f"draws, {m.name}": draws(m) for m in (LINE, CURVE, NOISE, FOLD, PLANE)},

@@ -64,7 +64,7 @@ LAYERS: tuple[Mutant, ...] = (
     in_fast(
         "an update by inputs that are not the layer's",
         "closed_form.m_step",
-        "_updated",
+        "updated",
         "maps[index].slopes[:, own.inputs]",
         "np.roll(maps[index].slopes, 1, axis=1)[:, own.inputs]",
         "The skip connection's values for the block's.",

@@ -21,9 +21,11 @@ from fast import (
 )
 from reference.model import Array
 
-#: `tol` and `gtol` of `fit_em` and `fit_mle`: a fit has converged when the gain of an iteration and
-#: the steepness of the objective are both below them, relative to max(1, |loss|).
-_GAIN, _STEEPNESS = 1e-7, 1e-5
+#: `tol` and `gtol` of `fit_em` and `fit_mle`: a fit has converged at a maximum where the gain of an
+#: iteration is below the first, relative to max(1, |loss|), and so is what it is expected to gain
+#: yet, half the square of the gradient norm.
+_GAIN = 1e-7
+_NORM = float(np.sqrt(2 * _GAIN))
 
 #: The numerical failures of a fit.
 TROUBLE = (ArithmeticError, PartitionError, SingularCovarianceError)
@@ -57,7 +59,7 @@ def em(start: DGN, X: Array, iterations: int, watch: Watch | None = None) -> Fit
         If it fails numerically.
     """
     return quietly(
-        lambda: fit_em(start, X, max_iter=iterations, tol=_GAIN, gtol=_STEEPNESS, callback=watch)
+        lambda: fit_em(start, X, max_iter=iterations, tol=_GAIN, gtol=_NORM, callback=watch)
     )
 
 
@@ -80,7 +82,7 @@ def mle(start: DGN, X: Array, iterations: int, watch: Watch | None = None) -> Fi
         If it fails numerically.
     """
     return quietly(
-        lambda: fit_mle(start, X, max_iter=iterations, tol=_GAIN, gtol=_STEEPNESS, callback=watch)
+        lambda: fit_mle(start, X, max_iter=iterations, tol=_GAIN, gtol=_NORM, callback=watch)
     )
 
 

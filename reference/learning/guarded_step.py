@@ -7,7 +7,7 @@ fall. `fast` has its own copy of the guard and of the loop on purpose: their agr
 
 from __future__ import annotations
 
-from reference.learning.m_step import m_step as closed_form
+from reference.learning.m_step import updated as closed_form
 from reference.learning.objective import State
 from reference.model.arrays import Array
 from reference.model.errors import NO_LIKELIHOOD
@@ -18,7 +18,7 @@ from reference.model.weight_priors import blend
 _HALVINGS = 30
 
 
-def guarded_step(state: State, X: Array) -> State:
+def guarded_step(state: State, X: Array, floor: Array) -> State:
     """One iteration: the exact updates, then the hidden layers from the last to the first."""
     layers = learnable_layers(state.dgn.network)
     exact, hidden = ["cov_x", "cov_z"], layers
@@ -26,21 +26,22 @@ def guarded_step(state: State, X: Array) -> State:
         # Nothing follows the output layer, so it moves no region: its M-step is a true one.
         exact.insert(0, str(layers[-1]))
         hidden = layers[:-1]
+    prior = state.prior
     moved = State.of(
-        closed_form(state.dgn, state.statistics, exact, weight_prior=state.prior), X, state.prior
+        closed_form(state.dgn, state.statistics, exact, floor, weight_prior=prior), X, prior
     )
     # Only rounding can raise the loss here, as with covariances that are nearly singular.
     if moved.loss <= state.loss:
         state = moved
     for index in reversed(hidden):
-        state = _guarded_layer(state, X, index)
+        state = _guarded_layer(state, X, index, floor)
     return state
 
 
-def _guarded_layer(state: State, X: Array, index: int) -> State:
+def _guarded_layer(state: State, X: Array, index: int, floor: Array) -> State:
     """The longest of the steps 1, 1/2, 1/4, ... to the closed form that does not raise the loss."""
     target = closed_form(
-        state.dgn, state.statistics, [str(index)], weight_prior=state.prior
+        state.dgn, state.statistics, [str(index)], floor, weight_prior=state.prior
     ).parameters()
     start = state.dgn.parameters()
     for halving in range(_HALVINGS + 1):

@@ -16,6 +16,7 @@ from reference.dgn import DGN
 from reference.distributions import noise
 from reference.distributions.e_step import Statistics
 from reference.distributions.gradient import back_propagation, residual_times_input
+from reference.learning.noise_floor import floor_of_sums, raised
 from reference.learning.regularised_least_squares import solve_nearest, solve_with_prior
 from reference.model.arrays import Array, Codes
 from reference.model.errors import SingularCovarianceError
@@ -228,6 +229,7 @@ def m_step(
     *,
     damping: float = 1.0,
     weight_prior: WeightPrior | None = None,
+    noise_floor: float = 1e-6,
 ) -> DGN:
     """Update the named parameters by their closed forms, in turn [Sec. 4.2, Appendix H].
 
@@ -245,6 +247,8 @@ def m_step(
         The share of each update that is taken.
     weight_prior : GaussianPrior, LaplacePrior or UniformPrior, optional
         The prior of every weight and kernel entry.
+    noise_floor : float in [0, 1], default 1e-6
+        The least that Σx may be, as a share of the data's variance (see `learning.noise_floor`).
 
     Returns
     -------
@@ -265,11 +269,29 @@ def m_step(
     """
     check_number(damping, "damping", np.finfo(float).tiny, 1.0)
     check_weight_prior(weight_prior)
+    share = check_number(noise_floor, "noise_floor", 0.0, 1.0)
     _check_statistics(dgn, statistics)
     names = default_order(dgn) if parameters is None else check_names(parameters, "parameters")
+    maps = dgn.partition().slopes, dgn.partition().offsets
+    floor = floor_of_sums(statistics, *maps, dgn.cov_x, share)
+    return updated(dgn, statistics, names, floor, damping=damping, weight_prior=weight_prior)
+
+
+def updated(
+    dgn: DGN,
+    statistics: Statistics,
+    names: Sequence[str],
+    floor: Array,
+    *,
+    damping: float = 1.0,
+    weight_prior: WeightPrior | None = None,
+) -> DGN:
+    """The model after the named updates, in turn, Σx raised to its floor."""
     codes = dgn.partition().codes
     for name in names:
         new = _updated(dgn, codes, statistics, name, weight_prior)
+        if name == "cov_x":
+            new = {name: raised(new[name], floor)}
         old = dgn.parameters()
         damped = {
             key: blend(old[key], value, damping, key, weight_prior) for key, value in new.items()

@@ -31,6 +31,11 @@ class State:
         prior = log_weight_prior(self.prior, self.dgn.network.parameters().items())
         return -(self.statistics.loglik + prior) / self.statistics.n
 
+    def gradient(self) -> dict[str, Array]:
+        """The gradient of the mean log-likelihood by every parameter, by name."""
+        dgn = self.dgn
+        return gradient(dgn.network, dgn.partition(), dgn.cov_x, dgn.cov_z, self.statistics)
+
     def steepness(self) -> float:
         """How steeply the objective rises at most, by one parameter, nats a datum.
 
@@ -38,7 +43,7 @@ class State:
         change of an entry of a covariance.
         """
         dgn, n = self.dgn, self.statistics.n
-        slopes = gradient(dgn.network, dgn.partition(), dgn.cov_x, dgn.cov_z, self.statistics)
+        slopes = self.gradient()
         largest = 0.0
         for name, value in dgn.parameters().items():
             if name in ("cov_x", "cov_z"):

@@ -63,6 +63,7 @@ from reference.model.weight_priors import (
     blend,
     check_weight_prior,
     log_weight_prior,
+    rise,
     uphill,
 )
 from reference.model.whole_files import UNFINISHED, load_arrays, save_arrays, write_whole
@@ -140,6 +141,7 @@ __all__ = [
     "log_weight_prior",
     "outcome_of",
     "outcome_of_error",
+    "rise",
     "save_arrays",
     "uphill",
     "weighted",

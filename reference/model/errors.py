@@ -24,7 +24,7 @@ class NotSolvedError(ArithmeticError):
 
 
 class ConvergenceWarning(UserWarning):
-    """Training ended at its iteration limit, before it converged."""
+    """Training ended before it converged; the text says why and what to do."""
 
 
 class UnverifiedWarning(UserWarning):

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     no step found
     """
 
-    #: The last iteration gained next to nothing, and the objective is flat there.
+    #: The last iteration gained next to nothing, and the model is at a maximum.
     CONVERGED = "converged"
     #: All iterations that were allowed are made.
     MAX_ITER = "max_iter reached"
@@ -34,6 +34,8 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
     #: An update of Σx or Σz was not positive definite. The model is the one before it.
     SINGULAR_COVARIANCE = "singular covariance"
+    #: The objective is flat, but curved upwards in some direction (`reference`; `fast` leaves it).
+    SADDLE = "at a saddle"
     #: Rounding hides further progress, as where Σx is all but singular.
     NO_STEP = "no step found"
 

@@ -187,13 +187,16 @@ def test_more_starts_need_new_ones():
         assert said == ("was accepted" if fine else None)
 
 
-def test_covariances_are_not_optional_in_a_fit(impl):
-    """Of a network cov_x has no default; of a DGN it has the model's."""
-    fits = [impl.fit_em] if impl is reference else [fast.fit_em, fast.fit_mle]
-    for fit in fits:
-        said = objection("cov_x", lambda fit=fit: fit(network(), X, cov_x=None, max_iter=0))
+def test_what_covariances_a_fit_starts_from(impl):
+    """Of a network cov_x has none in `reference`, and the data's variance in `fast`; of a DGN it
+    has the model's."""
+    if impl is reference:
+        said = objection("cov_x", lambda: impl.fit_em(network(), X, cov_x=None, max_iter=0))
         assert said is None
+        return
     for fit in (fast.fit_em, fast.fit_mle):
+        own = fit(network(), X, max_iter=0).dgn.cov_x
+        np.testing.assert_allclose(own, np.var(X, axis=0).mean(), rtol=1e-12)
         assert fit(dgn(fast), X, max_iter=0).dgn.cov_x == 2.0
 
 

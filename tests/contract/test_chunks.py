@@ -365,8 +365,9 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
 
 #: Loops that go on until something has happened, and have no chunks.
 UNTIL = {
-    "fast.training.maximum_likelihood: while outcome is Outcome.MAX_ITER and "
-    "len(self._best[1]) <= max_iter",
+    "fast.training.em: while progress.left > 0",
+    "fast.training.search: while self._progress.left > 0",
+    "fast.training.ends.stationarity: while True",
     "fast.distributions.observation: while start and _is_affine(network, start) and "
     "(not isinstance(network.layers[start], Dense))",
     "fast.closed_form.regularised_least_squares: while len(moving)",
@@ -517,6 +518,8 @@ def test_budgets():
         "polyhedra.exact_corners._CHUNK": 6,
         "integration.on_polyhedron._BATCH": 18,
         "closed_form.convolution_update._BATCH": 23,
+        "closed_form.em_curvature._BATCH": 21,
+        "training.ends.scores._BATCH": 21,
         "partition.location._BATCH": 20,
         "integration.split._BATCH": 18,
         "many_dimensions.geometry._CHUNK": 20,

@@ -397,6 +397,8 @@ SETTINGS = {
     "n_init": 2,
     "tol": 1e-12,
     "gtol": 1e-12,
+    "noise_floor": 1e-3,
+    "accelerate": True,
     "random_state": 3,
     "max_iter": 4,
     "callback": lambda *_: False,

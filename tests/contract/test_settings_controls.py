@@ -10,7 +10,7 @@ import test_argument_limits
 import test_settings
 
 import fast
-from fast.training import checkpoint
+from fast.training import checkpoint, initial_networks
 from fast.training import em as training
 from reference import AvgPool, Hardsigmoid, MaxPool
 from reference.model import arrays, saving, validation
@@ -56,9 +56,11 @@ def test_a_fit_that_takes_no_damping(monkeypatch):
 
 
 def test_starts_of_uncorrelated_latents(monkeypatch):
-    placed = training.initial_network
+    placed = initial_networks.initial_network
     monkeypatch.setattr(
-        training, "initial_network", lambda net, X, cov, rng: placed(net, X, np.diag(cov), rng)
+        initial_networks,
+        "initial_network",
+        lambda net, X, cov, rng: placed(net, X, np.diag(cov), rng),
     )
     with pytest.raises(AssertionError):
         test_settings.test_starts_have_the_covariance_that_was_given()
@@ -74,7 +76,16 @@ def test_a_setting_that_is_not_in_the_file(monkeypatch, tmp_path, kind, lost):
 
 
 # The place of each setting among what a checkpoint is known by.
-PLACES = {"m_step": 2, "damping": 3, "tol": 4, "gtol": 5, "weight_prior": 6, "max_regions": 9}
+PLACES = {
+    "m_step": 2,
+    "damping": 3,
+    "tol": 4,
+    "gtol": 5,
+    "weight_prior": 6,
+    "max_regions": 9,
+    "noise_floor": 11,
+    "accelerate": 12,
+}
 
 
 @pytest.mark.parametrize("setting", PLACES)

@@ -28,6 +28,7 @@ from tests_support import deep, em_module, patch_closed_form
 
 import fast
 import reference
+from fast.training.units import Units
 from oracle.checks.implementations import network_from
 from oracle.models.descriptions import specs_of
 
@@ -321,9 +322,11 @@ def check_covariances(impl, dgn, case, statistics, verdict):
     new = in_structure(scatter, truth.cov_x, lambda full: np.trace(full) / dimension)
     smallest = np.linalg.eigvalsh(full(new, dimension))[0]
     if smallest > max(1e-12, 1e-9 * np.abs(new).max()):
-        moved = impl.m_step(dgn, statistics, ["cov_x"]).parameters()
+        moved = impl.m_step(dgn, statistics, ["cov_x"], noise_floor=0.0).parameters()
         verdict.same("update of cov_x", moved["cov_x"], new)
-        half = impl.m_step(dgn, statistics, ["cov_x"], damping=0.3).parameters()["cov_x"]
+        half = impl.m_step(dgn, statistics, ["cov_x"], damping=0.3, noise_floor=0.0).parameters()[
+            "cov_x"
+        ]
         verdict.same("damped update of cov_x", half, 0.7 * truth.cov_x + 0.3 * new)
     moved = impl.m_step(dgn, statistics, ["cov_z"]).parameters()
     latent = truth.latent_sums[:, :-1, :-1].sum(axis=0) / len(truth.X)
@@ -365,7 +368,9 @@ def check_all_in_turn(impl, dgn, case, statistics, verdict):
         return
     layers, scatter = expected
     prior = PRIORS[case.row.weight_prior]
-    found = impl.m_step(dgn, statistics, damping=damping, weight_prior=prior).parameters()
+    found = impl.m_step(
+        dgn, statistics, damping=damping, weight_prior=prior, noise_floor=0.0
+    ).parameters()
     for index, (_, settings) in enumerate(layers):
         for part in ("weight", "bias"):
             if part in settings:
@@ -391,6 +396,7 @@ def check_training(impl, dgn, case, verdict):
         fit = impl.fit_em(
             dgn.network, X, cov_x=case.inputs["cov_x"], cov_z=case.inputs["cov_z"],
             weight_prior=prior, m_step=mode, damping=damping, max_iter=2, tol=1e300, gtol=1e300,
+            noise_floor=0.0,
             callback=lambda i, model, loss: seen.append(model),
         )  # fmt: skip
     verdict.holds("n_iter", fit.n_iter == len(fit.history) - 1 == len(seen) - 1)
@@ -404,11 +410,22 @@ def check_training(impl, dgn, case, verdict):
     if mode == "guarded":
         verdict.holds("the loss never rises", np.all(gains >= -1e-10))
     elif fit.n_iter:
-        step = impl.m_step(dgn, dgn.statistics(X), damping=damping, weight_prior=prior)
+        step = printed_step(impl, dgn, X, damping, prior)
         for name, value in step.parameters().items():
             verdict.same(f"printed step, {name}", seen[1].parameters()[name], value, 0.0)
     if impl is fast and row.latent == 1:
         check_likelihood(dgn, X, prior, verdict)
+
+
+def printed_step(impl, dgn, X, damping, prior):
+    """The M-step, in the units in which `fast` trains: to the last digit what an iteration does."""
+    settings = {"damping": damping, "weight_prior": prior, "noise_floor": 0.0}
+    if impl is reference:
+        return impl.m_step(dgn, dgn.statistics(X), **settings)
+    X = np.asarray(X, dtype=float)
+    units = Units.of(dgn, X, prior)
+    own = units.inwards(dgn)
+    return units.outwards(impl.m_step(own, own.statistics(units.of_data(X)), **settings))
 
 
 def affordable(impl, row, regions):
@@ -436,13 +453,20 @@ def log_density(prior, weights):
     return -weights.size * math.log(2 * prior.bound)
 
 
+def quietly(*args, **options):
+    """`fit_mle` without a word of having found no step, which may be so after one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fast.ConvergenceWarning)
+        return fast.fit_mle(*args, **options)
+
+
 def check_likelihood(dgn, X, prior, verdict):
     """`fit_mle`, of all parameters and of one."""
-    fit = fast.fit_mle(dgn, X, weight_prior=prior, max_iter=1, tol=0.0)
+    fit = quietly(dgn, X, weight_prior=prior, max_iter=1, tol=0.0)
     verdict.holds("fit_mle never rises", np.all(np.diff(fit.history) <= 0))
     ends = [exact_loss(dgn, X, prior), exact_loss(fit.dgn, X, prior)]
     verdict.same("losses of fit_mle", fit.history[[0, -1]], ends)
-    one = fast.fit_mle(dgn, X, weight_prior=prior, parameters=["0.bias"], max_iter=1, tol=0.0)
+    one = quietly(dgn, X, weight_prior=prior, parameters=["0.bias"], max_iter=1, tol=0.0)
     before, after = dgn.parameters(), one.dgn.parameters()
     kept = [name for name in before if name != "0.bias"]
     same = all(np.array_equal(before[name], after[name]) for name in kept)
@@ -522,7 +546,7 @@ def _halved_scatter(impl, monkeypatch):
 def _unpenalised(impl, monkeypatch):
     original = impl.m_step
 
-    def m_step(dgn, statistics, names=None, *, damping=1.0, weight_prior=None):
+    def m_step(dgn, statistics, names=None, *, damping=1.0, weight_prior=None, noise_floor=0.0):
         return original(dgn, statistics, names, damping=damping)
 
     monkeypatch.setattr(impl, "m_step", m_step)
@@ -531,7 +555,7 @@ def _unpenalised(impl, monkeypatch):
 def _short_step(impl, monkeypatch):
     original = impl.m_step
 
-    def m_step(dgn, statistics, names=None, *, damping=1.0, weight_prior=None):
+    def m_step(dgn, statistics, names=None, *, damping=1.0, weight_prior=None, noise_floor=0.0):
         share = damping * (1 - 1e-6)
         return original(dgn, statistics, names, damping=share, weight_prior=weight_prior)
 
@@ -574,8 +598,8 @@ def test_the_guard_halves(impl, monkeypatch):
     until it does not."""
     closed_form = em_module(impl).closed_form
 
-    def too_far(dgn, statistics, names, **options):
-        moved = closed_form(dgn, statistics, names, **options)
+    def too_far(dgn, statistics, names, floor, **options):
+        moved = closed_form(dgn, statistics, names, floor, **options)
         if "cov_x" in names:
             return dgn  # so that the hidden layer alone changes the loss
         old, new = dgn.parameters(), moved.parameters()
@@ -593,5 +617,5 @@ def test_the_guard_halves(impl, monkeypatch):
     assert np.all(np.diff(fit.history) < 0)
     assert np.all(seen[0].parameters()["0.weight"] != network.parameters()["0.weight"])
     start = impl.DGN(network, 0.1)
-    whole = too_far(start, start.statistics(X), ["0"])
+    whole = too_far(start, start.statistics(X), ["0"], np.array(0.0))
     assert -whole.logpdf(X).mean() > fit.history[0] + 1

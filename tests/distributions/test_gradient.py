@@ -80,6 +80,6 @@ def test_gradient_in_batches_of_regions(name):
     with rows_per_chunk(1) as reached:
         in_batches = dgn.gradient(X)
     if any(isinstance(layer, Conv2d) for layer in network.layers):
-        assert Place("fast.distributions.gradient", "_by_kernels", "chunks") in reached.second
+        assert Place("fast.distributions.gradient", "by_kernels", "chunks") in reached.second
     for key, value in in_batches.items():
         np.testing.assert_allclose(value, expected[key], rtol=1e-12, atol=1e-12)

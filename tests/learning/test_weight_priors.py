@@ -284,7 +284,8 @@ def test_what_does_not_settle_is_an_error(impl, prior, monkeypatch):
     said = r"^(weight_prior|lasso|box): .*(did not settle|maximum number of iterations)"
     with pytest.raises(ArithmeticError, match=said):
         impl.m_step(dgn, dgn.statistics(X), weight_prior=prior)
-    ended = impl.fit_em(network, X, cov_x=0.2, weight_prior=prior)
+    with pytest.warns(impl.ConvergenceWarning, match="NOT TRAINED: the result is the start"):
+        ended = impl.fit_em(network, X, cov_x=0.2, weight_prior=prior)
     assert ended.outcome.startswith("NotSolvedError: ")
     assert (ended.n_iter, ended.converged) == (0, False)
     for name, value in network.parameters().items():

@@ -178,7 +178,8 @@ def summed(dgn, given):
 
 #: What holds choices, and no products or sums: the same bit for bit.
 EXACT = ("codes", "locate", "corners located", "statistics n")
-#: Least squares: normal equations lose up to the square of a condition number, here below 1e3.
+#: Least squares: normal equations lose up to the square of a condition number, here, of unknowns in
+#: units of their own, below 1e3.
 LEARNT = ("m_step", "fit_em", "fit_mle")
 
 
@@ -187,7 +188,7 @@ def differences(values, expected):
     of the largest entry, LEARNT ones to 1e-9.
 
     Products of matrices of other shapes and sums in another order round differently, by some ε
-    times the number of terms, a few hundred: measured, 1e-13 at most, and 2e-11 for the learnt.
+    times the number of terms, a few hundred: measured, 1e-13 at most, and 4e-11 for the learnt.
     """
     assert values.keys() == expected.keys()
     wrong = []

@@ -244,13 +244,13 @@ def whether_kept(file):
     return callback
 
 
-def fit_arguments():
+def fit_arguments(impl):
     """What both trainings take."""
     numbers = Numbers(free=(0,), least=1)
     return {
         "network": Argument(Something(), network(0.5), named="network"),
         "X": Argument(numbers, X + 0.25),
-        "cov_x": Argument(Covariance(), COV_X),
+        "cov_x": Argument(Covariance(optional=impl is fast), COV_X),
         "cov_z": Argument(Covariance(optional=True), COV_Z),
         "weight_prior": Argument(prior(), LaplacePrior(0.25)),
         "max_iter": Argument(Count(0), 0),
@@ -258,6 +258,7 @@ def fit_arguments():
             Number(0.0), 0.0, {"max_iter": 2, "gtol": 1e3, "tol": 0.5}, lambda fit: fit.outcome
         ),
         "gtol": Argument(Number(0.0), 1e3, {"max_iter": 2, "tol": 0.5}, lambda fit: fit.outcome),
+        "noise_floor": Argument(Number(0.0, 1.0), 1.0),
         "random_state": Argument(Seed(), 3, ignored=True),
         "callback": Argument(
             Function(), lambda *_: True, {"max_iter": 2}, lambda fit: (fit.n_iter, fit.outcome)
@@ -291,9 +292,10 @@ def em(of, **more):
     own = {
         "m_step": Argument(Choice(("guarded", "paper")), "paper"),
         "damping": Argument(Number(TINY, 1.0), 0.5, printed),
+        "accelerate": Argument(Flag(), True, {"max_iter": 2}),
     }
     return Call(
-        fitted("fit_em"), sound_fit, fit_shown, {**fit_arguments(), **own, **more}, (of.__name__,)
+        fitted("fit_em"), sound_fit, fit_shown, {**fit_arguments(of), **own, **more}, (of.__name__,)
     )
 
 
@@ -313,6 +315,7 @@ def step_arguments(impl):
         "parameters": Argument(Names(), ["0.bias"]),
         "damping": Argument(Number(TINY, 1.0), 0.5),
         "weight_prior": Argument(prior(), GaussianPrior(0.25)),
+        "noise_floor": Argument(Number(0.0, 1.0), 1.0),
     }
 
 
@@ -626,9 +629,9 @@ def calls_of(impl):
         )
         callback = Argument(Function(), stopping, {}, itself)
         calls["DGN.partition"] = Call(cut, lambda impl: {}, itself, {"callback": callback}, where)
-        learnt = {"parameters": Argument(Names(empty=False), ["0.bias"])}
+        learnt = {**FAST_ALONE, "parameters": Argument(Names(empty=False), ["0.bias"])}
         calls["fit_mle"] = Call(
-            fitted("fit_mle"), sound_fit, fit_shown, {**fit_arguments(), **learnt}, where
+            fitted("fit_mle"), sound_fit, fit_shown, {**fit_arguments(fast), **learnt}, where
         )
         calls["initial_network"] = Call(
             lambda impl, **a: fast.initial_network(**a),
