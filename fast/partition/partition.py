@@ -291,9 +291,9 @@ def partition(
         ) from None
     except TooMuchMemory as found:
         raise TooMuchMemoryError(
-            f"max_memory: finding the partition takes more than {max_memory / 1e9:.3g} GB, "
-            f"{found.needed / 1e9:.3g} GB at the least{_estimate(network)}; pass a larger "
-            "max_memory to DGN"
+            f"max_memory: finding the partition may take more than {max_memory / 1e9:.3g} GB, "
+            f"up to {found.needed / 1e9:.3g} GB for its next step{_estimate(network)}; pass a "
+            "larger max_memory to DGN"
         ) from None
     return Partition(
         codes=regions.codes,

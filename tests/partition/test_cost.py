@@ -162,7 +162,7 @@ def test_memory_is_predicted(widths):
         )
         tracemalloc.reset_peak()
         with pytest.raises(
-            fast.TooMuchMemoryError, match=r"^max_memory: .*GB at the least \(by es"
+            fast.TooMuchMemoryError, match=r"^max_memory: .*GB for its next step \(by es"
         ):
             little.partition()
         assert tracemalloc.get_traced_memory()[1] < 1.05 * peak / 1.3
