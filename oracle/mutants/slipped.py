@@ -156,14 +156,14 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         _reference(
             "a rise taken for convergence",
             "learning.em:_fit",
-            "small = 0 <= history[-2] - history[-1] <= settings.tol * size",
-            "small = history[-2] - history[-1] <= settings.tol * size",
+            "if 0 <= history[-2] - history[-1] <= settings.tol * size:",
+            "if history[-2] - history[-1] <= settings.tol * size:",
         ),
         _fast(
             "a rise taken for convergence",
-            "training.em:_ended",
-            "small = 0 <= gain <= settings.tol * size",
-            "small = gain <= settings.tol * size",
+            "training.ends.judgement:Goal.small_gains",
+            "(gains >= 0) & (gains <= self.least(losses[1:]))",
+            "gains <= self.least(losses[1:])",
         ),
         _fast(
             "dead weights stay under a Laplace prior",
