@@ -62,8 +62,8 @@ SAME = {
 
 
 def answers(dgn, X):
-    """What a model says of data, bit for bit; or what it says in place of that, but for estimates of
-    cost, whose seconds are timed."""
+    """What a model says of data, bit for bit; or what it says in place of that, but for seconds that
+    it was timed at."""
     found = {}
     for name, ask in {
         "logpdf": lambda: dgn.logpdf(X),
