@@ -62,8 +62,7 @@ SAME = {
 
 
 def answers(dgn, X):
-    """What a model says of data, bit for bit; or what it says in place of that, but for seconds that
-    it was timed at."""
+    """What a model says of data, bit for bit; or what it says in place of that, but for seconds."""
     found = {}
     for name, ask in {
         "logpdf": lambda: dgn.logpdf(X),
