@@ -217,13 +217,13 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "damping ignored",
-            "training.em:_step",
-            "damping=settings.damping, ",
+            "training.em:_Settings._plain_step",
+            "damping=self.damping,\n",
             "",
         ),
         _reference(
             "the pull of a Laplace prior at zero forgotten",
-            "model.weight_priors:uphill",
+            "model.weight_priors:rise",
             "np.maximum(np.abs(slope) - rate, 0.0)",
             "np.abs(slope)",
         ),
