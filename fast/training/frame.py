@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fast.closed_form.em_curvature import em_curvature
+from fast.dgn import DGN
 from fast.training.ends.scores import scores
 from fast.training.ends.stationarity import information_points
 from fast.training.objective import State
 from fast.training.parameter_vector import Packing
-from reference.model import Array, GaussianPrior
+from fast.training.units import deviation
+from reference.model import Array, Convolution, Dense, GaussianPrior
 
 # Parameters up to which the Fisher information is a matrix that is worth its eigenvectors.
 _MOST_TURNED = 512
@@ -49,6 +51,23 @@ class Frame:
         return Frame(base, turn)
 
     @staticmethod
+    def own(state: State, packing: Packing, X: Array, bounded: bool) -> Frame:
+        """Every parameter as it is, but for units: those of z, which the first layer has, and those
+        of x, which the last and a full Σx's factor have, are deviations."""
+        parameters, turn = state.dgn.parameters(), np.ones(packing.size)
+        base = np.zeros(packing.size) if bounded else packing.packed(parameters)
+        if state.prior is None:
+            units = _units(state.dgn, X)
+            for name, place in packing.places.items():
+                if name == "cov_x" and parameters[name].ndim == 2:
+                    size = len(parameters[name])
+                    factor = np.where(np.eye(size) > 0, 1.0, units[name])
+                    turn[place] = factor[np.tril_indices(size)]
+                elif name in units and name != "cov_x":
+                    turn[place] = np.ravel(np.broadcast_to(units[name], parameters[name].shape))
+        return Frame(base, turn)
+
+    @staticmethod
     def scaled(state: State, packing: Packing, bounded: bool) -> Frame:
         """About 0, every parameter by itself scaled by the root of EM's curvature; with bounds by a
         power of two, so that what is at one stays there."""
@@ -74,3 +93,15 @@ class Frame:
     def slope(self, gradient: Array) -> Array:
         """The gradient by the coordinates from that by the vector, (P,)."""
         return np.asarray(self.turn.T @ gradient if self.turn.ndim == 2 else self.turn * gradient)
+
+
+def _units(dgn: DGN, X: Array) -> dict[str, Array]:
+    """The units of parameters that have those of x or z, by name: broadcast to their shapes."""
+    layers, result = dgn.network.layers, {}
+    unit, last = deviation(dgn, X), len(layers) - 1
+    if isinstance(layers[last], Dense | Convolution):
+        result = {f"{last}.weight": unit[..., None], f"{last}.bias": unit, "cov_x": unit}
+    if isinstance(layers[0], Dense):
+        known = result.get("0.weight", np.array(1.0))
+        result["0.weight"] = known / np.sqrt(np.diag(dgn.cov_z))
+    return result

@@ -128,11 +128,15 @@ def fit_mle(
     Notes
     -----
     The gradient is exact by Fisher's identity. Each step takes the likelihood and its gradient at
-    all data, as often as its search along a line needs. It is taken in coordinates in which the
-    Fisher information is about 1; with more than 512 parameters, or with bounds, every parameter is
-    scaled by the root of EM's curvature. Neither units of parameters nor of data then matter. Where
-    the noise is far from the size of the residuals, iterations are of EM. Where a kink
-    passes a datum the likelihood has no second derivative; this costs iterations and nothing else.
+    all data, as often as its search along a line needs. For the first 200 iterations it is taken in
+    the parameters as they are, in units of the deviations of x and z: so a random network first
+    shrinks and then unfolds, and ends better than if it were led by the posteriors it starts with.
+    Then it is taken in coordinates in which the Fisher information is about 1; with more than 512
+    parameters, or with bounds, every parameter is scaled by the root of EM's curvature. Neither
+    units of x nor of z then matter. Where the noise is far from the size of the residuals it is
+    fitted first; where all of the data's variance is little to the model, iterations are of EM.
+    Where a kink passes a datum the likelihood has no second derivative; this costs iterations and
+    nothing else.
     A Laplace prior has every weight split into two parts that are not negative; a uniform prior is
     a bound of the optimiser. Σx below the noise floor counts as at it.
     Guarded by tests/learning/test_likelihood.py.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
+from fast.closed_form.m_step import updated
 from fast.closed_form.noise_floor import raised, through_floor
 from fast.training.ends.judgement import Goal, Judgement
 from fast.training.frame import Frame
@@ -12,6 +13,7 @@ from fast.training.guarded_step import guarded_step
 from fast.training.objective import State
 from fast.training.parameter_vector import Packing
 from fast.training.several_starts import Progress
+from fast.training.units import deviation
 from reference.model import (
     NO_LIKELIHOOD,
     Array,
@@ -26,9 +28,12 @@ from reference.model import (
 # Steps, with the changes of the gradient, that L-BFGS makes its curvature from; after as many
 # coordinates are chosen anew.
 _MEMORY = 100
+# Iterations that are made in the parameters as they are, before the Fisher information counts.
+_EARLY = 200
 # How much larger than the noise, or smaller, squared residuals are where a model is far from the
-# data, or the gradient norm; how often EM is iterated there at most, and for which gain, nats.
-_FAR, _ONE_WAY, _MOST_BY_EM, _WORTH = 2.0, 0.9, 20, 1e-2
+# data; and the noise than the data, or squares of z than under its prior, where it is lost. How
+# many iterations are made there at most, and for which gain, nats.
+_FAR, _LOST, _MOST_BY_EM, _WORTH = 2.0, 1e2, 20, 1e-2
 
 
 class _Ended(Exception):
@@ -77,7 +82,7 @@ class Search:
             while self._progress.left > 0:
                 before = self._progress.iterations
                 try:
-                    self._descend(min(_MEMORY, self._progress.left))
+                    self._descend()
                 except _SaddleLeft:
                     continue
                 if self._progress.iterations == before and not self._past_no_step():
@@ -117,22 +122,53 @@ class Search:
             raise _Ended(Outcome.CONVERGED)
 
     def _draw_near(self) -> None:
-        """Iterate EM where the noise is far from the size of the residuals: all scores then point
-        one way, and tell nothing of the likelihood's shape."""
+        """Fit the noise where it is far from the size of the residuals, and all by EM where the
+        model is lost: L-BFGS would find no scale there.
+
+        Elsewhere EM would shape the network by posteriors of a noise that is too small.
+        """
         for _ in range(min(_MOST_BY_EM, self._progress.left)):
-            near = 1 / _FAR <= self._residuals() <= _FAR
-            if near and self._goal.norm(self._best) <= _ONE_WAY:
-                return
-            better = self._by_em()
-            if better is None or self._best.loss - better.loss <= _WORTH:
+            noisy = "cov_x" in self._packing.places and _is_far(self._ratio("cov_x"), _FAR)
+            better = self._by_noise() if noisy else None
+            if not self._is_worth(better) and self._is_lost():
+                better = self._by_em()
+            if better is None or not self._is_worth(better):
                 return
             self._take(better, None, None)
 
-    def _residuals(self) -> float:
-        """E[‖x - g(z)‖² | x] by what Σx has it, in the mean over the data."""
-        cov_x, slope = self._best.dgn.cov_x, self._best.log_likelihood_gradient["cov_x"]
-        relative = np.trace(slope @ cov_x) if cov_x.ndim == 2 else np.sum(slope * cov_x)
-        return float(1.0 + 2.0 * relative / self._goal.X.shape[1])
+    def _is_worth(self, better: State | None) -> bool:
+        """Whether a model is so much better that to draw near by it was worth an iteration."""
+        return better is not None and self._best.loss - better.loss > _WORTH
+
+    def _is_lost(self) -> bool:
+        """Whether all of the data's variance is little to the model: to its noise, or to z, whose
+        posteriors are then unlike its prior."""
+        dgn = self._best.dgn
+        cov_x = np.diag(dgn.cov_x) if dgn.cov_x.ndim == 2 else dgn.cov_x
+        noise = float(np.mean(cov_x / np.square(deviation(dgn, self._goal.X))))
+        return noise > _LOST or _is_far(self._ratio("cov_z"), _LOST)
+
+    def _by_noise(self) -> State | None:
+        """A better model by the closed form of Σx."""
+        state, goal = self._best, self._goal
+        try:
+            dgn = updated(
+                state.dgn, state.statistics, ["cov_x"], goal.floor, weight_prior=goal.prior
+            )
+            moved = goal.at(dgn)
+        except (*NO_LIKELIHOOD, SingularCovarianceError):
+            return None
+        return moved if moved.loss < state.loss else None
+
+    def _ratio(self, name: str) -> float:
+        """E[‖x - g(z)‖² | x] by what Σx has it, or E[‖z‖² | x] by what Σz has it, in the mean over
+        the data."""
+        value = self._best.dgn.parameters()[name]
+        slope = self._best.log_likelihood_gradient[name]
+        relative = np.trace(slope @ value) if value.ndim == 2 else np.sum(slope * value)
+        dgn = self._best.dgn
+        size = self._goal.X.shape[1] if name == "cov_x" else dgn.network.latent_dimension
+        return float(1.0 + 2.0 * relative / size)
 
     def _take(self, state: State, ended: Outcome | None, judgement: Judgement | None) -> None:
         """Make a model the best after an iteration; raise _Ended if it was the last."""
@@ -141,13 +177,17 @@ class Search:
         if ended:
             raise _Ended(ended)
 
-    def _descend(self, max_iter: int) -> None:
+    def _descend(self) -> None:
         """Iterate from the best model so far, until a search along a line finds nothing better.
 
         Rounding may be the cause, or an approximate curvature that is no longer that of the place.
-        The next descent starts with a new one.
+        The next descent starts with a new one. Early iterations are in the parameters as they are:
+        the Fisher information of a model far from the data leads to folds that no step undoes.
         """
-        self._frame = Frame.best(self._best, self._packing, self._goal.X, self._bounded)
+        early = _EARLY - self._progress.iterations
+        choose = Frame.own if early > 0 else Frame.best
+        self._frame = choose(self._best, self._packing, self._goal.X, self._bounded)
+        max_iter = min(early if early > 0 else _MEMORY, self._progress.left)
         options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": _MEMORY}
         minimize(
             self._loss,
@@ -264,3 +304,8 @@ class Search:
             raise _SaddleLeft
         maximum = self._goal.is_maximum(judgement)
         self._take(state, Outcome.CONVERGED if maximum else None, judgement)
+
+
+def _is_far(ratio: float, most: float) -> bool:
+    """Whether a ratio is above some number, or below one over it."""
+    return not 1 / most <= ratio <= most

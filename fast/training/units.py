@@ -17,6 +17,13 @@ from fast.training.objective import State, steepness
 from reference.model import Array, Convolution, Dense, WeightPrior
 
 
+def deviation(dgn: DGN, X: Array) -> Array:
+    """The standard deviation of data (N, D): of every column, (D,), where noise and last layer have
+    variances and weights of each; else of all, ()."""
+    by_column = dgn.cov_x.ndim == 1 and isinstance(dgn.network.layers[-1], Dense)
+    return np.sqrt(floor_of_data(X, dgn.cov_x if by_column else np.array(1.0), 1.0))
+
+
 @dataclass(frozen=True)
 class Units:
     """x = centre + scale times x in own units; both (D,).
@@ -45,10 +52,7 @@ class Units:
             # A constant column stays: about 0 it would seem exact beyond its rounding as given.
             centre = np.where(np.ptp(X, axis=0) > 0, X.mean(axis=0), 0.0)
         if isinstance(layer, Dense | Convolution) and prior is None:
-            by_column = start.cov_x.ndim == 1 and isinstance(layer, Dense)
-            shape = start.cov_x if by_column else np.array(1.0)
-            deviation = np.sqrt(floor_of_data(X, shape, 1.0))
-            scale = np.broadcast_to(2.0 ** np.round(np.log2(deviation)), dimension)
+            scale = np.broadcast_to(2.0 ** np.round(np.log2(deviation(start, X))), dimension)
         return Units(start, centre, scale, f"{last}.weight", f"{last}.bias")
 
     @property

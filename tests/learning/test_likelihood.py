@@ -72,8 +72,9 @@ def test_gradient_of_the_vector(structure):
         assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(slope @ direction, rel=1e-6)
 
 
+@pytest.mark.parametrize("frame", ["own", "best"])
 @pytest.mark.parametrize("prior", PRIORS, ids=lambda p: type(p).__name__)
-def test_the_slope_of_what_is_descended(prior):
+def test_the_slope_of_what_is_descended(prior, frame):
     """By central differences, in every unknown; of a weight in two parts both are positive here,
     and what is descended is the loss with their sum for |w|."""
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 1)
@@ -83,7 +84,7 @@ def test_the_slope_of_what_is_descended(prior):
     goal = Goal(X=X, prior=prior, floor=floor, names=None, noise_floor=0.0, tol=0.0, gtol=0.0)
     search = searching.Search(goal.at(dgn), goal, None)
     packing = search._packing
-    search._frame = searching.Frame.best(search._best, packing, X, search._bounded)
+    search._frame = getattr(searching.Frame, frame)(search._best, packing, X, search._bounded)
     vector = search._start()
     assert search._loss(vector)[0] == pytest.approx(search._best.loss, rel=1e-12)
     weights = np.concatenate([search._weights, np.ones(len(vector) - packing.size, dtype=bool)])
