@@ -1,4 +1,5 @@
-"""Coordinates in which the likelihood is about as steep in every direction, for L-BFGS."""
+"""Coordinates for L-BFGS: the parameters but for units, or such in which the likelihood is about as
+steep in every direction."""
 
 from __future__ import annotations
 
