@@ -184,14 +184,14 @@ def test_ten_starts_on_the_circle():
 
 @pytest.mark.deep
 def test_random_networks_unfold_on_the_circle():
-    """From random weights and the noise of figure 4: half of the ends are at most 0.36 nats. Where
+    """From random weights and the noise of figure 4: half of the ends are at most 0.35 nats. Where
     the first steps are led by posteriors of such a model, by EM or the Fisher information, they
-    are above 0.39."""
+    are at 0.38."""
     X, losses = circle(0), []
     for seed in range(10):
         start = fast.DGN(Network.random([1, 8, 2], LeakyReLU(0.1), seed), 0.55**2)
         losses.append(fast.fit_mle(start, X, max_iter=1000, tol=0.0).history[-1])
-    assert np.median(losses) <= 0.36
+    assert np.median(losses) <= 0.35
 
 
 def test_only_the_named_parameters_move():
