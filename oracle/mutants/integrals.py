@@ -163,7 +163,7 @@ INTEGRALS: tuple[Mutant, ...] = (
     in_fast(
         "q left out where it holds 3e-4",
         "many_dimensions.gaussians",
-        "_near_in_tree",
+        "_not_far",
         "log_ndtr(-outside) > _LEAST_LOG_MASS",
         "log_ndtr(-outside) > -8.0",
         "A threshold chosen by eye.",

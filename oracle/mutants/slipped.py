@@ -287,7 +287,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "regions of a thousandth of q left out of the ELBO",
-            "many_dimensions.gaussians:_near_in_tree",
+            "many_dimensions.gaussians:_not_far",
             "log_ndtr(-outside) > _LEAST_LOG_MASS",
             "log_ndtr(-outside) > -7.0",
         ),
