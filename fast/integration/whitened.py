@@ -69,6 +69,21 @@ class Whitened:
             log_scale=log_scale,
         )
 
+    def at(self, rows: Indices) -> Whitened:
+        """Some of the items."""
+        return Whitened(
+            lattice=self.lattice,
+            cells=self.cells[rows],
+            maps=self.maps[rows],
+            base=self.base[rows],
+            centres=self.centres[rows],
+            means=self.means[rows],
+            inverses=self.inverses[rows],
+            free=self.free[rows],
+            along=self.along[rows],
+            log_scale=self.log_scale[rows],
+        )
+
     def across(self, steps: Array, owner: Indices) -> Array:
         """Steps in z (n, S) of items (n,) without what of them is along the lines."""
         if not self.free.shape[2]:

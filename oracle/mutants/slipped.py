@@ -58,10 +58,10 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
             "orthogonal = X[: len(y)]",
         ),
         _fast(
-            "simplices of a second batch with the first one's slopes",
-            "integration.simplex_moments:simplex_moments",
-            "_sorted_moments(slopes[part], gram[part]",
-            "_sorted_moments(slopes[mine[: len(part)]], gram[part]",
+            "polygons left to the general way with the first ones' maps",
+            "integration.truncated:truncate_with_error",
+            "_anywhere(items.at(rest))",
+            "_anywhere(items.at(np.arange(len(rest))))",
         ),
     ),
     "draws": (

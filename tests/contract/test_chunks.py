@@ -526,7 +526,6 @@ def test_budgets():
         "partition.cost.sampled_facets._BATCH": 17,
         "partition.region_maps._BATCH": 20,
         "partition.cut_vertices._BATCH": 15,
-        "integration.simplex_moments._BATCH": 19,
         "distributions.zero_noise._CHUNK": 20,
         "many_dimensions.skipping.outlines._BATCH": 22,
         "many_dimensions.skipping.search._BATCH": 20,
@@ -653,15 +652,6 @@ DEFECTS = {
             "evaluate",
             "datum[mine], region[mine]",
             "datum[mine], region[: len(mine)]",
-        ),
-    ),
-    "the first simplices": (
-        data_in_plane,
-        defect(
-            "integration.simplex_moments",
-            "simplex_moments",
-            "gram[part]",
-            "gram[mine[: len(part)]]",
         ),
     ),
     "modes of the first rows": (

@@ -1,0 +1,250 @@
+"""Polygons split into triangles at the point nearest the mean [eq. 9].
+
+As `fast.integration.split` splits polyhedra of any dimension and shape, but in plain doubles: for
+most polygons that is enough. What rounding may do is bounded, for each of the triangles: which of
+them count is known when they have been integrated. Points of the plane are complex numbers here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fast.integration.split import Simplices
+from fast.integration.whitened import Whitened
+from reference.model import Array, Indices, Mask
+
+Plane = NDArray[np.complex128]
+
+# Directions at a smaller cosine than this are too nearly opposite to be split between.
+_OPPOSITE = -0.9
+# Beyond so many standard deviations from the point nearest the mean there is no mass that counts.
+_REACH = 9.0
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Peaks(NamedTuple):
+    """The point of every polygon that is nearest its mean, from which all is counted."""
+
+    place: Array  # (I, 2)
+    whitened: Array  # (I, 2): u there
+    missed: Array  # (I,): the area of u that rounding of the point may have left out or added
+
+
+class _Edges(NamedTuple):
+    """The edges of all items, item after item, each from a first corner to a second."""
+
+    item: Indices  # (n,)
+    start: Plane  # (n,): the first corner, or a direction
+    end: Plane  # (n,): the second corner, or a direction
+    bounded: Mask  # (n,): whether the second corner is a point
+    endless: Mask  # (n,): whether neither is
+
+    @property
+    def along(self) -> Plane:
+        """From the first corner to the second, or a direction."""
+        return np.where(self.bounded, self.end - self.start, self.end)
+
+    def away(self, items: Whitened, origin: Plane, centre: Plane) -> Plane:
+        """The first corners whitened, from a point of every item (I,) with u (I,) there."""
+        item = self.item
+        steps = self.start - np.where(self.endless, 0.0, origin[item])
+        return _mapped(items, item, steps) - np.where(self.endless, 0.0, centre[item])
+
+    def turned(self, items: Whitened, origin: Plane, centre: Plane) -> _Edges:
+        """From the corner that is nearer to their point nearest u = 0: of an edge that goes far it
+        may be near the other."""
+        along = _mapped(items, self.item, self.along)
+        turn = self.bounded & (_share(self.away(items, origin, centre), along, self.bounded) > 0.5)
+        return self._replace(
+            start=np.where(turn, self.end, self.start), end=np.where(turn, self.start, self.end)
+        )
+
+
+class _Triangles(NamedTuple):
+    """Triangles with one corner at an item's peak; the others from there, in z, or directions."""
+
+    item: Indices  # (K,)
+    near: Plane  # (K,): the point of an edge that is nearest, or between two directions
+    far: Plane  # (K,): one of the edge's corners
+    finite: Mask  # (K, 2): whether these are points
+    volume: Array  # (K,): |det| of both
+    lost: Array  # (K,): what rounding may have done to that
+
+    @staticmethod
+    def joined(parts: list[_Triangles]) -> _Triangles:
+        """Several one after another."""
+        return _Triangles(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def split_polygons(items: Whitened) -> tuple[Peaks, Simplices, Array]:
+    """The peaks of items that are polygons, and their triangles; and by how much of itself rounding
+    may have changed what is on each triangle, (K,)."""
+    edges = _edges(items)
+    place, whitened, missed = _nearest(items, edges)
+    found = _triangles(items, edges, place)
+    kept = found.volume > 0
+    item, finite = found.item[kept], found.finite[kept]
+    steps = np.stack([found.near[kept], found.far[kept]], axis=1)
+    corners = np.stack([_mapped(items, item, z) for z in steps.T], axis=1)
+    # Directions get the length one.
+    sizes = np.where(finite, 1.0, np.abs(corners))
+    corners, steps = corners / sizes, steps / sizes
+    scales = np.abs(_cross(*_plane(np.swapaxes(items.maps, 1, 2)).T))
+    volume = found.volume[kept] / sizes.prod(axis=1) * scales[item]
+    hopeless = np.bincount(found.item, np.isinf(found.lost), len(items.cells)) > 0
+    doubts = np.where(hopeless[item], np.inf, found.lost[kept] / found.volume[kept])
+    doubts += _bends(items, item, np.abs(whitened[item]), corners, steps, finite)
+    squares = np.square(np.abs(corners))
+    gram = np.empty((len(item), 2, 2))
+    gram[:, 0, 0], gram[:, 1, 1] = squares.T
+    # No angle is obtuse but by rounding, and from the peak the density falls.
+    gram[:, 0, 1] = gram[:, 1, 0] = np.maximum(_dot(corners[:, 0], corners[:, 1]), 0.0)
+    slopes = np.maximum(_dot(corners, whitened[item, None]), 0.0)
+    parts = Simplices(
+        item=item,
+        corners=_vectors(corners),
+        steps=_vectors(steps),
+        finite=finite,
+        volume=volume,
+        log_unit=np.zeros(len(items.cells)),
+        slopes=slopes,
+        gram=gram,
+        chain=np.zeros(len(item), dtype=np.intp),
+    )
+    peaks = Peaks(_vectors(place), _vectors(whitened), missed * scales)
+    return peaks, parts, doubts
+
+
+def _edges(items: Whitened) -> _Edges:
+    lattice = items.lattice
+    entries, item = lattice.facets.entries(items.cells)
+    corners = lattice.faces[1].corners.values.reshape(-1, 2)[lattice.facets.values[entries]]
+    first, second = corners.T
+    turned = ~lattice.points[first] & lattice.points[second]
+    first, second = np.where(turned, second, first), np.where(turned, first, second)
+    bounded, positions = lattice.points[second], _plane(lattice.positions)
+    return _Edges(
+        item=item,
+        start=positions[first],
+        end=positions[second],
+        bounded=bounded,
+        endless=~lattice.points[first],
+    )
+
+
+def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane, Array]:
+    """The point of every polygon nearest the mean, in z and whitened, and the area of z that may
+    lie between it and the edge on which it should be."""
+    lattice, item = items.lattice, edges.item
+    base, centre, mean = map(_plane, (items.base, items.centres, items.means))
+    edges = edges.turned(items, base, centre)
+    start, steps = edges.away(items, base, centre), edges.along
+    along = _mapped(items, item, steps)
+    share = _share(start, along, edges.bounded)
+    nearest = start + share * along
+    squares = np.where(edges.endless, np.inf, np.square(nearest.real) + np.square(nearest.imag))
+    best = _least(squares, item, len(base))
+    entries, _ = lattice.facets.entries(items.cells)
+    over = _dot(_plane(lattice.normals)[entries], mean[item]) + lattice.offsets[entries]
+    inside = np.bincount(item, over < 0, len(base)) == 0
+    place = np.where(inside, mean, edges.start[best] + share[best] * steps[best])
+    # Of the edge no more counts than is in reach.
+    length, sees = np.abs(steps[best]), np.abs(along[best])
+    length *= np.minimum(np.where(edges.bounded[best], 1.0, np.inf), _REACH / sees)
+    missed = _EPS * (np.abs(edges.start[best]) + np.abs(place)) * length
+    return place, np.where(inside, 0.0, nearest[best]), np.where(inside, 0.0, missed)
+
+
+def _share(start: Plane, along: Plane, bounded: Mask) -> Array:
+    """How far along edges from their first corners the points nearest 0 are."""
+    lengths = np.square(along.real) + np.square(along.imag)
+    share = -_dot(start, along) / np.where(lengths > 0, lengths, 1.0)
+    return np.clip(share, 0.0, np.where(bounded, 1.0, np.inf))
+
+
+def _least(values: Array, item: Indices, count: int) -> Indices:
+    """Where each item's least value is, of items one after another."""
+    starts = np.searchsorted(item, np.arange(count))
+    least = np.minimum.reduceat(values, starts) if count else values
+    found = np.flatnonzero(values == least[item])
+    best = np.empty(count, dtype=np.intp)
+    best[item[found]] = found
+    return best
+
+
+def _triangles(items: Whitened, edges: _Edges, place: Plane) -> _Triangles:
+    """Two triangles an edge: from its nearest point to either corner."""
+    edges = edges.turned(items, place, np.zeros_like(place))
+    item, endless, along = edges.item, edges.endless, edges.along
+    start = edges.start - np.where(endless, 0.0, place[item])
+    one, other = _mapped(items, item, start), _mapped(items, item, along)
+    share = np.where(endless, 1.0, _share(one, other, edges.bounded))
+    # Between two directions: as much to one as to the other.
+    ratio = np.where(endless, np.abs(one) / np.abs(other), share)
+    near = start + ratio * along
+    far = edges.end - np.where(edges.bounded, place[item], 0.0)
+    # Of a step and of what it is crossed with, each with the rounding of where they lie.
+    away, length = np.abs(start), np.abs(along)
+    reach = np.where(endless, away, np.abs(edges.start) + np.abs(place[item]))
+    ends = length + np.where(edges.bounded, np.abs(edges.start) + np.abs(edges.end), 0.0)
+    lost = reach * length + away * ends
+    nearly_opposite = endless & (_dot(one, other) < _OPPOSITE * np.abs(one) * np.abs(other))
+    lost = np.where(nearly_opposite, np.inf, _EPS * lost)
+    volume = np.abs(_cross(start, along))
+    parts = [
+        _Triangles(
+            item=item,
+            near=near,
+            far=corner,
+            finite=np.column_stack([~endless, finite]),
+            volume=part * volume,
+            lost=part * lost,
+        )
+        for corner, finite, part in (
+            (start, ~endless, ratio),
+            (far, edges.bounded, np.where(edges.bounded, 1.0 - share, 1.0)),
+        )
+    ]
+    return _Triangles.joined(parts)
+
+
+def _bends(
+    items: Whitened, item: Indices, pulls: Array, corners: Plane, steps: Plane, finite: Mask
+) -> Array:
+    """What rounding of corners (K, 2) may do to exponents where there is mass, (K,).
+
+    pulls (K,): |u| at the peaks. A map may be large for what it gives of a step.
+    """
+    sizes = np.sqrt(np.square(items.maps).sum(axis=(1, 2)))[item]
+    lengths = np.abs(corners)
+    reach = np.where(finite, np.minimum(lengths, _REACH), _REACH)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bends = sizes[:, None] * np.abs(steps) / lengths * reach * (pulls[:, None] + reach)
+    return np.asarray(4 * _EPS * np.where(lengths > 0, bends, 0.0).max(axis=1))
+
+
+def _plane(vectors: Array) -> Plane:
+    """Vectors (..., 2) as complex numbers."""
+    return np.ascontiguousarray(vectors).view(np.complex128)[..., 0]
+
+
+def _vectors(points: Plane) -> Array:
+    """Complex numbers as vectors (..., 2)."""
+    return np.ascontiguousarray(points)[..., None].view(np.float64)
+
+
+def _dot(a: Plane, b: Plane) -> Array:
+    return np.asarray(a.real * b.real + a.imag * b.imag)
+
+
+def _cross(a: Plane, b: Plane) -> Array:
+    return np.asarray(a.real * b.imag - a.imag * b.real)
+
+
+def _mapped(items: Whitened, item: Indices, z: Plane) -> Plane:
+    """M z for every point's item."""
+    columns = _plane(np.swapaxes(items.maps, 1, 2))[item]
+    return columns[:, 0] * z.real + columns[:, 1] * z.imag

@@ -1,0 +1,106 @@
+"""Polygons in plain doubles: what the general way gives, and what rounding may do is bounded."""
+
+import numpy as np
+import pytest
+
+from fast.integration.truncated import _DOUBT, _anywhere, _in_the_plane
+from fast.integration.whitened import Whitened
+from fast.polyhedra.from_halfspaces import lattice_of_halfspaces
+from oracle.mutants.mutant import in_fast
+from oracle.mutants.trial import applied
+
+SEEDS = range(300)
+#: What log masses, and moments in deviations, may differ by where next to nothing is in doubt: the
+#: general way has a rounding of its own.
+SMALL = (2e-14, 2e-13)
+#: By how much of what is told the two may differ beside that.
+SHARE = (0.25, 2.0)
+
+
+def a_polygon(rng):
+    """From one to eight half-planes, so that it is bounded or not, around 0 or not, thin or not."""
+    count = rng.integers(1, 9)
+    normals = rng.standard_normal((count, 2))
+    if rng.random() < 0.4 and count > 1:
+        # Nearly a strip, or nearly a half-plane.
+        normals[1] = rng.choice([-1, 1]) * normals[0] + 10.0 ** rng.uniform(-9, 0) * normals[1]
+    offsets = rng.uniform(-0.1, 1.0, count) * 10.0 ** rng.uniform(-4, 2)
+    return lattice_of_halfspaces(normals, offsets)
+
+
+def gaussians(lattice, rng, count=5):
+    """Gaussians on it: near or far, wide or narrow, in any coordinates."""
+    maps = rng.standard_normal((2, 2)) * 10.0 ** rng.uniform(-2, 3)
+    if rng.random() < 0.3:
+        maps = maps @ np.diag([1.0, 10.0 ** rng.uniform(0, 5)]) @ rng.standard_normal((2, 2))
+    means = rng.standard_normal((count, 2)) * 10.0 ** rng.uniform(-3, 2, (count, 1))
+    every = np.zeros(count, dtype=np.intp)
+    roots = np.broadcast_to(np.linalg.qr(maps)[1], (count, 2, 2))
+    centres = np.einsum("nij,nj->ni", roots, means)
+    return Whitened.of(lattice, every, roots, centres, means)
+
+
+def both_ways():
+    """Of every polygon: in plain doubles with what may be lost, and the general way."""
+    for seed in SEEDS:
+        rng = np.random.default_rng([41, seed])
+        lattice = a_polygon(rng)
+        # Half-planes and strips have lines, which leave an interval.
+        if lattice is not None and lattice.dimension == 2:
+            items = gaussians(lattice, rng)
+            with np.errstate(all="ignore"):
+                yield *_in_the_plane(items), _anywhere(items)[0]
+
+
+def differences(found, expected):
+    """Of log masses over max(1, |log mass|), and of moments in deviations, item by item."""
+    logs = [t.log_volume - 0.5 * t.square for t in (found, expected)]
+    masses = np.abs(logs[0] - logs[1]) / np.maximum(1.0, np.abs(logs[1]))
+    deviations = np.sqrt(np.einsum("nii->ni", expected.cov))
+    means = (np.abs(found.mean - expected.mean) / deviations).max(axis=1)
+    scales = deviations[:, :, None] * deviations[:, None]
+    spreads = (np.abs(found.cov - expected.cov) / scales).max(axis=(1, 2))
+    entropies = np.abs(found.entropy - expected.entropy)
+    return masses, np.maximum(
+        np.maximum(means, spreads), entropies / np.maximum(1, np.abs(logs[1]))
+    )
+
+
+def worst():
+    """How many Gaussians there were; how many of them were not in doubt; and of these the largest
+    differences, over what these may be."""
+    count, clear, excess = 0, 0, np.zeros(2)
+    for found, doubts, expected in both_ways():
+        mine = doubts <= _DOUBT
+        count, clear = count + len(doubts), clear + np.count_nonzero(mine)
+        for i, values in enumerate(differences(found, expected)):
+            allowed = SMALL[i] + SHARE[i] * doubts[mine]
+            excess[i] = np.maximum(excess[i], np.max(values[mine] / allowed, initial=0.0))
+    return count, clear, excess
+
+
+def test_the_same_as_the_general_way():
+    """Where doubts are below what is allowed, and that is so for most, whatever their shape:
+    log masses to a quarter of what is told, moments to twice as much."""
+    count, clear, excess = worst()
+    assert count >= 1000
+    assert clear >= 0.6 * count
+    assert np.all(excess <= 1.0)
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "by"),
+    [
+        ("_triangles", "edges.turned(items, place, np.zeros_like(place))", "edges"),
+        ("_triangles", "lost = reach * length + away * ends", "lost = reach * length"),
+        ("_triangles", "np.where(nearly_opposite, np.inf, _EPS * lost)", "_EPS * lost"),
+        ("_nearest", "edges = edges.turned(items, base, centre)", "edges = edges"),
+        ("_nearest", "np.where(inside, 0.0, missed)", "0.0 * missed"),
+        ("_bends", "return np.asarray(4 * _EPS", "return np.asarray(0 * _EPS"),
+        ("split_polygons", "np.inf, found.lost[kept]", "np.inf, 0.0 * found.lost[kept]"),
+    ],
+)
+def test_what_is_lost_without_saying_is_seen(function, text, by):
+    """Every part of the bound is needed, and so is the care that it speaks of."""
+    with applied(in_fast(function, "integration.clear.polygons", function, text, by, "")):
+        assert not np.all(worst()[2] <= 1.0)
