@@ -1,5 +1,7 @@
 """Polygons in plain doubles: what the general way gives, and what rounding may do is bounded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,11 @@ def a_polygon(rng):
         # Nearly a strip, or nearly a half-plane.
         normals[1] = rng.choice([-1, 1]) * normals[0] + 10.0 ** rng.uniform(-9, 0) * normals[1]
     offsets = rng.uniform(-0.1, 1.0, count) * 10.0 ** rng.uniform(-4, 2)
+    if rng.random() < 0.2:
+        # A rectangle that goes far both ways, turned.
+        turn = np.linalg.qr(rng.standard_normal((2, 2)))[0]
+        normals, length = np.concatenate([turn, -turn]), 10.0 ** rng.uniform(0, 7)
+        offsets = np.array([length, 1.0, length, 1.0]) * rng.uniform(0.1, 1.0, 4)
     return lattice_of_halfspaces(normals, offsets)
 
 
@@ -91,10 +98,7 @@ def test_the_same_as_the_general_way():
 @pytest.mark.parametrize(
     ("function", "text", "by"),
     [
-        ("_triangles", "edges.turned(items, place, np.zeros_like(place))", "edges"),
-        ("_triangles", "lost = reach * length + away * ends", "lost = reach * length"),
-        ("_triangles", "np.where(nearly_opposite, np.inf, _EPS * lost)", "_EPS * lost"),
-        ("_nearest", "edges = edges.turned(items, base, centre)", "edges = edges"),
+        ("_nearest", "edges.turned(items)", "edges"),
         ("_nearest", "np.where(inside, 0.0, missed)", "0.0 * missed"),
         ("_bends", "return np.asarray(4 * _EPS", "return np.asarray(0 * _EPS"),
         ("split_polygons", "np.inf, found.lost[kept]", "np.inf, 0.0 * found.lost[kept]"),
@@ -104,3 +108,24 @@ def test_what_is_lost_without_saying_is_seen(function, text, by):
     """Every part of the bound is needed, and so is the care that it speaks of."""
     with applied(in_fast(function, "integration.clear.polygons", function, text, by, "")):
         assert not np.all(worst()[2] <= 1.0)
+
+
+def test_rays_that_double_precision_takes_for_opposite():
+    """Nothing can be said of what lies between them, so that nothing is said to be certain."""
+    lattice = lattice_of_halfspaces(np.eye(2), np.zeros(2))
+    positions = lattice.positions.copy()
+    positions[~lattice.points] = [[0.1, 0.7], [-0.1, -0.7]]
+    items = gaussians(replace(lattice, positions=positions), np.random.default_rng(0))
+    with np.errstate(all="ignore"):
+        assert not np.any(_in_the_plane(items)[1] <= _DOUBT)
+        with applied(
+            in_fast(
+                "rays",
+                "integration.clear.polygons",
+                "_triangles",
+                "np.where(opposite, np.inf, _EPS * lost)",
+                "_EPS * lost",
+                "",
+            )
+        ):
+            assert np.any(_in_the_plane(items)[1] <= _DOUBT)

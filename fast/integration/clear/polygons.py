@@ -18,8 +18,6 @@ from reference.model import Array, Indices, Mask
 
 Plane = NDArray[np.complex128]
 
-# Directions at a smaller cosine than this are too nearly opposite to be split between.
-_OPPOSITE = -0.9
 # Beyond so many standard deviations from the point nearest the mean there is no mass that counts.
 _REACH = 9.0
 _EPS = float(np.finfo(np.float64).eps)
@@ -47,17 +45,18 @@ class _Edges(NamedTuple):
         """From the first corner to the second, or a direction."""
         return np.where(self.bounded, self.end - self.start, self.end)
 
-    def away(self, items: Whitened, origin: Plane, centre: Plane) -> Plane:
-        """The first corners whitened, from a point of every item (I,) with u (I,) there."""
-        item = self.item
-        steps = self.start - np.where(self.endless, 0.0, origin[item])
-        return _mapped(items, item, steps) - np.where(self.endless, 0.0, centre[item])
+    def away(self, items: Whitened) -> Plane:
+        """u of the first corners, or of directions."""
+        base, centre = (
+            np.where(self.endless, 0.0, _plane(v)[self.item]) for v in (items.base, items.centres)
+        )
+        return _mapped(items, self.item, self.start - base) - centre
 
-    def turned(self, items: Whitened, origin: Plane, centre: Plane) -> _Edges:
+    def turned(self, items: Whitened) -> _Edges:
         """From the corner that is nearer to their point nearest u = 0: of an edge that goes far it
         may be near the other."""
         along = _mapped(items, self.item, self.along)
-        turn = self.bounded & (_share(self.away(items, origin, centre), along, self.bounded) > 0.5)
+        turn = self.bounded & (_share(self.away(items), along, self.bounded) > 0.5)
         return self._replace(
             start=np.where(turn, self.end, self.start), end=np.where(turn, self.start, self.end)
         )
@@ -139,17 +138,16 @@ def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane, Array]:
     """The point of every polygon nearest the mean, in z and whitened, and the area of z that may
     lie between it and the edge on which it should be."""
     lattice, item = items.lattice, edges.item
-    base, centre, mean = map(_plane, (items.base, items.centres, items.means))
-    edges = edges.turned(items, base, centre)
-    start, steps = edges.away(items, base, centre), edges.along
+    mean, edges = _plane(items.means), edges.turned(items)
+    start, steps = edges.away(items), edges.along
     along = _mapped(items, item, steps)
     share = _share(start, along, edges.bounded)
     nearest = start + share * along
     squares = np.where(edges.endless, np.inf, np.square(nearest.real) + np.square(nearest.imag))
-    best = _least(squares, item, len(base))
+    best = _least(squares, item, len(mean))
     entries, _ = lattice.facets.entries(items.cells)
     over = _dot(_plane(lattice.normals)[entries], mean[item]) + lattice.offsets[entries]
-    inside = np.bincount(item, over < 0, len(base)) == 0
+    inside = np.bincount(item, over < 0, len(mean)) == 0
     place = np.where(inside, mean, edges.start[best] + share[best] * steps[best])
     # Of the edge no more counts than is in reach.
     length, sees = np.abs(steps[best]), np.abs(along[best])
@@ -177,7 +175,6 @@ def _least(values: Array, item: Indices, count: int) -> Indices:
 
 def _triangles(items: Whitened, edges: _Edges, place: Plane) -> _Triangles:
     """Two triangles an edge: from its nearest point to either corner."""
-    edges = edges.turned(items, place, np.zeros_like(place))
     item, endless, along = edges.item, edges.endless, edges.along
     start = edges.start - np.where(endless, 0.0, place[item])
     one, other = _mapped(items, item, start), _mapped(items, item, along)
@@ -191,9 +188,9 @@ def _triangles(items: Whitened, edges: _Edges, place: Plane) -> _Triangles:
     reach = np.where(endless, away, np.abs(edges.start) + np.abs(place[item]))
     ends = length + np.where(edges.bounded, np.abs(edges.start) + np.abs(edges.end), 0.0)
     lost = reach * length + away * ends
-    nearly_opposite = endless & (_dot(one, other) < _OPPOSITE * np.abs(one) * np.abs(other))
-    lost = np.where(nearly_opposite, np.inf, _EPS * lost)
     volume = np.abs(_cross(start, along))
+    opposite = endless & (volume == 0)
+    lost = np.where(opposite, np.inf, _EPS * lost)
     parts = [
         _Triangles(
             item=item,
