@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.integration.compiled import compiled
 from fast.integration.gauss_legendre import legendre_rule
+from fast.polyhedra.compiled import compiled
 from reference.model import Array, Indices, Mask
 
 # A rate that underflows to 0 counts as this: the range is then all the room there is.
@@ -36,7 +36,10 @@ _LEAST_FALL = 1e-3
 # A range on which the exponent grows by g has so many nodes, where a share of exp(-d) may be lost:
 # _FEWEST + _PER_DIGIT d + _ROOT d**_POWER sqrt(g). A fit to what exp(-aλ - bλ²) takes on [0, 1].
 _DIGITS = 34
-_FEWEST, _PER_DIGIT, _ROOT, _POWER = 0.4, 0.2, 0.81, 0.306
+_FEWEST = 0.4
+_PER_DIGIT = 0.2
+_ROOT = 0.81
+_POWER = 0.306
 
 
 class Rule(NamedTuple):

@@ -12,11 +12,11 @@ from oracle.mutants.mutant import in_fast
 from oracle.mutants.trial import applied
 
 SEEDS = range(300)
-#: What log masses, and moments in deviations, may differ by where next to nothing is in doubt: the
-#: general way has a rounding of its own.
-SMALL = (2e-14, 2e-13)
-#: By how much of what is told the two may differ beside that.
-SHARE = (0.25, 2.0)
+#: What log masses, and moments in deviations, may differ by beside what is told: the general way
+#: has a rounding of its own. And by how many times what is told.
+SMALL, SHARE = (2e-14, 2e-13), (1.0, 3.0)
+#: What is told is a bound as long as it is small.
+LARGEST = 1e-3
 
 
 def a_polygon(rng):
@@ -32,6 +32,9 @@ def a_polygon(rng):
         turn = np.linalg.qr(rng.standard_normal((2, 2)))[0]
         normals, length = np.concatenate([turn, -turn]), 10.0 ** rng.uniform(0, 7)
         offsets = np.array([length, 1.0, length, 1.0]) * rng.uniform(0.1, 1.0, 4)
+    if rng.random() < 0.3:
+        # Far from 0, beside its size.
+        offsets = offsets - normals @ (rng.standard_normal(2) * 10.0 ** rng.uniform(0, 4))
     return lattice_of_halfspaces(normals, offsets)
 
 
@@ -40,7 +43,10 @@ def gaussians(lattice, rng, count=5):
     maps = rng.standard_normal((2, 2)) * 10.0 ** rng.uniform(-2, 3)
     if rng.random() < 0.3:
         maps = maps @ np.diag([1.0, 10.0 ** rng.uniform(0, 5)]) @ rng.standard_normal((2, 2))
-    means = rng.standard_normal((count, 2)) * 10.0 ** rng.uniform(-3, 2, (count, 1))
+    # From its least corner on, which is not far where it is far from 0 itself.
+    corners = lattice.positions[lattice.points]
+    means = corners[np.argmin(np.abs(corners).sum(axis=1))] * (rng.random() < 0.5)
+    means = means + rng.standard_normal((count, 2)) * 10.0 ** rng.uniform(-3, 2, (count, 1))
     every = np.zeros(count, dtype=np.intp)
     roots = np.broadcast_to(np.linalg.qr(maps)[1], (count, 2, 2))
     centres = np.einsum("nij,nj->ni", roots, means)
@@ -78,8 +84,8 @@ def worst():
     differences, over what these may be."""
     count, clear, excess = 0, 0, np.zeros(2)
     for found, doubts, expected in both_ways():
-        mine = doubts <= _DOUBT
-        count, clear = count + len(doubts), clear + np.count_nonzero(mine)
+        mine = doubts <= LARGEST
+        count, clear = count + len(doubts), clear + np.count_nonzero(doubts <= _DOUBT)
         for i, values in enumerate(differences(found, expected)):
             allowed = SMALL[i] + SHARE[i] * doubts[mine]
             excess[i] = np.maximum(excess[i], np.max(values[mine] / allowed, initial=0.0))
@@ -87,25 +93,28 @@ def worst():
 
 
 def test_the_same_as_the_general_way():
-    """Where doubts are below what is allowed, and that is so for most, whatever their shape:
-    log masses to a quarter of what is told, moments to twice as much."""
+    """To what is told, which is little for most, whatever their shape."""
     count, clear, excess = worst()
     assert count >= 1000
-    assert clear >= 0.6 * count
+    assert clear >= 0.4 * count
     assert np.all(excess <= 1.0)
 
 
 @pytest.mark.parametrize(
     ("function", "text", "by"),
     [
-        ("_nearest", "edges.turned(items)", "edges"),
-        ("_nearest", "np.where(inside, 0.0, missed)", "0.0 * missed"),
+        (
+            "_seen",
+            "edges.bounded & (_share(first(edges)[1]",
+            "edges.endless & (_share(first(edges)[1]",
+        ),
         ("_bends", "return np.asarray(4 * _EPS", "return np.asarray(0 * _EPS"),
-        ("split_polygons", "np.inf, found.lost[kept]", "np.inf, 0.0 * found.lost[kept]"),
+        ("_triangles", "np.abs(start) + ratio * np.abs(along)", "np.abs(start + ratio * along)"),
+        ("split_polygons", "found.lost[kept] / found.volume[kept]", "0.0 * found.lost[kept]"),
     ],
 )
 def test_what_is_lost_without_saying_is_seen(function, text, by):
-    """Every part of the bound is needed, and so is the care that it speaks of."""
+    """What the bound is made of is needed, and so is the care that it speaks of."""
     with applied(in_fast(function, "integration.clear.polygons", function, text, by, "")):
         assert not np.all(worst()[2] <= 1.0)
 
@@ -118,14 +127,3 @@ def test_rays_that_double_precision_takes_for_opposite():
     items = gaussians(replace(lattice, positions=positions), np.random.default_rng(0))
     with np.errstate(all="ignore"):
         assert not np.any(_in_the_plane(items)[1] <= _DOUBT)
-        with applied(
-            in_fast(
-                "rays",
-                "integration.clear.polygons",
-                "_triangles",
-                "np.where(opposite, np.inf, _EPS * lost)",
-                "_EPS * lost",
-                "",
-            )
-        ):
-            assert np.any(_in_the_plane(items)[1] <= _DOUBT)

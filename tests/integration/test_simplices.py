@@ -165,7 +165,8 @@ def test_without_a_folder_for_machine_code():
         "one = np.ones((1, 1))\n"
         "print(simplex_moments(0 * one, 1e-40 * one[None], one > 0, one)[0, 0, 0])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert float(done.stdout) == pytest.approx(1.0)
 

@@ -45,21 +45,15 @@ class _Edges(NamedTuple):
         """From the first corner to the second, or a direction."""
         return np.where(self.bounded, self.end - self.start, self.end)
 
-    def away(self, items: Whitened) -> Plane:
-        """u of the first corners, or of directions."""
-        base, centre = (
-            np.where(self.endless, 0.0, _plane(v)[self.item]) for v in (items.base, items.centres)
-        )
-        return _mapped(items, self.item, self.start - base) - centre
 
-    def turned(self, items: Whitened) -> _Edges:
-        """From the corner that is nearer to their point nearest u = 0: of an edge that goes far it
-        may be near the other."""
-        along = _mapped(items, self.item, self.along)
-        turn = self.bounded & (_share(self.away(items), along, self.bounded) > 0.5)
-        return self._replace(
-            start=np.where(turn, self.end, self.start), end=np.where(turn, self.start, self.end)
-        )
+class _Seen(NamedTuple):
+    """Edges from a point of each item, each from its corner that is nearer."""
+
+    edges: _Edges
+    steps: Plane  # (n,): to the first corners, in z; directions as they are
+    away: Plane  # (n,): the same whitened, from u = 0
+    along: Plane  # (n,): the edges, whitened
+    share: Array  # (n,): how far along an edge the point nearest u = 0 is
 
 
 class _Triangles(NamedTuple):
@@ -68,6 +62,7 @@ class _Triangles(NamedTuple):
     item: Indices  # (K,)
     near: Plane  # (K,): the point of an edge that is nearest, or between two directions
     far: Plane  # (K,): one of the edge's corners
+    summed: Array  # (K, 2): how long the steps are that these are the sums of
     finite: Mask  # (K, 2): whether these are points
     volume: Array  # (K,): |det| of both
     lost: Array  # (K,): what rounding may have done to that
@@ -82,8 +77,8 @@ def split_polygons(items: Whitened) -> tuple[Peaks, Simplices, Array]:
     """The peaks of items that are polygons, and their triangles; and by how much of itself rounding
     may have changed what is on each triangle, (K,)."""
     edges = _edges(items)
-    place, whitened, missed = _nearest(items, edges)
-    found = _triangles(items, edges, place)
+    place, whitened = _nearest(items, edges)
+    found, missed = _triangles(items, edges, place)
     kept = found.volume > 0
     item, finite = found.item[kept], found.finite[kept]
     steps = np.stack([found.near[kept], found.far[kept]], axis=1)
@@ -93,9 +88,8 @@ def split_polygons(items: Whitened) -> tuple[Peaks, Simplices, Array]:
     corners, steps = corners / sizes, steps / sizes
     scales = np.abs(_cross(*_plane(np.swapaxes(items.maps, 1, 2)).T))
     volume = found.volume[kept] / sizes.prod(axis=1) * scales[item]
-    hopeless = np.bincount(found.item, np.isinf(found.lost), len(items.cells)) > 0
-    doubts = np.where(hopeless[item], np.inf, found.lost[kept] / found.volume[kept])
-    doubts += _bends(items, item, np.abs(whitened[item]), corners, steps, finite)
+    doubts = found.lost[kept] / found.volume[kept]
+    doubts += _bends(items, item, np.abs(whitened[item]), corners, found.summed[kept] / sizes)
     squares = np.square(np.abs(corners))
     gram = np.empty((len(item), 2, 2))
     gram[:, 0, 0], gram[:, 1, 1] = squares.T
@@ -134,26 +128,36 @@ def _edges(items: Whitened) -> _Edges:
     )
 
 
-def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane, Array]:
-    """The point of every polygon nearest the mean, in z and whitened, and the area of z that may
-    lie between it and the edge on which it should be."""
-    lattice, item = items.lattice, edges.item
-    mean, edges = _plane(items.means), edges.turned(items)
-    start, steps = edges.away(items), edges.along
-    along = _mapped(items, item, steps)
-    share = _share(start, along, edges.bounded)
-    nearest = start + share * along
+def _seen(items: Whitened, edges: _Edges, origin: Plane, centre: Plane) -> _Seen:
+    """Edges from points of the items (I,) at which -u is the centre (I,)."""
+    item, along = edges.item, _mapped(items, edges.item, edges.along)
+
+    def first(edges: _Edges) -> tuple[Plane, Plane]:
+        steps = edges.start - np.where(edges.endless, 0.0, origin[item])
+        return steps, _mapped(items, item, steps) - np.where(edges.endless, 0.0, centre[item])
+
+    # Of an edge that goes far a point may be near one corner only.
+    turn = edges.bounded & (_share(first(edges)[1], along, edges.bounded) > 0.5)
+    edges = edges._replace(
+        start=np.where(turn, edges.end, edges.start), end=np.where(turn, edges.start, edges.end)
+    )
+    along = np.where(turn, -along, along)
+    steps, away = first(edges)
+    return _Seen(edges, steps, away, along, _share(away, along, edges.bounded))
+
+
+def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane]:
+    """The point of every polygon nearest the mean, in z and whitened."""
+    lattice, item, mean = items.lattice, edges.item, _plane(items.means)
+    seen = _seen(items, edges, _plane(items.base), _plane(items.centres))
+    nearest = seen.away + seen.share * seen.along
     squares = np.where(edges.endless, np.inf, np.square(nearest.real) + np.square(nearest.imag))
     best = _least(squares, item, len(mean))
+    places = seen.edges.start[best] + seen.share[best] * seen.edges.along[best]
     entries, _ = lattice.facets.entries(items.cells)
     over = _dot(_plane(lattice.normals)[entries], mean[item]) + lattice.offsets[entries]
     inside = np.bincount(item, over < 0, len(mean)) == 0
-    place = np.where(inside, mean, edges.start[best] + share[best] * steps[best])
-    # Of the edge no more counts than is in reach.
-    length, sees = np.abs(steps[best]), np.abs(along[best])
-    length *= np.minimum(np.where(edges.bounded[best], 1.0, np.inf), _REACH / sees)
-    missed = _EPS * (np.abs(edges.start[best]) + np.abs(place)) * length
-    return place, np.where(inside, 0.0, nearest[best]), np.where(inside, 0.0, missed)
+    return np.where(inside, mean, places), np.where(inside, 0.0, nearest[best])
 
 
 def _share(start: Plane, along: Plane, bounded: Mask) -> Array:
@@ -173,53 +177,66 @@ def _least(values: Array, item: Indices, count: int) -> Indices:
     return best
 
 
-def _triangles(items: Whitened, edges: _Edges, place: Plane) -> _Triangles:
-    """Two triangles an edge: from its nearest point to either corner."""
-    item, endless, along = edges.item, edges.endless, edges.along
-    start = edges.start - np.where(endless, 0.0, place[item])
-    one, other = _mapped(items, item, start), _mapped(items, item, along)
-    share = np.where(endless, 1.0, _share(one, other, edges.bounded))
+def _triangles(items: Whitened, edges: _Edges, place: Plane) -> tuple[_Triangles, Array]:
+    """Two triangles an edge, from its nearest point to either corner; and the area of z that may
+    lie between peaks and edges that seem to go through them, (I,)."""
+    seen = _seen(items, edges, place, np.zeros_like(place))
+    edges, start, item, endless = seen.edges, seen.steps, edges.item, edges.endless
+    along, sees = edges.along, np.abs(seen.along)
     # Between two directions: as much to one as to the other.
-    ratio = np.where(endless, np.abs(one) / np.abs(other), share)
-    near = start + ratio * along
-    far = edges.end - np.where(edges.bounded, place[item], 0.0)
-    # Of a step and of what it is crossed with, each with the rounding of where they lie.
-    away, length = np.abs(start), np.abs(along)
-    reach = np.where(endless, away, np.abs(edges.start) + np.abs(place[item]))
-    ends = length + np.where(edges.bounded, np.abs(edges.start) + np.abs(edges.end), 0.0)
-    lost = reach * length + away * ends
-    volume = np.abs(_cross(start, along))
-    opposite = endless & (volume == 0)
-    lost = np.where(opposite, np.inf, _EPS * lost)
+    ratio = np.where(endless, np.abs(seen.away) / sees, seen.share)
+    volume, (lost, beside) = np.abs(_cross(start, along)), _lost(seen, place)
+    missed = np.bincount(item, np.where(volume > 0, 0.0, beside), len(place)).astype(np.float64)
+    ends = np.where(edges.bounded, 1.0 - seen.share, 1.0)
+    summed = np.abs(start) + ratio * np.abs(along)
     parts = [
         _Triangles(
             item=item,
-            near=near,
+            near=start + ratio * along,
             far=corner,
+            summed=np.column_stack([summed, np.abs(corner)]),
             finite=np.column_stack([~endless, finite]),
             volume=part * volume,
             lost=part * lost,
         )
         for corner, finite, part in (
             (start, ~endless, ratio),
-            (far, edges.bounded, np.where(edges.bounded, 1.0 - share, 1.0)),
+            (edges.end - np.where(edges.bounded, place[item], 0.0), edges.bounded, ends),
         )
     ]
-    return _Triangles.joined(parts)
+    return _Triangles.joined(parts), missed
 
 
-def _bends(
-    items: Whitened, item: Indices, pulls: Array, corners: Plane, steps: Plane, finite: Mask
-) -> Array:
+def _lost(seen: _Seen, place: Plane) -> tuple[Array, Array]:
+    """What rounding may do to |det| of the triangles of edges, and to the area that lies within
+    reach beside an edge, (n,) each.
+
+    An edge is known to the rounding of its corners, and less from the first towards the other.
+    """
+    edges, away, length = seen.edges, np.abs(seen.steps), np.abs(seen.edges.along)
+    start, end = np.abs(edges.start), np.abs(edges.end)
+    within = _REACH / np.abs(seen.along)
+    within = np.where(edges.bounded, np.minimum(within, 1.0), within)
+    far = (seen.share + within) * np.where(edges.bounded, start + end, length)
+    shift = _EPS * (away + start + np.abs(place)[edges.item] + far)
+    # Two directions are known by themselves; all that lies between opposite ones may be missed.
+    shift = np.where(edges.endless, 2 * _EPS * away, shift)
+    return length * shift, np.where(edges.endless, np.inf, length * within * shift)
+
+
+def _bends(items: Whitened, item: Indices, pulls: Array, corners: Plane, summed: Array) -> Array:
     """What rounding of corners (K, 2) may do to exponents where there is mass, (K,).
 
-    pulls (K,): |u| at the peaks. A map may be large for what it gives of a step.
+    pulls (K,): |u| at the peaks. A map may be large for what it gives of a step, and a step small
+    beside those that it is the sum of.
     """
     sizes = np.sqrt(np.square(items.maps).sum(axis=(1, 2)))[item]
     lengths = np.abs(corners)
-    reach = np.where(finite, np.minimum(lengths, _REACH), _REACH)
+    reach = np.minimum(lengths, _REACH)
     with np.errstate(invalid="ignore", divide="ignore"):
-        bends = sizes[:, None] * np.abs(steps) / lengths * reach * (pulls[:, None] + reach)
+        moves = sizes[:, None] * summed / lengths * reach
+    # By which the exponent changes with u, which is as far out as the farther corner at most.
+    bends = moves * (pulls + reach.max(axis=1))[:, None]
     return np.asarray(4 * _EPS * np.where(lengths > 0, bends, 0.0).max(axis=1))
 
 
