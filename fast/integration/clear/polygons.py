@@ -137,13 +137,13 @@ def _seen(items: Whitened, edges: _Edges, origin: Plane, centre: Plane) -> _Seen
         return steps, _mapped(items, item, steps) - np.where(edges.endless, 0.0, centre[item])
 
     # Of an edge that goes far a point may be near one corner only.
-    turn = edges.bounded & (_share(first(edges)[1], along, edges.bounded) > 0.5)
+    turn = edges.bounded & (_share(first(edges)[1], along) > 0.5)
     edges = edges._replace(
         start=np.where(turn, edges.end, edges.start), end=np.where(turn, edges.start, edges.end)
     )
     along = np.where(turn, -along, along)
     steps, away = first(edges)
-    return _Seen(edges, steps, away, along, _share(away, along, edges.bounded))
+    return _Seen(edges, steps, away, along, _share(away, along))
 
 
 def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane]:
@@ -160,11 +160,11 @@ def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane]:
     return np.where(inside, mean, places), np.where(inside, 0.0, nearest[best])
 
 
-def _share(start: Plane, along: Plane, bounded: Mask) -> Array:
-    """How far along edges from their first corners the points nearest 0 are."""
+def _share(start: Plane, along: Plane) -> Array:
+    """How far along edges the points nearest 0 are, which are not before the first corners."""
     lengths = np.square(along.real) + np.square(along.imag)
     share = -_dot(start, along) / np.where(lengths > 0, lengths, 1.0)
-    return np.clip(share, 0.0, np.where(bounded, 1.0, np.inf))
+    return np.maximum(share, 0.0)
 
 
 def _least(values: Array, item: Indices, count: int) -> Indices:
