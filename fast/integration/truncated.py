@@ -27,8 +27,8 @@ MOST_DIMENSIONS = 6
 # four times it. Taken of the sum it was a seventh of the error in one of them.
 _COARSER = {4: Rule(12, 12, 35.0), 5: Rule(8, 8, 25.0), 6: Rule(6, 6, 20.0)}
 _MARGIN = 4.0
-# Where rounding may change more of what is on a polygon, it is not left to plain doubles: what is
-# told is four times what is seen, at least (tests/integration/test_plain_polygons.py).
+# Where rounding may change more of what is on a polygon, it is not left to plain doubles. What is
+# seen is at most a quarter of what is told, so 1e-12 (tests/integration/test_plain_polygons.py).
 _DOUBT = 4e-12
 #: Accuracy of log masses by dimension, in max(1, |log mass|), beside what coarse rules add.
 ACCURACY = (1e-15, 3e-14, 1e-12, 1e-10, 1e-10, 1e-10, 1e-10)

@@ -10,6 +10,7 @@ from mpmath import mp, mpf
 from fast.integration import simplex_moments as rules
 from fast.integration.gauss_legendre import legendre_rule
 from fast.integration.simplex_moments import Rule, own_units, simplex_moments
+from fast.polyhedra import compiled
 
 #: Two ranges of Gauss-Legendre nodes: 9e-15 was the worst of 2,000 simplices when this was written.
 TOLERANCE = 2e-14
@@ -169,6 +170,25 @@ def test_without_a_folder_for_machine_code():
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert float(done.stdout) == pytest.approx(1.0)
+
+
+def test_machine_code_that_cannot_be_read(monkeypatch):
+    """A file that was cut off, or a full disk: compiled for this process, with the same results."""
+    shape = shapes(2, 3, 33)
+    expected, made = simplex_moments(*shape), []
+
+    def njit(cache, **_):
+        def broken(*args):
+            raise EOFError("Ran out of input")
+
+        made.append(cache)
+        return lambda function: broken if cache else function
+
+    monkeypatch.setattr("numba.njit", njit)
+    compiled._compiled.cache_clear()
+    np.testing.assert_allclose(simplex_moments(*shape), expected, rtol=1e-14)
+    assert made == [True, False]
+    compiled._compiled.cache_clear()
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])

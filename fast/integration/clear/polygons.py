@@ -62,7 +62,10 @@ class _Triangles(NamedTuple):
     item: Indices  # (K,)
     near: Plane  # (K,): the point of an edge that is nearest, or between two directions
     far: Plane  # (K,): one of the edge's corners
-    summed: Array  # (K, 2): how long the steps are that these are the sums of
+    summed: (
+        Array  # (K, 2): of the first how long the steps are that it is the sum of; of the second
+    )
+    # how long it is itself
     finite: Mask  # (K, 2): whether these are points
     volume: Array  # (K,): |det| of both
     lost: Array  # (K,): what rounding may have done to that
@@ -89,13 +92,17 @@ def split_polygons(items: Whitened) -> tuple[Peaks, Simplices, Array]:
     scales = np.abs(_cross(*_plane(np.swapaxes(items.maps, 1, 2)).T))
     volume = found.volume[kept] / sizes.prod(axis=1) * scales[item]
     doubts = found.lost[kept] / found.volume[kept]
-    doubts += _bends(items, item, np.abs(whitened[item]), corners, found.summed[kept] / sizes)
+    reach = np.where(finite, np.minimum(np.abs(corners), _REACH), _REACH)
+    doubts += _bends(
+        items, item, np.abs(whitened[item]), corners, found.summed[kept] / sizes, reach
+    )
     squares = np.square(np.abs(corners))
     gram = np.empty((len(item), 2, 2))
     gram[:, 0, 0], gram[:, 1, 1] = squares.T
-    # No angle is obtuse but by rounding, and from the peak the density falls.
+    # No angle is obtuse but by rounding.
     gram[:, 0, 1] = gram[:, 1, 0] = np.maximum(_dot(corners[:, 0], corners[:, 1]), 0.0)
-    slopes = np.maximum(_dot(corners, whitened[item, None]), 0.0)
+    # Negative ones too: where the peak is beside the nearest point, what is on either side cancels.
+    slopes = _dot(corners, whitened[item, None])
     parts = Simplices(
         item=item,
         corners=_vectors(corners),
@@ -157,7 +164,10 @@ def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane]:
     entries, _ = lattice.facets.entries(items.cells)
     over = _dot(_plane(lattice.normals)[entries], mean[item]) + lattice.offsets[entries]
     inside = np.bincount(item, over < 0, len(mean)) == 0
-    return np.where(inside, mean, places), np.where(inside, 0.0, nearest[best])
+    # u where the point is, as it was rounded, not where it should be.
+    every = np.arange(len(mean))
+    there = _mapped(items, every, places - _plane(items.base)) - _plane(items.centres)
+    return np.where(inside, mean, places), np.where(inside, 0.0, there)
 
 
 def _share(start: Plane, along: Plane) -> Array:
@@ -168,11 +178,11 @@ def _share(start: Plane, along: Plane) -> Array:
 
 
 def _least(values: Array, item: Indices, count: int) -> Indices:
-    """Where each item's least value is, of items one after another."""
+    """Where each item's least value is, of items one after another; its first where one is NaN."""
     starts = np.searchsorted(item, np.arange(count))
     least = np.minimum.reduceat(values, starts) if count else values
     found = np.flatnonzero(values == least[item])
-    best = np.empty(count, dtype=np.intp)
+    best = starts.astype(np.intp)
     best[item[found]] = found
     return best
 
@@ -186,7 +196,10 @@ def _triangles(items: Whitened, edges: _Edges, place: Plane) -> tuple[_Triangles
     # Between two directions: as much to one as to the other.
     ratio = np.where(endless, np.abs(seen.away) / sees, seen.share)
     volume, (lost, beside) = np.abs(_cross(start, along)), _lost(seen, place)
-    missed = np.bincount(item, np.where(volume > 0, 0.0, beside), len(place)).astype(np.float64)
+    # Where a square overflows nothing is known.
+    squares = volume + np.square(np.abs(seen.away)) + np.square(sees)
+    beside = np.where(np.isfinite(squares), np.where(volume > 0, 0.0, beside), np.inf)
+    missed = np.bincount(item, beside, len(place)).astype(np.float64)
     ends = np.where(edges.bounded, 1.0 - seen.share, 1.0)
     summed = np.abs(start) + ratio * np.abs(along)
     parts = [
@@ -224,15 +237,16 @@ def _lost(seen: _Seen, place: Plane) -> tuple[Array, Array]:
     return length * shift, np.where(edges.endless, np.inf, length * within * shift)
 
 
-def _bends(items: Whitened, item: Indices, pulls: Array, corners: Plane, summed: Array) -> Array:
+def _bends(
+    items: Whitened, item: Indices, pulls: Array, corners: Plane, summed: Array, reach: Array
+) -> Array:
     """What rounding of corners (K, 2) may do to exponents where there is mass, (K,).
 
-    pulls (K,): |u| at the peaks. A map may be large for what it gives of a step, and a step small
-    beside those that it is the sum of.
+    pulls (K,): |u| at the peaks; reach (K, 2): how far there is mass towards corners. A map may be
+    large for what it gives of a step, and a step small beside those that it is the sum of.
     """
     sizes = np.sqrt(np.square(items.maps).sum(axis=(1, 2)))[item]
     lengths = np.abs(corners)
-    reach = np.minimum(lengths, _REACH)
     with np.errstate(invalid="ignore", divide="ignore"):
         moves = sizes[:, None] * summed / lengths * reach
     # By which the exponent changes with u, which is as far out as the farther corner at most.
