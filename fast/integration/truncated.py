@@ -78,11 +78,10 @@ def _in_the_plane(items: Whitened) -> tuple[Truncated, Array]:
     peaks, parts, doubts = split_polygons(items)
     units = own_units(parts.slopes, parts.gram, parts.finite)
     moments = simplex_moments(parts.slopes, parts.gram, parts.finite, units)
-    masses, log_unit = simplex_masses(parts, units, moments)
-    count = len(items.cells)
-    total = np.bincount(parts.item, masses, count)
-    doubt = peaks.missed * np.exp(-log_unit) + np.bincount(parts.item, masses * doubts, count)
-    return assemble(items, peaks, parts, units, moments), doubt / total
+    shares = _shares(parts, units, moments)
+    found = assemble(items, peaks, parts, units, moments, shares)
+    missed = peaks.missed * np.exp(-found.log_volume)
+    return found, missed + np.bincount(parts.item, shares[0] * doubts, len(missed))
 
 
 def integrated(items: Whitened, apex: Apex, parts: Simplices) -> tuple[Truncated, Array]:
@@ -90,21 +89,21 @@ def integrated(items: Whitened, apex: Apex, parts: Simplices) -> tuple[Truncated
     k = items.lattice.dimension
     units = own_units(parts.slopes, parts.gram, parts.finite)
     moments = simplex_moments(parts.slopes, parts.gram, parts.finite, units)
-    found = assemble(items, apex, parts, units, moments)
+    shares = _shares(parts, units, moments)
+    found = assemble(items, apex, parts, units, moments, shares)
     if k not in _COARSER:
         return found, np.zeros(len(items.cells))
     coarse = simplex_moments(parts.slopes, parts.gram, parts.finite, units, _COARSER[k])
     # Simplex by simplex: in their sum differences may cancel where errors do not.
-    masses, _ = simplex_masses(parts, units, moments)
-    apart = masses * np.abs(1.0 - coarse[:, 0, 0] / moments[:, 0, 0])
+    apart = np.abs(1.0 - coarse[:, 0, 0] / moments[:, 0, 0])
     # The rules are for simplices without an obtuse angle at the apex, which a face whose nearest
     # point is not known to be inside it may leave.
     sizes = np.sqrt(np.einsum("nii->ni", parts.gram))
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = parts.gram / (sizes[:, :, None] * sizes[:, None, :])
-    apart += masses * np.maximum(-np.nanmin(cosines, axis=(1, 2), initial=0.0), 0.0)
-    total, doubt = (np.bincount(parts.item, v, len(items.cells)) for v in (masses, apart))
-    return found, _MARGIN * doubt / total
+    apart += np.maximum(-np.nanmin(cosines, axis=(1, 2), initial=0.0), 0.0)
+    doubts = np.bincount(parts.item, shares[0] * apart, len(items.cells))
+    return found, np.asarray(_MARGIN * doubts, dtype=np.float64)
 
 
 def simplex_masses(parts: Simplices, units: Array, moments: Array) -> tuple[Array, Array]:
@@ -118,6 +117,13 @@ def simplex_masses(parts: Simplices, units: Array, moments: Array) -> tuple[Arra
     np.maximum.at(largest, parts.item, exponent)
     masses = np.ldexp(mantissa, exponent - largest[parts.item])
     return masses, parts.log_unit + LOG_2 * largest
+
+
+def _shares(parts: Simplices, units: Array, moments: Array) -> tuple[Array, Array]:
+    """The share that every simplex has of its item's mass, (K,), and log of that mass, (I,)."""
+    masses, log_unit = simplex_masses(parts, units, moments)
+    total = np.bincount(parts.item, masses, len(log_unit))
+    return masses / total[parts.item], np.log(total) + log_unit
 
 
 def _everywhere(items: Whitened) -> Truncated:
@@ -137,15 +143,19 @@ def _everywhere(items: Whitened) -> Truncated:
 
 
 def assemble(
-    items: Whitened, apex: Apex | Peaks, parts: Simplices, units: Array, moments: Array
+    items: Whitened,
+    apex: Apex | Peaks,
+    parts: Simplices,
+    units: Array,
+    moments: Array,
+    shares: tuple[Array, Array],
 ) -> Truncated:
-    """The moments of the items from those of their simplices (K, k+1, k+1), of λ in these units."""
+    """The moments of the items from those of their simplices (K, k+1, k+1), of λ in these units,
+    and from `_shares`."""
     count, latent = len(items.cells), items.maps.shape[2]
     steps, slopes = parts.steps * units[:, :, None], parts.slopes * units
     gram = parts.gram * units[:, :, None] * units[:, None, :]
-    masses, log_unit = simplex_masses(parts, units, moments)
-    total = np.bincount(parts.item, weights=masses, minlength=count)
-    share = masses / total[parts.item]
+    share, log_mass = shares
     within = moments[:, 1:, 1:] / moments[:, :1, :1]
     weights = moments[:, 0, 1:] / moments[:, 0, :1]
     mean = np.einsum("ni,nis->ns", weights, steps)
@@ -159,7 +169,7 @@ def assemble(
     free = items.free
     cov = cov.reshape(-1, latent, latent) + free @ np.swapaxes(free, 1, 2)
     n_free = free.shape[2]
-    log_volume = np.log(total) + log_unit + 0.5 * n_free * LOG_2PI + items.log_scale
+    log_volume = log_mass + 0.5 * n_free * LOG_2PI + items.log_scale
     return Truncated(
         peak=apex.place,
         square=dots(apex.whitened, apex.whitened),

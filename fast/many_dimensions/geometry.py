@@ -219,7 +219,5 @@ class PolyhedralGeometry:
     def whitened(self, lattice: Lattice, region: Indices, away: Array) -> Whitened:
         """The posteriors of pairs on polyhedra of one lattice: region (P,), and y less the
         region's offset, (P, r)."""
-        roots = self.roots[region]
-        centres: Array = (away[:, None] @ self.pulls[region])[:, 0]
-        means = np.asarray(np.linalg.solve(roots, centres[..., None])[..., 0], dtype=np.float64)
-        return Whitened.of(lattice, self.cell[region], roots, centres, means)
+        roots, pulls = self.roots[region], self.pulls[region]
+        return Whitened.of_posteriors(lattice, self.cell[region], roots, pulls, away)

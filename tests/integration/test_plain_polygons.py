@@ -110,7 +110,7 @@ def test_the_same_as_the_general_way():
             "edges.endless & (_share(first(edges)[1]",
         ),
         ("_bends", "return np.asarray(4 * _EPS", "return np.asarray(0 * _EPS"),
-        ("_triangles", "np.abs(start) + ratio * np.abs(along)", "np.abs(start + ratio * along)"),
+        ("_triangles", "np.abs(start) + ratio * np.abs(span)", "np.abs(start + ratio * span)"),
         ("split_polygons", "found.lost[kept] / found.volume[kept]", "0.0 * found.lost[kept]"),
     ],
 )

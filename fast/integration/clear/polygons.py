@@ -28,7 +28,7 @@ class Peaks(NamedTuple):
 
     place: Array  # (I, 2)
     whitened: Array  # (I, 2): u there
-    missed: Array  # (I,): the area of u that rounding of the point may have left out or added
+    missed: Array  # (I,): the area of z that rounding of the point may have left out or added
 
 
 class _Edges(NamedTuple):
@@ -40,19 +40,15 @@ class _Edges(NamedTuple):
     bounded: Mask  # (n,): whether the second corner is a point
     endless: Mask  # (n,): whether neither is
 
-    @property
-    def along(self) -> Plane:
-        """From the first corner to the second, or a direction."""
-        return np.where(self.bounded, self.end - self.start, self.end)
-
 
 class _Seen(NamedTuple):
     """Edges from a point of each item, each from its corner that is nearer."""
 
     edges: _Edges
     steps: Plane  # (n,): to the first corners, in z; directions as they are
-    away: Plane  # (n,): the same whitened, from u = 0
-    along: Plane  # (n,): the edges, whitened
+    spans: Plane  # (n,): from these to the second corners, in z; directions as they are
+    away: Plane  # (n,): the first corners whitened, from u = 0
+    along: Plane  # (n,): the spans whitened
     share: Array  # (n,): how far along an edge the point nearest u = 0 is
 
 
@@ -62,10 +58,7 @@ class _Triangles(NamedTuple):
     item: Indices  # (K,)
     near: Plane  # (K,): the point of an edge that is nearest, or between two directions
     far: Plane  # (K,): one of the edge's corners
-    summed: (
-        Array  # (K, 2): of the first how long the steps are that it is the sum of; of the second
-    )
-    # how long it is itself
+    summed: Array  # (K, 2): how long the steps are that `near` is the sum of, and how long `far` is
     finite: Mask  # (K, 2): whether these are points
     volume: Array  # (K,): |det| of both
     lost: Array  # (K,): what rounding may have done to that
@@ -89,8 +82,6 @@ def split_polygons(items: Whitened) -> tuple[Peaks, Simplices, Array]:
     # Directions get the length one.
     sizes = np.where(finite, 1.0, np.abs(corners))
     corners, steps = corners / sizes, steps / sizes
-    scales = np.abs(_cross(*_plane(np.swapaxes(items.maps, 1, 2)).T))
-    volume = found.volume[kept] / sizes.prod(axis=1) * scales[item]
     doubts = found.lost[kept] / found.volume[kept]
     reach = np.where(finite, np.minimum(np.abs(corners), _REACH), _REACH)
     doubts += _bends(
@@ -108,36 +99,34 @@ def split_polygons(items: Whitened) -> tuple[Peaks, Simplices, Array]:
         corners=_vectors(corners),
         steps=_vectors(steps),
         finite=finite,
-        volume=volume,
-        log_unit=np.zeros(len(items.cells)),
+        volume=found.volume[kept] / sizes.prod(axis=1),
+        # Volumes are those in z.
+        log_unit=-items.log_scale,
         slopes=slopes,
         gram=gram,
         chain=np.zeros(len(item), dtype=np.intp),
     )
-    peaks = Peaks(_vectors(place), _vectors(whitened), missed * scales)
-    return peaks, parts, doubts
+    return Peaks(_vectors(place), _vectors(whitened), missed), parts, doubts
 
 
 def _edges(items: Whitened) -> _Edges:
     lattice = items.lattice
     entries, item = lattice.facets.entries(items.cells)
-    corners = lattice.faces[1].corners.values.reshape(-1, 2)[lattice.facets.values[entries]]
-    first, second = corners.T
-    turned = ~lattice.points[first] & lattice.points[second]
-    first, second = np.where(turned, second, first), np.where(turned, first, second)
-    bounded, positions = lattice.points[second], _plane(lattice.positions)
+    first, second = lattice.spanning(1)[lattice.facets.values[entries]].T
+    positions = _plane(lattice.positions)
     return _Edges(
         item=item,
         start=positions[first],
         end=positions[second],
-        bounded=bounded,
+        bounded=lattice.points[second],
         endless=~lattice.points[first],
     )
 
 
 def _seen(items: Whitened, edges: _Edges, origin: Plane, centre: Plane) -> _Seen:
     """Edges from points of the items (I,) at which -u is the centre (I,)."""
-    item, along = edges.item, _mapped(items, edges.item, edges.along)
+    item, spans = edges.item, np.where(edges.bounded, edges.end - edges.start, edges.end)
+    along = _mapped(items, item, spans)
 
     def first(edges: _Edges) -> tuple[Plane, Plane]:
         steps = edges.start - np.where(edges.endless, 0.0, origin[item])
@@ -148,9 +137,16 @@ def _seen(items: Whitened, edges: _Edges, origin: Plane, centre: Plane) -> _Seen
     edges = edges._replace(
         start=np.where(turn, edges.end, edges.start), end=np.where(turn, edges.start, edges.end)
     )
-    along = np.where(turn, -along, along)
+    spans, along = np.where(turn, -spans, spans), np.where(turn, -along, along)
     steps, away = first(edges)
-    return _Seen(edges, steps, away, along, _share(away, along))
+    return _Seen(
+        edges=edges,
+        steps=steps,
+        spans=spans,
+        away=away,
+        along=along,
+        share=_share(away, along),
+    )
 
 
 def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane]:
@@ -160,7 +156,7 @@ def _nearest(items: Whitened, edges: _Edges) -> tuple[Plane, Plane]:
     nearest = seen.away + seen.share * seen.along
     squares = np.where(edges.endless, np.inf, np.square(nearest.real) + np.square(nearest.imag))
     best = _least(squares, item, len(mean))
-    places = seen.edges.start[best] + seen.share[best] * seen.edges.along[best]
+    places = seen.edges.start[best] + seen.share[best] * seen.spans[best]
     entries, _ = lattice.facets.entries(items.cells)
     over = _dot(_plane(lattice.normals)[entries], mean[item]) + lattice.offsets[entries]
     inside = np.bincount(item, over < 0, len(mean)) == 0
@@ -192,20 +188,20 @@ def _triangles(items: Whitened, edges: _Edges, place: Plane) -> tuple[_Triangles
     lie between peaks and edges that seem to go through them, (I,)."""
     seen = _seen(items, edges, place, np.zeros_like(place))
     edges, start, item, endless = seen.edges, seen.steps, edges.item, edges.endless
-    along, sees = edges.along, np.abs(seen.along)
+    span, sees = seen.spans, np.abs(seen.along)
     # Between two directions: as much to one as to the other.
     ratio = np.where(endless, np.abs(seen.away) / sees, seen.share)
-    volume, (lost, beside) = np.abs(_cross(start, along)), _lost(seen, place)
+    volume, (lost, beside) = np.abs(_cross(start, span)), _lost(seen, place)
     # Where a square overflows nothing is known.
     squares = volume + np.square(np.abs(seen.away)) + np.square(sees)
     beside = np.where(np.isfinite(squares), np.where(volume > 0, 0.0, beside), np.inf)
     missed = np.bincount(item, beside, len(place)).astype(np.float64)
     ends = np.where(edges.bounded, 1.0 - seen.share, 1.0)
-    summed = np.abs(start) + ratio * np.abs(along)
+    summed = np.abs(start) + ratio * np.abs(span)
     parts = [
         _Triangles(
             item=item,
-            near=start + ratio * along,
+            near=start + ratio * span,
             far=corner,
             summed=np.column_stack([summed, np.abs(corner)]),
             finite=np.column_stack([~endless, finite]),
@@ -226,7 +222,7 @@ def _lost(seen: _Seen, place: Plane) -> tuple[Array, Array]:
 
     An edge is known to the rounding of its corners, and less from the first towards the other.
     """
-    edges, away, length = seen.edges, np.abs(seen.steps), np.abs(seen.edges.along)
+    edges, away, length = seen.edges, np.abs(seen.steps), np.abs(seen.spans)
     start, end = np.abs(edges.start), np.abs(edges.end)
     within = _REACH / np.abs(seen.along)
     within = np.where(edges.bounded, np.minimum(within, 1.0), within)

@@ -106,10 +106,9 @@ class SeenPieces:
         """The pairs' posteriors as whitened Gaussians in u, in batches: which of them, and they."""
         for some in self.batches(pairs):
             mine = pairs.at(some)
-            roots = self.gaussians.roots[mine.piece]
-            centres: Array = (self.away(mine)[:, None] @ self.gaussians.pulls[mine.piece])[:, 0]
-            means = np.asarray(np.linalg.solve(roots, centres[..., None])[..., 0], dtype=np.float64)
-            yield some, Whitened.of(self.lattice, mine.piece, roots, centres, means)
+            roots, pulls = self.gaussians.roots[mine.piece], self.gaussians.pulls[mine.piece]
+            away = self.away(mine)
+            yield some, Whitened.of_posteriors(self.lattice, mine.piece, roots, pulls, away)
 
     def places(self, piece: Indices, u: Array) -> Array:
         """z of points u (n, S) of pieces (n,)."""
