@@ -242,12 +242,10 @@ def _bends(
     large for what it gives of a step, and a step small beside those that it is the sum of.
     """
     sizes = np.sqrt(np.square(items.maps).sum(axis=(1, 2)))[item]
-    lengths = np.abs(corners)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        moves = sizes[:, None] * summed / lengths * reach
+    moves = sizes[:, None] * summed / np.abs(corners) * reach
     # By which the exponent changes with u, which is as far out as the farther corner at most.
     bends = moves * (pulls + reach.max(axis=1))[:, None]
-    return np.asarray(4 * _EPS * np.where(lengths > 0, bends, 0.0).max(axis=1))
+    return np.asarray(4 * _EPS * bends.max(axis=1))
 
 
 def _plane(vectors: Array) -> Plane:
