@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from fast.distributions.cost import Cost, estimated_cost
 from fast.distributions.gradient import gradient
 from fast.distributions.marginal import marginal_cov, marginal_mean
-from fast.distributions.model import LatentModel, PriorOnRegions
+from fast.distributions.model import LatentModel
 from fast.distributions.observation import Coordinates, Noise
 from fast.distributions.posterior import Posterior
 from fast.distributions.progress import Cuts
@@ -154,8 +154,13 @@ class DGN(ReadOnly):
                 self.max_regions,
                 self.progress,
             )
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> LatentModel:
+        """On all regions."""
         partition = self.partition()
-        if latent == 1:
+        if self.network.latent_dimension == 1:
             return OneDimension(partition, self._coordinates, self.cov_z, self.progress)
         return ManyDimensions(
             partition, self._coordinates, self.cov_z, self.negligible, self.progress
@@ -200,16 +205,6 @@ class DGN(ReadOnly):
                 "given data; pass partition='full' to DGN, with a larger max_regions if need be"
             )
         return self.partition()
-
-    def _prior_on_regions(self, name: str) -> PriorOnRegions:
-        """The prior on all regions, for what needs them."""
-        partition = self._all_regions(name)
-        if not self.is_local:
-            return self._model.prior_on_regions()
-        whole = ManyDimensions(
-            partition, self._coordinates, self.cov_z, self.negligible, self.progress
-        )
-        return whole.prior_on_regions()
 
     def _data(self, X: ArrayLike) -> Array:
         return check_points(X, "X", self.network.observed_dimension)
@@ -398,7 +393,7 @@ class DGN(ReadOnly):
         ndarray, shape (D,)
             Data units.
         """
-        return marginal_mean(self._all_regions("mean"), self._prior_on_regions("mean"))
+        return marginal_mean(self._all_regions("mean"), self._whole.prior_on_regions())
 
     def cov(self) -> Array:
         """Cov[x] of the marginal p(x): Σx + Cov[g(z)].
@@ -409,7 +404,7 @@ class DGN(ReadOnly):
             Squared data units.
         """
         partition = self._all_regions("cov")
-        return marginal_cov(partition, self.noise, self._prior_on_regions("cov"))
+        return marginal_cov(partition, self.noise, self._whole.prior_on_regions())
 
     def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
         """Independent draws from p(x) [eq. 4].

@@ -23,7 +23,7 @@ _RADIUS, _LINES, _POINTS = 8.3, 6, 129
 
 # Seconds for a pair of a datum and a region that matters, beside the maps that it needs, by S; and
 # what a posterior takes beside log p(x).
-_PAIR = {1: 2e-6, 2: 5e-5, 3: 2e-3, 4: 0.05, 5: 0.6, 6: 2.0}
+_PAIR = {1: 2e-6, 2: 2.5e-5, 3: 8e-4, 4: 0.012, 5: 0.15, 6: 0.7}
 _POSTERIOR = 1.1
 # Of all regions, what bounds take, over the time of maps; and bytes of maps kept, and at once.
 _BOUNDS = 1.2

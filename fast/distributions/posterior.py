@@ -236,7 +236,7 @@ class Posterior(ABC):
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
         count, starts = len(self._log_evidence), self._starts
-        cumulative = map(np.cumsum, np.split(np.exp(self.shares.log_e0), starts[1:]))
+        cumulative = map(np.cumsum, np.split(self._e0, starts[1:]))
         uniforms = rng.random((count, size))
         pairs = np.stack(
             [

@@ -14,7 +14,6 @@ import numpy as np
 from fast.integration.nearest_points import Level, nearest_points, placed
 from fast.integration.whitened import Origin, Whitened, apply, dots, expanded
 from fast.polyhedra.compensated_sums import heights
-from fast.polyhedra.face_lattice import places
 from reference.model import Array, Indices
 
 #: -log of the density may grow by so much from the nearest point to an apex on a lower face.
@@ -153,8 +152,8 @@ def _heights_between(
     row = np.repeat(np.arange(len(chosen)), counts)
     facet = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
     first = starts[cells][row] + facet * lattice.corners.counts[cells][row]
-    near = table[first + places(lattice.corners, cells, corner)[row]]
-    far = table[first + places(lattice.corners, cells, other)[row]]
+    near = table[first + lattice.corners.places(cells, corner)[row]]
+    far = table[first + lattice.corners.places(cells, other)[row]]
     kept = np.where(bounded[:, 0], 1.0 - share, 1.0)[row]
     ends = np.cumsum(lattice.facets.counts[items.cells])
     target = np.repeat(ends[chosen] - counts, counts) + facet

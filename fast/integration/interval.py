@@ -7,9 +7,9 @@ no scale but its own, so one Gauss-Legendre rule on [0, min(width, reach)] resol
 = 2T / (d + sqrt(d² + 2T)) is where it has fallen to exp(-T). With T = 41 the part left out is below
 2e-18 of the whole, and 26 nodes leave less than 1e-14, fewer where the width lets it fall less
 (measured against 40-digit quadrature over d in 0..1e4 and widths in 1e-8..inf; guarded by
-tests/integration/test_gaussian.py). Nothing is
-subtracted, so nothing cancels: differences of log-CDFs lose up to 3e-6 on narrow intervals, this
-does not. An interval that holds the mean is the union of two such pieces with d = 0.
+tests/integration/test_gaussian.py). Nothing is subtracted, so nothing cancels: differences of
+log-CDFs lose up to 3e-6 on narrow intervals, this does not. An interval that holds the mean is the
+union of two such pieces with d = 0.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class _Rule(NamedTuple):
 
 
 def _rule(n: int) -> _Rule:
+    """That of n nodes."""
     nodes, weights = legendre_rule(n)
     return _Rule(
         exponents=np.stack([-nodes, -0.5 * nodes**2]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +68,21 @@ class Whitened:
             along=along,
             log_scale=log_scale,
         )
+
+    @staticmethod
+    def of_posteriors(
+        lattice: Lattice, cells: Indices, roots: Array, pulls: Array, away: Array
+    ) -> Whitened:
+        """Gaussians of z that are standard in R z - Qᵀ (y - b): roots (I, S, S) = R, pulls
+        (I, r, S) = Q, away (I, r) = y - b."""
+        centres: Array = (away[:, None] @ pulls)[:, 0]
+        means = np.asarray(np.linalg.solve(roots, centres[..., None])[..., 0], dtype=np.float64)
+        return Whitened.of(lattice, cells, roots, centres, means)
+
+    def at(self, rows: Indices) -> Whitened:
+        """Some of the items."""
+        names = [field.name for field in fields(Whitened) if field.name != "lattice"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def across(self, steps: Array, owner: Indices) -> Array:
         """Steps in z (n, S) of items (n,) without what of them is along the lines."""

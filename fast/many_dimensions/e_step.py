@@ -183,15 +183,15 @@ def _worth(
     log_negligible = np.log(geometry.negligible)
     constant = np.abs(geometry.log_constant - 0.5 * points.rest - base)
     most = constant + tree.farthest(geometry.search.projection.seen(points.y))
-    roots = np.linalg.cholesky(q_cov)
 
     def log_others(datum: Indices, region: Indices, outside: Array) -> Array:
         # On a region log p(x, z) = constant - ½ |a + B u|² for u = L^-1 (z - q's mean), which is at
         # most |a|² + |B|² |u|² off; and of |u|² the mean beyond a facet is at most S + 1 + its own.
+        # |B|² is taken as the sum of its squares.
         with np.errstate(over="ignore"):  # what is too large for a double is not left out
             at_mean = -2.0 * geometry.log_inner(points.y[datum], region, q_mean[datum])
-            slopes = np.square(geometry.roots[region] @ roots[datum]).sum(axis=(1, 2))
-            size = at_mean + slopes * (geometry.latent + 1 + outside**2) + constant[datum]
+            spread = _curvatures(geometry, region, q_cov[datum])
+            size = at_mean + spread * (geometry.latent + 1 + outside**2) + constant[datum]
         return np.asarray(np.log(np.maximum(size, 1.0)) - log_negligible)
 
     return Worth(np.log(np.maximum(most, 1.0)) - log_negligible, log_others)
@@ -210,8 +210,12 @@ def _with_entropy(
     found = gaussians_on_regions(geometry, q_mean, q_cov, worth)
     for datum, region, log_mass, mean, cov in found:
         # Of log p(x, z) on a region: its value at q's mean there, and its curvature.
-        roots = geometry.roots[region]
-        curvature = np.einsum("pij,pjk,pik->p", roots, cov, roots)
-        expected = values(datum, region, mean) - 0.5 * curvature
+        expected = values(datum, region, mean) - 0.5 * _curvatures(geometry, region, cov)
         result += np.bincount(datum, np.exp(log_mass) * expected, len(q_mean))
     return np.asarray(result)
+
+
+def _curvatures(geometry: PolyhedralGeometry, region: Indices, cov: Array) -> Array:
+    """How curved log p(x, z) is on regions (P,) over covariances of z, (P, S, S): tr R Cov Rᵀ."""
+    roots = geometry.roots[region]
+    return np.asarray(np.einsum("pij,pjk,pik->p", roots, cov, roots))

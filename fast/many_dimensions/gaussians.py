@@ -106,14 +106,9 @@ def _near(
     geometry: PolyhedralGeometry, given: _Given, worth: Worth | None
 ) -> tuple[Indices, Indices]:
     """The pairs of a Gaussian and a region that may hold more than exp(-80) of it, sorted, but for
-    those that do not matter.
-
-    By the mean's distance outside the facet that it is farthest outside of.
-    """
-    search, count = geometry.search, len(given.means)
-    datum = np.repeat(np.arange(count), len(search.others))
-    region = np.tile(search.others, count)
-    datum, region = _near_in_none(geometry, given, (datum, region), worth)
+    those that do not matter."""
+    search = geometry.search
+    datum, region = _near_one_by_one(geometry, given, worth)
     if search.tree is not None:
         some, leaf = _near_in_tree(geometry, search.tree, given, worth)
         datum, region = np.append(datum, some), np.append(region, search.inner[leaf])
@@ -121,46 +116,43 @@ def _near(
     return datum[order], region[order]
 
 
-def _near_in_none(
-    geometry: PolyhedralGeometry,
-    given: _Given,
-    pairs: tuple[Indices, Indices],
-    worth: Worth | None,
+def _near_one_by_one(
+    geometry: PolyhedralGeometry, given: _Given, worth: Worth | None
 ) -> tuple[Indices, Indices]:
-    """Of the pairs, sorted by datum, with regions that are in no tree. A quarter of what may be
-    left out lies in those regions that hold the least."""
-    outside = _outside(geometry, given, pairs)
-    kept = log_ndtr(-outside) > _LEAST_LOG_MASS
-    datum, region, outside = *(part[kept] for part in pairs), outside[kept]
-    if worth is not None:
-        size = worth.log_others(datum + given.start, region, outside)
-        kept = ~_least_of_all(datum, log_ndtr(-outside) + size + _LOG_4)
-        datum, region = datum[kept], region[kept]
-    return datum, region
+    """Those with regions that are in no tree: a quarter of what may be left out lies in those of
+    them that hold the least."""
+    others, count = geometry.search.others, len(given.means)
+    datum, region = np.repeat(np.arange(count), len(others)), np.tile(others, count)
+    kept, outside = _not_far(geometry, given, datum, region)
+    datum, region = datum[kept], region[kept]
+    if worth is None:
+        return datum, region
+    size = worth.log_others(datum + given.start, region, outside)
+    worthy = ~_least_of_all(datum, log_ndtr(-outside) + size + _LOG_4)
+    return datum[worthy], region[worthy]
 
 
 def _near_in_tree(
     geometry: PolyhedralGeometry, tree: RegionTree, given: _Given, worth: Worth | None
 ) -> tuple[Indices, Indices]:
-    """The pairs with regions in the tree, as its leaves: a quarter of what may be left out lies
-    beyond all of a ball, another in those regions that hold the least."""
+    """Those with regions in the tree, as its leaves: a quarter of what may be left out lies beyond
+    all of a ball, another in those of them that hold the least."""
     root, reach = geometry.prior_root, np.full(len(given.means), _FARTHEST)
     if worth is not None:
         quarter = -_LOG_4 - worth.log_tree[given.start : given.start + len(reach)]
         beyond = np.sqrt(2.0 * gammainccinv(0.5 * geometry.latent, np.exp(quarter)))
         reach = np.minimum(reach, beyond)
     datum, leaf = tree.within(given.means @ root.T, given.maps @ np.linalg.inv(root), reach)
-    outside = _outside(geometry, given, (datum, geometry.search.inner[leaf]))
-    kept = log_ndtr(-outside) > _LEAST_LOG_MASS
-    datum, leaf, outside = datum[kept], leaf[kept], outside[kept]
+    kept, outside = _not_far(geometry, given, datum, geometry.search.inner[leaf])
+    datum, leaf = datum[kept], leaf[kept]
     if worth is None:
         return datum, leaf
     # No region holds more than a half-space does, or than its volume at the largest density.
     thin = tree.levels[-1].log_volumes[leaf] - given.log_scales[datum]
     thin -= 0.5 * (outside**2 + geometry.latent * LOG_2PI)
     bound = np.minimum(log_ndtr(-outside), thin)
-    kept = ~_least_of_all(datum, bound - quarter[datum])
-    return datum[kept], leaf[kept]
+    worthy = ~_least_of_all(datum, bound - quarter[datum])
+    return datum[worthy], leaf[worthy]
 
 
 def _least_of_all(datum: Indices, log_parts: Array) -> Mask:
@@ -176,17 +168,21 @@ def _least_of_all(datum: Indices, log_parts: Array) -> Mask:
     return result
 
 
-def _outside(geometry: PolyhedralGeometry, given: _Given, pairs: tuple[Indices, Indices]) -> Array:
-    """How many standard deviations of the Gaussian its mean is outside of the facet of the region
-    that it is farthest outside of, for pairs (P,)."""
-    shapes, (datum, region) = geometry.partition.polyhedra, pairs
+def _not_far(
+    geometry: PolyhedralGeometry, given: _Given, datum: Indices, region: Indices
+) -> tuple[Indices, Array]:
+    """Which of the pairs (P,) may hold more than exp(-80); and how many standard deviations of the
+    Gaussian its mean is outside of the facet of these regions that it is farthest outside of."""
+    shapes = geometry.partition.polyhedra
     entries, owner = ranges(shapes.starts[region], shapes.starts[region + 1])
     normals, own = shapes.normals[entries], datum[owner]
     heights = dots(normals, given.means[own]) + shapes.offsets[entries]
     lengths = np.linalg.norm(np.einsum("fs,fst->ft", normals, given.roots[own]), axis=1)
     least = np.full(len(datum), np.inf)
     np.minimum.at(least, owner, heights / np.where(lengths > 0, lengths, np.inf))
-    return np.asarray(np.maximum(-least, 0.0))
+    outside = np.maximum(-least, 0.0)
+    kept = np.flatnonzero(log_ndtr(-outside) > _LEAST_LOG_MASS)
+    return kept, outside[kept]
 
 
 def prior_on_regions(geometry: PolyhedralGeometry, cov_z: Array) -> PriorOnRegions:

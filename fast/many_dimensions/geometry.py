@@ -185,7 +185,7 @@ class PolyhedralGeometry:
     def images(self, regions: Indices, Z: Array) -> Array:
         """y(g(z)) for z in its region, row by row."""
         slopes = self.slopes[regions]
-        return np.asarray(np.einsum("...ds,...s->...d", slopes, Z) + self.offsets[regions])
+        return np.asarray((slopes @ Z[..., None])[..., 0] + self.offsets[regions])
 
     def residual(self, y: Array, regions: Indices, Z: Array) -> Array:
         """y - y(g(z)) for z in its region, row by row."""
@@ -219,7 +219,5 @@ class PolyhedralGeometry:
     def whitened(self, lattice: Lattice, region: Indices, away: Array) -> Whitened:
         """The posteriors of pairs on polyhedra of one lattice: region (P,), and y less the
         region's offset, (P, r)."""
-        roots = self.roots[region]
-        centres = np.einsum("pds,pd->ps", self.pulls[region], away)
-        means = np.linalg.solve(roots, centres[..., None])[..., 0]
-        return Whitened.of(lattice, self.cell[region], roots, centres, means)
+        roots, pulls = self.roots[region], self.pulls[region]
+        return Whitened.of_posteriors(lattice, self.cell[region], roots, pulls, away)

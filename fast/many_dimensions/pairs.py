@@ -214,7 +214,7 @@ def _integrated(
     datum, region = pairs
     y, offsets = points.y[datum], geometry.offsets[region]
     found, error = truncate_with_error(geometry.whitened(lattice, region, y - offsets))
-    image = np.einsum("pds,ps->pd", geometry.slopes[region], found.peak) + offsets
+    image = (geometry.slopes[region] @ found.peak[:, :, None])[:, :, 0] + offsets
     white, residual = found.peak @ geometry.prior_root.T, y - image
     log_inner = -0.5 * (dots(residual, residual) + dots(white, white))
     none = np.zeros(len(datum))

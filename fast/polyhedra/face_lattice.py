@@ -69,7 +69,7 @@ class Lattice:
             entries, parent = boundary.entries(faces)
             faces, owner = boundary.values[entries], owner[parent]
             links = [link[parent] for link in links]
-            links.append(places(self.faces[m].of_cells, owner, faces))
+            links.append(self.faces[m].of_cells.places(owner, faces))
         starts = np.searchsorted(owner, np.arange(len(self.facets.starts)))
         return Ragged(starts, np.arange(len(owner))), np.stack(links, axis=1)
 
@@ -94,9 +94,18 @@ class Lattice:
         place = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
         return starts, np.where(keys[place] == mine, 0.0, np.maximum(values, 0.0))
 
+    @cached_property
+    def _spans(self) -> dict[int, Indices]:
+        return {}
+
     def spanning(self, m: int) -> Indices:
         """For faces of dimension m, m + 1 affinely independent corners each (n, m + 1), a point
         first; of no meaning for faces at infinity of dimension 2 or more."""
+        if m not in self._spans:
+            self._spans[m] = self._spanning(m)
+        return self._spans[m]
+
+    def _spanning(self, m: int) -> Indices:
         faces = self.faces[m]
         if m == 0:
             return faces.corners.values[:, None]
@@ -125,13 +134,6 @@ class Lattice:
             axis = rows[best] / (length if length > 0 else 1.0)
             rows = rows - np.outer(rows @ axis, axis)
         return np.array(chosen)
-
-
-def places(of_cells: Ragged, owner: Indices, faces: Indices) -> Indices:
-    """The place of each face among those of its polyhedron."""
-    count = 1 + int(of_cells.values.max(initial=0))
-    keys = of_cells.owners * count + of_cells.values
-    return np.searchsorted(keys, owner * count + faces) - of_cells.starts[owner]
 
 
 def joined(parts: list[Lattice]) -> Lattice:

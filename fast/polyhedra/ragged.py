@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -36,10 +37,21 @@ class Ragged:
         """How long each row is."""
         return np.diff(self.starts)
 
-    @property
+    @cached_property
     def owners(self) -> Indices:
         """The row of each value."""
         return np.repeat(np.arange(len(self.starts) - 1), self.counts)
+
+    @cached_property
+    def _keys(self) -> tuple[int, Indices]:
+        """A number that is above all values, and rows times it plus values."""
+        above = 1 + int(self.values.max(initial=0))
+        return above, self.owners * above + self.values
+
+    def places(self, rows: Indices, values: Indices) -> Indices:
+        """The place of each value in its row, (n,) each; rows have their values in order."""
+        above, keys = self._keys
+        return np.searchsorted(keys, rows * above + values) - self.starts[rows]
 
     def entries(self, rows: Indices) -> tuple[Indices, Indices]:
         """The places in `values` of the entries of the given rows, one row after another; and for

@@ -41,7 +41,7 @@ DRAWS: tuple[Mutant, ...] = (
         "regions drawn alike",
         "distributions.posterior",
         "Posterior.rvs",
-        "np.split(np.exp(self.shares.log_e0), starts[1:])",
+        "np.split(self._e0, starts[1:])",
         "np.split((self.shares.log_e0 > -13.8).astype(float), starts[1:])",
         "Regions drawn without their weights.",
     ),

@@ -119,7 +119,7 @@ EXPECTATIONS: tuple[Mutant, ...] = (
         "the ELBO without q's trace, S > 1",
         "many_dimensions.e_step",
         "_with_entropy",
-        "values(datum, region, mean) - 0.5 * curvature",
+        "values(datum, region, mean) - 0.5 * _curvatures(geometry, region, cov)",
         "values(datum, region, mean)",
         "A quadratic form averaged by its value at the mean.",
     ),

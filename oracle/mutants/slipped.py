@@ -58,10 +58,10 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
             "orthogonal = X[: len(y)]",
         ),
         _fast(
-            "simplices of a second batch with the first one's slopes",
-            "integration.simplex_moments:simplex_moments",
-            "_sorted_moments(slopes[part], gram[part]",
-            "_sorted_moments(slopes[mine[: len(part)]], gram[part]",
+            "polygons left to the general way with the first ones' maps",
+            "integration.truncated:truncate_with_error",
+            "_anywhere(items.at(rest))",
+            "_anywhere(items.at(np.arange(len(rest))))",
         ),
     ),
     "draws": (
@@ -287,7 +287,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "regions of a thousandth of q left out of the ELBO",
-            "many_dimensions.gaussians:_near_in_tree",
+            "many_dimensions.gaussians:_not_far",
             "log_ndtr(-outside) > _LEAST_LOG_MASS",
             "log_ndtr(-outside) > -7.0",
         ),

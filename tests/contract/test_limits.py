@@ -58,6 +58,10 @@ CHECKED_ELSEWHERE = {
     "change no probability by more than rounding does": (
         "tests/distributions/test_local.py::test_every_quantity_is_that_of_the_whole_partition"
     ),
+    # Machine code
+    "Where neither folder can be written to, every process does it anew": (
+        "tests/integration/test_simplices.py::test_without_a_folder_for_machine_code"
+    ),
     # Data far away
     "what is of the size of the distance is computed in integers": (
         "tests/distributions/test_far_data.py::test_shares_keep_their_digits"

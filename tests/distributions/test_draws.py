@@ -660,8 +660,8 @@ DEFECTS = [
         "fast",
         "distributions.posterior",
         "Posterior.rvs",
-        "np.exp(self.shares.log_e0), starts[1:]",
-        "np.exp(0.5 * self.shares.log_e0), starts[1:]",
+        "self._e0, starts[1:]",
+        "np.sqrt(self._e0), starts[1:]",
         product,
     ),
     (

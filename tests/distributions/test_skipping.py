@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy.special import log_ndtr
 
 import fast
 import fast.many_dimensions.e_step as e_step
@@ -405,8 +406,68 @@ def test_values_taken_for_a_millionth_are_seen(monkeypatch, build, part):
 
 
 def test_what_is_left_out_is_the_least():
-    """Of every datum the smallest parts, whose sum is below 1."""
-    datum = np.array([0, 0, 0, 0, 3, 3])
-    left = gaussians._least_of_all(datum, np.log([0.5, 0.6, 0.3, 700.0, 1.1, 0.9]))
-    assert left.tolist() == [True, False, True, False, False, True]
+    """Of every datum the smallest parts, whose sum is below 1; however large the others are."""
+    datum = np.array([0, 0, 0, 0, 3, 3, 4, 4])
+    parts = np.append(np.log([0.5, 0.6, 0.3, 700.0, 1.1, 0.9, 0.5, 0.6]), 1e4)
+    left = gaussians._least_of_all(np.append(datum, 4), parts)
+    assert left.tolist() == [True, False, True, False, False, True, True, False, False]
     assert len(gaussians._least_of_all(datum[:0], np.empty(0))) == 0
+
+
+def value_over_bound(build):
+    """Of what q has of log p(x, z) - base in every region, what part it is of the most that it is
+    said to have: in the tree, (P,), and in no tree, (Q,). For data near and far, narrow and wide q.
+    """
+    dgn = build()
+    X = dgn.rvs(4, 5) * np.array([[1.0], [1.0], [3.0], [30.0]])
+    means = np.array([[0.1, 0.0], [1.0, -2.0], [0.0, 0.5], [0.0, 0.0]])
+    covs = np.array([0.01, 1.0, 9.0, 4.0])[:, None, None] * np.eye(2)
+    base, roots = np.array([0.0, -1e4, 20.0, 0.0]), np.linalg.cholesky(covs)
+    dgn.logpdf(X)
+    geometry = dgn._model.geometry
+    points, negligible = geometry.points(X), geometry.negligible
+    worth = e_step._worth(geometry, points, base, means, covs)
+    given = gaussians._Given(0, means, roots, np.linalg.inv(roots), np.linalg.slogdet(roots)[1])
+    in_tree, in_none = [], []
+    for found in gaussians.gaussians_on_regions(geometry, means, covs, None):
+        d, r = found.datum, found.region
+        value = geometry.log_joint(points.y[d], points.rest[d], r, found.mean) - base[d]
+        value = np.abs(
+            value
+            - 0.5
+            * np.linalg.norm(geometry.roots[r] @ np.linalg.cholesky(found.cov), axis=(1, 2)) ** 2
+        )
+        tree = np.isin(r, geometry.search.inner)
+        in_tree.append(value[tree] / np.exp(worth.log_tree[d[tree]]) / negligible)
+        kept, outside = gaussians._not_far(geometry, given, d[~tree], r[~tree])
+        d, r = d[~tree][kept], r[~tree][kept]
+        most = worth.log_others(d, r, outside) + np.log(negligible) + log_ndtr(-outside)
+        in_none.append((value * np.exp(found.log_mass))[~tree][kept] * np.exp(-most))
+    return np.concatenate(in_tree), np.concatenate(in_none)
+
+
+@pytest.mark.parametrize("build", [many_regions, wedges])
+def test_values_are_no_larger_than_said(build):
+    """And not much smaller than what is said of them."""
+    in_tree, in_none = value_over_bound(build)
+    assert 0.3 < in_tree.max() <= 1.0
+    assert 0.05 < in_none.max() <= 1.0
+
+
+def test_values_that_are_not_told_of_spread_are_seen(monkeypatch):
+    """A wide q has more of a steep slope than at its mean."""
+    monkeypatch.setattr(e_step, "_curvatures", lambda geometry, region, cov: np.zeros(len(region)))
+    assert value_over_bound(wedges)[1].max() > 1.0
+
+
+@pytest.mark.parametrize(("build", "variance"), [(many_regions, 0.05), (wedges, 0.1)])
+def test_every_datum_has_its_own_worth(monkeypatch, build, variance):
+    """Far from the image values are larger, and less may be left out: one datum a chunk. With what
+    the first may leave out the second would be off by 0.008 and 0.08."""
+    dgn, negligible = build(), 1e-4
+    X = dgn.rvs(2, 5) * np.array([[1.0], [1e3]])
+    q = np.tile([0.3, 0.1], (2, 1)), np.tile(variance * np.eye(2), (2, 1, 1))
+    monkeypatch.setattr(gaussians, "_CHUNK", 1)
+    whole, some = (fast.DGN(dgn.network, dgn.cov_x, negligible=x) for x in (0.0, negligible))
+    missed = np.abs(some.elbo(X, *q) - whole.elbo(X, *q))
+    assert 0 < missed.max() <= negligible

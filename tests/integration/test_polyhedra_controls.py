@@ -135,6 +135,11 @@ def crossed(moments):
 
 FAST = {
     "a simplex left out": (fast.integration.truncated, "split", keywords(volume=without_first)),
+    "a triangle left out": (
+        fast.integration.truncated,
+        "split_polygons",
+        result(lambda f: (f[0], f[1]._replace(volume=without_first(f[1].volume)), f[2])),
+    ),
     "a volume off by 1e-6": (fast.integration.truncated, "simplex_moments", result(nudged_first)),
     "half the nodes": (
         fast.integration.truncated,

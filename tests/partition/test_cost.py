@@ -122,6 +122,15 @@ def test_pieces_that_end_early_stand_for_what_is_not_looked_at(monkeypatch):
     assert found.mean() == pytest.approx(truth, rel=0.25)
 
 
+def test_maps_on_a_line_are_found_with_its_intervals(monkeypatch):
+    """Their time does not count a second time; in the plane it does."""
+    monkeypatch.setattr(fast.partition.cost.seconds, "seconds_of_maps", lambda *_: 1e9)
+    for latent, most in ((1, True), (2, False)):
+        network = Network.random([latent, 20, 3], ReLU(), 0)
+        after = regions_after_layers(network)
+        assert (predicted_seconds(network, after) < 1e3) == most
+
+
 def test_no_more_than_units_allow():
     """Where small facets are many the mean may be far too large."""
     network = Network.random([10, 14, 3], ReLU(), 3)

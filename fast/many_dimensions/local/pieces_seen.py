@@ -87,7 +87,7 @@ class SeenPieces:
         """log p(x, z) at places u (Q, S), less that at x's place, and what rounding may make of it,
         (Q,)."""
         slopes, offsets = self.gaussians.slopes[pairs.piece], self.gaussians.offsets[pairs.piece]
-        images = np.einsum("pms,ps->pm", slopes, u) + offsets
+        images = (slopes @ u[:, :, None])[:, :, 0] + offsets
         aligned = self.leaf.aligned
         rows, bases = aligned.rows[pairs.pair], aligned.bases[pairs.pair]
         # A difference of squares, (a - b)(a + b), in which a - b does not involve x.
@@ -106,10 +106,9 @@ class SeenPieces:
         """The pairs' posteriors as whitened Gaussians in u, in batches: which of them, and they."""
         for some in self.batches(pairs):
             mine = pairs.at(some)
-            roots = self.gaussians.roots[mine.piece]
-            centres = np.einsum("pds,pd->ps", self.gaussians.pulls[mine.piece], self.away(mine))
-            means = np.linalg.solve(roots, centres[..., None])[..., 0]
-            yield some, Whitened.of(self.lattice, mine.piece, roots, centres, means)
+            roots, pulls = self.gaussians.roots[mine.piece], self.gaussians.pulls[mine.piece]
+            away = self.away(mine)
+            yield some, Whitened.of_posteriors(self.lattice, mine.piece, roots, pulls, away)
 
     def places(self, piece: Indices, u: Array) -> Array:
         """z of points u (n, S) of pieces (n,)."""

@@ -123,7 +123,7 @@ class RegionBounds:
     def of_pairs(self, seen: Seen, region: Indices) -> Bounds:
         """The same for pairs of data in the projection and regions, both (P,)."""
         away = seen.rows - self.offsets[region]
-        centres = np.einsum("pds,pd->ps", self.pulls[region], away)
+        centres = (away[:, None] @ self.pulls[region])[:, 0]
         square, terms = dots(centres, centres), dots(away, away)
         residual = terms - square - _SQUARE_ROUNDING * (terms + square)
         off = farther(seen.beyond, self.beyond[region])

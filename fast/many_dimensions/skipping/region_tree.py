@@ -177,9 +177,8 @@ class RegionTree:
         along = np.sqrt(_square(seen.rows[datum], root.centres[node])) + root.radii[node]
         beyond = seen.beyond[datum] + root.beyond[node]
         places = np.linalg.norm(root.places[node], axis=1) + root.reach[node]
-        found = np.zeros(len(seen.rows))
-        np.maximum.at(found, datum, 0.5 * (along**2 + beyond**2 + places**2))
-        return found
+        found = 0.5 * (along**2 + beyond**2 + places**2)
+        return np.asarray(found.reshape(-1, len(root.radii)).max(axis=1))
 
     def within(self, means: Array, maps: Array, reach: Array) -> tuple[Indices, Indices]:
         """The pairs of a Gaussian and a region, as `Left`, that may be nearer than reach (N,) of

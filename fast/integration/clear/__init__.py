@@ -1,0 +1,1 @@
+"""Gaussians on polyhedra whose corners, in doubles, leave no digit to doubt."""
