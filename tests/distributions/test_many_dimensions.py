@@ -176,11 +176,11 @@ def test_linear_network(linear):
 
 @pytest.fixture(scope="module")
 def model():
-    """[2, 16, 16, 2], 450 regions, and 40 points: drawn, random, and far away."""
+    """[2, 16, 16, 2], 450 regions, and 16 points: drawn, random, and far away."""
     network = Network.random([2, 16, 16, 2], random_state=0)
     dgn = fast.DGN(network, 0.01)
     rng = np.random.default_rng(1)
-    points = [dgn.rvs(20, 0), 3 * rng.standard_normal((15, 2)), 1e3 * rng.standard_normal((5, 2))]
+    points = [dgn.rvs(8, 0), 3 * rng.standard_normal((5, 2)), 1e3 * rng.standard_normal((3, 2))]
     return dgn, np.concatenate(points)
 
 

@@ -46,7 +46,7 @@ MODELS = {
     "three dimensions": lambda: fast.DGN(
         Network.random([3, 7, 6], LeakyReLU(0.2), random_state=3), 0.1, PRIOR
     ),
-    "four dimensions": lambda: fast.DGN(Network.random([4, 4, 2], ReLU(), random_state=4), 0.2),
+    "four dimensions": lambda: fast.DGN(Network.random([4, 3, 2], ReLU(), random_state=4), 0.2),
     "pooled": lambda: fast.DGN(pooled(), 0.1),
     "lines": lambda: fast.DGN(
         Network([Dense([[1.0, 2.0], [-2.0, -4.0]], [0.0, 1.0]), ReLU(), Dense(np.eye(2), [0, 0])]),

@@ -69,7 +69,7 @@ def test_breach_is_written(capsys, tmp_path, monkeypatch):
         "--architectures",
         "1",
         "--seed",
-        "2",
+        "6",
         "--points",
         "1",
         "--out",
@@ -77,9 +77,9 @@ def test_breach_is_written(capsys, tmp_path, monkeypatch):
     ]
     assert command.main(arguments) == 1
     printed = capsys.readouterr().out
-    assert "BREACH reference: seed 2" in printed
-    assert Case.load(tmp_path / "cases" / "case-2.json").seed == 2
-    small = Case.load(tmp_path / "cases" / "case-2-small.json")
+    assert "BREACH reference: seed 6" in printed
+    assert Case.load(tmp_path / "cases" / "case-6.json").seed == 6
+    small = Case.load(tmp_path / "cases" / "case-6-small.json")
     assert len(small.X) == 1
 
 

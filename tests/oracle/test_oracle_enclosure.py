@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from flint import ctx
 from mpmath import mp, mpf
+from tests_support import deep
 
 import fast
 from oracle.checks import enclosures as enclosure_check
@@ -61,7 +62,7 @@ def test_one_hinge_in_closed_form(x):
     assert distance(model["region mass", (1,)], mpf(1) / 2) < 1e-30
 
 
-@pytest.mark.parametrize("seed", [2, 3, 5, 7, 10, 15])
+@pytest.mark.parametrize("seed", [3, 5, 7, 10, *deep(2, 15)])
 def test_quadrature_lies_inside(seed):
     """The other oracle's values, of random models and far points; nothing is too wide."""
     case = random_case(seed, 1)

@@ -17,6 +17,8 @@ from oracle.checks.tally import Comparison, Tally
 from oracle.checks.tolerances import TOLERANCES
 from oracle.fixed_checks.all_checks import FixedTally, check_fixed
 
+#: Of one, two and three latent dimensions, and few regions.
+SEEDS = (24, 13, 25)
 RUN = Run(range(3), 1, "python -m oracle --architectures 3", "0123456789ab", 12.3)
 
 
@@ -24,7 +26,7 @@ RUN = Run(range(3), 1, "python -m oracle --architectures 3", "0123456789ab", 12.
 def found():
     """Three architectures, one fixed check and two proofs."""
     total = Findings()
-    for seed in (2, 13, 15):
+    for seed in SEEDS:
         total.add(examine(seed, 1))
     total.fixed = {("regions, line", n): t for n, t in check_fixed("regions, line").items()}
     total.proofs = [Proved("eq. 3", "a < b & c", True), Proved("eq. 5", "d", True)]
@@ -52,7 +54,7 @@ class Wellformed(HTMLParser):
 
 def test_one_file_by_itself(found):
     """Well-formed, without scripts, images or styles from elsewhere; everything is in it."""
-    content = page(found, RUN, {2: "cases/case-2.json"})
+    content = page(found, RUN, {24: "cases/case-24.json"})
     parser = Wellformed()
     parser.feed(content)
     assert parser.open == []
@@ -63,13 +65,13 @@ def test_one_file_by_itself(found):
     assert all(f"<td>{escape(result.name)}</td>" in content for result in RESULTS)
     assert all(f"<td>{escape(quantity)}</td>" in content for quantity in TOLERANCES[1]["fast"])
     assert content.count("<svg") == 3
-    assert 'href="cases/case-2.json"' in content
+    assert 'href="cases/case-24.json"' in content
 
 
 def test_the_same_but_for_the_time(found):
     """The same findings, another time: one line differs."""
     again = Findings()
-    for seed in (2, 13, 15):
+    for seed in SEEDS:
         again.add(examine(seed, 1))
     again.fixed, again.proofs = found.fixed, found.proofs
     other = dataclasses.replace(RUN, seconds=99.0)
@@ -103,7 +105,7 @@ def test_fixed_checks_and_proofs_can_breach():
 
 def test_worst_cases_are_found(found):
     """The seeds named in the tables."""
-    assert set(worst_seeds(found)) == {2, 13, 15}
+    assert set(worst_seeds(found)) == set(SEEDS)
 
 
 def test_the_readme_table(found):
