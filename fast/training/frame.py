@@ -59,13 +59,14 @@ class Frame:
         base = np.zeros(packing.size) if bounded else packing.packed(parameters)
         if state.prior is None:
             units = _units(state.dgn, X)
-            for name, place in packing.places.items():
-                if name == "cov_x" and parameters[name].ndim == 2:
-                    size = len(parameters[name])
-                    factor = np.where(np.eye(size) > 0, 1.0, units[name])
-                    turn[place] = factor[np.tril_indices(size)]
-                elif name in units and name != "cov_x":
-                    turn[place] = np.ravel(np.broadcast_to(units[name], parameters[name].shape))
+            for name in units.keys() & packing.places.keys():
+                place, value = packing.places[name], parameters[name]
+                if name != "cov_x":
+                    turn[place] = np.ravel(np.broadcast_to(units[name], value.shape))
+                elif value.ndim == 2:
+                    # The factor's diagonal is searched by its logarithm.
+                    factor = np.where(np.eye(len(value)) > 0, 1.0, units[name])
+                    turn[place] = factor[np.tril_indices(len(value))]
         return Frame(base, turn)
 
     @staticmethod

@@ -144,8 +144,8 @@ def fit_mle(
     Examples
     --------
     >>> from fast import DGN, LeakyReLU, Network, fit_mle
-    >>> start = DGN(Network.random([1, 4, 2], LeakyReLU(0.1), random_state=0), 0.1)
-    >>> X = start.rvs(50, random_state=0)
+    >>> start = DGN(Network.random([1, 3, 2], LeakyReLU(0.1), random_state=0), 0.1)
+    >>> X = start.rvs(100, random_state=0)
     >>> fit = fit_mle(start, X)
     >>> print(fit.outcome, bool(fit.history[-1] < fit.history[0]))
     converged True

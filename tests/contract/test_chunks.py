@@ -28,6 +28,9 @@ from fast.partition.cost import sampled_facets
 from fast.partition.cost.regions import regions_after_layers
 from fast.partition.refined_vertices import refined
 from fast.polyhedra.chunks import chunks, uneven_chunks
+from fast.training.frame import Frame
+from fast.training.objective import State
+from fast.training.parameter_vector import Packing
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
 from reference import Dense, Network, ReLU
@@ -285,6 +288,22 @@ def test_chunks_of_vertices_change_nothing(rows):
 
 
 @cache
+def turned(rows):
+    """Coordinates of a fit by the scores of some data; and what was reached."""
+    given = case(1, "relu")
+    dgn = fast.DGN(given.network, given.cov_x, given.cov_z)
+    with rows_per_chunk(rows) as reached:
+        state = State.of(dgn, given.X, None)
+        frame = Frame.turned(state, Packing(dgn.parameters(), sorted(dgn.parameters())), given.X)
+    return {"metric": frame.turn @ frame.turn.T}, reached
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_chunks_of_scores_change_nothing(rows):
+    assert differences(turned(rows)[0], turned(None)[0]) == []
+
+
+@cache
 def costs(rows):
     """Facets on thirteen pieces of lines; and what was reached."""
     few = {"_UNITS": 0, "_FEWEST": 13}
@@ -361,6 +380,7 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
             in_boxes(rows),
             costs(rows),
             put_back(rows),
+            turned(rows),
         ]
         second |= set().union(*(reached.second for _, reached in runs))
         ragged |= set().union(*(reached.ragged for _, reached in runs))

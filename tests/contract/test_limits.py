@@ -108,7 +108,9 @@ CHECKED_ELSEWHERE = {
     "`from_torch` reads what is piecewise affine": "tests/model/test_from_torch.py::test_refused",
     "no tanh, sigmoid or softplus": "tests/model/test_from_torch.py::test_refused",
     # Where training ends
-    "judged from the scores of 4,096 data": "tests/learning/test_stationarity.py::test_no_more_scores_than_memory_holds",
+    "judged from the scores of 4,096 data": (
+        "tests/learning/test_stationarity.py::test_no_more_scores_than_memory_holds"
+    ),
     # How many regions
     "is an estimate: within a factor of 3 for up to four latent dimensions": (
         "tests/partition/test_cost.py::test_regions_of_random_networks"

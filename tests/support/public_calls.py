@@ -258,7 +258,7 @@ def fit_arguments(impl):
             Number(0.0), 0.0, {"max_iter": 2, "gtol": 1e3, "tol": 0.5}, lambda fit: fit.outcome
         ),
         "gtol": Argument(Number(0.0), 1e3, {"max_iter": 2, "tol": 0.5}, lambda fit: fit.outcome),
-        "noise_floor": Argument(Number(0.0, 1.0), 1.0),
+        "noise_floor": Argument(Number(0.0, 1.0), 1.0, {"cov_x": 0.125}),
         "random_state": Argument(Seed(), 3, ignored=True),
         "callback": Argument(
             Function(), lambda *_: True, {"max_iter": 2}, lambda fit: (fit.n_iter, fit.outcome)
