@@ -39,10 +39,10 @@ from reference.model import (
     SingularCovarianceError,
     WeightPrior,
     check_count,
+    check_data,
     check_flag,
     check_number,
     check_path,
-    check_points,
     check_random_state,
     check_weight_prior,
     outcome_of_error,
@@ -164,7 +164,7 @@ def fit_em(
     max_iter reached True
     """
     given = starting_model(network, cov_x, cov_z)
-    data = check_points(X, "X", given.network.observed_dimension)
+    data, _ = check_data(X, "X", given.network.observed_dimension)
     settings = _checked_settings(
         _Settings(
             prior=weight_prior,

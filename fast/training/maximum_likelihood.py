@@ -26,9 +26,9 @@ from reference.model import (
     UniformPrior,
     WeightPrior,
     check_count,
+    check_data,
     check_names,
     check_number,
-    check_points,
     check_random_state,
     check_weight_prior,
 )
@@ -120,7 +120,7 @@ def fit_mle(
     converged True
     """
     dgn = starting_model(network, cov_x, cov_z)
-    data = check_points(X, "X", dgn.network.observed_dimension)
+    data, _ = check_data(X, "X", dgn.network.observed_dimension)
     check_weight_prior(weight_prior)
     known = dgn.parameters()
     names = sorted(known) if parameters is None else check_names(parameters, "parameters")

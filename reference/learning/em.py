@@ -24,9 +24,10 @@ from reference.learning.m_step import m_step as closed_form
 from reference.learning.objective import State
 from reference.model.arrays import Array, RandomState
 from reference.model.errors import NO_LIKELIHOOD, ConvergenceWarning, SingularCovarianceError
+from reference.model.images.data import check_data
 from reference.model.network import Network
 from reference.model.outcome import Outcome, outcome_of_error
-from reference.model.validation import check_count, check_number, check_points, check_random_state
+from reference.model.validation import check_count, check_number, check_random_state
 from reference.model.weight_priors import WeightPrior, check_weight_prior, log_weight_prior
 
 #: Called as callback(iteration, dgn, loss) after each iteration; True ends the training.
@@ -129,7 +130,7 @@ def fit_em(
         On bad input, before any work. Guarded by tests/learning/test_training.py.
     """
     start = DGN(network, cov_x, cov_z)
-    data = check_points(X, "X", network.observed_dimension)
+    data, _ = check_data(X, "X", network.observed_dimension)
     settings = _checked(_Settings(m_step, damping, max_iter, tol, gtol))
     check_random_state(random_state)
     _check_prior_and_callback(network, weight_prior, callback)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.model.arrays import Array
+from reference.model.arrays import Array, of_tensor
 from reference.model.dense import Dense
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from reference.model.images.max_pool import MaxPool
@@ -112,8 +112,8 @@ def _require(condition: bool, what: str) -> None:
 def _array(tensor: Any, name: str) -> Array:
     """A tensor as a float64 array. That is exact: every narrower float is a double."""
     try:
-        values = tensor.detach().cpu().numpy()
-    except (AttributeError, TypeError, RuntimeError) as error:  # bfloat16, meta tensors, ...
+        values = of_tensor(tensor)
+    except (AttributeError, TypeError, RuntimeError) as error:  # meta tensors, ...
         raise ValueError(
             f"{name}: expected a tensor that numpy can hold, as after .float().cpu() ({error})"
         ) from None
