@@ -219,6 +219,8 @@ def in_boxes(rows):
             values["expected"] = dgn.expected_complete_loglik(X)
             values |= {"score": dgn.score(X), "spread": posterior.reconstruction_cov()}
             values["variances"] = posterior.reconstruction_cov(diagonal=True)
+            for n in range(5):
+                values[f"spread of {n}"] = dgn.posterior(X[n : n + 1]).reconstruction_cov()
             statistics = vars(dgn.statistics(X))
             values |= {f"statistics {name}": value for name, value in statistics.items()}
             draws = posterior.rvs(50, 0)

@@ -756,7 +756,12 @@ RESULTS = {
     "Statistics",
     "TruncatedMoments",
 }
-OF_THE_LIBRARY = {"Network.split_code.codes": "region codes as a partition holds them"}
+OF_THE_LIBRARY = {
+    "Network.split_code.codes": "region codes as a partition holds them",
+    # Torch's own, which the default run lacks: tests/model/test_from_torch_and_back.py.
+    "Network.to_torch.dtype": "a type of torch",
+    "Network.load_into.module": "a module of torch",
+}
 WITH_METHODS = {"DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
 
 

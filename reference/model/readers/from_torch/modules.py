@@ -41,8 +41,9 @@ _NORMALISING = (
 _REASONS = {
     **dict.fromkeys(
         _CURVED.lower().split(),
-        "this is not piecewise affine; as the last module, leave it out and model its input "
-        "instead (for a Sigmoid, the logits); elsewhere, use ReLU or LeakyReLU and train again",
+        "this is not piecewise affine; as the last module, leave it out (module[:-1] of a "
+        "Sequential) and model its input instead (for a Sigmoid, the logits); elsewhere, use ReLU "
+        "or LeakyReLU and train again",
     ),
     **dict.fromkeys(
         _NORMALISING.lower().split(),
