@@ -19,6 +19,7 @@ from reference.distributions.marginal import (
 from reference.distributions.posterior import Posterior
 from reference.distributions.zero_noise import zero_noise_latent
 from reference.model.arrays import Array, RandomState, ReadOnly, freeze
+from reference.model.images.data import check_data
 from reference.model.network import Network
 from reference.model.validation import (
     check_array,
@@ -26,7 +27,6 @@ from reference.model.validation import (
     check_covariance,
     check_covariances,
     check_mapping,
-    check_points,
     check_random_state,
 )
 from reference.partition import partition as partitioning
@@ -107,7 +107,7 @@ class DGN(ReadOnly):
         return self._partition, self.cov_x, self.cov_z
 
     def _data(self, X: ArrayLike) -> Array:
-        return check_points(X, "X", self.network.observed_dimension)
+        return check_data(X, "X", self.network.observed_dimension)[0]
 
     def parameters(self) -> dict[str, Array]:
         """Return every parameter by name.
@@ -140,13 +140,10 @@ class DGN(ReadOnly):
         check_mapping(values, "values")
         if values.get("cov_z", self.cov_z) is None:
             raise ValueError("cov_z: expected a covariance in place of the model's, got None")
+        covs = [values.get(name, getattr(self, name)) for name in ("cov_x", "cov_z")]
         mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
-        return DGN(
-            self.network.with_parameters(mine),
-            values.get("cov_x", self.cov_x),
-            values.get("cov_z", self.cov_z),
-            max_regions=self.max_regions,
-        )
+        network = self.network.with_parameters(mine)
+        return DGN(network, *covs, max_regions=self.max_regions)
 
     def partition(self) -> Partition:
         """Return the latent partition Ω with A_ω and b_ω of every region, for any S.
@@ -181,14 +178,31 @@ class DGN(ReadOnly):
         Notes
         -----
         Accuracy: 1e-12 relative to max(1, |log p|) for S = 1; absolute 1e-9 at worst for S = 2, 3.
-        Guarded by tests/distributions/test_distributions.py and
-        tests/distributions/test_reference_dgn.py.
+        Guarded by tests/distributions/test_distributions.py, test_reference_dgn.py.
         """
-        data = self._data(X)
-        return np.array([log_marginal(t) for t in terms_of_data(data, *self._model)])
+        terms = terms_of_data(self._data(X), *self._model)
+        return np.array([log_marginal(t) for t in terms])
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """Return the posterior p(z | x) of each datum [eq. 6, Proposition 2].
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data; rows, or images of any shape with D entries.
+
+        Returns
+        -------
+        Posterior
+            The posteriors of all N data.
+        """
+        data, shape = check_data(X, "X", self.network.observed_dimension)
+        posterior = Posterior(data, *self._model)
+        posterior.data_shape = shape
+        return posterior
+
+    def score(self, X: ArrayLike) -> Array:
+        """Return ∇_x log p(x) = Σx^-1 (E[g(z) | x] - x), by Fisher's identity.
 
         Parameters
         ----------
@@ -197,11 +211,17 @@ class DGN(ReadOnly):
 
         Returns
         -------
-        Posterior
-            The posteriors of all N data.
+        ndarray, shape (N, D)
+            The gradient by each x, nats for each data unit, in the shape of the data.
+
+        Notes
+        -----
+        Tweedie's formula: x + Σx ∇ log p(x) = E[g(z) | x], the best denoiser in mean square.
+        Guarded by tests/distributions/test_reconstruction.py.
         """
-        data = self._data(X)
-        return Posterior(data, *self._model)
+        data, shape = check_data(X, "X", self.network.observed_dimension)
+        away = Posterior(data, *self._model).reconstruction() - data
+        return noise.solve(self.cov_x, away.T).T.reshape(len(data), *shape)
 
     def mean(self) -> Array:
         """Return the mean of the marginal p(x).
@@ -209,9 +229,9 @@ class DGN(ReadOnly):
         Returns
         -------
         ndarray, shape (D,)
-            E[x] = E[g(z)].
+            E[x] = E[g(z)], in the shape of the network's output.
         """
-        return marginal_mean(*self._model)
+        return marginal_mean(*self._model).reshape(self.network.shapes[-1])
 
     def cov(self) -> Array:
         """Return the covariance of the marginal p(x).
@@ -236,14 +256,15 @@ class DGN(ReadOnly):
         Returns
         -------
         ndarray, shape (size, D)
-            The draws.
+            The draws, each in the shape of the network's output.
         """
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
         latent = rng.standard_normal((size, self.network.latent_dimension))
         standard = rng.standard_normal((size, self.network.observed_dimension))
         images = self.network(latent @ np.linalg.cholesky(self.cov_z).T)
-        return images + noise.draw(self.cov_x, standard)
+        draws = images + noise.draw(self.cov_x, standard)
+        return draws.reshape(size, *self.network.shapes[-1])
 
     def statistics(self, X: ArrayLike) -> e_step.Statistics:
         """Return the sums over data that the M-step and the gradient need [Sec. 4.1].
@@ -258,8 +279,7 @@ class DGN(ReadOnly):
         Statistics
             Sums of posterior expectations over the rows of X.
         """
-        data = self._data(X)
-        return e_step.statistics(data, *self._model)
+        return e_step.statistics(self._data(X), *self._model)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """Return E[log p(x, z) | x] of each datum [Sec. 4.1, corrected].
@@ -293,7 +313,7 @@ class DGN(ReadOnly):
         q_mean : array_like, shape (N, S)
             The mean of q for each datum.
         q_cov : array_like, shape (N, S, S) or (N, S)
-            Its covariance, symmetric and positive definite, or its variances.
+            Its covariance, positive definite, or its variances.
 
         Returns
         -------
@@ -307,30 +327,16 @@ class DGN(ReadOnly):
         """
         data = self._data(X)
         means, covs = self._gaussians(len(data), q_mean, q_cov)
-        bounds = np.empty(len(data))
-        for i, (x, mean, cov) in enumerate(zip(data, means, covs, strict=True)):
-            try:
-                with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-                    bounds[i] = e_step.elbo(x, mean, cov, *self._model)
-            except (OverflowError, ZeroDivisionError):
-                bounds[i] = np.nan
-            if not np.isfinite(bounds[i]):
-                raise ArithmeticError(
-                    f"q_mean, q_cov: the ELBO of datum {i} is not finite in double precision"
-                )
-        return bounds
+        rows = enumerate(zip(data, means, covs, strict=True))
+        return np.array([e_step.finite_elbo(i, *row, *self._model) for i, row in rows])
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """Return KL(q ‖ p(z | x)) = log p(x) - ELBO for each datum [eq. 3].
 
         Parameters
         ----------
-        X : array_like, shape (N, D)
-            The data.
-        q_mean : array_like, shape (N, S)
-            The mean of q for each datum.
-        q_cov : array_like, shape (N, S, S) or (N, S)
-            Its covariance, symmetric and positive definite, or its variances.
+        X, q_mean, q_cov : array_like
+            As of `elbo`.
 
         Returns
         -------
@@ -356,14 +362,12 @@ class DGN(ReadOnly):
         Returns
         -------
         ndarray, shape (N, S)
-            The z that minimises (x - g(z))ᵀ Σx^-1 (x - g(z)) over all regions. Of several such, the
-            one of smallest zᵀ Σz^-1 z.
+            The z that minimises (x - g(z))ᵀ Σx^-1 (x - g(z)); of several, zᵀ Σz^-1 z as well.
 
         Notes
         -----
-        What is corrected is said at `distributions.zero_noise.zero_noise_latent` [Proposition 3].
-        Guarded by tests/contract/test_errata.py and
-        tests/distributions/test_reference_zero_noise.py.
+        What is corrected: see `distributions.zero_noise.zero_noise_latent` [Proposition 3].
+        Guarded by tests/contract/test_errata.py, tests/distributions/test_reference_zero_noise.py.
         """
         data = self._data(X)
         model = self._partition, self.cov_x, self.cov_z
@@ -380,16 +384,14 @@ class DGN(ReadOnly):
         Returns
         -------
         dict of str to ndarray
-            One array for each of `parameters`, of the same shape; nats a datum for a unit of the
-            parameter.
+            One for each of `parameters`, of its shape; nats a datum for a unit of the parameter.
 
         Notes
         -----
-        A full covariance counts as a symmetric matrix: d log p = Σ_ij gradient_ij dΣ_ij. Accuracy:
-        1e-7 against finite differences of the oracle, see tests/distributions/test_gradient.py.
+        Of a full covariance d log p = Σ_ij gradient_ij dΣ_ij. Accuracy: 1e-7 against finite
+        differences of the oracle, see tests/distributions/test_gradient.py.
         """
-        sums = self.statistics(X)
-        return gradient(self.network, *self._model, sums)
+        return gradient(self.network, *self._model, self.statistics(X))
 
     def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
         latent = self.network.latent_dimension

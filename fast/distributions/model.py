@@ -48,6 +48,10 @@ class LatentModel(Protocol):
         """
         ...
 
+    def reconstruction(self, X: Array) -> Array:
+        """E[g(z) | x], X (N, D) -> (N, D), in chunks: memory O(N D). The score is made of it."""
+        ...
+
     def expected_complete_loglik(self, X: Array) -> Array:
         """E[log p(x, z) | x], with z from the posterior [Sec. 4.1], X (N, D) -> (N,), nats.
 

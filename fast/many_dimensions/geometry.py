@@ -17,6 +17,7 @@ import numpy as np
 
 from fast.distributions.observation import Coordinates, refuse_far_ends
 from fast.distributions.progress import told
+from fast.distributions.reconstruction import Images
 from fast.integration.interval import LOG_2PI
 from fast.integration.split import batches
 from fast.integration.whitened import Whitened, dots
@@ -142,6 +143,11 @@ class PolyhedralGeometry:
     def log_volumes(self) -> Column:
         """Of every region, log of the integral of its standard Gaussian over z."""
         return Column(self.search.regions, "log_volumes")
+
+    @cached_property
+    def images_in_two(self) -> Images:
+        """The network up to where it is affine, and on."""
+        return Images(self.partition.network, self.coordinates)
 
     @cached_property
     def exact(self) -> ExactJoint:

@@ -8,6 +8,7 @@ from fast.distributions.memory import refuse_statistics
 from fast.distributions.model import PriorOnRegions
 from fast.distributions.observation import Coordinates
 from fast.distributions.posterior import Posterior
+from fast.distributions.reconstruction import Pairs
 from fast.distributions.statistics import Statistics
 from fast.many_dimensions import e_step
 from fast.many_dimensions.gaussians import prior_on_regions
@@ -51,6 +52,16 @@ class ManyDimensions:
         partition, observed = self.geometry.partition, X.shape[1]
         refuse_statistics(partition.n_regions, observed, len(self._cov_z), max_memory)
         return e_step.statistics(self.geometry, X)
+
+    def reconstruction(self, X: Array) -> Array:
+        """E[g(z) | x], (N, D)."""
+        geometry, result = self.geometry, np.empty(X.shape)
+        for part in geometry.chunks(len(X)):
+            terms = pairs_of(geometry, geometry.points(X[part]))
+            pairs = Pairs(terms.pairs.datum, np.exp(terms.log_e0))
+            of_data = len(terms.log_evidence), pairs, terms.pairs.mean
+            result[part] = geometry.images_in_two.expected(*of_data)
+        return result
 
     def expected_complete_loglik(self, X: Array) -> Array:
         """E[log p(x, z) | x], (N,), nats."""

@@ -65,6 +65,7 @@ class PolyhedralPosterior(Posterior):
         )
         super().__init__(
             n_regions=geometry.n_regions,
+            images=geometry.images_in_two,
             log_evidence=np.concatenate([terms.log_evidence for terms in parts]),
             shares=shares,
             skipped=np.concatenate([terms.skipped for terms in parts]),
@@ -131,6 +132,9 @@ class PolyhedralPosterior(Posterior):
         order = np.lexsort((-values, found.datum))
         first = np.searchsorted(found.datum[order], np.unique(found.datum))
         return np.asarray(found.place[order[first]])
+
+    def _slopes(self, pairs: slice) -> Array:
+        return self._geometry.slopes[self.shares.region[pairs]]
 
     def _log_density(self, points: Array) -> Array:
         datum = np.repeat(np.arange(len(points)), points.shape[1])

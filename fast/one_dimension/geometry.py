@@ -13,7 +13,9 @@ import numpy as np
 
 from fast.distributions.observation import Coordinates, refuse_far_ends, refuse_steep
 from fast.distributions.progress import told
+from fast.distributions.reconstruction import Images
 from fast.integration.interval import LOG_2PI
+from fast.partition.layer_maps import maps_to
 from fast.partition.partition import Partition
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Indices
@@ -115,6 +117,29 @@ class IntervalGeometry:
         """Slices of n data whose pairs fit in memory whatever R is."""
         parts = chunks(n, _PAIRS_PER_CHUNK, max(len(self.scales), self.images.shape[1]))
         return iter(told(parts, n, self.progress))
+
+    @cached_property
+    def images_in_two(self) -> Images:
+        """The network up to where it is affine, and on."""
+        return Images(self.partition.network, self.coordinates)
+
+    @cached_property
+    def _hidden_maps(self) -> tuple[Array, Array]:
+        """h at the points of `bases`, and its slope, of each region, (R, width)."""
+        network, codes = self.partition.network, self.partition.codes
+        slopes = maps_to(network, codes, self.coordinates.index).slopes[:, :, 0]
+        return self.images_in_two.hidden(self.bases[0][:, None]), slopes
+
+    def hidden(self, regions: Indices, Z: Array) -> Array:
+        """h of z (p,) in its region, (p, width), the input of the layer from which on the network
+        is affine."""
+        at_base, slopes = self._hidden_maps
+        return at_base[regions] + slopes[regions] * (Z - self.bases[0][regions])[:, None]
+
+    def expected_hidden(self, e0: Array, mean: Array) -> Array:
+        """E[h | x], (N, width), from P(z in ω | x) and the mean of z in ω, (N, R)."""
+        at_base, slopes = self._hidden_maps
+        return np.asarray(e0 @ at_base + (e0 * (mean - self.bases[0])) @ slopes)
 
     def residual(self, y: Array, regions: Indices, Z: Array) -> Array:
         """y - y(g(z)) for z (...) in its region; y broadcasts against (..., r)."""

@@ -48,6 +48,15 @@ class OneDimension:
         refuse_statistics(partition.n_regions, observed, len(self._cov_z), max_memory)
         return e_step.statistics(self.geometry, X)
 
+    def reconstruction(self, X: Array) -> Array:
+        """E[g(z) | x], (N, D)."""
+        geometry, result = self.geometry, np.empty(X.shape)
+        for part in geometry.chunks(len(X)):
+            terms = pairs_of(geometry, *geometry.coordinates.points(X[part]))
+            hidden = geometry.expected_hidden(np.exp(terms.log_e0), terms.mean)
+            result[part] = geometry.images_in_two.of_hidden(hidden)
+        return result
+
     def expected_complete_loglik(self, X: Array) -> Array:
         """E[log p(x, z) | x], (N,), nats."""
         return e_step.expected_complete_loglik(self.geometry, X)

@@ -28,6 +28,7 @@ class IntervalPosterior(Posterior):
         datum, region = np.nonzero(held)
         super().__init__(
             n_regions=geometry.partition.n_regions,
+            images=geometry.images_in_two,
             log_evidence=terms.log_evidence,
             shares=Shares(
                 datum=datum,
@@ -51,6 +52,12 @@ class IntervalPosterior(Posterior):
             Latent units.
         """
         return self._terms.reference[1]
+
+    def _hidden(self, pairs: slice) -> Array:
+        return self._geometry.hidden(self.shares.region[pairs], self.shares.mean[pairs, 0])
+
+    def _slopes(self, pairs: slice) -> Array:
+        return self._geometry.slopes[self.shares.region[pairs], :, None]
 
     def _log_density(self, points: Array) -> Array:
         regions = self._geometry.partition.locate(points.reshape(-1, 1)).reshape(points.shape[:2])

@@ -41,10 +41,10 @@ from reference.model import (
     SingularCovarianceError,
     WeightPrior,
     check_count,
+    check_data,
     check_flag,
     check_number,
     check_path,
-    check_points,
     check_random_state,
     check_weight_prior,
     outcome_of_error,
@@ -239,7 +239,7 @@ def fit_em(
     >>> print(fit.outcome, bool(fit.history[-1] < fit.history[0]))
     max_iter reached True
     """
-    data = check_points(X, "X", observed_dimension(network))
+    data, _ = check_data(X, "X", observed_dimension(network))
     settings = _checked_settings(
         _Settings(
             prior=weight_prior,

@@ -18,7 +18,7 @@ from reference.model import (
     WeightPrior,
     check_count,
     check_covariance,
-    check_points,
+    check_data,
     check_random_state,
     learnable_layers,
     log_weight_prior,
@@ -163,7 +163,7 @@ def initial_network(
     """
     if not isinstance(network, Network):
         raise ValueError(f"network: expected a reference.Network, got {network!r}")
-    data = check_points(X, "X", network.observed_dimension)
+    data, _ = check_data(X, "X", network.observed_dimension)
     given = 1.0 if cov_z is None else cov_z
     cov = check_covariance(given, "cov_z", network.latent_dimension)
     return _placed(network, data, cov, check_random_state(random_state))

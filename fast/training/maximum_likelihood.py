@@ -31,11 +31,11 @@ from reference.model import (
     RandomState,
     WeightPrior,
     check_count,
+    check_data,
     check_flag,
     check_names,
     check_number,
     check_path,
-    check_points,
     check_random_state,
     check_weight_prior,
 )
@@ -150,7 +150,7 @@ def fit_mle(
     >>> print(fit.outcome, bool(fit.history[-1] < fit.history[0]))
     converged True
     """
-    data = check_points(X, "X", observed_dimension(network))
+    data, _ = check_data(X, "X", observed_dimension(network))
     check_weight_prior(weight_prior)
     floor = check_number(noise_floor, "noise_floor", 0.0, 1.0)
     start = starting_model(network, data, cov_x, cov_z, floor)

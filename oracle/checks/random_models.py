@@ -99,7 +99,7 @@ def values_told(impl: Any, case: Case, row: int) -> tuple[dict[Key, float], int]
     if row == 0:
         parts: list[Callable[[], dict[Key, float]]] = [
             lambda: _extents(impl, dgn),
-            lambda: moments("marginal", dgn.mean(), dgn.cov()),
+            lambda: moments("marginal", dgn.mean().ravel(), dgn.cov()),
         ]
     else:
         parts = [lambda: _at_point(impl, dgn, case, row - 1)]
@@ -178,7 +178,16 @@ def _of_posterior(dgn: Any, posterior: Any, case: Case, n: int) -> dict[Key, flo
         ("ELBO", ()): dgn.elbo(x, *q)[0],
         ("KL", ()): dgn.kl(x, *q)[0],
         **moments("posterior", posterior.mean()[0], posterior.cov()[0]),
+        **moments("reconstruction", posterior.reconstruction()[0].ravel(), _spread(posterior)),
+        **entries("score", dgn.score(x)[0].ravel(), ()),
     }
+
+
+def _spread(posterior: Any) -> Any:
+    """Cov[g(z) | x] of one datum, its diagonal as it is told by itself."""
+    cov = posterior.reconstruction_cov()[0]
+    np.fill_diagonal(cov, posterior.reconstruction_cov(diagonal=True)[0].ravel())
+    return cov
 
 
 def _extents(impl: Any, dgn: Any) -> dict[Key, float]:

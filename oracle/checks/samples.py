@@ -166,7 +166,7 @@ def _all(impl: Any, name: str, case: Case, rate: float) -> Iterator[tuple[str, f
 def _of_model(impl: Any, dgn: Any) -> dict[Key, float]:
     """Claims that no x changes."""
     partition, zero = dgn.partition(), np.zeros((1, len(dgn.cov_z)))
-    claims = moments("marginal", dgn.mean(), dgn.cov())
+    claims = moments("marginal", dgn.mean().ravel(), dgn.cov())
     for r, code in enumerate(codes_of(dgn)):
         log_mass = impl.gaussian_on_polyhedron(*partition.halfspaces(r), zero, dgn.cov_z)[0]
         claims["region mass", code] = float(np.exp(log_mass[0]))

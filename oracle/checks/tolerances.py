@@ -26,6 +26,9 @@ _MOMENTS = (
     "region covariance",
     "posterior mean",
     "posterior covariance",
+    "reconstruction mean",
+    "reconstruction covariance",
+    "score",
     "marginal mean",
     "marginal covariance",
 )
@@ -54,6 +57,9 @@ _OF_DATA = (
     "KL",
     "posterior mean",
     "posterior covariance",
+    "reconstruction mean",
+    "reconstruction covariance",
+    "score",
 )
 #: They are cut in doubles and integrated in each box's own coordinates. Entropies are sums over
 #: pieces, which lose a digit more where needles hold what counts: 1.01e-11 was the most seen.
@@ -61,6 +67,7 @@ _IN_BOXES = {
     **dict.fromkeys(_OF_DATA, 1e-11),
     **dict.fromkeys(("entropy", "expected complete log-likelihood"), 1e-10),
     **dict.fromkeys(("posterior mean", "posterior covariance"), 1e-10),
+    **dict.fromkeys(("reconstruction mean", "reconstruction covariance", "score"), 1e-10),
     "bounds of log p": 1e-11,
 }
 #: Allowed error of each quantity by latent dimension and implementation, in units of its scale. The

@@ -26,7 +26,7 @@ from oracle.quadrature.interval import (
     Rule,
     integrate,
 )
-from oracle.truths.sums_over_regions import log_sum
+from oracle.truths.sums_over_regions import log_sum, moments_values, reconstruction_values
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,12 @@ class OneDimension:
                 for joint, r in zip(joints, self.regions, strict=True)
             ]
             values = self._posterior(joints, parts)
-            values.update(
-                self._variational(
-                    joints, values[("log p", ())].value, _number(q_mean), _number(q_variance)
-                )
-            )
+            evidence = values[("log p", ())].value
+            weights = [mp.exp(p.log_mass - evidence) for p in parts]
+            at = [mpf(float(v)) for v in x]
+            values.update(reconstruction_values(*self._images(weights, parts), self._root, at))
+            q = _number(q_mean), _number(q_variance)
+            values.update(self._variational(joints, evidence, *q))
             return values
 
     def _posterior(self, joints: list[Quadratic], parts: list[Integral]) -> dict[Key, Value]:
@@ -212,27 +213,33 @@ class OneDimension:
 
     def _marginal(self, weights: list[Real], parts: list[Integral]) -> dict[Key, Value]:
         """E[x] and Cov[x], in units of the standard deviations of x."""
+        mean, cov = self._images(weights, parts)
+        for i in range(self.dimension):
+            for j in range(i + 1):
+                cov[i][j] += sum(self._root[i][k] * self._root[j][k] for k in range(j + 1))
+        return moments_values("marginal", mean, cov)
+
+    def _images(
+        self, weights: list[Real], parts: list[Integral]
+    ) -> tuple[list[Real], list[list[Real]]]:
+        """E[g(z)] and the lower half of Cov[g(z)], under weights of the regions."""
         images = [
             [a * p.mean + b for a, b in zip(*affine, strict=True)]
             for affine, p in zip(self.maps, parts, strict=True)
         ]
         indices = range(self.dimension)
         mean = [sum(w * g[i] for w, g in zip(weights, images, strict=True)) for i in indices]
-        values: dict[Key, Value] = {}
-        cov = {}
-        for i in indices:
-            for j in range(i + 1):
-                noise = sum(self._root[i][k] * self._root[j][k] for k in range(j + 1))
-                cov[i, j] = noise + sum(
+        cov = [
+            [
+                sum(
                     w * ((g[i] - mean[i]) * (g[j] - mean[j]) + slope[i] * slope[j] * p.variance)
                     for w, g, p, (slope, _) in zip(weights, images, parts, self.maps, strict=True)
                 )
-        for i in indices:
-            values[("marginal mean", (i,))] = Value(mean[i], mp.sqrt(cov[i, i]))
-            for j in range(i + 1):
-                size = mp.sqrt(cov[i, i] * cov[j, j])
-                values[("marginal covariance", (i, j))] = Value(cov[i, j], size)
-        return values
+                for j in range(i + 1)
+            ]
+            for i in indices
+        ]
+        return mean, cov
 
 
 def _root(cov: Array, dimension: int) -> list[list[Real]]:

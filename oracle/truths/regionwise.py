@@ -25,7 +25,7 @@ from oracle.models.values import Key, Value
 from oracle.quadrature.moments import Moments, cholesky, solved
 from oracle.quadrature.polygon import moments_on, nearest_on
 from oracle.quadrature.polyhedron import moments_in_space, nearest_in_space
-from oracle.truths.sums_over_regions import log_sum, moments_values
+from oracle.truths.sums_over_regions import log_sum, moments_values, reconstruction_values
 
 #: Regions that hold less than exp(-this) of what the heaviest holds are left out.
 NEGLIGIBLE = 75
@@ -274,6 +274,9 @@ class LatentSpace:
         values.update(moments_values("posterior", mean, cov))
         values.update(self._extents("e0", parts, evidence))
         values.update(self._regional(parts, weights, evidence, mean, cov))
+        at = [mpf(float(v)) for v in x]
+        images = self._images(weights, parts)
+        values.update(reconstruction_values(*images, self._root(self._cov_x), at))
         return values, evidence
 
     def _regional(
@@ -329,7 +332,16 @@ class LatentSpace:
 
     def _marginal(self, parts: list[_Part]) -> dict[Key, Value]:
         """E[x] and Cov[x], in units of the standard deviations of x."""
-        weights = [mp.exp(part.log_mass) for part in parts]
+        mean, cov = self._images([mp.exp(part.log_mass) for part in parts], parts)
+        for i in range(self.dimension):
+            for j in range(self.dimension):
+                cov[i][j] += mpf(float(self._cov_x[i, j]))
+        return moments_values("marginal", mean, cov)
+
+    def _images(
+        self, weights: list[Real], parts: list[_Part]
+    ) -> tuple[list[Real], list[list[Real]]]:
+        """E[g(z)] and Cov[g(z)], under weights of the regions."""
         images, axes = [], range(self.size)
         for part in parts:
             scale = mpf(2) ** part.region.exponent
@@ -340,11 +352,7 @@ class LatentSpace:
             ]
             cov = [[sum(h[k] * row[k] for k in axes) for row in slopes] for h in half]
             images.append(_Part(part.region, part.log_mass, mean, cov))
-        mean, cov = _mixture(weights, images)
-        for i in range(self.dimension):
-            for j in range(self.dimension):
-                cov[i][j] += mpf(float(self._cov_x[i, j]))
-        return moments_values("marginal", mean, cov)
+        return _mixture(weights, images)
 
 
 def _shaken(region: ExactRegion, jitter: Callable[[Array], Array]) -> ExactRegion | None:

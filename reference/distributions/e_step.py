@@ -159,6 +159,28 @@ def elbo(
     return float(expected + entropy)
 
 
+def finite_elbo(
+    row: int,
+    x: Array,
+    q_mean: Array,
+    q_cov: Array,
+    partition: Partition,
+    cov_x: Array,
+    cov_z: Array,
+) -> float:
+    """The same of datum number `row`. Raises ArithmeticError where it is no double."""
+    try:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            bound = elbo(x, q_mean, q_cov, partition, cov_x, cov_z)
+    except (OverflowError, ZeroDivisionError):
+        bound = np.nan
+    if not np.isfinite(bound):
+        raise ArithmeticError(
+            f"q_mean, q_cov: the ELBO of datum {row} is not finite in double precision"
+        )
+    return bound
+
+
 def log_joint_size(
     x: Array,
     mean: Array,

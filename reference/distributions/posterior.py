@@ -16,7 +16,8 @@ from reference.distributions.marginal import (
 from reference.distributions.responsibilities import log_responsibilities
 from reference.integration.draws import draw_on_interval, draw_on_polyhedron
 from reference.model.arrays import Array, RandomState
-from reference.model.validation import check_array, check_count, check_random_state
+from reference.model.layer_protocol import Shape
+from reference.model.validation import check_array, check_count, check_flag, check_random_state
 from reference.partition.partition import Partition
 
 
@@ -55,6 +56,8 @@ class Posterior:
 
     def __init__(self, X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> None:
         self._X, self._partition, self._cov_x, self._cov_z = X, partition, cov_x, cov_z
+        #: The shape of a datum, as it was given: that of reconstructions.
+        self.data_shape: Shape = X.shape[1:]
         terms = list(terms_of_data(X, partition, cov_x, cov_z))
         self._log_evidence = np.array([log_marginal(row) for row in terms])
         self.log_e0: Array = np.array(
@@ -112,6 +115,57 @@ class Posterior:
         away = self._mean - self.mean()[:, None, :]
         between = np.einsum("nri,nrj->nrij", away, away)
         return np.asarray(np.einsum("nr,nrij->nij", self.e0, self._cov + between))
+
+    def _images(self) -> Array:
+        """E[g(z) | x, z in ω] = A_ω m_ω + b_ω, (N, R, D)."""
+        slopes, offsets = self._partition.slopes, self._partition.offsets
+        return np.asarray(np.einsum("rds,nrs->nrd", slopes, self._mean) + offsets)
+
+    def _expected_image(self) -> Array:
+        """Σ_ω e0_ω (A_ω m_ω + b_ω), (N, D)."""
+        return np.asarray(np.einsum("nr,nrd->nd", self.e0, self._images()))
+
+    def reconstruction(self) -> Array:
+        """Return the posterior means of g(z).
+
+        Returns
+        -------
+        ndarray, shape (N, D)
+            E[g(z) | x], in the shape of the data.
+
+        Notes
+        -----
+        By Tweedie's formula it is x + Σx ∇ log p(x) [DGN.score]: the noiseless x that is nearest in
+        mean square. Guarded by `python -m oracle` and tests/distributions/test_reconstruction.py.
+        """
+        return self._expected_image().reshape(len(self._X), *self.data_shape)
+
+    def reconstruction_cov(self, *, diagonal: bool = False) -> Array:
+        """Return the posterior covariances of g(z).
+
+        Parameters
+        ----------
+        diagonal : bool, default False
+            Whether only variances are asked for.
+
+        Returns
+        -------
+        ndarray, shape (N, D, D) or (N, D)
+            Cov[g(z) | x]; variances in the shape of the data.
+
+        Notes
+        -----
+        Within regions, A_ω C_ω A_ωᵀ, plus between them. Guarded as `reconstruction`.
+        """
+        slopes = self._partition.slopes
+        away = self._images() - self._expected_image()[:, None, :]
+        if not check_flag(diagonal, "diagonal"):
+            within = np.einsum("rds,nrst,ret->nrde", slopes, self._cov, slopes)
+            between = np.einsum("nrd,nre->nrde", away, away)
+            return np.asarray(np.einsum("nr,nrde->nde", self.e0, within + between))
+        within = np.einsum("rds,nrst,rdt->nrd", slopes, self._cov, slopes)
+        variances = np.einsum("nr,nrd->nd", self.e0, within + away**2)
+        return np.asarray(variances).reshape(len(self._X), *self.data_shape)
 
     def entropy(self) -> Array:
         """Return the differential entropies of p(z | x).

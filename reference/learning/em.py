@@ -29,13 +29,13 @@ from reference.learning.objective import State
 from reference.learning.stationarity import gradient_norm, smallest_curvature
 from reference.model.arrays import Array, RandomState
 from reference.model.errors import NO_LIKELIHOOD, ConvergenceWarning, SingularCovarianceError
+from reference.model.images.data import check_data
 from reference.model.network import Network
 from reference.model.outcome import Outcome, outcome_of_error
 from reference.model.validation import (
     check_count,
     check_flag,
     check_number,
-    check_points,
     check_random_state,
 )
 from reference.model.weight_priors import WeightPrior, check_weight_prior, log_weight_prior
@@ -160,7 +160,7 @@ def fit_em(
         On bad input, before any work. Guarded by tests/learning/test_training.py.
     """
     start = DGN(network, cov_x, cov_z)
-    data = check_points(X, "X", network.observed_dimension)
+    data, _ = check_data(X, "X", network.observed_dimension)
     settings = _checked(
         _Settings(
             m_step=m_step,

@@ -18,6 +18,7 @@ from reference.model.errors import (
 )
 from reference.model.exact import Dyadic, ExactNetwork, Integers, dyadic
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from reference.model.images.data import check_data
 from reference.model.images.kernels import Convolution
 from reference.model.images.max_pool import MaxPool
 from reference.model.images.resampling import (
@@ -41,6 +42,7 @@ from reference.model.named_activations import (
 from reference.model.network import Network, learnable_layers
 from reference.model.outcome import Outcome, outcome_of, outcome_of_error
 from reference.model.residual import Beside, Residual, Weighted, weighted
+from reference.model.saving import load_model, save_model
 from reference.model.validation import (
     check_array,
     check_bounds,
@@ -126,6 +128,7 @@ __all__ = [
     "check_count",
     "check_covariance",
     "check_covariances",
+    "check_data",
     "check_flag",
     "check_mapping",
     "check_names",
@@ -138,11 +141,13 @@ __all__ = [
     "freeze",
     "learnable_layers",
     "load_arrays",
+    "load_model",
     "log_weight_prior",
     "outcome_of",
     "outcome_of_error",
     "rise",
     "save_arrays",
+    "save_model",
     "uphill",
     "weighted",
     "write_whole",

@@ -23,6 +23,27 @@ class ReadOnly:
         freeze(*state.values())
 
 
+def of_tensor(tensor: Any) -> Any:
+    """Return what numpy can hold of a tensor of torch: also of one that requires grad, and of one
+    of bfloat16, which numpy has no type for.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        A tensor, or what has its methods.
+
+    Returns
+    -------
+    ndarray
+        Its numbers, all of them exactly.
+    """
+    held = tensor.detach().cpu()
+    try:
+        return held.numpy()
+    except TypeError:  # bfloat16, and other floats of eight or sixteen bits
+        return held.float().numpy()
+
+
 def freeze(*values: object) -> None:
     """Make arrays read-only.
 

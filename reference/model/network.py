@@ -20,7 +20,7 @@ from reference.model.latent_size import latent_size
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.named_activations import Abs, LeakyReLU, ReLU
 from reference.model.residual import Residual, checked_layers, expanded
-from reference.model.saving import load_layers, save_layers
+from reference.model.saving import load_layers
 from reference.model.validation import (
     check_array,
     check_count,
@@ -28,9 +28,10 @@ from reference.model.validation import (
     check_path,
     check_random_state,
 )
+from reference.model.writers.written import Written
 
 
-class Network:
+class Network(Written):
     """A generator g: R^S -> R^D, the composition of its layers [Sec. 2].
 
     Networks are immutable: learning makes new ones with `with_parameters`.
@@ -333,22 +334,6 @@ class Network:
         from reference.model.readers.from_onnx.reading import layers_from_onnx
 
         return Network(layers_from_onnx(check_path(path, "path")))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a .npz file, bit for bit.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file's name, taken as it is. The file appears whole or not at all: it is renamed
-            once it is written.
-
-        Raises
-        ------
-        ValueError
-            If a layer is of a class that this package does not define.
-        """
-        save_layers(check_path(path, "path"), self.layers)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Network:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference.model.arrays import Array, RandomState
+from reference.model.arrays import Array, RandomState, of_tensor
 
 # How asymmetric a covariance may be, over its largest entry. Computed ones are by rounding, some
 # D ε of it: 1e-12 for D = 5,000. A mistake in one entry is far more.
@@ -79,7 +79,7 @@ def _doubles(value: ArrayLike, name: str, shapes: Sequence[Sequence[int | None]]
     if np.ma.is_masked(value):
         raise ValueError(f"{name}: expected every entry to be there, got masked ones")
     try:
-        raw = np.asarray(value)
+        raw = np.asarray(of_tensor(value) if hasattr(value, "detach") else value)
     except (TypeError, ValueError):  # rows of unequal length
         raise ValueError(f"{name}: expected an array of real numbers") from None
     if raw.dtype.kind not in "biuf":

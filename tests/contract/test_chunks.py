@@ -220,6 +220,10 @@ def in_boxes(rows):
             values = {"log p": dgn.logpdf(X), "mode": posterior.mode(), "kl": dgn.kl(X, *q)}
             values |= {"mean": posterior.mean(), "cov": posterior.cov(), "elbo": dgn.elbo(X, *q)}
             values["expected"] = dgn.expected_complete_loglik(X)
+            values |= {"score": dgn.score(X), "spread": posterior.reconstruction_cov()}
+            values["variances"] = posterior.reconstruction_cov(diagonal=True)
+            for n in range(5):
+                values[f"spread of {n}"] = dgn.posterior(X[n : n + 1]).reconstruction_cov()
             statistics = vars(dgn.statistics(X))
             values |= {f"statistics {name}": value for name, value in statistics.items()}
             draws = posterior.rvs(50, 0)
@@ -540,6 +544,7 @@ def test_budgets():
     assert found == {
         "one_dimension.geometry._PAIRS_PER_CHUNK": 15,
         "distributions.gradient._BATCH": 22,
+        "distributions.reconstruction._CHUNK": 21,
         "polyhedra.exact_corners._BATCH": 14,
         "polyhedra.exact_corners._CHUNK": 6,
         "integration.on_polyhedron._BATCH": 18,

@@ -100,6 +100,22 @@ class Numbers(Kind):
         }
 
 
+@dataclass(frozen=True)
+class Data(Numbers):
+    """Rows of finite numbers, or images of any shape with as many entries; one at least."""
+
+    free: tuple[int, ...] = (0,)
+    least: int = 1
+
+    def wrong_shapes(self, shape):
+        return (s for s in super().wrong_shapes(shape) if s != (*shape, 1))
+
+    def right(self, sound):
+        array = np.array(sound, dtype=np.float64)
+        images = array.reshape(len(array), 1, -1, 1)
+        return super().right(sound) | {"images": images, "lists of images": images.tolist()}
+
+
 def not_finite(array):
     """NaN and infinities in the first and in the last place."""
     bad = {}

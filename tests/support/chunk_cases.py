@@ -124,6 +124,7 @@ def per_datum(dgn, given, rows):
         "image": given.network(given.Z[rows]),
         "locate": dgn.partition().locate(given.Z[rows]),
         "logpdf": dgn.logpdf(X),
+        "score": dgn.score(X),
         "zero noise": dgn.zero_noise_latent(X),
         "complete": dgn.expected_complete_loglik(X),
         "elbo": dgn.elbo(X, *q),
@@ -135,7 +136,8 @@ def per_datum(dgn, given, rows):
     for name in ("log_e0", "e0", "e1", "e2", "region_mean", "region_cov", "skipped", "error"):
         if hasattr(posterior, name):
             values[name] = getattr(posterior, name)
-    for name in ("mean", "cov", "entropy", "mode"):
+    values["posterior variances"] = posterior.reconstruction_cov(diagonal=True)
+    for name in ("mean", "cov", "reconstruction", "reconstruction_cov", "entropy", "mode"):
         values[f"posterior {name}"] = getattr(posterior, name)()
     return values
 

@@ -23,6 +23,7 @@ from argument_kinds import (
     Count,
     Covariance,
     Covariances,
+    Data,
     End,
     Flag,
     Function,
@@ -219,6 +220,22 @@ def saved_as(impl, path):
     return found
 
 
+def file_of_model(noise=2.0):
+    """A file that holds a model, which outlives the call."""
+    path = Path(_FOLDER.name) / f"model of {noise}.npz"
+    if not path.exists():
+        dgn(fast, noise).save(path)
+    return path
+
+
+def saved_model(impl, path):
+    """Save a model; the names of the files there are then."""
+    dgn(impl).save(path)
+    found = Path(path).name if Path(path).exists() else None
+    Path(path).unlink(missing_ok=True)
+    return found
+
+
 def fitted(function):
     """A fit that may end at its limit, with what it says on stderr."""
 
@@ -246,10 +263,9 @@ def whether_kept(file):
 
 def fit_arguments(impl):
     """What both trainings take."""
-    numbers = Numbers(free=(0,), least=1)
     return {
         "network": Argument(Something(), network(0.5), named="network"),
-        "X": Argument(numbers, X + 0.25),
+        "X": Argument(Data(), X + 0.25),
         "cov_x": Argument(Covariance(optional=impl is fast), COV_X),
         "cov_z": Argument(Covariance(optional=True), COV_Z),
         "weight_prior": Argument(prior(), LaplacePrior(0.25)),
@@ -327,9 +343,9 @@ def moments(result):
 NORMALS = np.array([[1.0, 0.5], [-0.5, 1.0], [-1.0, -1.0]])
 OFFSETS = np.array([0.5, 1.0, 1.5])
 FACTOR = np.array([[1.0, 0.0], [0.5, 0.25]])
-DATA = {"X": Argument(Numbers(free=(0,), least=1), X + 0.25)}
+DATA = {"X": Argument(Data(), X + 0.25)}
 VARIATIONAL = {
-    "X": Argument(Numbers(free=(0,), least=1), X + 0.25),
+    "X": Argument(Data(), X + 0.25),
     "q_mean": Argument(Numbers(), MEANS + 0.25),
     "q_cov": Argument(Covariances(), COVS * 2),
 }
@@ -496,6 +512,9 @@ def calls_of_both():
             dgn, "with_parameters", {"values": {}}, parameters_of, **NEW_VALUES
         ),
         "DGN.rvs": method(found_already, "rvs", {"random_state": 0}, **DRAWS),
+        "Posterior.reconstruction_cov": method(
+            posterior, "reconstruction_cov", {}, itself, diagonal=Argument(Flag(), True)
+        ),
         "Posterior.rvs": method(posterior, "rvs", {"random_state": 0}, **DRAWS),
         "TruncatedMoments.rvs": method(truncated, "rvs", {"random_state": 0}, **DRAWS),
         "Posterior.logpdf": method(posterior, "logpdf", {"Z": Z}, **LOCATED),
@@ -526,7 +545,7 @@ def calls_of_both():
             "means": Argument(Numbers(free=(0, 1), least=1), MEANS + 0.25),
         },
     )
-    for name in ("logpdf", "statistics", "expected_complete_loglik", "gradient"):
+    for name in ("logpdf", "score", "statistics", "expected_complete_loglik", "gradient"):
         calls[f"DGN.{name}"] = method(found_already, name, {"X": X}, vars_or_itself, **DATA)
     calls["DGN.posterior"] = method(
         found_already, "posterior", {"X": X}, lambda p: p.mean(), **DATA
@@ -625,7 +644,22 @@ def calls_of(impl):
             {"X": X},
             lambda cost: cost.posterior.memory,
             where,
-            X=Argument(Numbers(free=(0,), least=1), np.concatenate([X, X + 0.25])),
+            X=Argument(Data(), np.concatenate([X, X + 0.25])),
+        )
+        calls["DGN.save"] = Call(
+            saved_model,
+            lambda impl: {"path": Path(_FOLDER.name) / "model"},
+            itself,
+            {"path": Argument(PathName(), Path(_FOLDER.name) / "other_model")},
+            where,
+        )
+        calls["DGN.load"] = method(
+            lambda impl: fast.DGN,
+            "load",
+            {"path": file_of_model()},
+            model_shown,
+            where,
+            path=Argument(PathName(), file_of_model(0.5)),
         )
         callback = Argument(Function(), stopping, {}, itself)
         calls["DGN.partition"] = Call(cut, lambda impl: {}, itself, {"callback": callback}, where)
@@ -639,7 +673,7 @@ def calls_of(impl):
             lambda net: net(Z),
             {
                 "network": Argument(Something(), network(0.5)),
-                "X": Argument(Numbers(free=(0,), least=1), X + 0.25),
+                "X": Argument(Data(), X + 0.25),
                 "cov_z": Argument(Covariance(optional=True), COV_Z),
                 "random_state": Argument(Seed(), 3),
             },
@@ -725,7 +759,12 @@ RESULTS = {
     "Statistics",
     "TruncatedMoments",
 }
-OF_THE_LIBRARY = {"Network.split_code.codes": "region codes as a partition holds them"}
+OF_THE_LIBRARY = {
+    "Network.split_code.codes": "region codes as a partition holds them",
+    # Torch's own, which the default run lacks: tests/model/test_from_torch_and_back.py.
+    "Network.to_torch.dtype": "a type of torch",
+    "Network.load_into.module": "a module of torch",
+}
 WITH_METHODS = {"DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
 
 

@@ -13,11 +13,11 @@ from fast.integration.interval import LOG_2PI
 from fast.integration.truncated import truncate_with_error
 from fast.integration.whitened import Whitened
 from fast.many_dimensions.local.criteria import ByReach
-from fast.many_dimensions.local.descent import Descent
+from fast.many_dimensions.local.descent import Descent, Leaf
 from fast.many_dimensions.local.pairs import Found
 from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
 from fast.many_dimensions.local.setting import Points, Setting
-from fast.partition.layer_maps import maps_to
+from fast.partition.layer_maps import maps_in_turn, maps_to
 from fast.partition.local.bends import Bends
 from fast.partition.regions import distinct_codes
 from fast.polyhedra.chunks import chunks
@@ -73,10 +73,10 @@ def statistics(
     """The E-step's sums over X (N, D), on the regions that are met, which may be met in several
     boxes."""
     held = found.held
-    codes, region_of = distinct_codes(_codes(bends, found))
+    used = np.unique(held.piece)
+    codes, region_of = distinct_codes(codes_of(bends, found.leaves, found.counts, used))
     refuse_statistics(len(codes), X.shape[1], setting.latent, max_memory)
-    _, place = np.unique(held.piece, return_inverse=True)
-    region = region_of[place]
+    region = region_of[np.searchsorted(used, held.piece)]
     sums = _Sums(setting, codes)
     weights = np.exp(found.log_e0)
     width = X.shape[1] * (setting.latent + 1)
@@ -85,16 +85,25 @@ def statistics(
     return sums.statistics(len(X), float(found.log_evidence.sum()))
 
 
-def _codes(bends: Bends, found: Found) -> Codes:
-    """The codes of all pieces that are held by some datum, in order."""
+def codes_of(bends: Bends, leaves: list[Leaf], counts: list[int], used: Indices) -> Codes:
+    """The codes of some pieces, in increasing order, of leaves that have so many each."""
     parts, before = [], 0
-    used = np.unique(found.held.piece)
-    for leaf, count in zip(found.leaves, found.counts, strict=True):
+    for leaf, count in zip(leaves, counts, strict=True):
         mine = used[(used >= before) & (used < before + count)] - before
-        seen = SeenPieces.of(leaf, bends)
-        parts.append(seen.pieces.codes(leaf.codes)[mine])
+        if len(mine):
+            seen = SeenPieces.of(leaf, bends)
+            parts.append(seen.pieces.codes(leaf.codes)[mine])
         before += count
     return np.concatenate(parts)
+
+
+def slopes_of(setting: Setting, codes: Codes) -> Array:
+    """The slopes of y(g(z)) on regions of codes (R, U), (R, r, S)."""
+    coordinates = setting.coordinates
+    result = np.empty((len(codes), coordinates.rank, setting.latent))
+    for some, maps in maps_in_turn(setting.network, codes, coordinates.index):
+        result[some] = coordinates.of_maps(maps).slopes
+    return result
 
 
 class _Sums:

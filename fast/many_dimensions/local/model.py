@@ -10,6 +10,7 @@ from fast.distributions.model import PriorOnRegions
 from fast.distributions.observation import Coordinates
 from fast.distributions.posterior import Posterior
 from fast.distributions.progress import told
+from fast.distributions.reconstruction import Pairs
 from fast.distributions.statistics import Statistics
 from fast.integration.interval import LOG_2PI
 from fast.many_dimensions.local import e_step
@@ -81,6 +82,16 @@ class LocalDimensions:
         """Posterior expectations summed over data."""
         _, own = self._all(X)
         return e_step.statistics(self._setting, self._bends, X, own, max_memory)
+
+    def reconstruction(self, X: Array) -> Array:
+        """E[g(z) | x], (N, D)."""
+        setting, result = self._setting, np.empty(X.shape)
+        for part in self._together(len(X)):
+            own = _of_near(self._found(located(setting, X[part])))
+            pairs = Pairs(own.held.datum, np.exp(own.log_e0))
+            of_data = len(own.above), pairs, own.held.mean
+            result[part] = setting.images_in_two.expected(*of_data)
+        return result
 
     def expected_complete_loglik(self, X: Array) -> Array:
         """E[log p(x, z) | x], (N,), nats."""

@@ -9,6 +9,7 @@ from fast.integration.apex import choose_apex
 from fast.integration.simplex_draws import draw_within
 from fast.many_dimensions.local.criteria import ByPeak
 from fast.many_dimensions.local.descent import Descent, Leaf
+from fast.many_dimensions.local.e_step import codes_of, slopes_of
 from fast.many_dimensions.local.pairs import Found, most_of
 from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
 from fast.many_dimensions.local.setting import Points, Setting, relative
@@ -27,10 +28,11 @@ class LocalPosterior(Posterior):
     ) -> None:
         self._setting, self._bends, self._points = setting, bends, points
         self._leaves, self._above = found.leaves, found.above
-        self._ends = np.cumsum(found.counts)
+        self._counts, self._ends = found.counts, np.cumsum(found.counts)
         held = found.held
         super().__init__(
             n_regions=sum(found.counts),
+            images=setting.images_in_two,
             log_evidence=found.log_evidence,
             shares=Shares(
                 datum=held.datum,
@@ -82,6 +84,11 @@ class LocalPosterior(Posterior):
         for row in np.argsort(values).tolist():
             if values[row] > known[datum[row]]:
                 known[datum[row]], result[datum[row]] = values[row], place[row]
+
+    def _slopes(self, pairs: slice) -> Array:
+        used, which = np.unique(self.shares.region[pairs], return_inverse=True)
+        codes = codes_of(self._bends, self._leaves, self._counts, used)
+        return slopes_of(self._setting, codes)[which]
 
     def _log_density(self, points: Array) -> Array:
         count, number, latent = points.shape

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.distributions.observation import Coordinates
+from fast.distributions.reconstruction import Images
 from fast.integration.interval import LOG_2PI
 from fast.integration.whitened import dots
 from reference.model import Array, Indices, Network
@@ -70,6 +71,11 @@ class Setting:
             log_prior=-0.5 * (latent * LOG_2PI + log_det),
             negligible=negligible,
         )
+
+    @property
+    def images_in_two(self) -> Images:
+        """The network up to where it is affine, and on."""
+        return Images(self.network, self.coordinates)
 
     @property
     def latent(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.model.arrays import Array
+from reference.model.arrays import Array, of_tensor
 from reference.model.dense import Dense
 from reference.model.images.convolutions import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from reference.model.images.max_pool import MaxPool
@@ -41,8 +41,9 @@ _NORMALISING = (
 _REASONS = {
     **dict.fromkeys(
         _CURVED.lower().split(),
-        "this is not piecewise affine; as the last module, leave it out and model its input "
-        "instead (for a Sigmoid, the logits); elsewhere, use ReLU or LeakyReLU and train again",
+        "this is not piecewise affine; as the last module, leave it out (module[:-1] of a "
+        "Sequential) and model its input instead (for a Sigmoid, the logits); elsewhere, use ReLU "
+        "or LeakyReLU and train again",
     ),
     **dict.fromkeys(
         _NORMALISING.lower().split(),
@@ -112,8 +113,8 @@ def _require(condition: bool, what: str) -> None:
 def _array(tensor: Any, name: str) -> Array:
     """A tensor as a float64 array. That is exact: every narrower float is a double."""
     try:
-        values = tensor.detach().cpu().numpy()
-    except (AttributeError, TypeError, RuntimeError) as error:  # bfloat16, meta tensors, ...
+        values = of_tensor(tensor)
+    except (AttributeError, TypeError, RuntimeError) as error:  # meta tensors, ...
         raise ValueError(
             f"{name}: expected a tensor that numpy can hold, as after .float().cpu() ({error})"
         ) from None

@@ -11,6 +11,7 @@ from typing import Any
 
 from reference.model.layer_protocol import Layer
 from reference.model.readers.branches import layers_of_graph
+from reference.model.readers.from_torch.attributes import told_of_attributes
 from reference.model.readers.from_torch.graph import read_graph
 from reference.model.readers.from_torch.modules import layers_of_module
 from reference.model.readers.parts import Parts, Z
@@ -63,6 +64,26 @@ def read_torch(module: Any) -> Reading:
         Naming the module that cannot be read, and the remedy.
     """
     runs = is_torch_module(module)
+    try:
+        return _reading(module, runs)
+    except ValueError as error:
+        if not runs or _class_name(module) is not None:
+            raise
+        raise ValueError(f"{error}{told_of_attributes(module, _sizes)}") from None
+
+
+def _sizes(module: Any) -> tuple[int, int] | None:
+    """How many inputs and outputs a module has; None if it cannot be read, or has no weights."""
+    try:
+        reading = _reading(module, runs=True)
+    except ValueError:
+        return None
+    if not any(layer.parameters() for part in reading.parts.parts for layer in part.layers):
+        return None
+    return reading.parts.size(Z), reading.parts.size(reading.output)
+
+
+def _reading(module: Any, runs: bool) -> Reading:
     reader = _Reader(Parts(), runs)
     with without_traces() if runs else nullcontext():
         read = copied(module) if runs else module
