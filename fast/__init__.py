@@ -1,5 +1,7 @@
 """The implementation to use: the same names as `reference`, vectorised over data and regions."""
 
+from fast.autodiff.jax_log_prob import jax_log_prob
+from fast.autodiff.torch_log_prob import torch_log_prob
 from fast.closed_form.m_step import m_step
 from fast.dgn import DGN
 from fast.distributions.cost import Cost
@@ -94,5 +96,7 @@ __all__ = [
     "gaussian_on_box",
     "gaussian_on_polyhedron",
     "initial_network",
+    "jax_log_prob",
     "m_step",
+    "torch_log_prob",
 ]

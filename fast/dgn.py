@@ -259,9 +259,7 @@ class DGN(JointModel):
             Of all data together. Memory O(P S²) for P pairs of a datum and a region that matters.
         """
         data, shape = self._given(X)
-        found = self._model.posterior(data, self.max_memory)
-        found.data_shape = shape
-        return found
+        return self._model.posterior(data, self.max_memory)._of_shape(shape)
 
     def score(self, X: ArrayLike) -> Array:
         """∇_x log p(x), the gradient of the log density by x itself.

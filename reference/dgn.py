@@ -197,9 +197,7 @@ class DGN(ReadOnly):
             The posteriors of all N data.
         """
         data, shape = check_data(X, "X", self.network.observed_dimension)
-        posterior = Posterior(data, *self._model)
-        posterior.data_shape = shape
-        return posterior
+        return Posterior(data, *self._model)._of_shape(shape)
 
     def score(self, X: ArrayLike) -> Array:
         """Return ∇_x log p(x) = Σx^-1 (E[g(z) | x] - x), by Fisher's identity.

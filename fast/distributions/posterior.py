@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from copy import copy
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -86,10 +87,15 @@ class Posterior(ABC):
     ) -> None:
         self._n_regions, self._log_evidence = n_regions, log_evidence
         self._images = images
-        #: The shape of a datum, as it was given: that of reconstructions.
-        self.data_shape: Shape = (images.network.observed_dimension,)
+        self._data_shape: Shape = (images.network.observed_dimension,)
         self.shares, self.skipped, self.error = shares, skipped, error
         self._max_memory = max_memory
+
+    def _of_shape(self, shape: Shape) -> Self:
+        """The same of data that came in a shape of their own: reconstructions have it."""
+        result = copy(self)
+        result._data_shape = shape
+        return result
 
     @property
     def log_evidence_bounds(self) -> Array:
@@ -220,7 +226,7 @@ class Posterior(ABC):
         [[3.]]
         """
         images = self._images.of_hidden(self._expected)
-        return images.reshape(len(images), *self.data_shape)
+        return images.reshape(len(images), *self._data_shape)
 
     def reconstruction_cov(self, *, diagonal: bool = False) -> Array:
         """Cov[g(z) | x]: how far from E[g(z) | x] the noiseless x may be.
@@ -257,7 +263,7 @@ class Posterior(ABC):
         if not check_flag(diagonal, "diagonal"):
             return spread.covariances(self._max_memory)
         variances = spread.variances()
-        return variances.reshape(len(variances), *self.data_shape)
+        return variances.reshape(len(variances), *self._data_shape)
 
     def entropy(self) -> Array:
         """Differential entropy of p(z | x).

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Self
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -56,8 +59,7 @@ class Posterior:
 
     def __init__(self, X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> None:
         self._X, self._partition, self._cov_x, self._cov_z = X, partition, cov_x, cov_z
-        #: The shape of a datum, as it was given: that of reconstructions.
-        self.data_shape: Shape = X.shape[1:]
+        self._data_shape: Shape = X.shape[1:]
         terms = list(terms_of_data(X, partition, cov_x, cov_z))
         self._log_evidence = np.array([log_marginal(row) for row in terms])
         self.log_e0: Array = np.array(
@@ -73,6 +75,12 @@ class Posterior:
         self.region_mean: Array = np.where(resolved[:, :, None], self._mean, np.nan)
         self.region_cov: Array = np.where(resolved[:, :, None, None], self._cov, np.nan)
         self._region_entropy = np.array([[t.entropy for t in row] for row in terms])
+
+    def _of_shape(self, shape: Shape) -> Self:
+        """Return the same of data that came in a shape of their own: reconstructions have it."""
+        result = copy(self)
+        result._data_shape = shape
+        return result
 
     @property
     def e0(self) -> Array:
@@ -138,7 +146,7 @@ class Posterior:
         By Tweedie's formula it is x + Σx ∇ log p(x) [DGN.score]: the noiseless x that is nearest in
         mean square. Guarded by `python -m oracle` and tests/distributions/test_reconstruction.py.
         """
-        return self._expected_image().reshape(len(self._X), *self.data_shape)
+        return self._expected_image().reshape(len(self._X), *self._data_shape)
 
     def reconstruction_cov(self, *, diagonal: bool = False) -> Array:
         """Return the posterior covariances of g(z).
@@ -165,7 +173,7 @@ class Posterior:
             return np.asarray(np.einsum("nr,nrde->nde", self.e0, within + between))
         within = np.einsum("rds,nrst,rdt->nrd", slopes, self._cov, slopes)
         variances = np.einsum("nr,nrd->nd", self.e0, within + away**2)
-        return np.asarray(variances).reshape(len(self._X), *self.data_shape)
+        return np.asarray(variances).reshape(len(self._X), *self._data_shape)
 
     def entropy(self) -> Array:
         """Return the differential entropies of p(z | x).

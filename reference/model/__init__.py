@@ -4,7 +4,16 @@ The names here are all that `fast` takes from `reference`.
 """
 
 from reference.model.activations import PiecewiseAffine
-from reference.model.arrays import Array, Codes, Indices, Mask, RandomState, ReadOnly, freeze
+from reference.model.arrays import (
+    Array,
+    Codes,
+    Indices,
+    Mask,
+    RandomState,
+    ReadOnly,
+    freeze,
+    of_tensor,
+)
 from reference.model.dense import Dense
 from reference.model.errors import (
     NO_LIKELIHOOD,
@@ -69,6 +78,7 @@ from reference.model.weight_priors import (
     uphill,
 )
 from reference.model.whole_files import UNFINISHED, load_arrays, save_arrays, write_whole
+from reference.model.writers.into_torch import torch_parameters
 
 __all__ = [
     "NO_LIKELIHOOD",
@@ -143,11 +153,13 @@ __all__ = [
     "load_arrays",
     "load_model",
     "log_weight_prior",
+    "of_tensor",
     "outcome_of",
     "outcome_of_error",
     "rise",
     "save_arrays",
     "save_model",
+    "torch_parameters",
     "uphill",
     "weighted",
     "write_whole",

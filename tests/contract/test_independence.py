@@ -28,6 +28,7 @@ ROOMS = {
         "dgn",
         "closed_form",
         "training",
+        "autodiff",
     ),
     "oracle": (
         "exact",

@@ -30,6 +30,16 @@ ROUNDING = 1e-13
 #: Tests of other files, by a phrase of the limit.
 EPS = np.finfo(np.float64).eps
 CHECKED_ELSEWHERE = {
+    # Torch and JAX
+    "have first derivatives alone": (
+        "tests/learning/test_from_torch_loops.py::test_what_it_cannot_do_it_says"
+    ),
+    "`to_torch` has no module for `PiecewiseAffine`": (
+        "tests/model/test_from_torch_and_back.py::test_layers_that_torch_does_not_have"
+    ),
+    "takes D² doubles a datum": (
+        "tests/distributions/test_reconstruction.py::test_matrices_that_are_too_large_are_refused"
+    ),
     # How many latent dimensions, and digits
     "`fast` for 1 to 6 latent dimensions (ValueError beyond), `reference` for 1 to 3": (
         "tests/contract/test_argument_limits.py::test_latent_dimensions"

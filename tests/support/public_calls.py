@@ -661,6 +661,28 @@ def calls_of(impl):
             where,
             path=Argument(PathName(), file_of_model(0.5)),
         )
+        weights = {"0.bias": np.array([0.25, 0.5])}
+        calls["jax_log_prob"] = Call(
+            lambda impl, **a: fast.jax_log_prob(**a),
+            lambda impl: {
+                "network": network(),
+                "weights": network().parameters(),
+                "x": X,
+                "cov_x": 2.0,
+            },
+            lambda found: np.asarray(found),
+            {
+                "network": Argument(Something(more=([Dense(np.eye(2), [0, 0])],)), network(0.5)),
+                "weights": Argument(Mapping(), weights),
+                "x": Argument(Data(), X + 0.25),
+                "cov_x": Argument(Covariance(), COV_X),
+                "cov_z": Argument(Covariance(optional=True), COV_Z),
+                "partition": Argument(
+                    Choice(("auto", "full", "local")), "local", {}, lambda found: last_choice()
+                ),
+            },
+            where,
+        )
         callback = Argument(Function(), stopping, {}, itself)
         calls["DGN.partition"] = Call(cut, lambda impl: {}, itself, {"callback": callback}, where)
         learnt = {**FAST_ALONE, "parameters": Argument(Names(empty=False), ["0.bias"])}
@@ -730,6 +752,12 @@ def whether_told(model):
     return bool(said.getvalue())
 
 
+def last_choice():
+    """Which regions the last model of `jax_log_prob` was to find."""
+    (_, model) = list(fast.autodiff.jax_log_prob._MODELS._last.values())[-1]
+    return model.partition_choice
+
+
 def chosen(model):
     """Which regions are to be found."""
     return model.partition_choice
@@ -764,6 +792,11 @@ OF_THE_LIBRARY = {
     # Torch's own, which the default run lacks: tests/model/test_from_torch_and_back.py.
     "Network.to_torch.dtype": "a type of torch",
     "Network.load_into.module": "a module of torch",
+    # tests/learning/test_from_torch_loops.py
+    **{
+        f"torch_log_prob.{name}": "torch's, which the default run lacks"
+        for name in ("module", "x", "cov_x", "cov_z", "partition")
+    },
 }
 WITH_METHODS = {"DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
 

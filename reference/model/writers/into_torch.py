@@ -21,13 +21,55 @@ _WEIGHTS = ("weight", "bias")
 
 def load_into(module: Any, layers: Sequence[Layer], shapes: Sequence[Shape]) -> None:
     """Write the layers' weights into a module: see `Network.load_into`."""
+    planned: list[tuple[Any, Any]] = []
+    for i, place, owner in _places(module, layers, shapes):
+        planned += _planned(place, owner, layers[i].parameters())
+    _write(planned)
+
+
+def torch_parameters(
+    module: Any, layers: Sequence[Layer], shapes: Sequence[Shape]
+) -> dict[str, Any]:
+    """Return the parameters of a torch module by their names in the network that it is read as.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+    layers : sequence of Layer
+        Those of the network.
+    shapes : sequence of tuple of int
+        The shape of each one's input.
+
+    Returns
+    -------
+    dict of str to torch.nn.Parameter
+        "0.weight", "0.bias", ...; a bias that the module does not have is not there.
+
+    Raises
+    ------
+    ValueError
+        As `Network.load_into`.
+    """
+    return {
+        f"{i}.{name}": getattr(owner, name)
+        for i, _, owner in _places(module, layers, shapes)
+        for name in _WEIGHTS
+        if getattr(owner, name) is not None
+    }
+
+
+def _places(
+    module: Any, layers: Sequence[Layer], shapes: Sequence[Shape]
+) -> list[tuple[int, str, Any]]:
+    """For each layer with weights its number, and which part of the module has them, and where."""
     if not is_torch_module(module):
         raise ValueError(f"module: expected a torch.nn.Module, got {type(module).__name__}")
     reading = read_torch(module)
     theirs = [layer for layer, _ in expanded(reading.layers, shapes[0])[0]]
     owners = _owners(module, reading)
     _refuse_other_layers(layers, theirs)
-    planned: list[tuple[Any, Any]] = []
+    result = []
     for i, (mine, their) in enumerate(zip(layers, theirs, strict=True)):
         if not mine.parameters():
             continue
@@ -37,8 +79,8 @@ def load_into(module: Any, layers: Sequence[Layer], shapes: Sequence[Shape]) -> 
                 f"module: layers[{i}], {mine!r}, is made of numbers that its forward computes "
                 "with, or of several weights, so that there is no one way back; use to_torch()"
             )
-        planned += _planned(place, owner, mine.parameters())
-    _write(planned)
+        result.append((i, place, owner))
+    return result
 
 
 def _owners(module: Any, reading: Reading) -> dict[int, tuple[str, Any]]:
