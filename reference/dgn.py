@@ -214,8 +214,7 @@ class DGN(ReadOnly):
 
         Notes
         -----
-        Tweedie's formula: x + Σx ∇ log p(x) = E[g(z) | x], the best denoiser in mean square.
-        Guarded by tests/distributions/test_reconstruction.py.
+        x + Σx ∇ log p(x) = E[g(z) | x] denoises. See tests/distributions/test_reconstruction.py.
         """
         data, shape = check_data(X, "X", self.network.observed_dimension)
         away = Posterior(data, *self._model).reconstruction() - data
@@ -389,7 +388,8 @@ class DGN(ReadOnly):
         Of a full covariance d log p = Σ_ij gradient_ij dΣ_ij. Accuracy: 1e-7 against finite
         differences of the oracle, see tests/distributions/test_gradient.py.
         """
-        return gradient(self.network, *self._model, self.statistics(X))
+        sums = self.statistics(X)
+        return gradient(self.network, *self._model, sums)
 
     def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
         latent = self.network.latent_dimension

@@ -74,7 +74,7 @@ def jax_log_prob(
         raise ImportError("jax_log_prob needs the package jax: pip install jax") from error
     if not isinstance(network, Network):
         raise ValueError(f"network: expected a Network, got {network!r}")
-    checked_partition(partition, network.latent_dimension, 1e-15)
+    checked_partition(partition, network.latent_dimension)
     values = _weights(jax, network, weights)
     size, latent = network.observed_dimension, network.latent_dimension
     data = _checked(jax, x, partial(_images, size=size))

@@ -66,7 +66,8 @@ class JointModel(ReadOnly):
         freeze(self.cov_x, self.cov_z)
         self.max_regions = check_count(max_regions, "max_regions", 1)
         self.negligible = check_number(negligible, "negligible", 0.0, 1e-3)
-        self.partition_choice = checked_partition(partition, latent, self.negligible)
+        self.partition_choice = checked_partition(partition, latent)
+        _refuse_nothing_left_out(partition, self.negligible)
         self.max_memory = check_number(max_memory, "max_memory", 0.0, np.inf)
         self.progress = check_flag(progress, "progress")
         self._found: Partition | None = None
@@ -224,7 +225,7 @@ class JointModel(ReadOnly):
         return draws.reshape(size, *self.network.shapes[-1])
 
 
-def checked_partition(partition: str, latent: int, negligible: float) -> str:
+def checked_partition(partition: str, latent: int) -> str:
     """Which regions are to be found. Raises ValueError."""
     if not isinstance(partition, str) or partition not in ("auto", "full", "local"):
         raise ValueError(f"partition: expected 'auto', 'full' or 'local', got {partition!r}")
@@ -233,9 +234,13 @@ def checked_partition(partition: str, latent: int, negligible: float) -> str:
             f"partition: expected 'auto' or 'full' for {latent} latent dimensions; 'local' is for "
             "two and three"
         )
+    return partition
+
+
+def _refuse_nothing_left_out(partition: str, negligible: float) -> None:
+    """Raise ValueError where a local partition could leave out nothing."""
     if partition == "local" and not negligible:
         raise ValueError(
             "negligible: expected more than 0 with partition='local', which leaves out what is "
             "proven not to matter"
         )
-    return partition

@@ -104,7 +104,7 @@ class Spread:
         hidden: OfPairs,
         slopes: OfPairs,
     ) -> None:
-        self._coordinates, self._pairs = images.coordinates, pairs
+        self._images, self._coordinates, self._pairs = images, images.coordinates, pairs
         self._expected, self._hidden, self._slopes = expected, hidden, slopes
         variances, axes = np.linalg.eigh(cov)
         self._roots = axes * np.sqrt(np.maximum(variances, 0.0))[:, None, :]
@@ -120,7 +120,8 @@ class Spread:
 
     @property
     def _width(self) -> int:
-        return int(self._coordinates.noise.dimension * (self._roots.shape[1] + 1))
+        """Numbers that a pair takes at once: a map through the widest layer, at most."""
+        return int(max(self._images.network.sizes) * (self._roots.shape[1] + 1))
 
     def variances(self) -> Array:
         """The diagonals, (N, D)."""

@@ -17,7 +17,7 @@ from fast.many_dimensions.local.descent import Descent, Leaf
 from fast.many_dimensions.local.pairs import Found
 from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
 from fast.many_dimensions.local.setting import Points, Setting
-from fast.partition.layer_maps import maps_in_turn, maps_to
+from fast.partition.layer_maps import maps_to
 from fast.partition.local.bends import Bends
 from fast.partition.regions import distinct_codes
 from fast.polyhedra.chunks import chunks
@@ -100,10 +100,7 @@ def codes_of(bends: Bends, leaves: list[Leaf], counts: list[int], used: Indices)
 def slopes_of(setting: Setting, codes: Codes) -> Array:
     """The slopes of y(g(z)) on regions of codes (R, U), (R, r, S)."""
     coordinates = setting.coordinates
-    result = np.empty((len(codes), coordinates.rank, setting.latent))
-    for some, maps in maps_in_turn(setting.network, codes, coordinates.index):
-        result[some] = coordinates.of_maps(maps).slopes
-    return result
+    return coordinates.of_maps(maps_to(setting.network, codes, coordinates.index)).slopes
 
 
 class _Sums:
