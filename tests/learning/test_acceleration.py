@@ -9,10 +9,12 @@ import fast
 import reference
 from fast import LeakyReLU, Network
 
-RUNS = 8
+# Among these are all of run_of's priors, data and structures of the noise. Where a jump is not
+# compared with EM's own loss, three of them rise.
+SHORT = (1, 12, 23, 26)
 
 
-@pytest.mark.parametrize("seed", range(RUNS))
+@pytest.mark.parametrize("seed", SHORT)
 def test_the_loss_never_rises(seed):
     """Over architectures, data, priors and structures of the noise."""
     history = fast.fit_em(**run_of(seed), accelerate=True, max_iter=6, tol=0.0).history
@@ -22,7 +24,7 @@ def test_the_loss_never_rises(seed):
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("seed", range(RUNS, 1000))
+@pytest.mark.parametrize("seed", sorted({*range(1000)} - {*SHORT}))
 def test_the_loss_never_rises_in_1000_runs(seed):
     test_the_loss_never_rises(seed)
 
@@ -59,10 +61,10 @@ def test_a_line_converges_at_the_same_maximum():
     "noise", [0.3, [0.3, 0.4], [[0.3, 0.1], [0.1, 0.4]]], ids=["scalar", "diagonal", "full"]
 )
 def test_implementations_agree(noise):
-    network = Network.random([1, 3, 2], LeakyReLU(0.1), 3)
+    network = Network.random([1, 2, 2], LeakyReLU(0.1), 3)
     one, two = (
         impl.fit_em(
-            network, circle(3, 20), cov_x=noise, cov_z=1.3, max_iter=3, tol=0.0, accelerate=True
+            network, circle(3, 12), cov_x=noise, cov_z=1.3, max_iter=2, tol=0.0, accelerate=True
         )
         for impl in (fast, reference)
     )

@@ -38,23 +38,22 @@ def quietly(fit, *args, **options):
 @each_fit
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_linear_models_end_at_the_closed_form(fit, scale):
-    """Cases C1 and C3: 8 starts with Σx = 1, whatever that is in the data's units. All converge,
-    within 1e-6 nats of where every maximum is."""
+    """Cases C1 and C3: starts with Σx = 1, whatever that is in the data's units. Both converge,
+    within 1e-6 nats of where every maximum is. From the first no step was once found for data of
+    1e-6; from the other L-BFGS ended 3 nats above in all units, with Σz near 0."""
     X = scale * linear(0)
-    for seed in range(8):
+    for seed in (0, 3):
         found = fit(DGN(Network.random([1, 5], random_state=seed), 1.0), X, max_iter=1000)
         assert found.outcome == "converged"
         assert found.history[-1] == pytest.approx(least_loss(X, 1), abs=1e-6)
 
 
-@pytest.mark.parametrize("latent", [1, 2])
 @each_fit
-def test_more_factors(fit, latent):
-    X = linear(1, 6, latent)
-    for seed in range(2):
-        found = fit(Network.random([latent, 6], random_state=seed), X, max_iter=1000)
-        assert found.outcome == "converged"
-        assert found.history[-1] == pytest.approx(least_loss(X, latent), abs=1e-6)
+def test_two_factors(fit):
+    X = linear(1, 4, 2, n=200)
+    found = fit(Network.random([2, 4], random_state=0), X, max_iter=1000)
+    assert found.outcome == "converged"
+    assert found.history[-1] == pytest.approx(least_loss(X, 2), abs=1e-6)
 
 
 def ends_of_linear_models(latent, dimension, kind, starts):
@@ -74,18 +73,18 @@ def ends_of_linear_models(latent, dimension, kind, starts):
     return np.array(converged), np.array(losses) - best.get(kind, min(losses))
 
 
+@pytest.mark.parametrize("kind", ["full", "diagonal"])
+def test_other_noise_ends_at_the_best(kind):
+    converged, above = ends_of_linear_models(1, 4, kind, 1)
+    assert np.all(converged)
+    assert np.all(above <= 1e-6)
+
+
+@pytest.mark.deep
 @pytest.mark.parametrize("kind", ["scalar", "full", "diagonal"])
 @pytest.mark.parametrize(
     ("latent", "dimension"),
-    [
-        (1, 4),
-        *(
-            pytest.param(latent, dimension, marks=pytest.mark.deep)
-            for latent in (1, 2, 3)
-            for dimension in (2, 5, 16, 64)
-            if latent < dimension
-        ),
-    ],
+    [(1, 4), *((s, d) for s in (1, 2, 3) for d in (2, 5, 16, 64) if s < d)],
 )
 def test_no_linear_model_converges_elsewhere(latent, dimension, kind):
     """What converged is within 1e-6 nats of the best, and nearly all do, in any units. Diagonal
@@ -97,18 +96,18 @@ def test_no_linear_model_converges_elsewhere(latent, dimension, kind):
 
 
 @each_fit
-@pytest.mark.parametrize("place", [0.0, 5.0, 1e4])
-def test_no_blob_of_the_circle_is_called_converged(fit, place):
+@pytest.mark.parametrize(("place", "seed"), [(0.0, 2), (5.0, 1), (1e4, 3)])
+def test_no_blob_of_the_circle_is_called_converged(fit, place, seed):
     """Case C2: what converges is better than the single Gaussian that a line's blob is, or the
-    curvature says that it is a maximum."""
+    curvature says that it is a maximum. From each of these starts L-BFGS once said so of a blob, at
+    1e4 EM too."""
     X = circle(0, 200) + place
-    for seed in range(2):
-        start = DGN(Network.random([1, 8, 2], LeakyReLU(0.1), seed), 1.0)
-        found = quietly(fit, start, X, max_iter=150)
-        assert np.diff(found.history).max() <= 1e-10
-        if found.converged:
-            assert found.gradient_norm <= 1e-3
-            assert found.history[-1] < 1.0 or found.smallest_curvature > -1e-3
+    start = DGN(Network.random([1, 8, 2], LeakyReLU(0.1), seed), 1.0)
+    found = quietly(fit, start, X, max_iter=100)
+    assert np.diff(found.history).max() <= 1e-10
+    if found.converged:
+        assert found.gradient_norm <= 1e-3
+        assert found.history[-1] < 1.0 or found.smallest_curvature > -1e-3
 
 
 UNBOUNDED = {
