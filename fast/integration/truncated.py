@@ -48,8 +48,8 @@ class Truncated(NamedTuple):
 def truncate_with_error(items: Whitened, apex: Apex | None = None) -> tuple[Truncated, Array]:
     """The truncated Gaussian of every item, and what a coarse rule adds to the error of log_volume,
     (I,): 0 for k <= 3, where all digits are there, else four times the difference to a coarser one.
-    apex: where it is known better than from the items. Accuracy:
-    tests/integration/test_polyhedra.py."""
+    apex: where it is known better than from the items. What rounding may do to a polygon is
+    compared with _DOUBT here, and is not told. Accuracy: tests/integration/test_polyhedra.py."""
     if not items.lattice.dimension:
         return _everywhere(items), np.zeros(len(items.cells))
     if apex is not None:

@@ -1,1 +1,1 @@
-"""Gaussians on polyhedra whose corners, in doubles, leave no digit to doubt."""
+"""Gaussians on polygons in plain doubles, with a bound on what rounding may do."""
