@@ -7,7 +7,6 @@ losses is a check of both. Several starts and checkpoints are `fast`'s alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,17 +20,10 @@ from fast.training import checkpoint as saved
 from fast.training.acceleration import jumped
 from fast.training.ends.judgement import Goal
 from fast.training.guarded_step import guarded_step
-from fast.training.initial_networks import (
-    check_start,
-    checked_starts,
-    drawn_start,
-    observed_dimension,
-    starting_model,
-)
+from fast.training.initial_networks import observed_dimension, starting_model
 from fast.training.objective import State
-from fast.training.result import Callback, FitResult, check_callback
-from fast.training.several_starts import Progress, Training
-from fast.training.units import Units
+from fast.training.result import Callback, FitResult
+from fast.training.several_starts import Progress, Request, Training
 from reference.model import (
     NO_LIKELIHOOD,
     Array,
@@ -44,8 +36,6 @@ from reference.model import (
     check_data,
     check_flag,
     check_number,
-    check_path,
-    check_random_state,
     check_weight_prior,
     outcome_of_error,
 )
@@ -73,7 +63,6 @@ class _Settings:
             prior=self.prior,
             floor=floor_of_data(X, cov_x, self.noise_floor),
             names=None,
-            noise_floor=self.noise_floor,
             tol=self.tol,
             gtol=self.gtol,
         )
@@ -253,32 +242,26 @@ def fit_em(
         )
     )
     start = starting_model(network, data, cov_x, cov_z, settings.noise_floor)
-    n_init = checked_starts(init, n_init)
-    rng = check_random_state(random_state)
-    check_callback(callback)
-    progress = check_flag(progress, "progress")
-    file = None if checkpoint is None else check_path(checkpoint, "checkpoint")
-    if init == "given":
-        check_start(start, weight_prior)
-
-    units = Units.of(start, data, weight_prior)
-    own = units.of_data(data)
-    starts = [drawn_start(units, own, init, weight_prior, rng) for _ in range(n_init)]
-    # Without a seed the starts are new ones every time, and those in the file the fit's.
-    drawn = init != "given" and random_state is None
-    training = Training(
-        fit="fit_em",
-        units=units,
-        given=units.inwards(start),
-        goal=settings.goal(own, units.inwards(start).cov_x),
-        climb=settings.climb,
-        max_iter=settings.max_iter,
+    request = Request.of(
+        start,
+        data,
+        weight_prior,
+        init=init,
+        n_init=n_init,
+        random_state=random_state,
         callback=callback,
         progress=progress,
-        file=file,
-        mark="" if file is None else _fingerprint(start, data, settings, init, starts, drawn),
+        checkpoint=checkpoint,
     )
-    return training.fitted(starts)
+    training = Training(
+        fit="fit_em",
+        request=request,
+        goal=settings.goal(request.X, start.cov_x),
+        climb=settings.climb,
+        max_iter=settings.max_iter,
+        mark="" if request.file is None else _fingerprint(request, data, settings),
+    )
+    return training.fitted()
 
 
 def _checked_settings(given: _Settings) -> _Settings:
@@ -298,18 +281,11 @@ def _checked_settings(given: _Settings) -> _Settings:
     )
 
 
-def _fingerprint(
-    given: DGN,
-    X: Array,
-    settings: _Settings,
-    init: str,
-    starts: Sequence[saved.Parameters],
-    drawn: bool,
-) -> str:
-    """What tells a fit from every other. drawn: whether the starts are new ones every time."""
+def _fingerprint(request: Request, X: Array, settings: _Settings) -> str:
+    """What tells a fit to data, in the user's units, from every other."""
+    given, starts = request.units.start, request.starts
     numbers = settings.m_step, settings.damping, settings.tol, settings.gtol, settings.prior
     # With those that files of earlier versions do not have.
     limits = given.max_regions, given.negligible, settings.noise_floor, settings.accelerate
-    known = [given.cov_x, given.cov_z] if drawn else [v for s in starts for v in s.values()]
-    network = repr(given.network)
-    return saved.fingerprint(X, network, *numbers, init, len(starts), *limits, *known)
+    network, known = repr(given.network), request.known
+    return saved.fingerprint(X, network, *numbers, request.init, len(starts), *limits, *known)

@@ -12,18 +12,11 @@ from fast.closed_form.noise_floor import floor_of_data
 from fast.dgn import DGN
 from fast.training import checkpoint as saved
 from fast.training.ends.judgement import Goal
-from fast.training.initial_networks import (
-    check_start,
-    checked_starts,
-    drawn_start,
-    observed_dimension,
-    starting_model,
-)
+from fast.training.initial_networks import observed_dimension, starting_model
 from fast.training.objective import State
-from fast.training.result import Callback, FitResult, check_callback
+from fast.training.result import Callback, FitResult
 from fast.training.search import Search
-from fast.training.several_starts import Progress, Training
-from fast.training.units import Units
+from fast.training.several_starts import Progress, Request, Training
 from reference.model import (
     Array,
     Network,
@@ -32,11 +25,8 @@ from reference.model import (
     WeightPrior,
     check_count,
     check_data,
-    check_flag,
     check_names,
     check_number,
-    check_path,
-    check_random_state,
     check_weight_prior,
 )
 
@@ -158,40 +148,34 @@ def fit_mle(
     max_iter = check_count(max_iter, "max_iter", 0)
     tol = check_number(tol, "tol", 0.0, np.inf)
     gtol = check_number(gtol, "gtol", 0.0, np.inf)
-    n_init = checked_starts(init, n_init)
-    rng = check_random_state(random_state)
-    check_callback(callback)
-    progress = check_flag(progress, "progress")
-    file = None if checkpoint is None else check_path(checkpoint, "checkpoint")
-    if init == "given":
-        check_start(start, weight_prior)
-
-    units = Units.of(start, data, weight_prior)
-    own = units.of_data(data)
-    starts = [drawn_start(units, own, init, weight_prior, rng) for _ in range(n_init)]
+    request = Request.of(
+        start,
+        data,
+        weight_prior,
+        init=init,
+        n_init=n_init,
+        random_state=random_state,
+        callback=callback,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
     goal = Goal(
-        X=own,
+        X=request.X,
         prior=weight_prior,
-        floor=floor_of_data(own, start.cov_x, floor),
+        floor=floor_of_data(request.X, start.cov_x, floor),
         names=names,
-        noise_floor=floor,
         tol=tol,
         gtol=gtol,
     )
-    drawn = init != "given" and random_state is None
     training = Training(
         fit="fit_mle",
-        units=units,
-        given=units.inwards(start),
+        request=request,
         goal=goal,
         climb=_climb,
         max_iter=max_iter,
-        callback=callback,
-        progress=progress,
-        file=file,
-        mark="" if file is None else _fingerprint(start, data, goal, init, starts, drawn),
+        mark="" if request.file is None else _fingerprint(request, data, goal, floor),
     )
-    return training.fitted(starts)
+    return training.fitted()
 
 
 def _climb(state: State, goal: Goal, progress: Progress) -> Outcome:
@@ -211,17 +195,10 @@ def _checked_names(dgn: DGN, parameters: Sequence[str] | None) -> tuple[str, ...
     return tuple(names)
 
 
-def _fingerprint(
-    start: DGN,
-    X: Array,
-    goal: Goal,
-    init: str,
-    starts: Sequence[saved.Parameters],
-    drawn: bool,
-) -> str:
-    """What tells a fit from every other. drawn: whether the starts are new ones every time."""
-    settings = goal.names, goal.tol, goal.gtol, goal.prior, goal.noise_floor
-    limits = start.max_regions, start.negligible
-    known = [start.cov_x, start.cov_z] if drawn else [v for s in starts for v in s.values()]
-    network = repr(start.network)
-    return saved.fingerprint("fit_mle", X, network, *settings, init, len(starts), *limits, *known)
+def _fingerprint(request: Request, X: Array, goal: Goal, noise_floor: float) -> str:
+    """What tells a fit to data, in the user's units, from every other."""
+    start = request.units.start
+    settings = goal.names, goal.tol, goal.gtol, goal.prior, noise_floor
+    starts = request.init, len(request.starts), start.max_regions, start.negligible
+    network, known = repr(start.network), request.known
+    return saved.fingerprint("fit_mle", X, network, *settings, *starts, *known)

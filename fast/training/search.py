@@ -79,7 +79,7 @@ class Search:
         """Search until training has converged, or may or can not go on."""
         try:
             if self._goal.tol and self._progress.left >= 0:
-                self._judge_start()
+                self._judged()
             self._draw_near()
             while self._progress.left > 0:
                 before = self._progress.iterations
@@ -95,10 +95,7 @@ class Search:
 
     def _past_no_step(self) -> bool:
         """Where no step is found: whether a better model is. Raises _Ended at a maximum."""
-        judgement = self._goal.judged(self._best)
-        if self._goal.is_maximum(judgement):
-            self._progress.judgement = judgement
-            raise _Ended(Outcome.CONVERGED)
+        judgement = self._judged()
         better = judgement.better or self._by_em()
         if better is None:
             self._progress.judgement = judgement
@@ -116,12 +113,13 @@ class Search:
             return None
         return moved if moved.loss < self._best.loss else None
 
-    def _judge_start(self) -> None:
-        """Raise _Ended if the start is a maximum."""
+    def _judged(self) -> Judgement:
+        """The judgement of the best model. Raises _Ended if it is a maximum."""
         judgement = self._goal.judged(self._best)
         if self._goal.is_maximum(judgement):
             self._progress.judgement = judgement
             raise _Ended(Outcome.CONVERGED)
+        return judgement
 
     def _draw_near(self) -> None:
         """Fit the noise where it is far from the size of the residuals, and all by EM where the

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,44 +14,112 @@ from fast.dgn import DGN
 from fast.training import checkpoint as saved
 from fast.training.ends.endings import warn_of_end, warn_of_starts
 from fast.training.ends.judgement import Goal, Judgement
+from fast.training.initial_networks import check_start, checked_starts, drawn_start
 from fast.training.objective import State
-from fast.training.result import Callback, FitResult
+from fast.training.result import Callback, FitResult, check_callback
 from fast.training.units import Units
-from reference.model import NO_LIKELIHOOD, Outcome, outcome_of_error
+from reference.model import (
+    NO_LIKELIHOOD,
+    Array,
+    Outcome,
+    RandomState,
+    WeightPrior,
+    check_flag,
+    check_path,
+    check_random_state,
+    outcome_of_error,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What every fit is asked alike, checked, and the starts that it draws.
+
+    X: the data, in own units, as are starts. drawn: whether these are new ones every time, as
+    without a seed. file: of the checkpoint, if there is to be one.
+    """
+
+    units: Units
+    X: Array
+    init: str
+    starts: list[saved.Parameters]
+    drawn: bool
+    callback: Callback | None
+    progress: bool
+    file: Path | None
+
+    @staticmethod
+    def of(
+        start: DGN,
+        X: Array,
+        prior: WeightPrior | None,
+        *,
+        init: str,
+        n_init: int,
+        random_state: RandomState,
+        callback: Callback | None,
+        progress: bool,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> Request:
+        """From arguments of a fit, X checked and in the user's units; start: the model that it
+        starts from. Raises ValueError on one that does not fit, before any start is drawn."""
+        n_init = checked_starts(init, n_init)
+        rng = check_random_state(random_state)
+        check_callback(callback)
+        progress = check_flag(progress, "progress")
+        file = None if checkpoint is None else check_path(checkpoint, "checkpoint")
+        if init == "given":
+            check_start(start, prior)
+        units = Units.of(start, X, prior)
+        own = units.of_data(X)
+        return Request(
+            units=units,
+            X=own,
+            init=init,
+            starts=[drawn_start(units, own, init, prior, rng) for _ in range(n_init)],
+            drawn=init != "given" and random_state is None,
+            callback=callback,
+            progress=progress,
+            file=file,
+        )
+
+    @property
+    def known(self) -> list[Array]:
+        """What tells the starts from others: those of no seed are the file's, whatever they are."""
+        start = self.units.start
+        if self.drawn:
+            return [start.cov_x, start.cov_z]
+        return [value for parameters in self.starts for value in parameters.values()]
 
 
 @dataclass(frozen=True)
 class Training:
     """What the training of every start needs.
 
-    fit: the name of the function, for what it says. given: a model of the fit's kind, in own units.
-    climb: trains from a state, telling of every iteration, and says why it ended. file, mark: the
-    checkpoint, if any, and the fit's fingerprint in it. Methods take the list of runs, one a start.
-    An entry changes as a whole, so that Ctrl-C finds it in order.
+    fit: the name of the function, for what it says. climb: trains from a state, telling of every
+    iteration, and says why it ended. mark: the fit's fingerprint in the checkpoint. Methods take
+    the list of runs, one a start. An entry changes as a whole, so that Ctrl-C finds it in order.
     """
 
     fit: str
-    units: Units
-    given: DGN
+    request: Request
     goal: Goal
     climb: Callable[[State, Goal, Progress], Outcome | str]
     max_iter: int
-    callback: Callback | None
-    progress: bool
-    file: Path | None
     mark: str
 
-    def fitted(self, starts: Sequence[saved.Parameters]) -> FitResult:
+    def fitted(self) -> FitResult:
         """Train all starts, or go on where the checkpoint says; the best of them."""
-        runs = None if self.file is None else saved.read(self.file, self.mark)
+        file = self.request.file
+        runs = None if file is None else saved.read(file, self.mark)
         if runs is None:
-            runs = [saved.Run(start, np.empty(0)) for start in starts]
+            runs = [saved.Run(start, np.empty(0)) for start in self.request.starts]
         return self._result(runs, self._run(runs))
 
-    def save(self, runs: Sequence[saved.Run]) -> None:
+    def save(self, runs: list[saved.Run]) -> None:
         """Write the checkpoint, if there is to be one."""
-        if self.file is not None:
-            saved.write(self.file, self.mark, runs)
+        if self.request.file is not None:
+            saved.write(self.request.file, self.mark, runs)
 
     def _run(self, runs: list[saved.Run]) -> Outcome | str | None:
         """Train every start from where it is; INTERRUPTED, STOPPED or why the last start ended."""
@@ -70,14 +139,14 @@ class Training:
         except KeyboardInterrupt:
             outcome = Outcome.INTERRUPTED
         finally:
-            if self.progress:
+            if self.request.progress:
                 print(file=sys.stderr)
         return outcome
 
     def _train(self, runs: list[saved.Run], i: int) -> None:
         """Train start i, keeping its entry."""
         try:
-            state = self.goal.at(self.given.with_parameters(runs[i].parameters))
+            state = self.goal.at(self.request.units.own_start.with_parameters(runs[i].parameters))
         except NO_LIKELIHOOD as error:
             if len(runs) == 1:
                 raise
@@ -97,7 +166,7 @@ class Training:
         if judgement is None:
             judgement = Judgement(self.goal.norm(state), None, self.goal.how_norm(state.dgn))
         return run._replace(
-            steepness=self.units.steepness(state),
+            steepness=self.request.units.steepness(state),
             norm=judgement.norm,
             curvature=np.nan if judgement.curvature is None else judgement.curvature,
             how=judgement.how,
@@ -115,8 +184,8 @@ class Training:
                 f"{self.fit}: no start has a likelihood, the first: {failed[0][1]}; raise "
                 "cov_x, or start nearer to the data with init='data'"
             )
-        best = tried[int(np.argmin(losses))]
-        dgn = self.given.with_parameters(best.parameters)
+        units, best = self.request.units, tried[int(np.argmin(losses))]
+        dgn = units.own_start.with_parameters(best.parameters)
         if np.isnan(best.norm):
             best = self.measured(best, self.goal.at(dgn))
         if outcome not in (Outcome.INTERRUPTED, Outcome.STOPPED):
@@ -124,9 +193,9 @@ class Training:
         assert outcome is not None
         warn_of_starts(self.fit, failed, len(runs))
         warn_of_end(self.fit, best, outcome, self.goal.gtol, wanted=self.goal.tol == 0)
-        volume = self.units.log_volume
+        volume = units.log_volume
         return FitResult(
-            dgn=self.units.outwards(dgn),
+            dgn=units.outwards(dgn),
             history=best.history + volume,
             n_iter=len(best.history) - 1,
             converged=outcome is Outcome.CONVERGED,
@@ -180,6 +249,7 @@ class Progress:
         between, it would go on.
         """
         training, i = self._training, self._i
+        request = training.request
         self._state, self.judgement = state, judgement
         history = np.append(self._runs[i].history, state.loss)
         run = saved.Run(state.dgn.parameters(), history)
@@ -187,13 +257,13 @@ class Progress:
             run = training.measured(run._replace(outcome=ended), state, judgement)
         self._runs[i] = run
         training.save(self._runs)
-        loss = state.loss + training.units.log_volume
-        if training.progress:
+        loss = state.loss + request.units.log_volume
+        if request.progress:
             where = f"start {i + 1} of {len(self._runs)}, iteration {self.iterations}"
             print(f"\r{f'{where}: {loss:.6g} nats':<70}", end="", file=sys.stderr, flush=True)
-        if training.callback is not None:
-            outside = training.units.outwards(state.dgn)
-            if training.callback(self.iterations, outside, loss):
+        if request.callback is not None:
+            outside = request.units.outwards(state.dgn)
+            if request.callback(self.iterations, outside, loss):
                 return Outcome.STOPPED
         return ended
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -55,6 +56,11 @@ class Units:
             scale = np.broadcast_to(2.0 ** np.round(np.log2(deviation(start, X))), dimension)
         return Units(start, centre, scale, f"{last}.weight", f"{last}.bias")
 
+    @cached_property
+    def own_start(self) -> DGN:
+        """The model that training starts from, in own units."""
+        return self.inwards(self.start)
+
     @property
     def log_volume(self) -> float:
         """By how much a loss in the user's units is higher, nats a datum."""
@@ -73,7 +79,7 @@ class Units:
         same to the last digit."""
         moved = dgn.parameters()
         values = {**moved, **self._changed(moved, self.scale, self.centre / self.scale)}
-        before, own = self.start.parameters(), self.inwards(self.start).parameters()
+        before, own = self.start.parameters(), self.own_start.parameters()
         kept = {name: before[name] for name in values if np.array_equal(own[name], moved[name])}
         return self.start.with_parameters({**values, **kept})
 

@@ -176,7 +176,7 @@ def fit_em(
     _check_prior_and_callback(network, weight_prior, callback)
     floor = floor_of_data(data, start.cov_x, settings.noise_floor)
     start = start.with_parameters({"cov_x": raised(start.cov_x, floor)})
-    return _fit(State.of(start, data, weight_prior), data, settings, callback)
+    return _fit(State.of(start, data, weight_prior), data, floor, settings, callback)
 
 
 def _checked(given: _Settings) -> _Settings:
@@ -204,11 +204,12 @@ def _check_prior_and_callback(
         raise ValueError("network: expected weights within the uniform prior's bound")
 
 
-def _fit(state: State, X: Array, settings: _Settings, callback: Callback | None) -> FitResult:
+def _fit(
+    state: State, X: Array, floor: Array, settings: _Settings, callback: Callback | None
+) -> FitResult:
     """Iterations from a starting state to an outcome."""
     history = [state.loss]
     outcome: Outcome | str = Outcome.MAX_ITER
-    floor = floor_of_data(X, state.dgn.cov_x, settings.noise_floor)
     # The loss is higher by this for the units of the data alone.
     volume = 0.5 * X.shape[1] * np.log(float(floor_of_data(X, np.array(1.0), 1.0)))
     norm, curvature = None, None

@@ -88,11 +88,16 @@ def moved(dgn: DGN, step: Array) -> DGN:
 
 def rises(state: State) -> Array:
     """The gradient of the objective by the coordinates, (P,)."""
+    return coordinates(state.dgn, _objective_slopes(state))
+
+
+def _objective_slopes(state: State) -> dict[str, Array]:
+    """The gradient of the objective by the parameters; 0 where a prior holds a weight."""
     slopes, values = state.gradient(), state.dgn.parameters()
     for name in slopes:
         if name.endswith(".weight"):
             slopes[name] = rise(slopes[name], values[name], state.prior, state.statistics.n)
-    return coordinates(state.dgn, slopes)
+    return slopes
 
 
 def free_coordinates(state: State, floor: Array) -> Mask:
@@ -193,14 +198,19 @@ def _norm_of_few(slope: Array, own: Array, rows: Array) -> float:
     return float(np.sqrt(max(square, 0.0)))
 
 
+def _count(name: str, value: Array) -> int:
+    """How many coordinates a parameter has."""
+    full = name in ("cov_x", "cov_z") and value.ndim == 2
+    return len(value) * (len(value) + 1) // 2 if full else value.size
+
+
 def _alive(dgn: DGN, scales: Array) -> Mask:
     """Which coordinates do anything within 1e7, or as many times their own size."""
     parts = []
     for name, value in dgn.parameters().items():
-        full = name in ("cov_x", "cov_z") and value.ndim == 2
-        size = len(value) * (len(value) + 1) // 2 if full else value.size
         covariance = name in ("cov_x", "cov_z")
-        parts.append(np.full(size, np.inf) if covariance else np.abs(np.ravel(value)))
+        far = np.full(_count(name, value), np.inf)
+        parts.append(far if covariance else np.abs(np.ravel(value)))
     return np.asarray(scales * (1.0 + np.concatenate(parts)) > _UNSEEN)
 
 
@@ -214,9 +224,7 @@ def _prior_precisions(state: State) -> Array:
     added = 1.0 / (variance * state.statistics.n)
     parts = []
     for name, value in state.dgn.parameters().items():
-        full = name in ("cov_x", "cov_z") and value.ndim == 2
-        size = len(value) * (len(value) + 1) // 2 if full else value.size
-        parts.append(np.full(size, added if name.endswith(".weight") else 0.0))
+        parts.append(np.full(_count(name, value), added if name.endswith(".weight") else 0.0))
     return np.concatenate(parts)
 
 
@@ -245,10 +253,7 @@ def rises_seen_from(dgn: DGN, step: Array, there: State) -> Array:
 
     E of a full covariance is small: d exp(E) = dE + ½ (E dE + dE E) up to its square.
     """
-    slopes, values = there.gradient(), there.dgn.parameters()
-    for name in slopes:
-        if name.endswith(".weight"):
-            slopes[name] = rise(slopes[name], values[name], there.prior, there.statistics.n)
+    slopes = _objective_slopes(there)
     axes, start, result = axes_of(dgn), 0, coordinates(dgn, slopes)
     for name, value in dgn.parameters().items():
         above = np.triu_indices(len(value)) if name in axes else None

@@ -81,7 +81,7 @@ def test_the_slope_of_what_is_descended(prior, frame):
     values = {n: np.clip(v, -0.5, 0.5) for n, v in network.parameters().items()}
     dgn, X = fast.DGN(network.with_parameters(values), [0.2, 0.3]), circle(1, 7)
     floor = np.full(2, 0.1)
-    goal = Goal(X=X, prior=prior, floor=floor, names=None, noise_floor=0.0, tol=0.0, gtol=0.0)
+    goal = Goal(X=X, prior=prior, floor=floor, names=None, tol=0.0, gtol=0.0)
     search = searching.Search(goal.at(dgn), goal, None)
     packing = search._packing
     search._frame = getattr(searching.Frame, frame)(search._best, packing, X, search._bounded)

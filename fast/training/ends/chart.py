@@ -8,7 +8,7 @@ the noise floor then holds coordinates.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -142,31 +142,27 @@ class Chart:
     def prior_precisions(self) -> Array:
         """What the prior adds to the information of a datum on every coordinate, (P,): the inverse
         of its variance over N. A uniform one adds nothing."""
-        values, parts = self.dgn.parameters(), []
-        variance = np.inf
+        parts, variance = [], np.inf
         if isinstance(self.prior, GaussianPrior):
             variance = self.prior.scale**2
         elif isinstance(self.prior, LaplacePrior):
             variance = 2 * self.prior.scale**2
         for name in self.names:
-            size = _entries(values[name]).size if name in self.axes else values[name].size
             weight = self._prior_of(name) is not None
-            parts.append(np.full(size, 1.0 / (variance * self.n) if weight else 0.0))
+            parts.append(np.full(self._size(name), 1.0 / (variance * self.n) if weight else 0.0))
         return np.concatenate(parts)
 
     def moved(self, step: Array) -> dict[str, Array]:
         """The parameters at coordinates (P,)."""
         values, result, start = self.dgn.parameters(), {}, 0
         for name in self.names:
-            value = values[name]
+            value, size = values[name], self._size(name)
             if name in self.axes:
-                size = _entries(value).size
                 exponent = _symmetric(step[start : start + size], len(value))
                 rates, vectors = np.linalg.eigh(exponent)
                 root = self.axes[name] @ (vectors * np.exp(0.5 * rates))
                 result[name] = root @ root.T
             else:
-                size = value.size
                 change = step[start : start + size].reshape(value.shape)
                 result[name] = value * np.exp(change) if _is_covariance(name) else value + change
             start += size
@@ -177,8 +173,7 @@ class Chart:
 
         Of a full covariance to the first order in the step.
         """
-        there = Chart(moved, self.names, self.axes, self.floor, self.prior, self.n)
-        result, start = there.rises(slopes), 0
+        result, start = replace(self, dgn=moved).rises(slopes), 0
         for name in self.names:
             size = self._size(name)
             if name in self.axes:

@@ -37,14 +37,13 @@ class Goal:
     """What a fit maximises, and how well.
 
     X: the data, in own units. floor: of Σx, in the same. names: of the parameters that learn; None
-    for all. noise_floor, tol, gtol: arguments of the fit.
+    for all. tol, gtol: arguments of the fit.
     """
 
     X: Array
     prior: WeightPrior | None
     floor: Array
     names: tuple[str, ...] | None
-    noise_floor: float
     tol: float
     gtol: float
 

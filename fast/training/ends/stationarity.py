@@ -62,9 +62,7 @@ def gradient_norm(state: State, floor: Array, names: tuple[str, ...] | None, X: 
     Coordinates that the noise floor or the prior holds do not count.
     """
     slopes = state.log_likelihood_gradient
-    chart = Chart.of(state.dgn, names, floor, state.prior, state.statistics.n)
-    scales = chart.scales(em_curvature(state.dgn, state.statistics))
-    free = chart.free(slopes) & chart.alive(scales)
+    chart, scales, free = _charted(state, floor, names)
     scales, points = scales[free], information_points(X, len(free))
     rises, added = chart.rises(slopes)[free] / scales, chart.prior_precisions()[free] / scales**2
     rows, start = np.empty((len(points), len(scales))), 0
@@ -76,6 +74,16 @@ def gradient_norm(state: State, floor: Array, names: tuple[str, ...] | None, X: 
     if len(points) >= _ENOUGH * free.sum():
         return _norm(rises, added, rows, _GAUGE[min(state.dgn.network.latent_dimension, 2) - 1])
     return _damped_norm(rises, added, rows)
+
+
+def _charted(
+    state: State, floor: Array, names: tuple[str, ...] | None
+) -> tuple[Chart, Array, Mask]:
+    """The coordinates (P,) around a model, the root of EM's curvature by each, and which are free
+    to move and do anything."""
+    chart = Chart.of(state.dgn, names, floor, state.prior, state.statistics.n)
+    scales = chart.scales(em_curvature(state.dgn, state.statistics))
+    return chart, scales, chart.free(state.log_likelihood_gradient) & chart.alive(scales)
 
 
 def information_points(X: Array, size: int) -> Array:
@@ -128,9 +136,7 @@ def smallest_curvature(
     In coordinates in which EM's curvature is 1: of what is learned from x and z together, none is
     above 1. The likelihood's own is at most that at a maximum, and 0 along the gauge.
     """
-    chart = Chart.of(state.dgn, names, floor, state.prior, state.statistics.n)
-    scales = chart.scales(em_curvature(state.dgn, state.statistics))
-    free = chart.free(state.log_likelihood_gradient) & chart.alive(scales)
+    chart, scales, free = _charted(state, floor, names)
     units = np.zeros_like(scales)
     units[free] = 1.0 / scales[free]
 
