@@ -22,6 +22,10 @@ from reference.model import Array, Indices, Network
 
 # Numbers held at once: of images of pairs, and of the directions in which they spread.
 _CHUNK = 1 << 21
+# What rounding of a covariance of z may do to one of g(z) at most, in variances of the noise.
+_DOUBT = 1e-6
+# Rounded are the covariance and the two products with the slopes.
+_ROUNDED = 4.0 * float(np.finfo(np.float64).eps)
 
 #: What gives an array of some of the pairs, (p, ...).
 OfPairs = Callable[[slice], Array]
@@ -106,17 +110,37 @@ class Spread:
     ) -> None:
         self._images, self._coordinates, self._pairs = images, images.coordinates, pairs
         self._expected, self._hidden, self._slopes = expected, hidden, slopes
+        self._sizes = np.linalg.norm(cov, axis=(1, 2))
         variances, axes = np.linalg.eigh(cov)
         self._roots = axes * np.sqrt(np.maximum(variances, 0.0))[:, None, :]
 
     def _directions(self, some: slice) -> Array:
         """Of some pairs, S + 1 directions in the space of x, whose outer products add up to what
-        the pair adds to the covariance, (p, S + 1, D)."""
+        the pair adds to the covariance, (p, S + 1, D).
+
+        Raises ArithmeticError where rounding leaves too little of it.
+        """
+        slopes = self._slopes(some)
+        self._refuse_needles(some, slopes)
         away = self._hidden(some) - self._expected[self._pairs.datum[some]]
         between = self._coordinates.of_inputs(away)
-        within = np.swapaxes(self._slopes(some) @ self._roots[some], 1, 2)
+        within = np.swapaxes(slopes @ self._roots[some], 1, 2)
         rows = np.concatenate([between[:, None], within], axis=1)
         return self._coordinates.lift(rows * np.sqrt(self._pairs.weight[some])[:, None, None])
+
+    def _refuse_needles(self, some: slice, slopes: Array) -> None:
+        """Raise ArithmeticError where z is spread so wide along a region's image, and this is so
+        steep across, that rounding of Cov[z | x, z in ω] hides what it is across."""
+        lost = self._pairs.weight[some] * self._sizes[some]
+        lost *= np.einsum("prs,prs->p", slopes, slopes)
+        far = np.flatnonzero(~(_ROUNDED * lost <= _DOUBT))
+        if len(far):
+            raise ArithmeticError(
+                f"posterior.reconstruction_cov: the image near datum "
+                f"{self._pairs.datum[some][far[0]]} is so steep, in standard deviations of the "
+                "noise, that rounding leaves fewer than six digits of it; take the covariance of "
+                "the network's outputs at draws from posterior.rvs"
+            )
 
     @property
     def _width(self) -> int:

@@ -110,6 +110,11 @@ def values_told(impl: Any, case: Case, row: int) -> tuple[dict[Key, float], int]
             values.update(part())
         except (reference.OutsideValidity, reference.PartitionError):
             declined += 1
+    if row and not declined:
+        try:
+            values.update(_spread(dgn, case, row - 1))
+        except ArithmeticError:  # of images so steep that rounding hides it
+            declined += 1
     return values, declined
 
 
@@ -133,6 +138,7 @@ def values_of_boxes(
         lambda: {BOUNDED: _nearest(bounded.posterior(x).log_evidence_bounds[0], target)},
         lambda: {_LOG_P: dgn.logpdf(x)[0]},
         lambda: _of_posterior(dgn, dgn.posterior(x), case, row - 1),
+        lambda: _spread(dgn, case, row - 1),
     ]
     values: dict[Key, float] = {}
     declined = 0
@@ -178,16 +184,17 @@ def _of_posterior(dgn: Any, posterior: Any, case: Case, n: int) -> dict[Key, flo
         ("ELBO", ()): dgn.elbo(x, *q)[0],
         ("KL", ()): dgn.kl(x, *q)[0],
         **moments("posterior", posterior.mean()[0], posterior.cov()[0]),
-        **moments("reconstruction", posterior.reconstruction()[0].ravel(), _spread(posterior)),
+        **entries("reconstruction mean", posterior.reconstruction()[0].ravel(), ()),
         **entries("score", dgn.score(x)[0].ravel(), ()),
     }
 
 
-def _spread(posterior: Any) -> Any:
+def _spread(dgn: Any, case: Case, n: int) -> dict[Key, float]:
     """Cov[g(z) | x] of one datum, its diagonal as it is told by itself."""
+    posterior = dgn.posterior(case.X[n : n + 1])
     cov = posterior.reconstruction_cov()[0]
     np.fill_diagonal(cov, posterior.reconstruction_cov(diagonal=True)[0].ravel())
-    return cov
+    return entries("reconstruction covariance", cov, ())
 
 
 def _extents(impl: Any, dgn: Any) -> dict[Key, float]:
@@ -253,6 +260,7 @@ def compare(
     if error > kappa * EPSILON:
         kappa = conditioning.kappa(row, moved, target.value, target.scale, partition=True)
         tally.by_partition += 1
+    kappa = max(kappa, float(target.terms / target.scale))
     tally.kappa = max(tally.kappa, kappa)
     tally.empty += kappa * EPSILON > 1
     share = error / (kappa * EPSILON) if kappa > 0 else np.inf

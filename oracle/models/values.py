@@ -14,7 +14,11 @@ Key = tuple[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Value:
-    """A number, and the unit in which errors of it are measured."""
+    """A number, and the unit in which errors of it are measured.
+
+    terms: how large the numbers are that its formula adds, where they are rounded by themselves.
+    """
 
     value: Real
     scale: Real
+    terms: Real = 0

@@ -91,7 +91,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "no draw beyond four deviations",
-            "dgn:DGN.rvs",
+            "distributions.joint_model:JointModel.rvs",
             "latent = rng.standard_normal((size, self.network.latent_dimension))",
             "latent = rng.standard_normal((size, self.network.latent_dimension)).clip(-4, 4)",
         ),
@@ -147,7 +147,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _fast(
             "Σz taken for uncorrelated in draws",
-            "dgn:DGN.rvs",
+            "distributions.joint_model:JointModel.rvs",
             "np.linalg.cholesky(self.cov_z).T",
             "np.sqrt(np.diag(np.diag(self.cov_z)))",
         ),
@@ -181,21 +181,21 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
     "settings away from their defaults": (
         _fast(
             "max_regions forgotten by with_parameters",
-            "dgn:DGN.with_parameters",
-            "max_regions=self.max_regions,\n",
-            "",
+            "distributions.joint_model:JointModel._settings",
+            '"max_regions": self.max_regions,\n',
+            "\n",
         ),
         _fast(
             "negligible forgotten by with_parameters",
-            "dgn:DGN.with_parameters",
-            "negligible=self.negligible,\n",
-            "",
+            "distributions.joint_model:JointModel._settings",
+            '"negligible": self.negligible,\n',
+            "\n",
         ),
         _reference(
             "max_regions forgotten by with_parameters",
             "dgn:DGN.with_parameters",
-            "max_regions=self.max_regions,\n",
-            "",
+            ", max_regions=self.max_regions)",
+            ")",
         ),
         _fast(
             "another damping in the checkpoint's mark",

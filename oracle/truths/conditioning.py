@@ -14,6 +14,10 @@ regions share a value through the weights that separately rounded numbers cannot
 so steep that a double cannot say where it is: weights of scale 1e3, with small noise. Where weights
 are special (integers, copies), moving them may leave no region with a code at all: there the layers
 stay, and the partition's doubles move with all other inputs.
+
+What is said of g(z), E[A z + b] and A Cov[z] Aᵀ, has a third: moments of z are results of their
+own, rounded to doubles, and a steep image makes much of that. `Value.terms` is how large the
+numbers are that are added.
 """
 
 from __future__ import annotations

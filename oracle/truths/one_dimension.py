@@ -26,7 +26,13 @@ from oracle.quadrature.interval import (
     Rule,
     integrate,
 )
-from oracle.truths.sums_over_regions import log_sum, moments_values, reconstruction_values
+from oracle.truths.sums_over_regions import (
+    Image,
+    image_moments,
+    log_sum,
+    moments_values,
+    reconstruction_values,
+)
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ class OneDimension:
             evidence = values[("log p", ())].value
             weights = [mp.exp(p.log_mass - evidence) for p in parts]
             at = [mpf(float(v)) for v in x]
-            values.update(reconstruction_values(*self._images(weights, parts), self._root, at))
+            values.update(reconstruction_values(self._images(weights, parts), self._root, at))
             q = _number(q_mean), _number(q_variance)
             values.update(self._variational(joints, evidence, *q))
             return values
@@ -213,33 +219,24 @@ class OneDimension:
 
     def _marginal(self, weights: list[Real], parts: list[Integral]) -> dict[Key, Value]:
         """E[x] and Cov[x], in units of the standard deviations of x."""
-        mean, cov = self._images(weights, parts)
+        mean, cov = image_moments(self._images(weights, parts))
         for i in range(self.dimension):
             for j in range(i + 1):
                 cov[i][j] += sum(self._root[i][k] * self._root[j][k] for k in range(j + 1))
         return moments_values("marginal", mean, cov)
 
-    def _images(
-        self, weights: list[Real], parts: list[Integral]
-    ) -> tuple[list[Real], list[list[Real]]]:
-        """E[g(z)] and the lower half of Cov[g(z)], under weights of the regions."""
-        images = [
-            [a * p.mean + b for a, b in zip(*affine, strict=True)]
-            for affine, p in zip(self.maps, parts, strict=True)
+    def _images(self, weights: list[Real], parts: list[Integral]) -> list[Image]:
+        """What the regions say of g(z), under weights of theirs."""
+        return [
+            Image(
+                weight=weight,
+                slopes=[[slope] for slope in slopes],
+                mean=[part.mean],
+                cov=[[part.variance]],
+                image=[a * part.mean + b for a, b in zip(slopes, offsets, strict=True)],
+            )
+            for weight, part, (slopes, offsets) in zip(weights, parts, self.maps, strict=True)
         ]
-        indices = range(self.dimension)
-        mean = [sum(w * g[i] for w, g in zip(weights, images, strict=True)) for i in indices]
-        cov = [
-            [
-                sum(
-                    w * ((g[i] - mean[i]) * (g[j] - mean[j]) + slope[i] * slope[j] * p.variance)
-                    for w, g, p, (slope, _) in zip(weights, images, parts, self.maps, strict=True)
-                )
-                for j in range(i + 1)
-            ]
-            for i in indices
-        ]
-        return mean, cov
 
 
 def _root(cov: Array, dimension: int) -> list[list[Real]]:

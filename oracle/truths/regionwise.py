@@ -25,7 +25,13 @@ from oracle.models.values import Key, Value
 from oracle.quadrature.moments import Moments, cholesky, solved
 from oracle.quadrature.polygon import moments_on, nearest_on
 from oracle.quadrature.polyhedron import moments_in_space, nearest_in_space
-from oracle.truths.sums_over_regions import log_sum, moments_values, reconstruction_values
+from oracle.truths.sums_over_regions import (
+    Image,
+    image_moments,
+    log_sum,
+    moments_values,
+    reconstruction_values,
+)
 
 #: Regions that hold less than exp(-this) of what the heaviest holds are left out.
 NEGLIGIBLE = 75
@@ -276,7 +282,7 @@ class LatentSpace:
         values.update(self._regional(parts, weights, evidence, mean, cov))
         at = [mpf(float(v)) for v in x]
         images = self._images(weights, parts)
-        values.update(reconstruction_values(*images, self._root(self._cov_x), at))
+        values.update(reconstruction_values(images, self._root(self._cov_x), at))
         return values, evidence
 
     def _regional(
@@ -332,27 +338,29 @@ class LatentSpace:
 
     def _marginal(self, parts: list[_Part]) -> dict[Key, Value]:
         """E[x] and Cov[x], in units of the standard deviations of x."""
-        mean, cov = self._images([mp.exp(part.log_mass) for part in parts], parts)
+        weights = [mp.exp(part.log_mass) for part in parts]
+        mean, cov = image_moments(self._images(weights, parts))
         for i in range(self.dimension):
-            for j in range(self.dimension):
+            for j in range(i + 1):
                 cov[i][j] += mpf(float(self._cov_x[i, j]))
         return moments_values("marginal", mean, cov)
 
-    def _images(
-        self, weights: list[Real], parts: list[_Part]
-    ) -> tuple[list[Real], list[list[Real]]]:
-        """E[g(z)] and Cov[g(z)], under weights of the regions."""
-        images, axes = [], range(self.size)
-        for part in parts:
+    def _images(self, weights: list[Real], parts: list[_Part]) -> list[Image]:
+        """What the regions say of g(z), under weights of theirs."""
+        images = []
+        for weight, part in zip(weights, parts, strict=True):
             scale = mpf(2) ** part.region.exponent
-            slopes = [[mpf(int(v)) / scale for v in row] for row in part.region.rows]
-            mean = [_dot(row, [*part.mean, mpf(1)]) for row in slopes]
-            half = [
-                [_dot(row[:-1], list(c)) for c in zip(*part.cov, strict=True)] for row in slopes
-            ]
-            cov = [[sum(h[k] * row[k] for k in axes) for row in slopes] for h in half]
-            images.append(_Part(part.region, part.log_mass, mean, cov))
-        return _mixture(weights, images)
+            rows = [[mpf(int(v)) / scale for v in row] for row in part.region.rows]
+            images.append(
+                Image(
+                    weight=weight,
+                    slopes=[row[:-1] for row in rows],
+                    mean=part.mean,
+                    cov=part.cov,
+                    image=[_dot(row, [*part.mean, mpf(1)]) for row in rows],
+                )
+            )
+        return images
 
 
 def _shaken(region: ExactRegion, jitter: Callable[[Array], Array]) -> ExactRegion | None:

@@ -144,7 +144,8 @@ class Posterior:
         Notes
         -----
         By Tweedie's formula it is x + Σx ∇ log p(x) [DGN.score]: the noiseless x that is nearest in
-        mean square. Guarded by `python -m oracle` and tests/distributions/test_reconstruction.py.
+        mean square. Off by some ε (‖A_ω m_ω‖ + ‖b_ω‖), since m_ω is rounded. Guarded by `python -m
+        oracle` and tests/distributions/test_reconstruction.py.
         """
         return self._expected_image().reshape(len(self._X), *self._data_shape)
 
@@ -163,7 +164,8 @@ class Posterior:
 
         Notes
         -----
-        Within regions, A_ω C_ω A_ωᵀ, plus between them. Guarded as `reconstruction`.
+        Within regions, A_ω C_ω A_ωᵀ, plus between them. Off by some ε ‖A_ω‖² ‖C_ω‖, since C_ω is
+        rounded. Guarded as `reconstruction`.
         """
         slopes = self._partition.slopes
         away = self._images() - self._expected_image()[:, None, :]

@@ -722,8 +722,8 @@ DEFECTS = [
     ),
     (
         "fast",
-        "dgn",
-        "DGN.rvs",
+        "distributions.joint_model",
+        "JointModel.rvs",
         "np.linalg.cholesky(self.cov_z).T",
         "np.linalg.cholesky(self.cov_z)",
         correlated(fast),

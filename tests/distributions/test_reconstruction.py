@@ -167,3 +167,21 @@ def test_matrices_that_are_too_large_are_refused():
     with pytest.raises(ValueError, match=r"reconstruction_cov\(\) takes .*diagonal=True"):
         posterior.reconstruction_cov()
     assert posterior.reconstruction_cov(diagonal=True).shape == (20, 50)
+
+
+@pytest.mark.parametrize("partition", ["full", "local"])
+def test_needles_are_refused_before_rounding_hides_them(partition):
+    """One observed coordinate of two latent ones: z is spread along, and thin across. What is told
+    has six digits."""
+
+    def across(steep):
+        """Cov[g(z) | x] in variances of the noise: steep² 2 / (1 + 2 steep²) for a plane."""
+        network = Network([Dense([[steep, steep]], [0.0])])
+        posterior = DGN(network, 1.0, partition=partition).posterior([[0.5]])
+        return posterior.reconstruction_cov()[0, 0, 0]
+
+    for steep in (1.0, 1e2, 1e4):
+        exact = 2 * steep**2 / (1 + 2 * steep**2)
+        assert abs(across(steep) - exact) < 1e-13 + 4 * 2.3e-16 * 2 * steep**2
+    with pytest.raises(ArithmeticError, match=r"rounding leaves .* draws from posterior\.rvs"):
+        across(1e5)

@@ -133,7 +133,8 @@ before = fast.one_dimension.pairs._FAR_TAIL
 put_in_force(root, constant)
 assert fast.one_dimension.pairs._FAR_TAIL != before, "a constant"
 
-default = first("fast", "dgn", function="DGN.rvs", operator="NumberReplacer")
+rvs = {"function": "JointModel.rvs", "operator": "NumberReplacer"}
+default = first("fast", "distributions.joint_model", **rvs)
 assert "size: int = 2" in default.after
 put_in_force(root, default)
 assert dgn.rvs().shape == (2, 1), "a default"
