@@ -11,6 +11,7 @@ from fast.integration.on_polyhedron import gaussian_on_box, gaussian_on_polyhedr
 from fast.integration.truncated_moments import TruncatedMoments
 from fast.partition.partition import Partition
 from fast.training.em import fit_em
+from fast.training.held_out import HeldOut
 from fast.training.initial_networks import initial_network
 from fast.training.maximum_likelihood import fit_mle
 from fast.training.result import FitResult
@@ -67,6 +68,7 @@ __all__ = [
     "GaussianPrior",
     "Hardsigmoid",
     "Hardtanh",
+    "HeldOut",
     "LaplacePrior",
     "LeakyReLU",
     "MaxPool",

@@ -122,6 +122,8 @@ def assert_has(thing, given):
         if isinstance(value, Network):
             assert repr(mine) == repr(value)
             mine, value = mine.parameters(), value.parameters()
+        elif isinstance(value, fast.DGN):
+            mine, value = mine.parameters(), value.parameters()
         elif key in ("layers", "projection"):
             mine, value = repr(list(mine)), repr(list(value))
         assert same(mine, value), key

@@ -689,6 +689,19 @@ def calls_of(impl):
         calls["fit_mle"] = Call(
             fitted("fit_mle"), sound_fit, fit_shown, {**fit_arguments(fast), **learnt}, where
         )
+        calls["HeldOut"] = Call(
+            lambda impl, **a: fast.HeldOut(**a),
+            lambda impl: {"start": dgn(impl), "X": X},
+            lambda found: np.array([found(k, dgn(fast), 0.0) for k in (1, 2, 3)]),
+            {
+                "start": Argument(
+                    Something(), dgn(fast, cov_x=1.0), {}, lambda found: found.history
+                ),
+                "X": Argument(Data(), X + 0.25, {}, lambda found: found.history),
+                "patience": Argument(Count(1), 2),
+            },
+            where,
+        )
         calls["initial_network"] = Call(
             lambda impl, **a: fast.initial_network(**a),
             lambda impl: {"network": network(), "X": X, "random_state": 0},
