@@ -257,6 +257,12 @@ _ALL = (
         extra=("mpmath",),
     ),
     Figure(
+        number="18",
+        topic="polishing",
+        title="beyond the paper: trained VAEs polished by exact EM, or trained longer",
+        extra=(*_VAE, "scikit-learn"),
+    ),
+    Figure(
         number="19",
         topic="scale",
         title="beyond the paper: what exactness costs on trained decoders",

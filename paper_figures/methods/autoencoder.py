@@ -1,7 +1,8 @@
 """The variational autoencoder that exact learning is compared with, in JAX [Sec. 2, eq. 3].
 
 Its decoder is the generator itself: it has the same layers and the same initial weights. The
-encoder, two hidden layers of 32 leaky ReLU, gives q(z|x): a Gaussian, or a mixture of Gaussians.
+encoder, of leaky ReLU in hidden layers (two of 32, where a recipe says no other), gives q(z|x): a
+Gaussian, or a mixture of Gaussians.
 Training is Adam on the reparameterised ELBO, all in float64. Every epoch visits the data in a new
 order.
 """
@@ -30,7 +31,6 @@ BATCH = 50
 #: Updates between two looks at the clock; records are at multiples of it.
 CHUNK = 100
 
-_HIDDEN = (32, 32)
 #: Component means of a mixture start spread over this many standard deviations of the prior.
 _SPREAD = 1.5
 
@@ -238,10 +238,10 @@ def _encoder(rng: np.random.Generator, observed: int, latent: int, recipe: Recip
     The last layer's are a tenth as large, so that every q starts near the prior.
     """
     factors = latent * (latent + 1) // 2 if recipe.full else latent
-    sizes = [observed, *_HIDDEN, recipe.components * (1 + latent + factors)]
+    sizes = [observed, *recipe.hidden, recipe.components * (1 + latent + factors)]
     layers: Layers = []
     for n_in, n_out in pairwise(sizes):
-        scale = np.sqrt(2.0 / n_in) if len(layers) < len(_HIDDEN) else 0.1 / np.sqrt(n_in)
+        scale = np.sqrt(2.0 / n_in) if len(layers) < len(recipe.hidden) else 0.1 / np.sqrt(n_in)
         layers.append((jnp.asarray(scale * rng.standard_normal((n_out, n_in))), jnp.zeros(n_out)))
     if recipe.components > 1:
         weight, bias = layers[-1]

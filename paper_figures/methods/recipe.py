@@ -18,6 +18,7 @@ class Form(NamedTuple):
     samples: int
     components: int
     full: bool
+    hidden: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Recipe:
         Each of them has a full covariance instead of a diagonal one.
     start_deviation : float or None
         Of the noise, data units; None for the one that the other methods start from.
+    hidden : tuple of int
+        The widths of the encoder's hidden layers.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Recipe:
     components: int = 1
     full: bool = False
     start_deviation: float | None = None
+    hidden: tuple[int, ...] = (32, 32)
 
     def record(self) -> Record:
         """Its fields, ready for JSON."""
@@ -63,7 +67,7 @@ class Recipe:
     @property
     def form(self) -> Form:
         """What recipes trained in one loop have in common, beside the number of updates."""
-        return Form(self.samples, self.components, self.full)
+        return Form(self.samples, self.components, self.full, self.hidden)
 
 
 def published_rates(updates: int = UPDATES) -> tuple[Recipe, ...]:

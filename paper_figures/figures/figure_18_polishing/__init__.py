@@ -1,0 +1,1 @@
+"""Figure 18: trained VAEs polished by exact EM."""
