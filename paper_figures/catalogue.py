@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
 
+#: Packages whose modules have another name than they have on the package index.
+IMPORTED = {"scikit-learn": "sklearn"}
 #: What the numbers or the picture of every figure are made with.
 _COMMON = ("numpy", "scipy", "matplotlib", "tqdm")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from paper_figures.catalogue import FIGURES, Figure
+from paper_figures.catalogue import FIGURES, IMPORTED, Figure
 from paper_figures.options import Options
 from paper_figures.records import pictures
 from paper_figures.records.figure_numbers import result_of
@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = _chosen(asked.figures)
     packages = (package for figure in figures for package in figure.packages)
     needed = dict.fromkeys([*packages, *_PAGES])
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    missing = [
+        name for name in needed if importlib.util.find_spec(IMPORTED.get(name, name)) is None
+    ]
     if missing:
         return _refuse(f"{', '.join(missing)} not installed: pip install 'exactdgn[figures]'")
     try:

@@ -42,6 +42,7 @@ from paper_figures.figures.figure_12_digit_plane import compute as compute_12
 from paper_figures.figures.figure_12_digit_plane.one_start import Plane
 from paper_figures.figures.figure_13_tails import compute as compute_13
 from paper_figures.figures.figure_13_tails.published_density import log_density
+from paper_figures.figures.figure_18_polishing import compute as compute_18
 from paper_figures.figures.figure_19_scale import compute as compute_19
 from paper_figures.methods.exact_fits import TROUBLE
 from paper_figures.methods.matched_start import matched_network
@@ -142,6 +143,10 @@ def reduce(monkeypatch):
         mle_iterations=2,
     )
     monkeypatch.setattr(compute_12, "_plane", lambda options: plane)
+    polish = replace(
+        compute_18._TEN_CLASSES, widths=(2, 3, 64), n=(100, 20, 20), updates=200, longer=2
+    )
+    monkeypatch.setattr(compute_18, "_TEN_CLASSES", replace(polish, iterations=2))
     monkeypatch.setattr(compute_13, "_VARIANCES", (0.1, 0.0025))
     monkeypatch.setattr(compute_19, "_DECODERS", compute_19._DECODERS[:1])
     monkeypatch.setattr(compute_13, "_DISTANCES", np.array([0.0, 3.0, 30.0]))
@@ -239,6 +244,12 @@ class TestCommand:
             f"paper_figures: {package} not installed: pip install 'exactdgn[figures]'\n"
         )
         assert not list(tmp_path.iterdir())
+
+    def test_a_package_whose_module_has_another_name(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setitem(sys.modules, "sklearn", None)
+        assert run(18, "--out", tmp_path) == 2
+        said = "paper_figures: scikit-learn not installed: pip install 'exactdgn[figures]'\n"
+        assert capsys.readouterr().err == said
 
     def test_list_names_every_figure_and_writes_nothing(self, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
