@@ -14,22 +14,21 @@ NAME = "made_up"
 
 
 def numbers(longest):
-    """Two starts, two recipes, looks at 1, 2 (which is polished), 3 and 4; EM for two iterations
-    and for one. The images that judge are always 1 nat below those that choose, but at the last
+    """Two starts, two recipes, looks at 2 (which is polished), 3 and 4; EM for two iterations and
+    for one. The images that judge are always 1 nat below those that choose, but at the last
     look and the last iteration, where they are 5 below: what judging images say is not to choose.
     """
-    vae = np.array([[[1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0, longest]]] * 2)
-    vae[1, 0, 0] = 9.0  # before the one that is polished: not of a longer training
+    vae = np.array([[[2.0, 3.0, 4.0], [1.0, 2.0, longest]]] * 2)
+    vae[1, 1, 0] = 9.0  # as short trained as the one that is polished
     em = np.array([[2.0, 5.0, 6.0], [2.0, 4.0, np.nan]])
-    less = np.where(np.arange(4) == 3, 5.0, 1.0)
-    seconds = np.array([[[10.0, 20.0, 30.0, 40.0]] * 2] * 2)
+    less = np.where(np.arange(3) == 2, 5.0, 1.0)
+    seconds = np.array([[[20.0, 30.0, 40.0]] * 2] * 2)
     return {
         "names": np.array([NAME]),
-        f"{NAME}|start": np.array([1, 1]),
         f"{NAME}|vae": np.stack([vae, vae - less], axis=-1),
         f"{NAME}|vae_seconds": seconds,
         f"{NAME}|em": np.stack([em, em - np.where(np.arange(3) == 2, 5.0, 1.0)], axis=-1),
-        f"{NAME}|em_seconds": np.array([[0.0, 1.0, 2.0], [0.0, 1.0, np.nan]]),
+        f"{NAME}|em_seconds": np.array([[0.0, 1.0, 21.0], [0.0, 1.0, np.nan]]),
         f"{NAME}|kl": np.array([[3.0, 4.0, 5.0], [0.5, 1.0, 2.0]]),
     }
 
@@ -38,7 +37,8 @@ def test_what_is_chosen():
     found = chosen(numbers(4.5), NAME)
     np.testing.assert_array_equal(found["before"], [1.0, 1.0])
     np.testing.assert_array_equal(found["em"], [1.0, 3.0])
-    np.testing.assert_array_equal(found["em_seconds"], [2.0, 1.0])
+    np.testing.assert_array_equal(found["em_seconds"], [21.0, 1.0])
+    np.testing.assert_array_equal(found["em_in_time"], [4.0, 3.0])  # one iteration in 20 s
     np.testing.assert_array_equal(found["vae"], [-0.5, -0.5])
     np.testing.assert_array_equal(found["vae_seconds"], [20.0, 20.0])
 
@@ -52,6 +52,14 @@ def test_longer_training_may_win(longest, won, verdict):
     claim = claims(numbers(longest))[0]
     assert f"EM ends higher on {won} of 2 starts" in claim.measured
     assert claim.verdict is verdict
+
+
+def test_time_counts():
+    """EM gains 3 and 2 within 20 s, the longer training -1.5 or 3."""
+    for longest, sooner in ((4.5, 2), (9.0, 0)):
+        claim = claims(numbers(longest))[1]
+        assert f"more than it on {sooner} of 2 starts" in claim.measured
+        assert claim.verdict is (Verdict.HOLDS if sooner else Verdict.FAILS)
 
 
 def test_a_tie_is_not_won():

@@ -52,20 +52,26 @@ def chosen(numbers: Numbers, name: str) -> Numbers:
     Numbers
         before, em, vae (starts,): mean log p(x) of the images that judge, nats, of the VAE that is
         polished, of the iteration of EM and of the look at a longer trained VAE that are best on
-        the images that choose. em_seconds, vae_seconds (starts,): of EM until then, and of the VAE
-        since it was as long trained as the first.
+        the images that choose. em_in_time: of EM's within the seconds that the latter took.
+        em_seconds, vae_seconds (starts,): of EM until then, and of the VAE since it was as long
+        trained as the first.
     """
     of = {key: numbers[f"{name}|{key}"] for key in ("vae", "vae_seconds", "em", "em_seconds")}
     starts = np.arange(len(of["em"]))
-    at = int(numbers[f"{name}|start"][0])
     best = np.nanargmax(of["em"][:, :, 0], axis=1)
-    later = of["vae"][:, :, at + 1 :]
+    later = of["vae"][:, :, 1:]
     flat = later[..., 0].reshape(len(starts), -1).argmax(axis=1)
     recipe, look = np.unravel_index(flat, later.shape[1:3])
-    seconds = of["vae_seconds"][starts, recipe, at + 1 + look] - of["vae_seconds"][:, 0, at]
+    seconds = of["vae_seconds"][starts, recipe, 1 + look] - of["vae_seconds"][:, 0, 0]
+    # Iterations that were not made are NaN, and in no time.
+    in_time = (of["em_seconds"] <= seconds[:, None]).sum(axis=1) - 1
+    soon = np.array(
+        [np.argmax(row[: last + 1]) for row, last in zip(of["em"][..., 0], in_time, strict=True)]
+    )
     return {
-        "before": of["vae"][:, 0, at, 1],
+        "before": of["vae"][:, 0, 0, 1],
         "em": of["em"][starts, best, 1],
+        "em_in_time": of["em"][starts, soon, 1],
         "vae": later[starts, recipe, look, 1],
         "em_seconds": of["em_seconds"][starts, best],
         "vae_seconds": seconds,

@@ -55,12 +55,12 @@ def _ends(axes: Axes, numbers: Numbers, name: str) -> None:
 def _curves(axes: Axes, numbers: Numbers, name: str) -> None:
     """By seconds of processor time, of the first start."""
     vae, seconds = numbers[f"{name}|vae"][0], numbers[f"{name}|vae_seconds"][0]
-    at, em = int(numbers[f"{name}|start"][0]), numbers[f"{name}|em"][0]
+    em = numbers[f"{name}|em"][0]
     looks = (*zip(_COLOURS, ("-", "-", "-"), strict=True), (style.TUNED, "-"))
     for values, when, label, (colour, line) in zip(vae, seconds, _LABELS, looks, strict=True):
         axes.plot(when, values[:, 1], line, color=colour, label=label)
     known = ~np.isnan(em[:, 1])
-    when = seconds[0, at] + numbers[f"{name}|em_seconds"][0]
+    when = seconds[0, 0] + numbers[f"{name}|em_seconds"][0]
     look = style.METHODS["em"]
     axes.plot(when[known], em[known, 1], color=look.colour, marker=look.mark, label="exact EM")
     axes.set(xlabel="seconds of processor time, training included")

@@ -1,0 +1,155 @@
+"""log p(x) by importance sampling from mixtures that adapt to the posterior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from fast.estimates.mixture import Mixture
+from fast.estimates.modes import Looks, Modes, modes
+from fast.estimates.pareto import tail_shape
+from fast.many_dimensions.local.setting import Rows, Setting
+from fast.polyhedra.chunks import chunks
+from reference.model import Array, Indices, Mask
+
+# Draws that proposals adapt to, round by round. They are not what counts.
+_ROUND, _ROUNDS = 1000, 6
+# Draws that count: so many at least, and half as many again as adaptation says are needed.
+_FEWEST, _MARGIN = 1000, 1.5
+#: Where the tail of the weights is heavier, or fewer draws count, an estimate is not vouched for.
+HEAVIEST_TAIL, FEWEST_EFFECTIVE = 0.7, 100.0
+# Numbers held at once.
+_BATCH = 1 << 22
+
+
+@dataclass(frozen=True)
+class LogpdfEstimate:
+    """Estimates of log p(x) for N data, and how good they are.
+
+    Parameters
+    ----------
+    log_p : array (N,)
+        The logarithm of an unbiased estimate of p(x), nats. It is itself low by half the square of
+        its standard error, in the mean.
+    standard_error : array (N,)
+        Of log_p, nats, from the spread of the weights.
+    effective_sample_size : array (N,)
+        As many independent draws from the posterior would estimate a mean as well.
+    pareto_k : array (N,)
+        The shape of the weights' tail: from 0.7 on their mean, and what is said of its error, are
+        not to be trusted.
+    vouched : array of bool (N,)
+        Whether the tail is lighter than that, and at least 100 draws are effective.
+    n_draws : array of int (N,)
+        Draws that the estimate is made of, beside those that proposals adapted to.
+    draws : array (N, size, S)
+        Draws from p(z | x) by resampling, as good as the weights are; none unless asked for.
+
+    See Also
+    --------
+    DGN.logpdf : exact, for up to six latent dimensions.
+    """
+
+    log_p: Array
+    standard_error: Array
+    effective_sample_size: Array
+    pareto_k: Array
+    vouched: Mask
+    n_draws: Indices
+    draws: Array = field(repr=False)
+
+
+class Request(NamedTuple):
+    """What is asked for of every datum."""
+
+    standard_error: float
+    max_draws: int
+    size: int  # of draws from the posterior
+
+
+class _Weighted(NamedTuple):
+    """Draws and the logarithms of p(x, z) / q(z)."""
+
+    places: Array  # (n, S)
+    log_weights: Array  # (n,)
+
+    @property
+    def relative_variance(self) -> float:
+        """That of a weight, in squares of their mean."""
+        shares = np.exp(self.log_weights - self.log_weights.max())
+        return float(np.var(shares) / np.square(np.mean(shares)))
+
+
+def estimated(
+    setting: Setting, X: Array, request: Request, rng: np.random.Generator
+) -> LogpdfEstimate:
+    """Estimates for data X (N, D)."""
+    looks, rows = Looks.of(setting, rng), setting.rows(X)
+    told = np.empty((len(X), 4))
+    n_draws, draws = np.empty(len(X)), np.empty((len(X), request.size, setting.latent))
+    for n in range(len(X)):
+        row = Rows(rows.rows[n : n + 1], rows.rest[n : n + 1])
+        final = _sampled(setting, row, looks, request, rng)
+        told[n], n_draws[n] = _told(final.log_weights), len(final.log_weights)
+        shares = np.exp(final.log_weights - final.log_weights.max())
+        chosen = rng.choice(len(shares), size=request.size, p=shares / shares.sum())
+        draws[n] = final.places[chosen]
+    log_p, error, effective, shape = told.T
+    return LogpdfEstimate(
+        log_p=log_p,
+        standard_error=error,
+        effective_sample_size=effective,
+        pareto_k=shape,
+        vouched=(shape < HEAVIEST_TAIL) & (effective >= FEWEST_EFFECTIVE),
+        n_draws=n_draws.astype(np.intp),
+        draws=draws,
+    )
+
+
+def _sampled(
+    setting: Setting, row: Rows, looks: Looks, request: Request, rng: np.random.Generator
+) -> _Weighted:
+    """Draws that count: all from one mixture, which does not depend on them, and as many as was
+    decided before the first of them."""
+    mixture = _around(setting, modes(setting, row, looks))
+    for _ in range(_ROUNDS):
+        some = _weighted(setting, row, mixture, _ROUND, rng)
+        mixture = mixture.adapted(*some)
+    # Of weights that the last mixture did not adapt to.
+    trial = _weighted(setting, row, mixture, _ROUND, rng)
+    needed = _MARGIN * trial.relative_variance / request.standard_error**2
+    size = int(min(max(np.ceil(needed), _FEWEST), request.max_draws))
+    return _weighted(setting, row, mixture, size, rng)
+
+
+def _around(setting: Setting, found: Modes) -> Mixture:
+    """A component for each mode, as much as a Gaussian there would hold."""
+    covs = found.roots @ np.swapaxes(found.roots, 1, 2)
+    roots = np.asarray(np.linalg.cholesky(covs))
+    logs = found.log_joint + np.log(np.einsum("kii->ki", roots)).sum(axis=1)
+    prior_root = np.asarray(np.linalg.cholesky(setting.cov_z))
+    return Mixture.of(np.exp(logs - logs.max()), found.places, roots, prior_root)
+
+
+def _weighted(
+    setting: Setting, row: Rows, mixture: Mixture, size: int, rng: np.random.Generator
+) -> _Weighted:
+    """New draws from a mixture."""
+    places = mixture.rvs(size, rng)
+    log_weights = np.empty(size)
+    for some in chunks(size, _BATCH, max(setting.network.sizes)):
+        joint = setting.log_joint(row, setting.images(places[some]))
+        log_weights[some] = joint - mixture.logpdf(places[some])
+    return _Weighted(places, log_weights)
+
+
+def _told(log_weights: Array) -> tuple[float, float, float, float]:
+    """Log of their mean, its standard error, how many draws are effective, and the tail's shape."""
+    top = log_weights.max()
+    shares = np.exp(log_weights - top)
+    mean, count = shares.mean(), len(shares)
+    error = float(np.std(shares, ddof=1) / (mean * np.sqrt(count)))
+    effective = float(np.square(shares.sum()) / np.square(shares).sum())
+    return float(top + np.log(mean)), error, effective, tail_shape(log_weights)
