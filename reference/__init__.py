@@ -7,6 +7,7 @@ from reference.integration.on_box import gaussian_on_box
 from reference.integration.on_polyhedron import gaussian_on_polyhedron
 from reference.integration.truncated_moments import TruncatedMoments
 from reference.learning.em import FitResult, fit_em
+from reference.learning.free_parameters import free_parameters
 from reference.learning.m_step import m_step
 from reference.model.activations import PiecewiseAffine
 from reference.model.dense import Dense
@@ -84,6 +85,7 @@ __all__ = [
     "Upsample",
     "ZeroPad",
     "fit_em",
+    "free_parameters",
     "gaussian_on_box",
     "gaussian_on_polyhedron",
     "m_step",

@@ -708,6 +708,13 @@ def calls_of(impl):
         options,
         where,
     )
+    calls["free_parameters"] = Call(
+        lambda impl, **a: impl.free_parameters(**a),
+        lambda impl: {"dgn": dgn(impl)},
+        itself,
+        {"dgn": Argument(Something(more=(network(),)), dgn(impl, [2.0, 1.0, 0.5]))},
+        where,
+    )
     calls["m_step"] = Call(
         lambda impl, **a: impl.m_step(**a), sound_step, parameters_of, step_arguments(impl), where
     )
