@@ -24,6 +24,7 @@ from argument_kinds import (
     Covariance,
     Covariances,
     Data,
+    DistinctPlaces,
     End,
     Flag,
     Function,
@@ -34,6 +35,7 @@ from argument_kinds import (
     Names,
     Number,
     Numbers,
+    Observations,
     Pair,
     PathName,
     Places,
@@ -41,6 +43,7 @@ from argument_kinds import (
     Seed,
     Single,
     Something,
+    Weights,
     prior,
 )
 
@@ -343,9 +346,10 @@ def moments(result):
 NORMALS = np.array([[1.0, 0.5], [-0.5, 1.0], [-1.0, -1.0]])
 OFFSETS = np.array([0.5, 1.0, 1.5])
 FACTOR = np.array([[1.0, 0.0], [0.5, 0.25]])
-DATA = {"X": Argument(Data(), X + 0.25)}
+DATA = {"X": Argument(Observations(), X + 0.25)}
+WEIGHTED = {**DATA, "sample_weight": Argument(Weights(), np.array([1.0, 0.5, 2.0, 0.25]))}
 VARIATIONAL = {
-    "X": Argument(Data(), X + 0.25),
+    "X": Argument(Observations(), X + 0.25),
     "q_mean": Argument(Numbers(), MEANS + 0.25),
     "q_cov": Argument(Covariances(), COVS * 2),
 }
@@ -545,8 +549,17 @@ def calls_of_both():
             "means": Argument(Numbers(free=(0, 1), least=1), MEANS + 0.25),
         },
     )
-    for name in ("logpdf", "score", "statistics", "expected_complete_loglik", "gradient"):
+    for name in ("logpdf", "score", "expected_complete_loglik"):
         calls[f"DGN.{name}"] = method(found_already, name, {"X": X}, vars_or_itself, **DATA)
+    for name in ("statistics", "gradient"):
+        calls[f"DGN.{name}"] = method(found_already, name, {"X": X}, vars_or_itself, **WEIGHTED)
+    calls["DGN.marginal"] = method(
+        found_already,
+        "marginal",
+        {"indices": [0, 2]},
+        lambda part: part.logpdf(X[:, :2]),
+        indices=Argument(DistinctPlaces(3), [2, 1]),
+    )
     calls["DGN.posterior"] = method(
         found_already, "posterior", {"X": X}, lambda p: p.mean(), **DATA
     )
@@ -644,7 +657,7 @@ def calls_of(impl):
             {"X": X},
             lambda cost: cost.posterior.memory,
             where,
-            X=Argument(Data(), np.concatenate([X, X + 0.25])),
+            X=Argument(Observations(), np.concatenate([X, X + 0.25])),
         )
         calls["DGN.save"] = Call(
             saved_model,
