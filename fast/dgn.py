@@ -16,6 +16,7 @@ from fast.distributions.gradient import gradient
 from fast.distributions.joint_model import LOCAL_DIMENSIONS, JointModel
 from fast.distributions.marginal import marginal_cov, marginal_mean
 from fast.distributions.missing.by_pattern import ByPattern, by_pattern, solved
+from fast.distributions.missing.conditional import Conditional, Law
 from fast.distributions.model import LatentModel
 from fast.distributions.posterior import Posterior
 from fast.distributions.progress import Cuts
@@ -327,6 +328,29 @@ class DGN(JointModel):
         """
         data, shape = self._given(X)
         return self._of(data).posterior(data, self.max_memory)._of_shape(shape)
+
+    def conditional(self, X: ArrayLike) -> Conditional:
+        """p(x_missing | x_observed) of each datum: what NaN stands for, given the other entries.
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data; NaN where an entry is not observed.
+
+        Returns
+        -------
+        Conditional
+            Of all data together: mean, covariance, density and exact draws.
+
+        Notes
+        -----
+        A mixture over regions of images of truncated Gaussians, and noise. Costs what `posterior`
+        does. Guarded by tests/distributions/test_conditional.py.
+        """
+        data, shape = self._given(X)
+        posterior = self._of(data).posterior(data, self.max_memory)
+        law = Law(self.network, self.noise, posterior, self.logpdf, self.max_memory)
+        return Conditional(data, shape, law)
 
     def score(self, X: ArrayLike) -> Array:
         """∇_x log p(x), the gradient of the log density by x itself.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.distributions import e_step, noise
+from reference.distributions.conditional import Conditional
 from reference.distributions.gradient import gradient
 from reference.distributions.joint_model import JointModel
 from reference.distributions.marginal import (
@@ -167,6 +168,23 @@ class DGN(JointModel):
         """
         data, shape = self._given(X)
         return Posterior(data, *self._model)._of_shape(shape)
+
+    def conditional(self, X: ArrayLike) -> Conditional:
+        """Return p(x_missing | x_observed) of each datum.
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data; NaN where an entry is not observed.
+
+        Returns
+        -------
+        Conditional
+            What NaN stands for, given the other entries.
+        """
+        data, shape = self._given(X)
+        posterior = Posterior(data, *self._model)
+        return Conditional(data, shape, self.network, self.cov_x, posterior, self.logpdf)
 
     def score(self, X: ArrayLike) -> Array:
         """Return ∇_x log p(x) = Σx^-1 (E[g(z) | x] - x), by Fisher's identity.

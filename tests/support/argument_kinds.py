@@ -129,6 +129,13 @@ class Observations(Data):
 
 
 @dataclass(frozen=True)
+class RowsOf(Observations):
+    """The same, one for each datum that there is."""
+
+    free: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Weights(Numbers):
     """A number of 0 or more for each datum, not all of them 0."""
 

@@ -40,6 +40,7 @@ from argument_kinds import (
     PathName,
     Places,
     Rows,
+    RowsOf,
     Seed,
     Single,
     Something,
@@ -188,6 +189,15 @@ def parameters_of(model):
 def posterior(impl):
     """Of four data."""
     return found_already(impl).posterior(X)
+
+
+GAPS = np.where([[True, False, False]], np.nan, X)
+
+
+@functools.cache
+def conditional(impl):
+    """Of four data, of which the first entry is missing."""
+    return found_already(impl).conditional(GAPS)
 
 
 @functools.cache
@@ -563,6 +573,20 @@ def calls_of_both():
     calls["DGN.posterior"] = method(
         found_already, "posterior", {"X": X}, lambda p: p.mean(), **DATA
     )
+    calls["DGN.conditional"] = method(
+        found_already,
+        "conditional",
+        {"X": GAPS},
+        lambda c: c.mean(),
+        X=Argument(Observations(), GAPS + 0.25),
+    )
+    calls["Conditional.logpdf"] = method(
+        conditional, "logpdf", {"values": X}, values=Argument(RowsOf(), X + 0.25)
+    )
+    calls["Conditional.cov"] = method(
+        conditional, "cov", {}, itself, diagonal=Argument(Flag(), True)
+    )
+    calls["Conditional.rvs"] = method(conditional, "rvs", {"random_state": 0}, **DRAWS)
     calls["DGN.zero_noise_latent"] = method(found_already, "zero_noise_latent", {"X": X}, **DATA)
     for name in ("elbo", "kl"):
         sound = {"X": X, "q_mean": MEANS, "q_cov": COVS}
@@ -792,6 +816,7 @@ def all_calls():
 
 # What the library makes itself, and what makes no promise to users.
 RESULTS = {
+    "Conditional",
     "Cost",
     "FitResult",
     "Outcome",
@@ -811,7 +836,7 @@ OF_THE_LIBRARY = {
         for name in ("module", "x", "cov_x", "cov_z", "partition")
     },
 }
-WITH_METHODS = {"DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
+WITH_METHODS = {"Conditional", "DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
 
 
 def arguments_in_signatures(impl):
