@@ -11,6 +11,7 @@ from fast.closed_form.free_parameters import free_parameters
 from fast.closed_form.m_step import m_step
 from fast.dgn import DGN
 from fast.distributions.cost import Cost
+from fast.distributions.missing.conditional import Conditional
 from fast.distributions.posterior import Posterior
 from fast.distributions.statistics import Statistics
 from fast.integration.on_polyhedron import gaussian_on_box, gaussian_on_polyhedron
@@ -61,6 +62,7 @@ __all__ = [
     "Abs",
     "AdaptiveAvgPool",
     "AvgPool",
+    "Conditional",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",

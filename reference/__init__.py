@@ -1,6 +1,7 @@
 """Every equation of the paper as readable code: one function an equation, loops and plain numpy."""
 
 from reference.dgn import DGN
+from reference.distributions.conditional import Conditional
 from reference.distributions.e_step import Statistics
 from reference.distributions.posterior import Posterior
 from reference.integration.on_box import gaussian_on_box
@@ -49,6 +50,7 @@ __all__ = [
     "Abs",
     "AdaptiveAvgPool",
     "AvgPool",
+    "Conditional",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",
