@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import chi2
+from scipy.stats import chi2, multivariate_normal
 from sklearn.exceptions import NotFittedError
 
 from fast import DGN, DeepGenerativeOutlierDetector, Dense, Network
@@ -109,6 +109,50 @@ def test_what_lies_off_a_curve_is_an_outlier():
     assert detector.predict(within)[0] == -1
     assert linear(contamination=0.01).fit(X).predict(within)[0] == 1
     assert detector.tail_probability(within, n_draws=1000).upper[0] < 0.02
+
+
+# Attributions
+
+
+@pytest.mark.parametrize("groups", [None, [[0, 2], [1]], [[2, 1, 0]]])
+def test_what_of_a_datum_is_unlikely(groups):
+    """Of a Gaussian: the conditional density of some coordinates given the others."""
+    X = gaussian()
+    detector = linear().fit(X)
+    mean, cov, few = detector.dgn_.mean(), detector.dgn_.cov(), X[:5]
+    found = detector.attributions(few, groups)
+    for column, part in zip(found.T, groups or [[0], [1], [2]], strict=True):
+        rest = [i for i in range(3) if i not in part]
+        gain = np.linalg.solve(cov[np.ix_(rest, rest)], cov[np.ix_(rest, part)]).T
+        middle = mean[part] + (few[:, rest] - mean[rest]) @ gain.T
+        left = cov[np.ix_(part, part)] - gain @ cov[np.ix_(rest, part)]
+        expected = [
+            multivariate_normal(m, left).logpdf(x)
+            for m, x in zip(middle, few[:, part], strict=True)
+        ]
+        np.testing.assert_allclose(column, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_the_coordinate_that_is_off_is_named(capsys):
+    """And with verbose what it takes is said before; without nothing."""
+    detector = linear().fit(gaussian())
+    off = detector.dgn_.mean() + [0.0, 5.0, 0.0]
+    assert detector.attributions([off]).argmin() == 1
+    assert capsys.readouterr() == ("", "")
+    detector.set_params(verbose=True).attributions([off])
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "attributions: 4 times 1 log-densities, some" in said.err
+
+
+@pytest.mark.parametrize("groups", [[], "12", 3, [[3]], [[0, 0]], [[]], [[0.5]], [0]])
+def test_wrong_groups_are_refused(groups):
+    detector = linear().fit(gaussian(20))
+    with pytest.raises(ValueError, match=r"^groups: expected"):
+        detector.attributions([[0.0, 1.0, 2.0]], groups)
+
+
+# What is wrong
 
 
 @pytest.mark.parametrize(
