@@ -20,6 +20,7 @@ FEW_TESTS = (
     "test_partition",
     "test_posterior",
     "test_oracle_polygon",
+    "test_scikit_learn",
 )
 
 nox.options.default_venv_backend = "venv"

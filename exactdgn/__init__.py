@@ -1,6 +1,7 @@
 """Exact inference for deep generative networks whose layers are piecewise affine.
 
-`import exactdgn` gives what `fast` exports. `exactdgn.reference` and `exactdgn.oracle` are those
+`import exactdgn` gives what `fast` exports, and its estimators of scikit-learn when they are asked
+for: `pip install 'exactdgn[sklearn]'`. `exactdgn.reference` and `exactdgn.oracle` are those
 packages, imported when first asked for: the oracle needs `pip install 'exactdgn[oracle]'`.
 """
 
@@ -12,6 +13,9 @@ from fast import *  # noqa: F403
 if TYPE_CHECKING:
     import oracle as oracle
     import reference as reference
+    from fast import DeepGenerativeModel as DeepGenerativeModel
+    from fast import DeepGenerativeOutlierDetector as DeepGenerativeOutlierDetector
+    from fast import select_dimension as select_dimension
 else:  # unseen by a type checker, which would let any name pass
 
     def __getattr__(name):
@@ -23,6 +27,8 @@ else:  # unseen by a type checker, which would let any name pass
             import oracle
 
             return oracle
+        if name in fast.ESTIMATORS:
+            return getattr(fast, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -33,4 +39,4 @@ __all__ += fast.__all__
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "oracle", "reference"])
+    return sorted([*globals(), *fast.ESTIMATORS, "oracle", "reference"])

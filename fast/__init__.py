@@ -1,10 +1,17 @@
-"""The implementation to use: the same names as `reference`, vectorised over data and regions."""
+"""The implementation to use: the same names as `reference`, vectorised over data and regions.
+
+Estimators of scikit-learn are imported when they are first asked for: they need that package.
+"""
+
+from typing import TYPE_CHECKING
 
 from fast.autodiff.jax_log_prob import jax_log_prob
 from fast.autodiff.torch_log_prob import torch_log_prob
+from fast.closed_form.free_parameters import free_parameters
 from fast.closed_form.m_step import m_step
 from fast.dgn import DGN
 from fast.distributions.cost import Cost
+from fast.distributions.missing.conditional import Conditional
 from fast.distributions.posterior import Posterior
 from fast.distributions.statistics import Statistics
 from fast.integration.on_polyhedron import gaussian_on_box, gaussian_on_polyhedron
@@ -56,6 +63,7 @@ __all__ = [
     "Abs",
     "AdaptiveAvgPool",
     "AvgPool",
+    "Conditional",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",
@@ -95,6 +103,7 @@ __all__ = [
     "ZeroPad",
     "fit_em",
     "fit_mle",
+    "free_parameters",
     "gaussian_on_box",
     "gaussian_on_polyhedron",
     "initial_network",
@@ -102,3 +111,28 @@ __all__ = [
     "m_step",
     "torch_log_prob",
 ]
+
+#: Those estimators, and what chooses among them. They are not in `__all__`, so that
+#: `from fast import *` does without scikit-learn.
+ESTIMATORS = ("DeepGenerativeModel", "DeepGenerativeOutlierDetector", "select_dimension")
+
+if TYPE_CHECKING:
+    from fast.estimators import DeepGenerativeModel as DeepGenerativeModel
+    from fast.estimators import DeepGenerativeOutlierDetector as DeepGenerativeOutlierDetector
+    from fast.estimators import select_dimension as select_dimension
+else:  # unseen by a type checker, which would let any name pass
+
+    def __getattr__(name):
+        if name not in ESTIMATORS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            from fast import estimators
+        except ImportError as error:
+            raise ImportError(
+                f"{name} needs scikit-learn: pip install 'exactdgn[sklearn]'"
+            ) from error
+        return getattr(estimators, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *ESTIMATORS])

@@ -5,17 +5,22 @@ Arguments are checked here, once. The quantities are defined in fast.distributio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fast.distributions.cost import Cost, estimated_cost
 from fast.distributions.gradient import gradient
 from fast.distributions.joint_model import LOCAL_DIMENSIONS, JointModel
 from fast.distributions.marginal import marginal_cov, marginal_mean
+from fast.distributions.missing.by_pattern import ByPattern, by_pattern, solved
+from fast.distributions.missing.conditional import Conditional, Law
 from fast.distributions.model import LatentModel
 from fast.distributions.posterior import Posterior
 from fast.distributions.progress import Cuts
+from fast.distributions.reconstruction import Images
 from fast.distributions.statistics import Statistics
 from fast.distributions.variational import finite
 from fast.distributions.zero_noise import zero_noise_latent
@@ -31,9 +36,15 @@ from fast.partition.cut_vertices import OutOfRange
 from fast.partition.partition import Partition
 from reference.model import (
     Array,
+    Indices,
     PartitionError,
     TooManyRegionsError,
     TooMuchMemoryError,
+    check_indices,
+    counted,
+    cov_of_outputs,
+    is_whole,
+    outputs_of,
 )
 
 
@@ -81,6 +92,11 @@ class DGN(JointModel):
     network's output, `network.shapes[-1]`: put `Reshape((1, 28, 28))` last for images. Guarded by
     tests/distributions/test_image_shapes.py.
 
+    NaN in data stands for an entry that is not observed: p(x) is then that of the others, and
+    p(z | x) is given them. Rows that observe the same entries are computed together, at the cost of
+    a model for each such pattern. See docs/missing_data.md; guarded by
+    tests/distributions/test_missing_data.py.
+
     Examples
     --------
     >>> from fast import DGN, Dense, Network
@@ -88,6 +104,9 @@ class DGN(JointModel):
     >>> print(dgn.cov().tolist())
     [[1.5, 2.0], [2.0, 4.5]]
     """
+
+    # The model that this is a marginal of, if it is one, and which entries of x it has.
+    _part_of: tuple[DGN, Indices] | None = None
 
     @cached_property
     def _model(self) -> LatentModel:
@@ -108,6 +127,50 @@ class DGN(JointModel):
             )
         return self._whole
 
+    def _of(self, data: Array) -> LatentModel | ByPattern:
+        """What answers for such data, (N, D): with NaN, models of what is observed."""
+        if is_whole(data):
+            return self._model
+        images = Images(self.network, self._coordinates)
+        return ByPattern(lambda observed: self._part(observed)._model, images, self.noise)
+
+    def _part(self, observed: Indices) -> DGN:
+        """The model of some entries of x; itself for all of them, in order."""
+        if np.array_equal(observed, np.arange(self.network.observed_dimension)):
+            return self
+        network, cov_x = outputs_of(self.network, observed), cov_of_outputs(self.cov_x, observed)
+        part = DGN(network, cov_x, self.cov_z, **self._settings())
+        part._part_of = self, observed
+        return part
+
+    def marginal(self, indices: Sequence[int]) -> DGN:
+        """The model of some entries of x, the others left out.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Distinct places from 0 to D - 1, in the order that the marginal has.
+
+        Returns
+        -------
+        DGN
+            Of as many observed dimensions. It shares this model's regions.
+
+        Notes
+        -----
+        ∫ p(x) dx_m, exactly: rows of the last layer are left out, and rows and columns of Σx. After
+        a last layer that is not Dense, a Dense one selects outputs. Guarded by `python -m oracle`
+        and tests/distributions/test_missing_data.py.
+
+        Examples
+        --------
+        >>> from fast import DGN, Dense, Network
+        >>> dgn = DGN(Network([Dense([[1.0], [2.0]], [0.0, 0.0])]), cov_x=0.5)
+        >>> print(dgn.marginal([1]).cov())
+        [[4.5]]
+        """
+        return self._part(check_indices(indices, "indices", self.network.observed_dimension))
+
     @cached_property
     def _whole(self) -> LatentModel:
         """On all regions."""
@@ -121,6 +184,8 @@ class DGN(JointModel):
     @cached_property
     def is_local(self) -> bool:
         """Whether the regions are those that can matter for given data, rather than all."""
+        if self._part_of is not None:
+            return self._part_of[0].is_local
         if self.partition_choice != "auto" or self.network.latent_dimension not in LOCAL_DIMENSIONS:
             return self.partition_choice == "local"
         # With nothing left out a bound is of no use.
@@ -183,6 +248,9 @@ class DGN(JointModel):
         """
         if callback is not None and not callable(callback):
             raise ValueError(f"callback: expected a function, got {callback!r}")
+        if self._found is None and self._part_of is not None:
+            whole, indices = self._part_of
+            self._found = partitioning.of_outputs(whole.partition(callback), indices)
         if self._found is None:
             shown = Cuts(callback) if self.progress else None
             try:
@@ -200,7 +268,7 @@ class DGN(JointModel):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
 
         Returns
         -------
@@ -230,7 +298,7 @@ class DGN(JointModel):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
 
         Returns
         -------
@@ -243,7 +311,7 @@ class DGN(JointModel):
         S = 4 to 6 see `Posterior.error`. Guarded by tests/contract/test_accuracy.py.
         """
         data = self._data(X)
-        return self._model.logpdf(data)
+        return self._of(data).logpdf(data)
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """p(z | x) for each datum [eq. 6, Proposition 2].
@@ -251,7 +319,7 @@ class DGN(JointModel):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
 
         Returns
         -------
@@ -259,7 +327,30 @@ class DGN(JointModel):
             Of all data together. Memory O(P S²) for P pairs of a datum and a region that matters.
         """
         data, shape = self._given(X)
-        return self._model.posterior(data, self.max_memory)._of_shape(shape)
+        return self._of(data).posterior(data, self.max_memory)._of_shape(shape)
+
+    def conditional(self, X: ArrayLike) -> Conditional:
+        """p(x_missing | x_observed) of each datum: what NaN stands for, given the other entries.
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data; NaN where an entry is not observed.
+
+        Returns
+        -------
+        Conditional
+            Of all data together: mean, covariance, density and exact draws.
+
+        Notes
+        -----
+        A mixture over regions of images of truncated Gaussians, and noise. Costs what `posterior`
+        does. Guarded by tests/distributions/test_conditional.py.
+        """
+        data, shape = self._given(X)
+        posterior = self._of(data).posterior(data, self.max_memory)
+        law = Law(self.network, self.noise, posterior, self.logpdf, self.max_memory)
+        return Conditional(data, shape, law)
 
     def score(self, X: ArrayLike) -> Array:
         """∇_x log p(x), the gradient of the log density by x itself.
@@ -267,12 +358,12 @@ class DGN(JointModel):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
 
         Returns
         -------
         ndarray, shape (N, D)
-            Nats for each data unit, in the shape of the data.
+            Nats for each data unit, in the shape of the data; 0 by an entry that is not observed.
 
         Notes
         -----
@@ -291,7 +382,7 @@ class DGN(JointModel):
         [[-1.5]]
         """
         data, shape = self._given(X)
-        result = self.noise.solve(self._model.reconstruction(data) - data)
+        result = solved(self.noise, self._of(data).reconstruction(data) - data)
         return result.reshape(len(data), *shape)
 
     def zero_noise_latent(self, X: ArrayLike) -> Array:
@@ -300,7 +391,7 @@ class DGN(JointModel):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
 
         Returns
         -------
@@ -309,6 +400,8 @@ class DGN(JointModel):
         """
         data = self._data(X)
         partition = self._all_regions("zero_noise_latent")
+        if not is_whole(data):
+            return by_pattern(data, self._part, lambda part, x, _: part.zero_noise_latent(x))
         return zero_noise_latent(partition, self._coordinates, self.cov_z, data)
 
     def mean(self) -> Array:
@@ -333,26 +426,29 @@ class DGN(JointModel):
         partition = self._all_regions("cov")
         return marginal_cov(partition, self.noise, self._whole.prior_on_regions())
 
-    def statistics(self, X: ArrayLike) -> Statistics:
+    def statistics(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Statistics:
         """Sums over data that the M-step needs [Sec. 4.1], in memory independent of N.
 
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
+        sample_weight : array_like, shape (N,), optional
+            How often each datum counts, 0 or more; once by default.
 
         Returns
         -------
         Statistics
-            Posterior expectations summed over the rows of X.
+            Posterior expectations summed over the rows of X, of what is not observed of them too. A
+            row of which nothing is observed does not count.
 
         Raises
         ------
         ValueError
             If they take more than max_memory: 24 R D (S + 1) bytes while they are summed.
         """
-        data = self._data(X)
-        return self._model.statistics(data, self.max_memory)
+        data, weights = counted(self._data(X), sample_weight)
+        return self._of(data).statistics(data, weights, self.max_memory)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """E[log p(x, z) | x] of each datum [Sec. 4.1].
@@ -360,7 +456,7 @@ class DGN(JointModel):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
 
         Returns
         -------
@@ -368,7 +464,7 @@ class DGN(JointModel):
             Nats.
         """
         data = self._data(X)
-        return self._model.expected_complete_loglik(data)
+        return self._of(data).expected_complete_loglik(data)
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """The evidence lower bound of q = N(q_mean, q_cov) for each datum [eq. 3], exact.
@@ -376,7 +472,7 @@ class DGN(JointModel):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
         q_mean : array_like, shape (N, S)
             Latent units.
         q_cov : array_like, shape (N, S, S) or (N, S)
@@ -394,7 +490,7 @@ class DGN(JointModel):
         """
         data = self._data(X)
         q = self._gaussians(len(data), q_mean, q_cov)
-        return finite(lambda: self._model.elbo(data, *q), "ELBO")
+        return finite(lambda: self._of(data).elbo(data, *q), "ELBO")
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """KL(q ‖ p(z | x)) = log p(x) - ELBO for each datum [eq. 3], exact.
@@ -416,22 +512,24 @@ class DGN(JointModel):
         """
         data = self._data(X)
         q = self._gaussians(len(data), q_mean, q_cov)
-        return finite(lambda: self._model.kl(data, *q), "KL divergence")
+        return finite(lambda: self._of(data).kl(data, *q), "KL divergence")
 
-    def gradient(self, X: ArrayLike) -> dict[str, Array]:
+    def gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, Array]:
         """Gradient of the mean log-likelihood by every parameter, by Fisher's identity.
 
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data.
+            Data; NaN where an entry is not observed.
+        sample_weight : array_like, shape (N,), optional
+            How often each datum counts, 0 or more; once by default.
 
         Returns
         -------
         dict of str to ndarray
             Shaped as `parameters`; for a full covariance d log p = Σ_ij gradient_ij dΣ_ij.
         """
-        sums = self.statistics(X)
+        sums = self.statistics(X, sample_weight)
         return gradient(self.network, self.noise, self.cov_z, sums)
 
 

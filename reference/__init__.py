@@ -1,12 +1,14 @@
 """Every equation of the paper as readable code: one function an equation, loops and plain numpy."""
 
 from reference.dgn import DGN
+from reference.distributions.conditional import Conditional
 from reference.distributions.e_step import Statistics
 from reference.distributions.posterior import Posterior
 from reference.integration.on_box import gaussian_on_box
 from reference.integration.on_polyhedron import gaussian_on_polyhedron
 from reference.integration.truncated_moments import TruncatedMoments
 from reference.learning.em import FitResult, fit_em
+from reference.learning.free_parameters import free_parameters
 from reference.learning.m_step import m_step
 from reference.model.activations import PiecewiseAffine
 from reference.model.dense import Dense
@@ -48,6 +50,7 @@ __all__ = [
     "Abs",
     "AdaptiveAvgPool",
     "AvgPool",
+    "Conditional",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",
@@ -84,6 +87,7 @@ __all__ = [
     "Upsample",
     "ZeroPad",
     "fit_em",
+    "free_parameters",
     "gaussian_on_box",
     "gaussian_on_polyhedron",
     "m_step",

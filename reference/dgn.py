@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from reference.distributions import e_step, noise
+from reference.distributions.conditional import Conditional
 from reference.distributions.gradient import gradient
+from reference.distributions.joint_model import JointModel
 from reference.distributions.marginal import (
     log_marginal,
     marginal_cov,
     marginal_mean,
     terms_of_data,
 )
+from reference.distributions.observed import as_observed
 from reference.distributions.posterior import Posterior
 from reference.distributions.zero_noise import zero_noise_latent
-from reference.model.arrays import Array, RandomState, ReadOnly, freeze
-from reference.model.images.data import check_data
-from reference.model.network import Network
-from reference.model.validation import (
-    check_array,
-    check_count,
-    check_covariance,
-    check_covariances,
-    check_mapping,
-    check_random_state,
-)
+from reference.model.arrays import Array, Indices
+from reference.model.observed.outputs import cov_of_outputs, outputs_of
+from reference.model.observed.patterns import check_indices, patterns
+from reference.model.observed.weights import counted
 from reference.partition import partition as partitioning
-from reference.partition.partition import Partition
+from reference.partition.partition import Partition, of_outputs
 
 
-class DGN(ReadOnly):
+class DGN(JointModel):
     """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly; immutable.
 
     Parameters
@@ -58,8 +54,10 @@ class DGN(ReadOnly):
     For S = 2 and 3 the regions' masses are sums that cancel in the tail [Lemma 4]. They are
     accurate only in absolute terms. Where their errors may exceed 1e-9 of p(x), or of a sum over
     the prior or over q, methods raise OutsideValidity. S = 1 and `fast` are accurate in any tail.
-    For S > 3 only partition, rvs and zero_noise_latent are available; the others raise
+    For S > 3 only partition, marginal, rvs and zero_noise_latent are available; the others raise
     NotImplementedError.
+    NaN in data X stands for an entry that is not observed: p(x) is then that of the others, and
+    p(z | x) is given them. See docs/missing_data.md and tests/distributions/test_missing_data.py.
 
     Examples
     --------
@@ -71,29 +69,14 @@ class DGN(ReadOnly):
     [[0.5]]
     """
 
-    def __init__(
-        self,
-        network: Network,
-        cov_x: ArrayLike,
-        cov_z: ArrayLike | None = None,
-        *,
-        max_regions: int = 1_000_000,
-    ) -> None:
-        if not isinstance(network, Network):
-            raise ValueError(f"network: expected a reference.Network, got {network!r}")
-        self.network = network
-        self.cov_x: Array = check_covariance(cov_x, "cov_x", network.observed_dimension)
-        latent = network.latent_dimension
-        given = check_covariance(1.0 if cov_z is None else cov_z, "cov_z", latent)
-        self.cov_z: Array = given if given.ndim == 2 else given * np.eye(latent)
-        freeze(self.cov_x, self.cov_z)
-        self.max_regions = check_count(max_regions, "max_regions", 1)
-
-    def __repr__(self) -> str:
-        return f"DGN({self.network!r}, cov_x of shape {self.cov_x.shape})"
+    # The model that this is a marginal of, if it is one, and which entries of x it has.
+    _part_of: tuple[DGN, Indices] | None = None
 
     @cached_property
     def _partition(self) -> Partition:
+        if self._part_of is not None:
+            whole, indices = self._part_of
+            return of_outputs(whole._partition, indices)
         return partitioning.partition(self.network, self.max_regions)
 
     @property
@@ -105,45 +88,6 @@ class DGN(ReadOnly):
                 f" the network has {self.network.latent_dimension}; `fast` goes further"
             )
         return self._partition, self.cov_x, self.cov_z
-
-    def _data(self, X: ArrayLike) -> Array:
-        return check_data(X, "X", self.network.observed_dimension)[0]
-
-    def parameters(self) -> dict[str, Array]:
-        """Return every parameter by name.
-
-        Returns
-        -------
-        dict of str to ndarray
-            The network's parameters, "cov_x" and "cov_z".
-        """
-        return {**self.network.parameters(), "cov_x": self.cov_x, "cov_z": self.cov_z}
-
-    def with_parameters(self, values: Mapping[str, ArrayLike]) -> DGN:
-        """Return a model with the named parameters replaced and the others kept.
-
-        Parameters
-        ----------
-        values : mapping of str to array_like
-            New values, by the names that `parameters` has.
-
-        Returns
-        -------
-        DGN
-            The new model.
-
-        Raises
-        ------
-        ValueError
-            On an unknown name, and on a value that does not fit.
-        """
-        check_mapping(values, "values")
-        if values.get("cov_z", self.cov_z) is None:
-            raise ValueError("cov_z: expected a covariance in place of the model's, got None")
-        covs = [values.get(name, getattr(self, name)) for name in ("cov_x", "cov_z")]
-        mine = {name: value for name, value in values.items() if name not in ("cov_x", "cov_z")}
-        network = self.network.with_parameters(mine)
-        return DGN(network, *covs, max_regions=self.max_regions)
 
     def partition(self) -> Partition:
         """Return the latent partition Ω with A_ω and b_ω of every region, for any S.
@@ -168,7 +112,7 @@ class DGN(ReadOnly):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            The data.
+            The data; NaN where an entry is not observed.
 
         Returns
         -------
@@ -180,8 +124,34 @@ class DGN(ReadOnly):
         Accuracy: 1e-12 relative to max(1, |log p|) for S = 1; absolute 1e-9 at worst for S = 2, 3.
         Guarded by tests/distributions/test_distributions.py, test_reference_dgn.py.
         """
-        terms = terms_of_data(self._data(X), *self._model)
-        return np.array([log_marginal(t) for t in terms])
+        data = as_observed(self._data(X), *self._model)
+        rows = zip(data, terms_of_data(data), strict=True)
+        return np.array([log_marginal(terms) if len(x.observed) else 0.0 for x, terms in rows])
+
+    def marginal(self, indices: Sequence[int]) -> DGN:
+        """Return the model of some entries of x, the others left out.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            Distinct places from 0 to D - 1, in the order that the marginal has.
+
+        Returns
+        -------
+        DGN
+            Of as many observed dimensions. It shares this model's regions.
+
+        Notes
+        -----
+        ∫ p(x) dx_m: rows of the last layer are left out, and rows and columns of Σx. Guarded by
+        tests/distributions/test_missing_data.py.
+        """
+        chosen = check_indices(indices, "indices", self.network.observed_dimension)
+        network = outputs_of(self.network, chosen)
+        noise_of_chosen = cov_of_outputs(self.cov_x, chosen)
+        part = DGN(network, noise_of_chosen, self.cov_z, max_regions=self.max_regions)
+        part._part_of = self, chosen
+        return part
 
     def posterior(self, X: ArrayLike) -> Posterior:
         """Return the posterior p(z | x) of each datum [eq. 6, Proposition 2].
@@ -189,15 +159,32 @@ class DGN(ReadOnly):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            The data; rows, or images of any shape with D entries.
+            The data; rows, or images of any shape with D entries; NaN where one is not observed.
 
         Returns
         -------
         Posterior
             The posteriors of all N data.
         """
-        data, shape = check_data(X, "X", self.network.observed_dimension)
+        data, shape = self._given(X)
         return Posterior(data, *self._model)._of_shape(shape)
+
+    def conditional(self, X: ArrayLike) -> Conditional:
+        """Return p(x_missing | x_observed) of each datum.
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            The data; NaN where an entry is not observed.
+
+        Returns
+        -------
+        Conditional
+            What NaN stands for, given the other entries.
+        """
+        data, shape = self._given(X)
+        posterior = Posterior(data, *self._model)
+        return Conditional(data, shape, self.network, self.cov_x, posterior, self.logpdf)
 
     def score(self, X: ArrayLike) -> Array:
         """Return ∇_x log p(x) = Σx^-1 (E[g(z) | x] - x), by Fisher's identity.
@@ -205,20 +192,26 @@ class DGN(ReadOnly):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            The data.
+            The data; NaN where an entry is not observed.
 
         Returns
         -------
         ndarray, shape (N, D)
-            The gradient by each x, nats for each data unit, in the shape of the data.
+            The gradient by each x, nats for each data unit, in the shape of the data; 0 by an entry
+            that is not observed.
 
         Notes
         -----
         x + Σx ∇ log p(x) = E[g(z) | x] denoises. See tests/distributions/test_reconstruction.py.
         """
-        data, shape = check_data(X, "X", self.network.observed_dimension)
-        away = Posterior(data, *self._model).reconstruction() - data
-        return noise.solve(self.cov_x, away.T).T.reshape(len(data), *shape)
+        data, shape = self._given(X)
+        away, result = Posterior(data, *self._model).reconstruction() - data, np.zeros(data.shape)
+        for pattern in patterns(data):
+            if len(pattern.observed):
+                cov = cov_of_outputs(self.cov_x, pattern.observed)
+                found = noise.solve(cov, pattern.of(away).T).T
+                result[np.ix_(pattern.rows, pattern.observed)] = found
+        return result.reshape(len(data), *shape)
 
     def mean(self) -> Array:
         """Return the mean of the marginal p(x).
@@ -240,43 +233,25 @@ class DGN(ReadOnly):
         """
         return marginal_cov(*self._model)
 
-    def rvs(self, size: int = 1, random_state: RandomState = None) -> Array:
-        """Draw independently from p(x) [eq. 4].
-
-        Parameters
-        ----------
-        size : int, default 1
-            How many draws.
-        random_state : int, Generator or None
-            The same seed gives the same draws.
-
-        Returns
-        -------
-        ndarray, shape (size, D)
-            The draws, each in the shape of the network's output.
-        """
-        size = check_count(size, "size", 1)
-        rng = check_random_state(random_state)
-        latent = rng.standard_normal((size, self.network.latent_dimension))
-        standard = rng.standard_normal((size, self.network.observed_dimension))
-        images = self.network(latent @ np.linalg.cholesky(self.cov_z).T)
-        draws = images + noise.draw(self.cov_x, standard)
-        return draws.reshape(size, *self.network.shapes[-1])
-
-    def statistics(self, X: ArrayLike) -> e_step.Statistics:
+    def statistics(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> e_step.Statistics:
         """Return the sums over data that the M-step and the gradient need [Sec. 4.1].
 
         Parameters
         ----------
         X : array_like, shape (N, D)
-            The data.
+            The data; NaN where an entry is not observed.
+
+        sample_weight : array_like, shape (N,), optional
+            How often each datum counts, 0 or more; once by default.
 
         Returns
         -------
         Statistics
-            Sums of posterior expectations over the rows of X.
+            Sums of posterior expectations over the rows of X. Where entries are not observed, these
+            too have their expectations. A row of which nothing is observed does not count.
         """
-        return e_step.statistics(self._data(X), *self._model)
+        data, weights = counted(self._data(X), sample_weight)
+        return e_step.statistics(data, weights, *self._model)
 
     def expected_complete_loglik(self, X: ArrayLike) -> Array:
         """Return E[log p(x, z) | x] of each datum [Sec. 4.1, corrected].
@@ -284,21 +259,21 @@ class DGN(ReadOnly):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            The data.
+            The data; NaN where an entry is not observed.
 
         Returns
         -------
         ndarray, shape (N,)
-            Expected complete log-likelihoods, nats.
+            Expected complete log-likelihoods of z and what is observed of x, nats.
 
         Notes
         -----
         The correction: the last bracket of the printed formula is inside the -1/2. Guarded by
         tests/contract/test_errata.py.
         """
-        data = self._data(X)
-        rows = zip(terms_of_data(data, *self._model), data, strict=True)
-        return np.array([e_step.expected_complete_loglik(t, x, *self._model) for t, x in rows])
+        data = as_observed(self._data(X), *self._model)
+        rows = zip(terms_of_data(data), data, strict=True)
+        return np.array([e_step.expected_complete_loglik(t, x.x, *x.model) for t, x in rows])
 
     def elbo(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """Return the evidence lower bound of q = N(q_mean, q_cov) for each datum [eq. 3].
@@ -306,7 +281,7 @@ class DGN(ReadOnly):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            The data.
+            The data; NaN where an entry is not observed.
         q_mean : array_like, shape (N, S)
             The mean of q for each datum.
         q_cov : array_like, shape (N, S, S) or (N, S)
@@ -324,8 +299,11 @@ class DGN(ReadOnly):
         """
         data = self._data(X)
         means, covs = self._gaussians(len(data), q_mean, q_cov)
-        rows = enumerate(zip(data, means, covs, strict=True))
-        return np.array([e_step.finite_elbo(i, *row, *self._model) for i, row in rows])
+        rows = zip(as_observed(data, *self._model), means, covs, strict=True)
+        found = [
+            e_step.finite_elbo(i, x.x, mean, cov, *x.model) for i, (x, mean, cov) in enumerate(rows)
+        ]
+        return np.array(found)
 
     def kl(self, X: ArrayLike, q_mean: ArrayLike, q_cov: ArrayLike) -> Array:
         """Return KL(q ‖ p(z | x)) = log p(x) - ELBO for each datum [eq. 3].
@@ -354,7 +332,7 @@ class DGN(ReadOnly):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            The data.
+            The data; NaN where an entry is not observed.
 
         Returns
         -------
@@ -366,17 +344,19 @@ class DGN(ReadOnly):
         What is corrected: see `distributions.zero_noise.zero_noise_latent` [Proposition 3].
         Guarded by tests/contract/test_errata.py, tests/distributions/test_reference_zero_noise.py.
         """
-        data = self._data(X)
-        model = self._partition, self.cov_x, self.cov_z
-        return np.array([zero_noise_latent(x, *model) for x in data])
+        data = as_observed(self._data(X), self._partition, self.cov_x, self.cov_z)
+        return np.array([zero_noise_latent(x.x, *x.model) for x in data])
 
-    def gradient(self, X: ArrayLike) -> dict[str, Array]:
+    def gradient(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, Array]:
         """Return the gradient of the mean log-likelihood, by Fisher's identity.
 
         Parameters
         ----------
         X : array_like, shape (N, D)
-            The data.
+            The data; NaN where an entry is not observed.
+
+        sample_weight : array_like, shape (N,), optional
+            How often each datum counts in the mean, 0 or more; once by default.
 
         Returns
         -------
@@ -388,11 +368,5 @@ class DGN(ReadOnly):
         Of a full covariance d log p = Σ_ij gradient_ij dΣ_ij. Accuracy: 1e-7 against finite
         differences of the oracle, see tests/distributions/test_gradient.py.
         """
-        sums = self.statistics(X)
+        sums = self.statistics(X, sample_weight)
         return gradient(self.network, *self._model, sums)
-
-    def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
-        latent = self.network.latent_dimension
-        means = check_array(q_mean, "q_mean", (n, latent))
-        covs = check_array(q_cov, "q_cov", (n, latent), (n, latent, latent))
-        return means, check_covariances(covs, "q_cov")

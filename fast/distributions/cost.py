@@ -106,8 +106,10 @@ def _regions_of_a_datum(network: Network, noise: Noise, cov_z: Array, X: Array) 
     rng, latent = np.random.default_rng(0), network.latent_dimension
     root_z = np.linalg.cholesky(cov_z)
     Z = rng.standard_normal((_GUESSES, latent)) @ root_z.T
-    images = noise.whiten(network(Z))
-    found = []
+    images = network(Z)
+    # What is not observed counts as the mean of what there may be.
+    X = np.where(np.isnan(X), images.mean(axis=0), X)
+    images, found = noise.whiten(images), []
     for x in noise.whiten(X[:: max(1, len(X) // _DATA)][:_DATA]):
         away = np.sum((images - x) ** 2, axis=1)
         white = np.linalg.solve(root_z, Z.T)

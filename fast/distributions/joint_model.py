@@ -86,12 +86,12 @@ class JointModel(ReadOnly):
         return Coordinates.of(self.network, self.noise)
 
     def _data(self, X: ArrayLike) -> Array:
-        """Data as rows, (N, D)."""
+        """Data as rows, (N, D); NaN where an entry is not observed."""
         return self._given(X)[0]
 
     def _given(self, X: ArrayLike) -> tuple[Array, Shape]:
         """Data as rows, (N, D), and the shape that each of them came in."""
-        return check_data(X, "X", self.network.observed_dimension)
+        return check_data(X, "X", self.network.observed_dimension, missing=True)
 
     def _gaussians(self, n: int, q_mean: ArrayLike, q_cov: ArrayLike) -> tuple[Array, Array]:
         latent = self.network.latent_dimension

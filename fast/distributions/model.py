@@ -40,8 +40,9 @@ class LatentModel(Protocol):
         at most max_memory bytes."""
         ...
 
-    def statistics(self, X: Array, max_memory: float) -> Statistics:
-        """Posterior expectations summed over the rows of X (N, D) [Sec. 4.1].
+    def statistics(self, X: Array, counts: Array, max_memory: float) -> Statistics:
+        """Posterior expectations summed over the rows of X (N, D), each as often as it counts, (N,)
+        [Sec. 4.1].
 
         Memory O(R D S), independent of N. Raises ValueError where that is more than max_memory
         bytes.

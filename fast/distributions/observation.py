@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from fast.integration.interval import LOG_2PI
 from fast.partition.layer_maps import Maps
 from reference.model import Array, Dense, Network
 
@@ -103,6 +104,8 @@ def _as_maps(rows: Array) -> Maps:
 
 # Standard deviations whose squares, added up, do not overflow: the square of 1e154 does.
 _FARTHEST = 1e150
+# What log p(x) may be above its bound by, relative to that: more than where digits are left.
+_ROUNDING = 1e-6
 
 
 def refuse_far_ends(places: Array, cov_z: Array) -> None:
@@ -127,6 +130,17 @@ def refuse_steep(slopes: Array) -> None:
         raise ArithmeticError(
             "a region's image is so steep that its squared slope, in standard deviations of the "
             "noise, is no double"
+        )
+
+
+def refuse_above_ceiling(log_evidence: Array, noise: Noise) -> None:
+    """Raise ArithmeticError where log p(x) is above log φ(0; 0, Σx), which no mixture of such noise
+    can be: rounding has then taken all digits of it."""
+    ceiling = -0.5 * (noise.dimension * LOG_2PI + noise.log_det)
+    if np.any(log_evidence > ceiling + _ROUNDING * max(1.0, abs(ceiling))):
+        raise ArithmeticError(
+            "log p(x) came out above what noise of this size allows, which rounding alone does: "
+            "weights are too large, or offsets cancel"
         )
 
 

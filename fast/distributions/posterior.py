@@ -15,6 +15,7 @@ from fast.distributions.memory import refuse_large
 from fast.distributions.reconstruction import Images, Pairs, Spread, expected_hidden
 from reference.model import (
     Array,
+    Codes,
     Indices,
     RandomState,
     Shape,
@@ -74,6 +75,9 @@ class Posterior(ABC):
     >>> print(f"{posterior.mean()[0, 0]:.6f} {posterior.cov()[0, 0, 0]:.6f}")
     1.500000 0.500000
     """
+
+    #: Whether `region` of its shares numbers pieces that it found itself, and no partition's.
+    numbers_pieces = False
 
     def __init__(
         self,
@@ -192,6 +196,10 @@ class Posterior(ABC):
     @abstractmethod
     def _slopes(self, pairs: slice) -> Array:
         """The slopes of y(g(z)) on the regions of some pairs, (p, r, S)."""
+
+    @abstractmethod
+    def _codes(self, pairs: slice | Indices) -> Codes:
+        """The codes of the regions of some pairs, (p, U)."""
 
     @property
     def _pairs(self) -> Pairs:

@@ -15,8 +15,8 @@ class Statistics:
 
     Parameters
     ----------
-    n : int
-        How many data.
+    n : float
+        How many data: the sum of their weights.
     loglik : float
         Σ_x log p(x), nats.
     codes : ndarray of int8, shape (R, U)
@@ -38,11 +38,12 @@ class Statistics:
 
     Notes
     -----
-    Residuals are kept, not x itself: near a good fit sums of x would cancel. Guarded by
-    `python -m oracle` and tests/distributions/test_distributions.py.
+    Of what is not observed of x there are expectations too. Residuals are kept, not x itself: near
+    a good fit sums of x would cancel. Guarded by `python -m oracle` and
+    tests/distributions/test_distributions.py.
     """
 
-    n: int
+    n: float
     loglik: float
     codes: Codes
     e0: Array

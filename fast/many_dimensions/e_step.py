@@ -16,17 +16,20 @@ from fast.many_dimensions.pairs import Terms, pairs_of
 from reference.model import Array, Indices
 
 
-def statistics(geometry: PolyhedralGeometry, X: Array) -> Statistics:
-    """The E-step's sums over X (N, D), in chunks: memory O(R D), independent of N."""
+def statistics(geometry: PolyhedralGeometry, X: Array, counts: Array) -> Statistics:
+    """The E-step's sums over X (N, D), in chunks: memory O(R D), independent of N.
+
+    counts (N,): how often each datum counts.
+    """
     sums = _Sums(geometry)
     for part in geometry.chunks(len(X)):
         points = geometry.points(X[part])
-        y, terms = points.y, pairs_of(geometry, points)
+        y, terms, often = points.y, pairs_of(geometry, points), counts[part]
         orthogonal = X[part] - geometry.coordinates.origin - geometry.coordinates.lift(y)
-        expected = sums.add_inside(terms, y)
-        sums.add_outside(terms, orthogonal)
-        sums.add_scatter(points.rest, orthogonal, expected)
-    return sums.statistics(len(X))
+        expected = sums.add_inside(terms, y, often)
+        sums.add_outside(terms, orthogonal, often)
+        sums.add_scatter(points.rest, orthogonal, expected, often)
+    return sums.statistics(float(counts.sum()))
 
 
 class _Sums:
@@ -47,11 +50,13 @@ class _Sums:
         self._spread = np.zeros((rank, rank))
         self._scatter = np.zeros((dimension,) * self._coordinates.noise.cov.ndim)
 
-    def add_inside(self, terms: Terms, y: Array) -> Array:
-        """Add moments of z and of what lies along the basis; y - E[y(g(z)) | x], (N, r)."""
-        pairs, weights = terms.pairs, np.exp(terms.log_e0)
+    def add_inside(self, terms: Terms, y: Array, counts: Array) -> Array:
+        """Add moments of z and of what lies along the basis; y - E[y(g(z)) | x] as often as each
+        datum counts, (N, r)."""
+        pairs = terms.pairs
+        weights = counts[pairs.datum] * np.exp(terms.log_e0)
         n_regions = len(self._e0)
-        self._loglik += float(terms.log_evidence.sum())
+        self._loglik += float((counts * terms.log_evidence).sum())
         by_region = csr_array(
             (np.ones(len(weights)), (pairs.region, np.arange(len(weights)))),
             shape=(n_regions, len(weights)),
@@ -83,9 +88,10 @@ class _Sums:
         )
         return np.asarray(by_datum @ weighted)
 
-    def add_outside(self, terms: Terms, orthogonal: Array) -> None:
+    def add_outside(self, terms: Terms, orthogonal: Array, counts: Array) -> None:
         """Add what of the data, (N, D), is orthogonal to the basis, times 1 and times z."""
-        pairs, weights = terms.pairs, np.exp(terms.log_e0)
+        pairs = terms.pairs
+        weights = counts[pairs.datum] * np.exp(terms.log_e0)
         shape = len(self._e0), len(orthogonal)
         of_datum = csr_array((weights, (pairs.region, pairs.datum)), shape=shape)
         self._outside0 += of_datum @ orthogonal
@@ -95,21 +101,23 @@ class _Sums:
             )
             self._outside1[:, :, s] += of_datum @ orthogonal
 
-    def add_scatter(self, rest: Array, orthogonal: Array, expected: Array) -> None:
+    def add_scatter(self, rest: Array, orthogonal: Array, expected: Array, counts: Array) -> None:
         """Add to the scatter what involves the orthogonal part, (N, D), of squared length rest
-        (N,); expected (N, r): the residual along the basis."""
+        (N,); expected (N, r): the residual along the basis, as often as each datum counts."""
         noise = self._coordinates.noise
         if noise.cov.ndim == 0:
-            self._scatter += noise.cov * rest.sum()
+            self._scatter += noise.cov * (counts * rest).sum()
             return
         lifted = self._coordinates.lift(expected)
         if noise.cov.ndim == 2:
             cross = orthogonal.T @ lifted
-            self._scatter += orthogonal.T @ orthogonal + cross + cross.T
+            weighted = np.sqrt(counts)[:, None] * orthogonal
+            self._scatter += weighted.T @ weighted + cross + cross.T
         else:
-            self._scatter += (orthogonal * (orthogonal + 2 * lifted)).sum(axis=0)
+            twice = counts[:, None] * orthogonal + 2 * lifted
+            self._scatter += (orthogonal * twice).sum(axis=0)
 
-    def statistics(self, n: int) -> Statistics:
+    def statistics(self, n: float) -> Statistics:
         """All sums, of n data, back in the units of the data."""
         coordinates = self._coordinates
         lifted1 = np.swapaxes(coordinates.lift(np.swapaxes(self._inside1, 1, 2)), 1, 2)

@@ -47,11 +47,11 @@ class ManyDimensions:
         parts = [pairs_of(geometry, points.at(part)) for part in geometry.chunks(len(X))]
         return PolyhedralPosterior(geometry, points, parts, max_memory)
 
-    def statistics(self, X: Array, max_memory: float) -> Statistics:
+    def statistics(self, X: Array, counts: Array, max_memory: float) -> Statistics:
         """Posterior expectations summed over data."""
         partition, observed = self.geometry.partition, X.shape[1]
         refuse_statistics(partition.n_regions, observed, len(self._cov_z), max_memory)
-        return e_step.statistics(self.geometry, X)
+        return e_step.statistics(self.geometry, X, counts)
 
     def reconstruction(self, X: Array) -> Array:
         """E[g(z) | x], (N, D)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fast.distributions.observation import refuse_above_ceiling
 from fast.integration.truncated import truncate_with_error
 from fast.integration.whitened import dots
 from fast.many_dimensions.far_data import with_far_data
@@ -53,6 +54,7 @@ def pairs_of(geometry: PolyhedralGeometry, points: Points) -> Terms:
         raise ArithmeticError(
             "X: a moment of p(z | x), or log p(x), is beyond the range of doubles"
         )
+    refuse_above_ceiling(terms.log_evidence, geometry.coordinates.noise)
     return terms
 
 

@@ -17,7 +17,7 @@ from fast.many_dimensions.far_pairs import far_apex
 from fast.many_dimensions.geometry import Points, PolyhedralGeometry
 from fast.many_dimensions.pairs import Terms
 from fast.many_dimensions.references import References
-from reference.model import Array, Indices, Mask
+from reference.model import Array, Codes, Indices, Mask
 
 
 class Candidates(NamedTuple):
@@ -135,6 +135,9 @@ class PolyhedralPosterior(Posterior):
 
     def _slopes(self, pairs: slice) -> Array:
         return self._geometry.slopes[self.shares.region[pairs]]
+
+    def _codes(self, pairs: slice | Indices) -> Codes:
+        return self._geometry.partition.codes[self.shares.region[pairs]]
 
     def _log_density(self, points: Array) -> Array:
         datum = np.repeat(np.arange(len(points)), points.shape[1])

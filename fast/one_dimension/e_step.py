@@ -15,12 +15,15 @@ from fast.one_dimension.pairs import PairTable, pairs_of
 from reference.model import Array, Indices
 
 
-def statistics(geometry: IntervalGeometry, X: Array) -> Statistics:
-    """The E-step's sums over X (N, D), in chunks: memory O(R D), independent of N."""
+def statistics(geometry: IntervalGeometry, X: Array, counts: Array) -> Statistics:
+    """The E-step's sums over X (N, D), in chunks: memory O(R D), independent of N.
+
+    counts (N,): how often each datum counts.
+    """
     sums = _Sums(geometry)
     for part in geometry.chunks(len(X)):
-        sums.add(X[part])
-    return sums.statistics(len(X))
+        sums.add(X[part], counts[part])
+    return sums.statistics(float(counts.sum()))
 
 
 class _Sums:
@@ -38,14 +41,15 @@ class _Sums:
         self._slack = np.zeros(n_regions)
         self._scatter = np.zeros((dimension,) * self._coordinates.noise.cov.ndim)
 
-    def add(self, x: Array) -> None:
-        """Add a chunk of data (N, D)."""
+    def add(self, x: Array, counts: Array) -> None:
+        """Add a chunk of data (N, D), each as often as it counts, (N,)."""
         geometry, coordinates = self._geometry, self._coordinates
         anchors, images = geometry.bases
         y, rest = coordinates.points(x)
         terms = pairs_of(geometry, y, rest)
-        self._loglik += float(terms.log_evidence.sum())
-        e0 = np.exp(terms.log_e0)
+        self._loglik += float((counts * terms.log_evidence).sum())
+        shares = np.exp(terms.log_e0)
+        e0 = counts[:, None] * shares
         offset = terms.mean - anchors
         weighted = e0 * offset
         self._moments[0] += e0.sum(axis=0)
@@ -57,19 +61,20 @@ class _Sums:
         self._crossed[1] += weighted.T @ centred
 
         # E[(x - g)(x - g)ᵀ | x] = (x - ĝ)(x - ĝ)ᵀ + Cov[g | x], with ĝ = E[g(z) | x].
-        expected = e0 @ images + weighted @ geometry.slopes
+        expected = shares @ images + (shares * offset) @ geometry.slopes
         departure = images + offset[:, :, None] * geometry.slopes - expected[:, None, :]
         flat = departure.reshape(-1, len(self._spread))
         self._spread += (flat * e0.reshape(-1, 1)).T @ flat
         self._slack += variance
         structure = coordinates.noise.cov.ndim
         if structure == 0:
-            self._scatter += coordinates.noise.cov * (rest.sum() + np.square(y - expected).sum())
+            squares = (counts * rest).sum() + (counts[:, None] * np.square(y - expected)).sum()
+            self._scatter += coordinates.noise.cov * squares
         else:
-            error = centred - coordinates.lift(expected)
+            error = np.sqrt(counts)[:, None] * (centred - coordinates.lift(expected))
             self._scatter += error.T @ error if structure == 2 else np.square(error).sum(axis=0)
 
-    def statistics(self, n: int) -> Statistics:
+    def statistics(self, n: float) -> Statistics:
         """All sums, of n data, of z itself."""
         partition, coordinates = self._geometry.partition, self._coordinates
         anchors, _ = self._geometry.bases

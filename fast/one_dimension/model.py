@@ -42,11 +42,11 @@ class OneDimension:
         parts = [pairs_of(geometry, y[part], rest[part]) for part in geometry.chunks(len(X))]
         return IntervalPosterior(geometry, y, rest, PairTable.joined(parts), max_memory)
 
-    def statistics(self, X: Array, max_memory: float) -> Statistics:
+    def statistics(self, X: Array, counts: Array, max_memory: float) -> Statistics:
         """Posterior expectations summed over data."""
         partition, observed = self.geometry.partition, X.shape[1]
         refuse_statistics(partition.n_regions, observed, len(self._cov_z), max_memory)
-        return e_step.statistics(self.geometry, X)
+        return e_step.statistics(self.geometry, X, counts)
 
     def reconstruction(self, X: Array) -> Array:
         """E[g(z) | x], (N, D)."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fast.distributions.observation import refuse_above_ceiling
 from fast.integration.interval import interval_moments
 from fast.one_dimension.far_tail import Direct, Line, relative_peaks
 from fast.one_dimension.geometry import IntervalGeometry
@@ -115,8 +116,10 @@ def pairs_of(geometry: IntervalGeometry, y: Array, rest: Array) -> PairTable:
         )
     log_volume = log_mass + np.log(scales)  # -inf where a region has no width
     log_total, log_e0 = normalised(relative + log_volume)
+    log_evidence = geometry.log_constant - 0.5 * least + log_total
+    refuse_above_ceiling(log_evidence, geometry.coordinates.noise)
     return PairTable(
-        log_evidence=geometry.log_constant - 0.5 * least + log_total,
+        log_evidence=log_evidence,
         above=log_total,
         log_e0=log_e0,
         peak=peaks.place,

@@ -8,7 +8,7 @@ from fast.distributions.posterior import Posterior, Shares
 from fast.integration.draws import sample_interval
 from fast.one_dimension.geometry import IntervalGeometry
 from fast.one_dimension.pairs import PairTable
-from reference.model import Array, Indices
+from reference.model import Array, Codes, Indices
 
 
 class IntervalPosterior(Posterior):
@@ -58,6 +58,9 @@ class IntervalPosterior(Posterior):
 
     def _slopes(self, pairs: slice) -> Array:
         return self._geometry.slopes[self.shares.region[pairs], :, None]
+
+    def _codes(self, pairs: slice | Indices) -> Codes:
+        return self._geometry.partition.codes[self.shares.region[pairs]]
 
     def _log_density(self, points: Array) -> Array:
         regions = self._geometry.partition.locate(points.reshape(-1, 1)).reshape(points.shape[:2])

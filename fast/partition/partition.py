@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -32,6 +32,7 @@ from reference.model import (
     check_array,
     check_count,
     freeze,
+    outputs_of,
 )
 
 #: What is said where it happens.
@@ -254,6 +255,15 @@ class Partition(ReadOnly):
         if check_count(region, "region", 0) >= self.n_regions:
             raise ValueError(f"region: expected an index below {self.n_regions}, got {region}")
         return region
+
+
+def of_outputs(partition: Partition, indices: Indices) -> Partition:
+    """The same regions with the maps to some entries of x; of none, to a constant 0."""
+    found = partition.found
+    if found is not None:
+        keep, scale = (indices, 1.0) if len(indices) else (slice(0, 1), 0.0)
+        found = Maps(scale * found.slopes[:, keep], scale * found.offsets[:, keep])
+    return replace(partition, network=outputs_of(partition.network, indices), found=found)
 
 
 def partition(

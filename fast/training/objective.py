@@ -42,7 +42,7 @@ class State:
 
 
 def steepness(
-    values: Mapping[str, Array], slopes: Mapping[str, Array], prior: WeightPrior | None, n: int
+    values: Mapping[str, Array], slopes: Mapping[str, Array], prior: WeightPrior | None, n: float
 ) -> float:
     """The largest rate at which a parameter raises the objective (see FitResult.steepness).
 

@@ -63,8 +63,8 @@ DRAWS: tuple[Mutant, ...] = (
     ),
     in_reference(
         "draws of z with a transposed root of Σz",
-        "dgn",
-        "DGN.rvs",
+        "distributions.joint_model",
+        "JointModel.rvs",
         "np.linalg.cholesky(self.cov_z).T",
         "np.linalg.cholesky(self.cov_z)",
         "Lᵀ L for L Lᵀ.",

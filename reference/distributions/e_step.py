@@ -13,6 +13,7 @@ from reference.distributions.marginal import (
     log_marginal,
     terms_of_data,
 )
+from reference.distributions.observed import as_observed, noise_given
 from reference.distributions.prior import gaussian_on_region, log_prior
 from reference.distributions.responsibilities import log_responsibilities
 from reference.integration.interval import LOG_2PI
@@ -29,8 +30,8 @@ class Statistics:
 
     Parameters
     ----------
-    n : int
-        How many data.
+    n : float
+        How many data: the sum of their weights.
     loglik : float
         Σ log p(x), nats.
     e0 : ndarray, shape (R,)
@@ -48,7 +49,7 @@ class Statistics:
         trace.
     """
 
-    n: int
+    n: float
     loglik: float
     e0: Array
     e1: Array
@@ -58,8 +59,14 @@ class Statistics:
     scatter: Array
 
 
-def statistics(X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> Statistics:
-    """The E-step's sums over X (N, D), one (datum, region) pair at a time."""
+def statistics(
+    X: Array, weights: Array, partition: Partition, cov_x: Array, cov_z: Array
+) -> Statistics:
+    """The E-step's sums over X (N, D), one (datum, region) pair at a time.
+
+    Each datum counts as often as its weight (N,) says. Of entries that are not observed, NaN, the
+    residual x - g(z) given z is N(L r, C), with r that of the observed ones [`noise_given`].
+    """
     n_regions, dimension, latent = partition.slopes.shape
     loglik = 0.0
     e0, e1 = np.zeros(n_regions), np.zeros((n_regions, latent))
@@ -67,13 +74,18 @@ def statistics(X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> St
     residual0 = np.zeros((n_regions, dimension))
     residual1 = np.zeros((n_regions, dimension, latent))
     scatter = np.zeros((dimension,) * cov_x.ndim)
-    for x, terms in zip(X, terms_of_data(X, partition, cov_x, cov_z), strict=True):
-        loglik += log_marginal(terms)
-        weights = np.exp(log_responsibilities(x, terms, partition, cov_x, cov_z))
-        for r, (weight, term) in enumerate(zip(weights, terms, strict=True)):
-            mean, cov = term.mean, term.cov
-            slope = partition.slopes[r]
-            residual = x - slope @ mean - partition.offsets[r]
+    data = as_observed(X, partition, cov_x, cov_z)
+    for datum, count, terms in zip(data, weights, terms_of_data(data), strict=True):
+        loglik += count * log_marginal(terms)
+        some = len(datum.observed) < dimension
+        given = noise_given(cov_x, datum.observed, dimension) if some else None
+        shares = np.exp(log_responsibilities(datum.x, terms, *datum.model))
+        for r, (share, term) in enumerate(zip(shares, terms, strict=True)):
+            weight, mean, cov = count * share, term.mean, term.cov
+            slope = datum.partition.slopes[r]
+            residual = datum.x - slope @ mean - datum.partition.offsets[r]
+            if given is not None:
+                slope, residual = given[0] @ slope, given[0] @ residual
             e0[r] += weight
             e1[r] += weight * mean
             e2[r] += weight * (cov + np.outer(mean, mean))
@@ -83,8 +95,10 @@ def statistics(X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> St
             scatter += weight * noise.outer(cov_x, residual, residual)
             for column in (slope @ term.root).T:
                 scatter += weight * noise.outer(cov_x, column, column)
+        if given is not None:
+            scatter += count * noise.kept(cov_x, given[1])
     return Statistics(
-        n=len(X),
+        n=float(weights.sum()),
         loglik=loglik,
         e0=e0,
         e1=e1,

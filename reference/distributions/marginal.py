@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference.distributions import noise
+from reference.distributions.observed import Datum
 from reference.distributions.prior import log_prior, prior_on_regions
 from reference.integration.interval import LOG_2PI, truncated_gaussian
 from reference.integration.signed_sum import integrate
@@ -180,15 +181,13 @@ def region_terms(x: Array, partition: Partition, cov_x: Array, cov_z: Array) -> 
     return [region_term(x, r, partition, cov_x, cov_z) for r in range(partition.n_regions)]
 
 
-def terms_of_data(
-    X: Array, partition: Partition, cov_x: Array, cov_z: Array
-) -> Iterator[list[RegionTerm]]:
-    """The terms of all regions, for each x of X (N, D) in turn.
+def terms_of_data(data: list[Datum]) -> Iterator[list[RegionTerm]]:
+    """The terms of all regions, for each x in turn.
 
     Raises OutsideValidity naming the first x whose terms err by more than 1e-9 of p(x) in total.
     """
-    for n, x in enumerate(X):
-        terms = region_terms(x, partition, cov_x, cov_z)
+    for n, datum in enumerate(data):
+        terms = region_terms(datum.x, *datum.model)
         log_errors = np.array([term.log_error for term in terms])
         largest = max(log_errors.max(), max(term.log_mass for term in terms))
         error = float(np.sum(np.exp(log_errors - largest)))

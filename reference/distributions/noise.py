@@ -63,6 +63,13 @@ def outer(cov_x: Array, left: Array, right: Array) -> Array:
     return left * right if cov_x.ndim == 1 else np.asarray(left @ right)
 
 
+def kept(cov_x: Array, matrix: Array) -> Array:
+    """What Σx keeps of a matrix (D, D): all of it, its diagonal (D,), or its trace ()."""
+    if cov_x.ndim == 2:
+        return matrix
+    return np.diag(matrix) if cov_x.ndim == 1 else np.asarray(np.trace(matrix))
+
+
 def draw(cov_x: Array, standard: Array) -> Array:
     """Σx^{1/2} times each row of standard normal draws (size, D)."""
     return standard @ np.linalg.cholesky(cov_x).T if cov_x.ndim == 2 else standard * np.sqrt(cov_x)

@@ -16,6 +16,7 @@ from reference.distributions.marginal import (
     posterior_mode,
     terms_of_data,
 )
+from reference.distributions.observed import Datum, as_observed
 from reference.distributions.responsibilities import log_responsibilities
 from reference.integration.draws import draw_on_interval, draw_on_polyhedron
 from reference.model.arrays import Array, RandomState
@@ -30,7 +31,7 @@ class Posterior:
     Parameters
     ----------
     X : ndarray, shape (N, D)
-        The data.
+        The data; NaN where an entry is not observed.
     partition : Partition
         The regions of the network.
     cov_x : ndarray, shape (D, D), (D,) or ()
@@ -58,14 +59,18 @@ class Posterior:
     """
 
     def __init__(self, X: Array, partition: Partition, cov_x: Array, cov_z: Array) -> None:
-        self._X, self._partition, self._cov_x, self._cov_z = X, partition, cov_x, cov_z
+        self._data, self._partition, self._cov_z = (
+            as_observed(X, partition, cov_x, cov_z),
+            partition,
+            cov_z,
+        )
         self._data_shape: Shape = X.shape[1:]
-        terms = list(terms_of_data(X, partition, cov_x, cov_z))
+        terms = list(terms_of_data(self._data))
         self._log_evidence = np.array([log_marginal(row) for row in terms])
         self.log_e0: Array = np.array(
             [
-                log_responsibilities(x, row, partition, cov_x, cov_z)
-                for x, row in zip(X, terms, strict=True)
+                log_responsibilities(datum.x, row, *datum.model)
+                for datum, row in zip(self._data, terms, strict=True)
             ]
         )
         # Their products with e0 are always accurate; they themselves only where resolved.
@@ -147,7 +152,7 @@ class Posterior:
         mean square. Off by some ε (‖A_ω m_ω‖ + ‖b_ω‖), since m_ω is rounded. Guarded by `python -m
         oracle` and tests/distributions/test_reconstruction.py.
         """
-        return self._expected_image().reshape(len(self._X), *self._data_shape)
+        return self._expected_image().reshape(len(self._data), *self._data_shape)
 
     def reconstruction_cov(self, *, diagonal: bool = False) -> Array:
         """Return the posterior covariances of g(z).
@@ -175,7 +180,7 @@ class Posterior:
             return np.asarray(np.einsum("nr,nrde->nde", self.e0, within + between))
         within = np.einsum("rds,nrst,rdt->nrd", slopes, self._cov, slopes)
         variances = np.einsum("nr,nrd->nd", self.e0, within + away**2)
-        return np.asarray(variances).reshape(len(self._X), *self._data_shape)
+        return np.asarray(variances).reshape(len(self._data), *self._data_shape)
 
     def entropy(self) -> Array:
         """Return the differential entropies of p(z | x).
@@ -196,9 +201,7 @@ class Posterior:
         ndarray, shape (N, S)
             The global maximisers, over all regions.
         """
-        return np.array(
-            [posterior_mode(x, self._partition, self._cov_x, self._cov_z) for x in self._X]
-        )
+        return np.array([posterior_mode(datum.x, *datum.model) for datum in self._data])
 
     def logpdf(self, Z: ArrayLike) -> Array:
         """Return the log density of the posterior at given points [eq. 6].
@@ -213,15 +216,15 @@ class Posterior:
         ndarray, shape (N, M)
             log p(z | x), nats.
         """
-        latent, count = len(self._cov_z), len(self._X)
+        latent, count = len(self._cov_z), len(self._data)
         points = check_array(Z, "Z", (None, latent), (count, None, latent))
         if points.ndim == 2:
             points = np.broadcast_to(points, (count, *points.shape))
-        model = (self._partition, self._cov_x, self._cov_z)
+        rows = zip(self._data, self._log_evidence, points, strict=True)
         return np.array(
             [
-                [log_posterior(z, x, evidence, *model) for z in row]
-                for x, evidence, row in zip(self._X, self._log_evidence, points, strict=True)
+                [log_posterior(z, datum.x, evidence, *datum.model) for z in row]
+                for datum, evidence, row in rows
             ]
         )
 
@@ -242,19 +245,19 @@ class Posterior:
         """
         size = check_count(size, "size", 1)
         rng = check_random_state(random_state)
-        draws = np.empty((len(self._X), size, len(self._cov_z)))
-        for n, x in enumerate(self._X):
+        draws = np.empty((len(self._data), size, len(self._cov_z)))
+        for n, datum in enumerate(self._data):
             weights = self.e0[n] / self.e0[n].sum()
             for i in range(size):
                 region = int(rng.choice(len(weights), p=weights))
-                draws[n, i] = self._draw(x, region, rng)
+                draws[n, i] = self._draw(datum, region, rng)
         return draws
 
-    def _draw(self, x: Array, region: int, rng: np.random.Generator) -> Array:
+    def _draw(self, datum: Datum, region: int, rng: np.random.Generator) -> Array:
         """z from N(μ_ω(x), Σ_ω) truncated to ω."""
-        slope, offset = self._partition.slopes[region], self._partition.offsets[region]
-        centre = posterior_mean(x, slope, offset, self._cov_x, self._cov_z)
-        cov = posterior_cov(slope, self._cov_x, self._cov_z)
+        slope, offset = datum.partition.slopes[region], datum.partition.offsets[region]
+        centre = posterior_mean(datum.x, slope, offset, datum.cov_x, datum.cov_z)
+        cov = posterior_cov(slope, datum.cov_x, datum.cov_z)
         if len(centre) > 1:
             return draw_on_polyhedron(*self._partition.halfspaces(region), centre, cov, rng)
         ends = np.concatenate([[-np.inf], self._partition.breakpoints, [np.inf]])

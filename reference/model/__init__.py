@@ -49,6 +49,9 @@ from reference.model.named_activations import (
     ReLU6,
 )
 from reference.model.network import Network, learnable_layers
+from reference.model.observed.outputs import cov_of_outputs, outputs_of
+from reference.model.observed.patterns import Pattern, check_indices, is_whole, patterns
+from reference.model.observed.weights import counted
 from reference.model.outcome import Outcome, outcome_of, outcome_of_error
 from reference.model.residual import Beside, Residual, Weighted, weighted
 from reference.model.saving import load_model, save_model
@@ -114,6 +117,7 @@ __all__ = [
     "Outcome",
     "PReLU",
     "PartitionError",
+    "Pattern",
     "PiecewiseAffine",
     "PixelShuffle",
     "RandomState",
@@ -140,6 +144,7 @@ __all__ = [
     "check_covariances",
     "check_data",
     "check_flag",
+    "check_indices",
     "check_mapping",
     "check_names",
     "check_number",
@@ -147,8 +152,11 @@ __all__ = [
     "check_points",
     "check_random_state",
     "check_weight_prior",
+    "counted",
+    "cov_of_outputs",
     "dyadic",
     "freeze",
+    "is_whole",
     "learnable_layers",
     "load_arrays",
     "load_model",
@@ -156,6 +164,8 @@ __all__ = [
     "of_tensor",
     "outcome_of",
     "outcome_of_error",
+    "outputs_of",
+    "patterns",
     "rise",
     "save_arrays",
     "save_model",

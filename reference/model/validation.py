@@ -46,6 +46,25 @@ def check_array(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> A
     return array
 
 
+def check_entries(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> Array:
+    """Return the same, where NaN stands for what is not observed.
+
+    Parameters
+    ----------
+    value, name, *shapes
+        As of `check_array`, which raises the same errors.
+
+    Returns
+    -------
+    ndarray
+        A new array of doubles, none of them infinite.
+    """
+    array = _doubles(value, name, shapes)
+    if np.any(np.isinf(array)):
+        raise ValueError(f"{name}: expected finite numbers, or NaN for what is not observed")
+    return array
+
+
 def check_bounds(value: ArrayLike, name: str, *shapes: Sequence[int | None]) -> Array:
     """Return an argument as a float64 array of bounds: infinite entries are where none is.
 

@@ -206,7 +206,7 @@ def blend(old: Array, new: Array, share: float, name: str, prior: WeightPrior | 
     return between
 
 
-def uphill(slope: Array, weights: Array, prior: WeightPrior | None, n: int) -> Array:
+def uphill(slope: Array, weights: Array, prior: WeightPrior | None, n: float) -> Array:
     """How steeply the objective of training rises by every entry, in the direction in which it
     does.
 
@@ -235,7 +235,7 @@ def uphill(slope: Array, weights: Array, prior: WeightPrior | None, n: int) -> A
     return np.abs(rise(slope, weights, prior, n))
 
 
-def rise(slope: Array, weights: Array, prior: WeightPrior | None, n: int) -> Array:
+def rise(slope: Array, weights: Array, prior: WeightPrior | None, n: float) -> Array:
     """At which rate the objective of training rises by every entry; negative where it does so by
     less of it.
 

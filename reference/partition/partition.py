@@ -7,17 +7,18 @@ The regions are found by walking over facets: see `reference.partition.walk`, an
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reference.model.arrays import Array, Codes, ReadOnly, freeze
+from reference.model.arrays import Array, Codes, Indices, ReadOnly, freeze
 from reference.model.errors import PartitionError
 from reference.model.exact import ExactNetwork
 from reference.model.network import Network
+from reference.model.observed.outputs import outputs_of
 from reference.model.validation import check_array, check_count
 from reference.partition.region import (
     OUT_OF_RANGE,
@@ -43,6 +44,8 @@ __all__ = [
 
 # Ends nearer than this share of their size: their difference has lost six digits or more.
 _NARROW = 1e-6
+# What a partition keeps once it is found, and which does not depend on the maps.
+_OF_REGIONS = ("signed_cones", "left_ends", "_exact", "_regions")
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +264,23 @@ def interval(partition: Partition, region: int) -> tuple[float, float, float]:
     if width < _NARROW * max(abs(lower), abs(upper)) < np.inf:
         width = float(partition.left_ends[region] - partition.left_ends[region - 1])
     return lower, upper, width
+
+
+def of_outputs(partition: Partition, indices: Indices) -> Partition:
+    """The same regions with the maps to some entries of x; of none, to a constant 0."""
+    keep = indices if len(indices) else slice(0, 1)
+    scale = 1.0 if len(indices) else 0.0
+    found = replace(
+        partition,
+        network=outputs_of(partition.network, indices),
+        slopes=scale * partition.slopes[:, keep],
+        offsets=scale * partition.offsets[:, keep],
+    )
+    if partition.slopes.shape[2] in (2, 3):
+        assert partition.signed_cones  # once for all of them
+    known = vars(partition)
+    vars(found).update({name: known[name] for name in _OF_REGIONS if name in known})
+    return found
 
 
 def partition(network: Network, max_regions: int) -> Partition:

@@ -18,11 +18,12 @@ from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import Validator, validate
 
 import fast
+import fast.estimators
 import oracle
 import reference
 
 NOT_YET = Path(__file__).resolve().parents[1] / "data" / "undocumented.txt"
-PACKAGES = [fast, reference, oracle]
+PACKAGES = [fast, fast.estimators, reference, oracle]
 #: What numpydoc is asked: that there is a text (GL08) with known sections in order (GL06, GL07)
 #: that begins with a sentence (SS01, SS03) on a line of its own (SS06); that parameters (PR) and
 #: results (RT, YD) are there, are those of the signature, and have types and descriptions.

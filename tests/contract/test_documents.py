@@ -182,7 +182,7 @@ def test_the_readme_reads_a_decoder(torch):
     assert np.all(np.isfinite([*log_p, *kl, *mean]))
 
 
-@pytest.mark.parametrize("code", blocks(DOCS / "examples.md"))
+@pytest.mark.parametrize("code", [*blocks(DOCS / "examples.md"), *blocks(DOCS / "estimators.md")])
 def test_examples_run(code):
     """None of what they print is NaN."""
     said = run(code)

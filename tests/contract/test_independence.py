@@ -29,6 +29,7 @@ ROOMS = {
         "closed_form",
         "training",
         "autodiff",
+        "estimators",
     ),
     "oracle": (
         "exact",

@@ -124,6 +124,16 @@ CHECKED_ELSEWHERE = {
     "judged from the scores of 4,096 data": (
         "tests/learning/test_stationarity.py::test_no_more_scores_than_memory_holds"
     ),
+    # Estimators
+    "A model with dead or equal units has fewer": (
+        "tests/learning/test_free_parameters.py::test_parameters_do_not_change_it"
+    ),
+    "other layers are refused": (
+        "tests/learning/test_free_parameters.py::test_what_it_does_not_count_it_refuses"
+    ),
+    "is a share of draws, with a binomial interval": (
+        "tests/estimators/test_outliers.py::test_the_probability_of_what_is_as_unlikely"
+    ),
     # How many regions
     "is an estimate: within a factor of 3 for up to four latent dimensions": (
         "tests/partition/test_cost.py::test_regions_of_random_networks"

@@ -116,6 +116,43 @@ class Data(Numbers):
         return super().right(sound) | {"images": images, "lists of images": images.tolist()}
 
 
+@dataclass(frozen=True)
+class Observations(Data):
+    """The same, of which some are not observed: NaN."""
+
+    def wrong(self, sound):
+        return {k: v for k, v in super().wrong(sound).items() if not k.startswith("nan")}
+
+    def right(self, sound):
+        some = {k: v for k, v in not_finite(np.array(sound)).items() if k.startswith("nan")}
+        return super().right(sound) | some
+
+
+@dataclass(frozen=True)
+class RowsOf(Observations):
+    """The same, one for each datum that there is."""
+
+    free: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Weights(Numbers):
+    """A number of 0 or more for each datum, not all of them 0."""
+
+    optional: bool = True
+
+    def wrong(self, sound):
+        array = np.array(sound, dtype=np.float64)
+        below, none = array.copy(), np.zeros_like(array)
+        below[0] = -SMALLEST
+        return super().wrong(sound) | {"below 0": below, "all of them 0": none}
+
+    def right(self, sound):
+        array = np.array(sound, dtype=np.float64)
+        array[0] = 0.0
+        return super().right(sound) | {"one of them 0": array}
+
+
 def not_finite(array):
     """NaN and infinities in the first and in the last place."""
     bad = {}
@@ -414,6 +451,18 @@ class Places(Kind):
 
     def right(self, sound):
         return {repr(value): value for value in ([0], [], (1, 1), np.array([self.most - 1]))}
+
+
+@dataclass(frozen=True)
+class DistinctPlaces(Places):
+    """The same, one at least and none twice."""
+
+    def wrong(self, sound):
+        bad = [[], (1, 1), [[0], [0, 1]], [True, False]]
+        return super().wrong(sound) | {f"not distinct: {value!r}": value for value in bad}
+
+    def right(self, sound):
+        return {repr(value): value for value in (tuple(sound), np.array(sound, dtype=np.int8))}
 
 
 def prior():

@@ -94,11 +94,11 @@ GUISES = {
     "big-endian": lambda values: values.astype(">f8"),
     "long double": lambda values: values.astype(np.longdouble),
 }
-#: What is refused: no rows, what is not finite, an axis too few.
+#: What is refused: no rows, what is infinite, an axis too few.
 REFUSED = {
     "no rows": lambda values: values[:0],
-    "NaN": lambda values: np.where(values == values.max(), np.nan, values),
     "infinite": lambda values: np.where(values == values.max(), np.inf, values),
+    "minus infinite": lambda values: np.where(values == values.max(), -np.inf, values),
     "flat": np.ravel,
 }
 

@@ -24,6 +24,7 @@ from argument_kinds import (
     Covariance,
     Covariances,
     Data,
+    DistinctPlaces,
     End,
     Flag,
     Function,
@@ -34,13 +35,16 @@ from argument_kinds import (
     Names,
     Number,
     Numbers,
+    Observations,
     Pair,
     PathName,
     Places,
     Rows,
+    RowsOf,
     Seed,
     Single,
     Something,
+    Weights,
     prior,
 )
 
@@ -185,6 +189,15 @@ def parameters_of(model):
 def posterior(impl):
     """Of four data."""
     return found_already(impl).posterior(X)
+
+
+GAPS = np.where([[True, False, False]], np.nan, X)
+
+
+@functools.cache
+def conditional(impl):
+    """Of four data, of which the first entry is missing."""
+    return found_already(impl).conditional(GAPS)
 
 
 @functools.cache
@@ -343,9 +356,10 @@ def moments(result):
 NORMALS = np.array([[1.0, 0.5], [-0.5, 1.0], [-1.0, -1.0]])
 OFFSETS = np.array([0.5, 1.0, 1.5])
 FACTOR = np.array([[1.0, 0.0], [0.5, 0.25]])
-DATA = {"X": Argument(Data(), X + 0.25)}
+DATA = {"X": Argument(Observations(), X + 0.25)}
+WEIGHTED = {**DATA, "sample_weight": Argument(Weights(), np.array([1.0, 0.5, 2.0, 0.25]))}
 VARIATIONAL = {
-    "X": Argument(Data(), X + 0.25),
+    "X": Argument(Observations(), X + 0.25),
     "q_mean": Argument(Numbers(), MEANS + 0.25),
     "q_cov": Argument(Covariances(), COVS * 2),
 }
@@ -545,11 +559,34 @@ def calls_of_both():
             "means": Argument(Numbers(free=(0, 1), least=1), MEANS + 0.25),
         },
     )
-    for name in ("logpdf", "score", "statistics", "expected_complete_loglik", "gradient"):
+    for name in ("logpdf", "score", "expected_complete_loglik"):
         calls[f"DGN.{name}"] = method(found_already, name, {"X": X}, vars_or_itself, **DATA)
+    for name in ("statistics", "gradient"):
+        calls[f"DGN.{name}"] = method(found_already, name, {"X": X}, vars_or_itself, **WEIGHTED)
+    calls["DGN.marginal"] = method(
+        found_already,
+        "marginal",
+        {"indices": [0, 2]},
+        lambda part: part.logpdf(X[:, :2]),
+        indices=Argument(DistinctPlaces(3), [2, 1]),
+    )
     calls["DGN.posterior"] = method(
         found_already, "posterior", {"X": X}, lambda p: p.mean(), **DATA
     )
+    calls["DGN.conditional"] = method(
+        found_already,
+        "conditional",
+        {"X": GAPS},
+        lambda c: c.mean(),
+        X=Argument(Observations(), GAPS + 0.25),
+    )
+    calls["Conditional.logpdf"] = method(
+        conditional, "logpdf", {"values": X}, values=Argument(RowsOf(), X + 0.25)
+    )
+    calls["Conditional.cov"] = method(
+        conditional, "cov", {}, itself, diagonal=Argument(Flag(), True)
+    )
+    calls["Conditional.rvs"] = method(conditional, "rvs", {"random_state": 0}, **DRAWS)
     calls["DGN.zero_noise_latent"] = method(found_already, "zero_noise_latent", {"X": X}, **DATA)
     for name in ("elbo", "kl"):
         sound = {"X": X, "q_mean": MEANS, "q_cov": COVS}
@@ -644,7 +681,7 @@ def calls_of(impl):
             {"X": X},
             lambda cost: cost.posterior.memory,
             where,
-            X=Argument(Data(), np.concatenate([X, X + 0.25])),
+            X=Argument(Observations(), np.concatenate([X, X + 0.25])),
         )
         calls["DGN.save"] = Call(
             saved_model,
@@ -721,6 +758,13 @@ def calls_of(impl):
         options,
         where,
     )
+    calls["free_parameters"] = Call(
+        lambda impl, **a: impl.free_parameters(**a),
+        lambda impl: {"dgn": dgn(impl)},
+        itself,
+        {"dgn": Argument(Something(more=(network(),)), dgn(impl, [2.0, 1.0, 0.5]))},
+        where,
+    )
     calls["m_step"] = Call(
         lambda impl, **a: impl.m_step(**a), sound_step, parameters_of, step_arguments(impl), where
     )
@@ -792,6 +836,7 @@ def all_calls():
 
 # What the library makes itself, and what makes no promise to users.
 RESULTS = {
+    "Conditional",
     "Cost",
     "FitResult",
     "Outcome",
@@ -811,7 +856,7 @@ OF_THE_LIBRARY = {
         for name in ("module", "x", "cov_x", "cov_z", "partition")
     },
 }
-WITH_METHODS = {"DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
+WITH_METHODS = {"Conditional", "DGN", "Network", "Partition", "Posterior", "TruncatedMoments"}
 
 
 def arguments_in_signatures(impl):

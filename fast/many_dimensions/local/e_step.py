@@ -68,21 +68,21 @@ def _under(
 
 
 def statistics(
-    setting: Setting, bends: Bends, X: Array, found: Found, max_memory: float
+    setting: Setting, bends: Bends, X: Array, counts: Array, found: Found, max_memory: float
 ) -> Statistics:
-    """The E-step's sums over X (N, D), on the regions that are met, which may be met in several
-    boxes."""
+    """The E-step's sums over X (N, D), each datum as often as it counts, (N,), on the regions that
+    are met, which may be met in several boxes."""
     held = found.held
     used = np.unique(held.piece)
     codes, region_of = distinct_codes(codes_of(bends, found.leaves, found.counts, used))
     refuse_statistics(len(codes), X.shape[1], setting.latent, max_memory)
     region = region_of[np.searchsorted(used, held.piece)]
     sums = _Sums(setting, codes)
-    weights = np.exp(found.log_e0)
+    weights = counts[held.datum] * np.exp(found.log_e0)
     width = X.shape[1] * (setting.latent + 1)
     for some in chunks(len(region), _BATCH, width):
         sums.add(X[held.datum[some]], region[some], weights[some], held.mean[some], held.cov[some])
-    return sums.statistics(len(X), float(found.log_evidence.sum()))
+    return sums.statistics(float(counts.sum()), float((counts * found.log_evidence).sum()))
 
 
 def codes_of(bends: Bends, leaves: list[Leaf], counts: list[int], used: Indices) -> Codes:
@@ -131,7 +131,7 @@ class _Sums:
         np.add.at(self._residual1, region, weights[:, None, None] * along)
         self._scatter += _scatter(self._noise, weights, left, (slopes, spread))
 
-    def statistics(self, n: int, loglik: float) -> Statistics:
+    def statistics(self, n: float, loglik: float) -> Statistics:
         """All sums, of n data."""
         return Statistics(
             n=n,

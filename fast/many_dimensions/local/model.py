@@ -78,10 +78,10 @@ class LocalDimensions:
         points, own = self._all(X)
         return LocalPosterior(self._setting, self._bends, points, own, max_memory)
 
-    def statistics(self, X: Array, max_memory: float) -> Statistics:
+    def statistics(self, X: Array, counts: Array, max_memory: float) -> Statistics:
         """Posterior expectations summed over data."""
         _, own = self._all(X)
-        return e_step.statistics(self._setting, self._bends, X, own, max_memory)
+        return e_step.statistics(self._setting, self._bends, X, counts, own, max_memory)
 
     def reconstruction(self, X: Array) -> Array:
         """E[g(z) | x], (N, D)."""

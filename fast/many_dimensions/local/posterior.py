@@ -14,7 +14,7 @@ from fast.many_dimensions.local.pairs import Found, most_of
 from fast.many_dimensions.local.pieces_seen import PiecePairs, SeenPieces
 from fast.many_dimensions.local.setting import Points, Setting, relative
 from fast.partition.local.bends import Bends
-from reference.model import Array, Indices
+from reference.model import Array, Codes, Indices
 
 # What is known of the largest p(x, z) may be off by this share of its logarithm.
 _ROUNDING = 1e-12
@@ -22,6 +22,8 @@ _ROUNDING = 1e-12
 
 class LocalPosterior(Posterior):
     """The posterior on pieces, which are parts of regions in a box: `region` numbers these."""
+
+    numbers_pieces = True
 
     def __init__(
         self, setting: Setting, bends: Bends, points: Points, found: Found, max_memory: float
@@ -86,9 +88,17 @@ class LocalPosterior(Posterior):
                 known[datum[row]], result[datum[row]] = values[row], place[row]
 
     def _slopes(self, pairs: slice) -> Array:
-        used, which = np.unique(self.shares.region[pairs], return_inverse=True)
-        codes = codes_of(self._bends, self._leaves, self._counts, used)
+        codes, which = self._own_codes(pairs)
         return slopes_of(self._setting, codes)[which]
+
+    def _codes(self, pairs: slice | Indices) -> Codes:
+        codes, which = self._own_codes(pairs)
+        return codes[which]
+
+    def _own_codes(self, pairs: slice | Indices) -> tuple[Codes, Indices]:
+        """Codes of pieces, each once, and which of them every pair's is."""
+        used, which = np.unique(self.shares.region[pairs], return_inverse=True)
+        return codes_of(self._bends, self._leaves, self._counts, used), which
 
     def _log_density(self, points: Array) -> Array:
         count, number, latent = points.shape

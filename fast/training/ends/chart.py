@@ -42,11 +42,11 @@ class Chart:
     axes: Mapping[str, Array]
     floor: Array
     prior: WeightPrior | None
-    n: int
+    n: float
 
     @staticmethod
     def of(
-        dgn: DGN, names: Sequence[str] | None, floor: Array, prior: WeightPrior | None, n: int
+        dgn: DGN, names: Sequence[str] | None, floor: Array, prior: WeightPrior | None, n: float
     ) -> Chart:
         """Around a model, by all parameters unless some are named."""
         values = dgn.parameters()

@@ -9,10 +9,12 @@ from numpy.typing import ArrayLike
 
 from reference.model.arrays import Array
 from reference.model.layer_protocol import Shape
-from reference.model.validation import check_array
+from reference.model.validation import check_array, check_entries
 
 
-def check_data(value: ArrayLike, name: str, dimension: int) -> tuple[Array, Shape]:
+def check_data(
+    value: ArrayLike, name: str, dimension: int, *, missing: bool = False
+) -> tuple[Array, Shape]:
     """Return data as rows, and the shape of each datum as it was given.
 
     Parameters
@@ -23,6 +25,8 @@ def check_data(value: ArrayLike, name: str, dimension: int) -> tuple[Array, Shap
         The argument's name, for the message.
     dimension : int
         D, how many entries a datum has.
+    missing : bool, default False
+        Whether entries may be NaN: not observed.
 
     Returns
     -------
@@ -40,7 +44,8 @@ def check_data(value: ArrayLike, name: str, dimension: int) -> tuple[Array, Shap
         axes = np.ndim(value)
     except (TypeError, ValueError):  # rows of unequal length
         axes = 0
-    array = check_array(value, name, (None,) * max(axes, 2))
+    check = check_entries if missing else check_array
+    array = check(value, name, (None,) * max(axes, 2))
     shape = array.shape[1:]
     if math.prod(shape) != dimension:
         raise ValueError(

@@ -1,0 +1,1 @@
+"""Data of which some entries are not observed: rows grouped by what is observed of them."""

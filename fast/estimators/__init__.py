@@ -1,0 +1,13 @@
+"""Estimators of scikit-learn on exact likelihoods; what is imported here needs that package."""
+
+from fast.estimators.deep_generative_model import DeepGenerativeModel
+from fast.estimators.dimension import Selection, select_dimension
+from fast.estimators.outlier_detector import DeepGenerativeOutlierDetector, TailProbability
+
+__all__ = [
+    "DeepGenerativeModel",
+    "DeepGenerativeOutlierDetector",
+    "Selection",
+    "TailProbability",
+    "select_dimension",
+]

@@ -1,0 +1,1 @@
+"""Data of which some entries are not observed, and the network of those that are."""
