@@ -14,6 +14,7 @@ from fast.distributions.cost import Cost
 from fast.distributions.missing.conditional import Conditional
 from fast.distributions.posterior import Posterior
 from fast.distributions.statistics import Statistics
+from fast.estimates.logpdf_estimate import LogpdfEstimate
 from fast.integration.on_polyhedron import gaussian_on_box, gaussian_on_polyhedron
 from fast.integration.truncated_moments import TruncatedMoments
 from fast.partition.partition import Partition
@@ -79,6 +80,7 @@ __all__ = [
     "HeldOut",
     "LaplacePrior",
     "LeakyReLU",
+    "LogpdfEstimate",
     "MaxPool",
     "Network",
     "Outcome",

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from fast.distributions.cost import Cost, estimated_cost
 from fast.distributions.gradient import gradient
-from fast.distributions.joint_model import LOCAL_DIMENSIONS, JointModel
+from fast.distributions.joint_model import LOCAL_DIMENSIONS
 from fast.distributions.marginal import marginal_cov, marginal_mean
 from fast.distributions.missing.by_pattern import ByPattern, by_pattern, solved
 from fast.distributions.missing.conditional import Conditional, Law
@@ -24,6 +24,7 @@ from fast.distributions.reconstruction import Images
 from fast.distributions.statistics import Statistics
 from fast.distributions.variational import finite
 from fast.distributions.zero_noise import zero_noise_latent
+from fast.estimates.estimating import Estimating
 from fast.integration.truncated import MOST_DIMENSIONS
 from fast.many_dimensions.local.model import LocalDimensions
 from fast.many_dimensions.model import ManyDimensions
@@ -48,7 +49,7 @@ from reference.model import (
 )
 
 
-class DGN(JointModel):
+class DGN(Estimating):
     """A deep generative network z ~ N(0, Σz), x | z ~ N(g(z), Σx) [eq. 4], exactly; immutable.
 
     Parameters

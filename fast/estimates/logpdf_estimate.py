@@ -49,6 +49,7 @@ class LogpdfEstimate:
 
     See Also
     --------
+    DGN.estimate_logpdf : which returns it.
     DGN.logpdf : exact, for up to six latent dimensions.
     """
 
@@ -61,7 +62,7 @@ class LogpdfEstimate:
     draws: Array = field(repr=False)
 
 
-class Request(NamedTuple):
+class EstimateRequest(NamedTuple):
     """What is asked for of every datum."""
 
     standard_error: float
@@ -83,7 +84,7 @@ class _Weighted(NamedTuple):
 
 
 def estimated(
-    setting: Setting, X: Array, request: Request, rng: np.random.Generator
+    setting: Setting, X: Array, request: EstimateRequest, rng: np.random.Generator
 ) -> LogpdfEstimate:
     """Estimates for data X (N, D)."""
     looks, rows = Looks.of(setting, rng), setting.rows(X)
@@ -109,7 +110,7 @@ def estimated(
 
 
 def _sampled(
-    setting: Setting, row: Rows, looks: Looks, request: Request, rng: np.random.Generator
+    setting: Setting, row: Rows, looks: Looks, request: EstimateRequest, rng: np.random.Generator
 ) -> _Weighted:
     """Draws that count: all from one mixture, which does not depend on them, and as many as was
     decided before the first of them."""

@@ -17,7 +17,7 @@ class HeldOut(ReadOnly):
     start : DGN
         The model that training starts from: what comes out is never worse for the held-out data.
     X : array_like, shape (M, D)
-        The held-out data, in the units of those that are learnt from.
+        The held-out data, in the units of those that are learnt from; NaN where not observed.
     patience : int, default 3
         How many iterations without a new best end training.
 
@@ -64,8 +64,8 @@ class HeldOut(ReadOnly):
         if not isinstance(start, DGN):
             raise ValueError(f"start: expected a DGN, got {start!r}")
         self.patience = check_count(patience, "patience", 1)
-        # A copy: what the caller does with theirs changes nothing.
-        self.X = check_data(X, "X", start.network.observed_dimension)[0].copy()
+        # A new array: what the caller does with theirs changes nothing.
+        self.X, _ = check_data(X, "X", start.network.observed_dimension, missing=True)
         freeze(self.X)
         self._values: tuple[float, ...] = (float(np.mean(start.logpdf(self.X))),)
         self.start, self.best, self.best_iteration = start, start, 0

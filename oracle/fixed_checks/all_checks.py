@@ -13,6 +13,7 @@ from oracle.checks.implementations import IMPLEMENTATIONS
 from oracle.fixed_checks.boxes import boxes
 from oracle.fixed_checks.deviation import Check
 from oracle.fixed_checks.draws import draws
+from oracle.fixed_checks.estimates import estimates
 from oracle.fixed_checks.learning import (
     gradients,
     penalised_updates,
@@ -56,6 +57,7 @@ CHECKS: dict[str, Check] = {
     "stationarity": stationarity,
     "zero noise": zero_noise,
     "local partitions": boxes,
+    **{f"estimates, {m.name}": estimates(m) for m in (LINE, PLANE, FOLD, SOLID)},
     **{f"draws, {m.name}": draws(m) for m in (LINE, CURVE, NOISE, FOLD, PLANE)},
 }
 

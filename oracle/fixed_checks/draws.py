@@ -33,8 +33,8 @@ def draws(model: Model) -> Check:
         dgn = model.dgn(impl)
         sample = dgn.posterior(model.X).rvs(DRAWS[impl.__name__], random_state=5)
         for n, row in enumerate(shares_of(model)):
-            mean, cov = _mixture(list(row.values()))
-            for name, error in _standard_errors(sample[n], mean, cov):
+            mean, cov = mixture(list(row.values()))
+            for name, error in standard_errors(sample[n], mean, cov):
                 quantity = f"{model.name}: {name} of draws of z"
                 yield Deviation(quantity, error, STANDARD_ERRORS)
             regions = dgn.partition().locate(sample[n])
@@ -44,7 +44,7 @@ def draws(model: Model) -> Check:
                     error = _within_region(sample[n][regions == r], len(sample[n]), row[code])
                     yield Deviation(quantity, error, STANDARD_ERRORS)
         mean, cov = _marginal(model)
-        for name, error in _standard_errors(dgn.rvs(40_000, random_state=6), mean, cov):
+        for name, error in standard_errors(dgn.rvs(40_000, random_state=6), mean, cov):
             yield Deviation(f"{model.name}: {name} of draws of x", error, STANDARD_ERRORS)
 
     return check
@@ -64,7 +64,7 @@ def _within_region(inside: Array, count: int, share: Any) -> float:
         return max(float(number), float(mp.sqrt(len(inside) * sum(a * a for a in away))))
 
 
-def _mixture(parts: list[Any]) -> tuple[Array, Array]:
+def mixture(parts: list[Any]) -> tuple[Array, Array]:
     """Mean and covariance of a posterior."""
     mean = sum(p.e0 * p.mean for p in parts)
     cov = sum(p.e0 * (p.cov + np.outer(p.mean - mean, p.mean - mean)) for p in parts)
@@ -89,7 +89,7 @@ def _line_values(model: Model) -> dict[Key, Value]:
     return OneDimension(specs(model), model.cov_x, model.cov_z, PRECISE).of_model()
 
 
-def _standard_errors(sample: Array, mean: Array, cov: Array) -> Iterator[tuple[str, float]]:
+def standard_errors(sample: Array, mean: Array, cov: Array) -> Iterator[tuple[str, float]]:
     """How far the moments of draws (n, k) are off, in standard errors of these draws."""
     away = sample - mean
     error = np.abs(away.mean(axis=0)) / np.sqrt(np.diag(cov) / len(sample))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from oracle.mutants.draws import DRAWS
 from oracle.mutants.equations import EQUATIONS
+from oracle.mutants.estimates import ESTIMATES
 from oracle.mutants.expectations import EXPECTATIONS
 from oracle.mutants.integrals import INTEGRALS
 from oracle.mutants.layers import LAYERS
@@ -26,5 +27,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *EXPECTATIONS,
     *LEARNING,
     *DRAWS,
+    *ESTIMATES,
     *NEAR_DEGENERATE,
 )
