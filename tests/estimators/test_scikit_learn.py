@@ -18,7 +18,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 import exactdgn
 import fast
-from fast import DeepGenerativeModel, DeepGenerativeOutlierDetector, LeakyReLU
+from fast import DeepGenerativeModel, DeepGenerativeOutlierDetector, LeakyReLU, Network
+from fast.estimators import starts
+from fast.estimators.density_estimator import in_units_of_the_prior
 
 #: Small and soon over; with a tolerance of 0 all iterations are wanted, and no warning is due.
 QUICK = {
@@ -91,6 +93,29 @@ def test_every_number_is_one_of_the_model_s():
     log_p = dgn.logpdf(X).sum()
     assert model.aic(X) == pytest.approx(-2 * log_p + 2 * fast.free_parameters(dgn))
     assert model.bic(X) == pytest.approx(-2 * log_p + np.log(120) * fast.free_parameters(dgn))
+
+
+def test_the_prior_s_units_change_no_density():
+    """z turned and scaled, so that Σz is I."""
+    cov_z = np.array([[2.0, 0.9], [0.9, 0.5]])
+    dgn = fast.DGN(Network.random([2, 3, 3], LeakyReLU(0.1), 0), 0.2, cov_z)
+    moved, data = in_units_of_the_prior(dgn), dgn.rvs(20, 0)
+    np.testing.assert_array_equal(moved.cov_z, np.eye(2))
+    np.testing.assert_allclose(moved.logpdf(data), dgn.logpdf(data), rtol=1e-10)
+
+
+def test_what_a_fit_may_still_gain(monkeypatch):
+    """By an iteration, and by a step of Fisher scoring: half the square of the gradient norm."""
+    asked = {}
+
+    def fit(model, X, **options):
+        asked.update(options)
+        return fast.fit_em(model, X, **options)
+
+    monkeypatch.setitem(starts.FITS, "em", fit)
+    DeepGenerativeModel(**QUICK | {"tol": 0.02, "noise_floor": 1e-3}).fit(X)
+    assert asked["tol"] == pytest.approx(asked["gtol"] ** 2 / 2) == 0.02
+    assert asked["noise_floor"] == 1e-3
 
 
 def test_units_do_not_matter():
