@@ -144,7 +144,8 @@ def test_what_of_a_datum_is_unlikely(groups):
 def test_the_coordinate_that_is_off_is_named(capsys):
     """And with verbose what it takes is said before; without nothing."""
     detector = linear().fit(gaussian())
-    off = detector.dgn_.mean() + [0.0, 5.0, 0.0]
+    off = detector.dgn_.mean()
+    off[1] += 5.0
     assert detector.attributions([off]).argmin() == 1
     assert capsys.readouterr() == ("", "")
     detector.set_params(verbose=True).attributions([off])

@@ -113,7 +113,8 @@ def test_what_a_fit_may_still_gain(monkeypatch):
         return fast.fit_em(model, X, **options)
 
     monkeypatch.setitem(starts.FITS, "em", fit)
-    DeepGenerativeModel(**QUICK | {"tol": 0.02, "noise_floor": 1e-3}).fit(X)
+    with pytest.warns(fast.ConvergenceWarning):
+        DeepGenerativeModel(**QUICK | {"tol": 0.02, "noise_floor": 1e-3}).fit(X)
     assert asked["tol"] == pytest.approx(asked["gtol"] ** 2 / 2) == 0.02
     assert asked["noise_floor"] == 1e-3
 
