@@ -11,7 +11,7 @@ import numpy as np
 
 from fast.distributions.statistics import Statistics
 from fast.partition.layer_maps import Maps
-from reference.model import Array
+from reference.model import Array, of_columns
 
 # A variance below this share of the mean square is what rounding leaves of a constant.
 _ROUNDING = 1e-26
@@ -19,12 +19,13 @@ _ROUNDING = 1e-26
 _CANCELLED = 1e-13
 
 
-def floor_of_data(X: Array, cov_x: Array, share: float) -> Array:
+def floor_of_data(X: Array, cov_x: Array, share: float, counts: Array | None = None) -> Array:
     """The floor of Σx for data (N, D), (D,) for a diagonal Σx, else ().
 
-    share: of the data's variance; cov_x tells the structure alone.
+    share: of the variance of what is observed; cov_x tells the structure alone. counts (N,): how
+    often each row counts.
     """
-    squares, variances = np.square(X).mean(axis=0), X.var(axis=0)
+    squares, variances = of_columns(np.square(X), counts)[0], of_columns(X, counts)[1]
     if cov_x.ndim != 1:
         squares, variances = squares.mean(keepdims=True), variances.mean(keepdims=True)
     return _floor(variances, squares, cov_x, share)

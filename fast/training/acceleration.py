@@ -41,7 +41,7 @@ def jumped(path: tuple[State, State, State], X: Array, floor: Array) -> State:
             with np.errstate(over="ignore", invalid="ignore"):
                 values = packing.unpacked(trial)
                 values["cov_x"] = raised(values["cov_x"], floor)
-            moved = State.of(before.dgn.with_parameters(values), X, before.prior)
+            moved = before.moved(before.dgn.with_parameters(values), X)
         except (*NO_LIKELIHOOD, ValueError):  # too far for a likelihood, or for a covariance
             continue
         if moved.loss <= after.loss:

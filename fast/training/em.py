@@ -37,6 +37,7 @@ from reference.model import (
     check_flag,
     check_number,
     check_weight_prior,
+    counted_for_fit,
     outcome_of_error,
 )
 
@@ -56,12 +57,14 @@ class _Settings:
     gtol: float
     noise_floor: float
 
-    def goal(self, X: Array, cov_x: Array) -> Goal:
-        """What is maximised for data in own units; cov_x tells the structure alone."""
+    def goal(self, request: Request, cov_x: Array) -> Goal:
+        """What is maximised, in own units; cov_x tells the structure alone."""
+        X, counts = request.X, request.counts
         return Goal(
             X=X,
+            counts=counts,
             prior=self.prior,
-            floor=floor_of_data(X, cov_x, self.noise_floor),
+            floor=floor_of_data(X, cov_x, self.noise_floor, counts),
             names=None,
             tol=self.tol,
             gtol=self.gtol,
@@ -131,6 +134,7 @@ def fit_em(
     tol: float = 1e-6,
     gtol: float = 1e-3,
     noise_floor: float = 1e-6,
+    sample_weight: ArrayLike | None = None,
     random_state: RandomState = None,
     callback: Callback | None = None,
     progress: bool = False,
@@ -143,7 +147,8 @@ def fit_em(
     network : Network or DGN
         Where to start. A DGN also brings covariances, for which `cov_x` and `cov_z` may be given.
     X : array_like (N, D)
-        The data, in their own units.
+        The data, in their own units; NaN where an entry is not observed. A row of which nothing is
+        does not count.
     cov_x : array_like (), (D,) or (D, D), optional
         The starting Σx: one variance, variances or a matrix, in squared units of X. Its structure
         is kept. By default the DGN's, or the mean variance of the columns of X.
@@ -176,6 +181,8 @@ def fit_em(
         The least that Σx may be, as a share of the data's variance (see `m_step`). A start below
         is raised to it. With 0 the likelihood of data with a constant feature, or fewer than their
         dimensions, has no bound.
+    sample_weight : array_like (N,), optional
+        How often each datum counts, 0 or more; once by default. Losses are weighted means.
     random_state : int, numpy.random.Generator or None
         Where random starts come from; None draws afresh.
     callback : callable, optional
@@ -196,7 +203,8 @@ def fit_em(
     Raises
     ------
     ValueError
-        On bad input, before any work; if `checkpoint` is of another fit.
+        On bad input, before any work, such as a column of which nothing is observed; if
+        `checkpoint` is of another fit.
 
     Warns
     -----
@@ -228,7 +236,8 @@ def fit_em(
     >>> print(fit.outcome, bool(fit.history[-1] < fit.history[0]))
     max_iter reached True
     """
-    data, _ = check_data(X, "X", observed_dimension(network))
+    data, _ = check_data(X, "X", observed_dimension(network), missing=True)
+    data, counts = counted_for_fit(data, sample_weight)
     settings = _checked_settings(
         _Settings(
             prior=weight_prior,
@@ -241,11 +250,12 @@ def fit_em(
             noise_floor=noise_floor,
         )
     )
-    start = starting_model(network, data, cov_x, cov_z, settings.noise_floor)
+    start = starting_model(network, data, cov_x, cov_z, settings.noise_floor, counts)
     request = Request.of(
         start,
         data,
         weight_prior,
+        counts=counts,
         init=init,
         n_init=n_init,
         random_state=random_state,
@@ -256,7 +266,7 @@ def fit_em(
     training = Training(
         fit="fit_em",
         request=request,
-        goal=settings.goal(request.X, start.cov_x),
+        goal=settings.goal(request, start.cov_x),
         climb=settings.climb,
         max_iter=settings.max_iter,
         mark="" if request.file is None else _fingerprint(request, data, settings),

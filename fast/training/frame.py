@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fast.closed_form.em_curvature import em_curvature
-from fast.dgn import DGN
 from fast.training.ends.scores import scores
-from fast.training.ends.stationarity import information_points
+from fast.training.ends.stationarity import information_points, shares_of_points
 from fast.training.objective import State
 from fast.training.parameter_vector import Packing
 from fast.training.units import deviation
@@ -38,12 +37,17 @@ class Frame:
         points = information_points(X, packing.size)
         information = np.zeros((packing.size, packing.size))
         if isinstance(state.prior, GaussianPrior):
-            added = 1.0 / (state.prior.scale**2 * len(X))
+            added = 1.0 / (state.prior.scale**2 * state.statistics.n)
             for name, place in packing.places.items():
                 if name.endswith(".weight"):
                     information[place, place] = added * np.eye(place.stop - place.start)
+        shares, start = np.ones(len(points)), 0
+        if state.counts is not None:
+            shares = shares_of_points(state.counts, packing.size)
         for some in scores(state.dgn, points):
             rows = packing.gradient(base, some)
+            rows = shares[start : start + len(rows), None] * rows
+            start += len(rows)
             information += rows.T @ rows / len(points)
         size = np.sqrt(np.diag(information))
         size = np.where(size > 0, size, 1.0)
@@ -58,7 +62,7 @@ class Frame:
         parameters, turn = state.dgn.parameters(), np.ones(packing.size)
         base = np.zeros(packing.size) if bounded else packing.packed(parameters)
         if state.prior is None:
-            units = _units(state.dgn, X)
+            units = _units(state, X)
             for name in units.keys() & packing.places.keys():
                 place, value = packing.places[name], parameters[name]
                 if name != "cov_x":
@@ -97,10 +101,11 @@ class Frame:
         return np.asarray(self.turn.T @ gradient if self.turn.ndim == 2 else self.turn * gradient)
 
 
-def _units(dgn: DGN, X: Array) -> dict[str, Array]:
+def _units(state: State, X: Array) -> dict[str, Array]:
     """The units of parameters that have those of x or z, by name: broadcast to their shapes."""
-    layers, result = dgn.network.layers, {}
-    unit, last = deviation(dgn, X), len(layers) - 1
+    dgn, result = state.dgn, {}
+    layers = dgn.network.layers
+    unit, last = deviation(dgn, X, state.counts), len(layers) - 1
     if isinstance(layers[last], Dense | Convolution):
         result = {f"{last}.weight": unit[..., None], f"{last}.bias": unit, "cov_x": unit}
     if isinstance(layers[0], Dense):

@@ -28,9 +28,8 @@ def guarded_step(state: State, X: Array, floor: Array) -> State:
         exact.insert(0, str(layers[-1]))
         hidden = layers[:-1]
     prior = state.prior
-    moved = State.of(
-        closed_form(state.dgn, state.statistics, exact, floor, weight_prior=prior), X, prior
-    )
+    dgn = closed_form(state.dgn, state.statistics, exact, floor, weight_prior=prior)
+    moved = state.moved(dgn, X)
     # Only rounding can raise it here, as with covariances that are all but singular.
     if moved.loss <= state.loss:
         state = moved
@@ -50,7 +49,7 @@ def _guarded_layer(state: State, X: Array, index: int, floor: Array) -> State:
         share = 0.5**halving
         trial = {name: blend(start[name], target[name], share, name, state.prior) for name in names}
         try:
-            candidate = State.of(state.dgn.with_parameters(trial), X, state.prior)
+            candidate = state.moved(state.dgn.with_parameters(trial), X)
         except NO_LIKELIHOOD:
             continue  # more regions than allowed, or than double precision tells apart: too far
         if candidate.loss <= state.loss:

@@ -20,8 +20,11 @@ from reference.model import (
     check_covariance,
     check_data,
     check_random_state,
+    counted_for_fit,
+    is_whole,
     learnable_layers,
     log_weight_prior,
+    of_columns,
     weighted,
 )
 
@@ -44,6 +47,7 @@ def starting_model(
     cov_x: ArrayLike | None,
     cov_z: ArrayLike | None,
     noise_floor: float,
+    counts: Array | None = None,
 ) -> DGN:
     """The model that training starts from, its Σx above the noise floor of the data.
 
@@ -61,9 +65,9 @@ def starting_model(
             progress=network.progress,
         )
     else:
-        given = floor_of_data(X, np.array(1.0), 1.0) if cov_x is None else cov_x
+        given = floor_of_data(X, np.array(1.0), 1.0, counts) if cov_x is None else cov_x
         start = DGN(network, given, cov_z)
-    floor = floor_of_data(X, start.cov_x, noise_floor)
+    floor = floor_of_data(X, start.cov_x, noise_floor, counts)
     return start.with_parameters({"cov_x": raised(start.cov_x, floor)})
 
 
@@ -129,7 +133,7 @@ def initial_network(
     network : Network
         Its layers are kept. Its weights and biases are not looked at.
     X : array_like (N, D)
-        The data, in their own units.
+        The data, in their own units; NaN where an entry is not observed.
     cov_z : array_like (), (S,) or (S, S), optional
         The covariance Σz of the latent z: one variance, variances or a matrix. By default I.
     random_state : int, numpy.random.Generator or None
@@ -163,7 +167,8 @@ def initial_network(
     """
     if not isinstance(network, Network):
         raise ValueError(f"network: expected a reference.Network, got {network!r}")
-    data, _ = check_data(X, "X", network.observed_dimension)
+    data, _ = check_data(X, "X", network.observed_dimension, missing=True)
+    data, _ = counted_for_fit(data, None)
     given = 1.0 if cov_z is None else cov_z
     cov = check_covariance(given, "cov_z", network.latent_dimension)
     return _placed(network, data, cov, check_random_state(random_state))
@@ -213,12 +218,15 @@ def _on_data(layer: Layer, hidden: Array, data: Array) -> dict[str, Array]:
     values = layer.parameters()
     outputs = _channels(layer, layer.apply(hidden)) - values["bias"][:, None]
     spread = np.sqrt(np.square(outputs - outputs.mean(axis=0)).sum(axis=(1, 2)).mean())
-    wanted = np.sqrt(np.square(data - data.mean(axis=0)).sum(axis=1).mean())
+    mean, variances = of_columns(data, None)
+    wanted = np.sqrt(variances.sum())
+    if is_whole(data):
+        wanted = np.sqrt(np.square(data - mean).sum(axis=1).mean())
     scale = wanted / spread if spread > 0 and wanted > 0 else 1.0
     if outputs[0].size == data.shape[1]:
-        target = _channels(layer, data.mean(axis=0, keepdims=True))[0].mean(axis=1)
+        target = _channels(layer, mean[None])[0].mean(axis=1)
     else:
-        target = np.full(outputs.shape[1], data.mean())
+        target = np.full(outputs.shape[1], np.nanmean(data))
     bias = target - scale * outputs.mean(axis=(0, 2))
     return {"weight": scale * values["weight"], "bias": bias}
 

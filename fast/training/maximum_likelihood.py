@@ -28,6 +28,7 @@ from reference.model import (
     check_names,
     check_number,
     check_weight_prior,
+    counted_for_fit,
 )
 
 
@@ -45,6 +46,7 @@ def fit_mle(
     tol: float = 1e-6,
     gtol: float = 1e-3,
     noise_floor: float = 1e-6,
+    sample_weight: ArrayLike | None = None,
     random_state: RandomState = None,
     callback: Callback | None = None,
     progress: bool = False,
@@ -58,7 +60,8 @@ def fit_mle(
         Where to start. A DGN, such as `fit_em` ends with, also brings covariances, for which
         `cov_x` and `cov_z` may be given.
     X : array_like (N, D)
-        The data, in their own units.
+        The data, in their own units; NaN where an entry is not observed. A row of which nothing is
+        does not count.
     cov_x : array_like (), (D,) or (D, D), optional
         The starting Σx: one variance, variances or a matrix, in squared units of X. Its structure
         is kept. By default the DGN's, or the mean variance of the columns of X.
@@ -83,6 +86,8 @@ def fit_mle(
         negative curvature gains more than `tol` allows. A saddle is left by such a step.
     noise_floor : float in [0, 1]
         The least that Σx may be, as in `fit_em`.
+    sample_weight : array_like (N,), optional
+        How often each datum counts, 0 or more; once by default. Losses are weighted means.
     random_state : int, numpy.random.Generator or None
         Where random starts come from; None draws afresh. From a given start nothing is drawn.
     callback : callable, optional
@@ -103,7 +108,8 @@ def fit_mle(
     Raises
     ------
     ValueError
-        On bad input, before any work; if `checkpoint` is of another fit.
+        On bad input, before any work, such as a column of which nothing is observed; if
+        `checkpoint` is of another fit.
 
     Warns
     -----
@@ -140,10 +146,11 @@ def fit_mle(
     >>> print(fit.outcome, bool(fit.history[-1] < fit.history[0]))
     converged True
     """
-    data, _ = check_data(X, "X", observed_dimension(network))
+    data, _ = check_data(X, "X", observed_dimension(network), missing=True)
+    data, counts = counted_for_fit(data, sample_weight)
     check_weight_prior(weight_prior)
     floor = check_number(noise_floor, "noise_floor", 0.0, 1.0)
-    start = starting_model(network, data, cov_x, cov_z, floor)
+    start = starting_model(network, data, cov_x, cov_z, floor, counts)
     names = _checked_names(start, parameters)
     max_iter = check_count(max_iter, "max_iter", 0)
     tol = check_number(tol, "tol", 0.0, np.inf)
@@ -152,6 +159,7 @@ def fit_mle(
         start,
         data,
         weight_prior,
+        counts=counts,
         init=init,
         n_init=n_init,
         random_state=random_state,
@@ -161,8 +169,9 @@ def fit_mle(
     )
     goal = Goal(
         X=request.X,
+        counts=counts,
         prior=weight_prior,
-        floor=floor_of_data(request.X, start.cov_x, floor),
+        floor=floor_of_data(request.X, start.cov_x, floor, counts),
         names=names,
         tol=tol,
         gtol=gtol,

@@ -17,16 +17,24 @@ from reference.model import Array, WeightPrior, log_weight_prior, uphill
 
 @dataclass(frozen=True)
 class State:
-    """A model with its E-step."""
+    """A model with its E-step.
+
+    counts (N,): how often each datum counts; None for once.
+    """
 
     dgn: DGN
     statistics: Statistics
     prior: WeightPrior | None
+    counts: Array | None = None
 
     @staticmethod
-    def of(dgn: DGN, X: Array, prior: WeightPrior | None) -> State:
+    def of(dgn: DGN, X: Array, prior: WeightPrior | None, counts: Array | None = None) -> State:
         """Run the E-step."""
-        return State(dgn, dgn.statistics(X), prior)
+        return State(dgn, dgn.statistics(X, counts), prior, counts)
+
+    def moved(self, dgn: DGN, X: Array) -> State:
+        """Another model with its E-step on the same data."""
+        return State.of(dgn, X, self.prior, self.counts)
 
     @cached_property
     def loss(self) -> float:

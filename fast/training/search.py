@@ -145,7 +145,7 @@ class Search:
         posteriors are then unlike its prior."""
         dgn = self._best.dgn
         cov_x = np.diag(dgn.cov_x) if dgn.cov_x.ndim == 2 else dgn.cov_x
-        noise = float(np.mean(cov_x / np.square(deviation(dgn, self._goal.X))))
+        noise = float(np.mean(cov_x / np.square(deviation(dgn, self._goal.X, self._goal.counts))))
         return noise > _LOST or _is_far(self._ratio("cov_z"), _LOST)
 
     def _by_noise(self) -> State | None:
@@ -248,7 +248,7 @@ class Search:
             return start + 1e10 * max(1.0, abs(start)), np.zeros(len(coordinates))
         self._latest, loss = state, state.loss
         slope = -self._packing.gradient(own, self._slopes(own, state))
-        n, prior = len(self._goal.X), self._goal.prior
+        n, prior = state.statistics.n, self._goal.prior
         if isinstance(prior, GaussianPrior):
             slope[self._weights] += own[self._weights] / (prior.scale**2 * n)
         if not isinstance(prior, LaplacePrior):

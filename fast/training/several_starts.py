@@ -35,12 +35,14 @@ from reference.model import (
 class Request:
     """What every fit is asked alike, checked, and the starts that it draws.
 
-    X: the data, in own units, as are starts. drawn: whether these are new ones every time, as
-    without a seed. file: of the checkpoint, if there is to be one.
+    X: the data, in own units, as are starts. counts: how often each counts; None for once. drawn:
+    whether starts are new ones every time, as without a seed. file: of the checkpoint, if there is
+    to be one.
     """
 
     units: Units
     X: Array
+    counts: Array | None
     init: str
     starts: list[saved.Parameters]
     drawn: bool
@@ -54,6 +56,7 @@ class Request:
         X: Array,
         prior: WeightPrior | None,
         *,
+        counts: Array | None,
         init: str,
         n_init: int,
         random_state: RandomState,
@@ -70,11 +73,12 @@ class Request:
         file = None if checkpoint is None else check_path(checkpoint, "checkpoint")
         if init == "given":
             check_start(start, prior)
-        units = Units.of(start, X, prior)
+        units = Units.of(start, X, prior, counts)
         own = units.of_data(X)
         return Request(
             units=units,
             X=own,
+            counts=counts,
             init=init,
             starts=[drawn_start(units, own, init, prior, rng) for _ in range(n_init)],
             drawn=init != "given" and random_state is None,
@@ -87,9 +91,10 @@ class Request:
     def known(self) -> list[Array]:
         """What tells the starts from others: those of no seed are the file's, whatever they are."""
         start = self.units.start
+        counts = [] if self.counts is None else [self.counts]
         if self.drawn:
-            return [start.cov_x, start.cov_z]
-        return [value for parameters in self.starts for value in parameters.values()]
+            return [start.cov_x, start.cov_z, *counts]
+        return [value for parameters in self.starts for value in parameters.values()] + counts
 
 
 @dataclass(frozen=True)

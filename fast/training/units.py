@@ -15,14 +15,17 @@ import numpy as np
 from fast.closed_form.noise_floor import floor_of_data
 from fast.dgn import DGN
 from fast.training.objective import State, steepness
-from reference.model import Array, Convolution, Dense, WeightPrior
+from reference.model import Array, Convolution, Dense, WeightPrior, is_whole, of_columns
 
 
-def deviation(dgn: DGN, X: Array) -> Array:
-    """The standard deviation of data (N, D): of every column, (D,), where noise and last layer have
-    variances and weights of each; else of all, ()."""
+def deviation(dgn: DGN, X: Array, counts: Array | None = None) -> Array:
+    """The standard deviation of data (N, D), each as often as it counts, (N,).
+
+    Of every column, (D,), where noise and last layer have variances and weights of each; else of
+    all, ().
+    """
     by_column = dgn.cov_x.ndim == 1 and isinstance(dgn.network.layers[-1], Dense)
-    return np.sqrt(floor_of_data(X, dgn.cov_x if by_column else np.array(1.0), 1.0))
+    return np.sqrt(floor_of_data(X, dgn.cov_x if by_column else np.array(1.0), 1.0, counts))
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Units:
     """x = centre + scale times x in own units; both (D,).
 
     start: the model that training starts from, in the user's units. weight, bias: the names of the
-    last layer's parameters, which alone have the units of x, if it has any.
+    last layer's parameters, which alone have the units of x, if it has any. log_volume: by how much
+    a loss in the user's units is higher, nats a datum.
     """
 
     start: DGN
@@ -38,9 +42,10 @@ class Units:
     scale: Array
     weight: str
     bias: str
+    log_volume: float
 
     @staticmethod
-    def of(start: DGN, X: Array, prior: WeightPrior | None) -> Units:
+    def of(start: DGN, X: Array, prior: WeightPrior | None, counts: Array | None = None) -> Units:
         """Those of data, as far as the last layer can follow.
 
         A nonlinearity after it cannot be shifted or scaled, the biases of a convolution are one for
@@ -51,20 +56,28 @@ class Units:
         centre, scale = np.zeros(dimension), np.ones(dimension)
         if isinstance(layer, Dense):
             # A constant column stays: about 0 it would seem exact beyond its rounding as given.
-            centre = np.where(np.ptp(X, axis=0) > 0, X.mean(axis=0), 0.0)
+            constant = np.nanmax(X, axis=0) == np.nanmin(X, axis=0)
+            centre = np.where(constant, 0.0, of_columns(X, counts)[0])
         if isinstance(layer, Dense | Convolution) and prior is None:
-            scale = np.broadcast_to(2.0 ** np.round(np.log2(deviation(start, X))), dimension)
-        return Units(start, centre, scale, f"{last}.weight", f"{last}.bias")
+            scale = np.broadcast_to(
+                2.0 ** np.round(np.log2(deviation(start, X, counts))), dimension
+            )
+        volume = float(np.log(scale).sum())
+        if not is_whole(X):  # of what is observed alone
+            volume = float(np.average(~np.isnan(X) @ np.log(scale), weights=counts))
+        return Units(
+            start=start,
+            centre=centre,
+            scale=scale,
+            weight=f"{last}.weight",
+            bias=f"{last}.bias",
+            log_volume=volume,
+        )
 
     @cached_property
     def own_start(self) -> DGN:
         """The model that training starts from, in own units."""
         return self.inwards(self.start)
-
-    @property
-    def log_volume(self) -> float:
-        """By how much a loss in the user's units is higher, nats a datum."""
-        return float(np.log(self.scale).sum())
 
     def of_data(self, X: Array) -> Array:
         """Data (N, D) in own units."""

@@ -69,7 +69,7 @@ def jumped(path: tuple[State, State, State], X: Array, floor: Array) -> State:
         try:
             values = constrained(trial)
             values["cov_x"] = raised(values["cov_x"], floor)
-            moved = State.of(before.dgn.with_parameters(values), X, before.prior)
+            moved = before.moved(before.dgn.with_parameters(values), X)
         except (*NO_LIKELIHOOD, ValueError):
             continue
         if moved.loss <= after.loss:

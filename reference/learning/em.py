@@ -31,6 +31,7 @@ from reference.model.arrays import Array, RandomState
 from reference.model.errors import NO_LIKELIHOOD, ConvergenceWarning, SingularCovarianceError
 from reference.model.images.data import check_data
 from reference.model.network import Network
+from reference.model.observed.weights import counted_for_fit
 from reference.model.outcome import Outcome, outcome_of_error
 from reference.model.validation import (
     check_count,
@@ -113,6 +114,7 @@ def fit_em(
     tol: float = 1e-6,
     gtol: float = 1e-3,
     noise_floor: float = 1e-6,
+    sample_weight: ArrayLike | None = None,
     random_state: RandomState = None,
     callback: Callback | None = None,
 ) -> FitResult:
@@ -123,7 +125,7 @@ def fit_em(
     network : Network
         The starting network.
     X : array_like, shape (N, D)
-        The data.
+        The data; NaN where an entry is not observed. A row of which nothing is does not count.
     cov_x, cov_z : array_like
         The starting covariances, as in `DGN`; their structure is kept.
     weight_prior : GaussianPrior, LaplacePrior or UniformPrior, optional
@@ -144,6 +146,8 @@ def fit_em(
         smallest curvature not negative.
     noise_floor : float in [0, 1]
         The least that Σx may be, as a share of the data's variance; a start below is raised to it.
+    sample_weight : array_like, shape (N,), optional
+        How often each datum counts, 0 or more; once by default.
     random_state : int, Generator or None
         Not used: EM from a given start draws nothing.
     callback : callable, optional
@@ -157,10 +161,12 @@ def fit_em(
     Raises
     ------
     ValueError
-        On bad input, before any work. Guarded by tests/learning/test_training.py.
+        On bad input, before any work, such as a column of which nothing is observed.
+        Guarded by tests/learning/test_training.py.
     """
     start = DGN(network, cov_x, cov_z)
-    data, _ = check_data(X, "X", network.observed_dimension)
+    data, _ = check_data(X, "X", network.observed_dimension, missing=True)
+    data, counts = counted_for_fit(data, sample_weight)
     settings = _checked(
         _Settings(
             m_step=m_step,
@@ -174,9 +180,10 @@ def fit_em(
     )
     check_random_state(random_state)
     _check_prior_and_callback(network, weight_prior, callback)
-    floor = floor_of_data(data, start.cov_x, settings.noise_floor)
+    floor = floor_of_data(data, start.cov_x, settings.noise_floor, counts)
     start = start.with_parameters({"cov_x": raised(start.cov_x, floor)})
-    return _fit(State.of(start, data, weight_prior), data, floor, settings, callback)
+    state = State.of(start, data, weight_prior, counts)
+    return _fit(state, data, floor, settings, callback)
 
 
 def _checked(given: _Settings) -> _Settings:
@@ -211,7 +218,9 @@ def _fit(
     history = [state.loss]
     outcome: Outcome | str = Outcome.MAX_ITER
     # The loss is higher by this for the units of the data alone.
-    volume = 0.5 * X.shape[1] * np.log(float(floor_of_data(X, np.array(1.0), 1.0)))
+    observed = np.average(np.sum(~np.isnan(X), axis=1), weights=state.counts)
+    deviations = floor_of_data(X, np.array(1.0), 1.0, state.counts)
+    volume = 0.5 * float(observed) * np.log(float(deviations))
     norm, curvature = None, None
     for iteration in range(1, settings.max_iter + 1):
         before, norm = state, None
@@ -297,4 +306,4 @@ def _plain_step(state: State, X: Array, settings: _Settings, floor: Array) -> St
         damping=settings.damping,
         weight_prior=state.prior,
     )
-    return State.of(moved, X, state.prior)
+    return state.moved(moved, X)

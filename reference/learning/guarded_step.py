@@ -27,9 +27,8 @@ def guarded_step(state: State, X: Array, floor: Array) -> State:
         exact.insert(0, str(layers[-1]))
         hidden = layers[:-1]
     prior = state.prior
-    moved = State.of(
-        closed_form(state.dgn, state.statistics, exact, floor, weight_prior=prior), X, prior
-    )
+    dgn = closed_form(state.dgn, state.statistics, exact, floor, weight_prior=prior)
+    moved = state.moved(dgn, X)
     # Only rounding can raise the loss here, as with covariances that are nearly singular.
     if moved.loss <= state.loss:
         state = moved
@@ -51,7 +50,7 @@ def _guarded_layer(state: State, X: Array, index: int, floor: Array) -> State:
             for name in (f"{index}.weight", f"{index}.bias")
         }
         try:
-            candidate = State.of(state.dgn.with_parameters(trial), X, state.prior)
+            candidate = state.moved(state.dgn.with_parameters(trial), X)
         except NO_LIKELIHOOD:
             continue  # more regions than allowed, or than double precision tells apart: too far
         if candidate.loss <= state.loss:

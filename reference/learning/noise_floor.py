@@ -11,6 +11,7 @@ import numpy as np
 
 from reference.distributions.e_step import Statistics
 from reference.model.arrays import Array
+from reference.model.observed.weights import of_columns
 
 # A variance below this share of the mean square is what rounding leaves of a constant.
 _ROUNDING = 1e-26
@@ -18,9 +19,13 @@ _ROUNDING = 1e-26
 _CANCELLED = 1e-13
 
 
-def floor_of_data(X: Array, cov_x: Array, share: float) -> Array:
-    """φ for data X (N, D): (D,) for a diagonal Σx, else one number. Of cov_x only the structure."""
-    return _floor(X.var(axis=0), np.square(X).mean(axis=0), cov_x, share)
+def floor_of_data(X: Array, cov_x: Array, share: float, counts: Array | None = None) -> Array:
+    """φ for data X (N, D): (D,) for a diagonal Σx, else one number. Of cov_x only the structure.
+
+    Of what is observed; each row as often as it counts, (N,).
+    """
+    variances = of_columns(X, counts)[1]
+    return _floor(variances, of_columns(np.square(X), counts)[0], cov_x, share)
 
 
 def floor_of_sums(

@@ -15,15 +15,23 @@ from reference.model.weight_priors import WeightPrior, log_weight_prior, uphill
 
 @dataclass(frozen=True)
 class State:
-    """A model with its E-step."""
+    """A model with its E-step.
+
+    counts (N,): how often each datum counts; None for once.
+    """
 
     dgn: DGN
     statistics: Statistics
     prior: WeightPrior | None
+    counts: Array | None = None
 
     @staticmethod
-    def of(dgn: DGN, X: Array, prior: WeightPrior | None) -> State:
-        return State(dgn, dgn.statistics(X), prior)
+    def of(dgn: DGN, X: Array, prior: WeightPrior | None, counts: Array | None = None) -> State:
+        return State(dgn, dgn.statistics(X, counts), prior, counts)
+
+    def moved(self, dgn: DGN, X: Array) -> State:
+        """Another model with its E-step on the same data."""
+        return State.of(dgn, X, self.prior, self.counts)
 
     @property
     def loss(self) -> float:

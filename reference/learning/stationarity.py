@@ -176,7 +176,9 @@ def gradient_norm(state: State, floor: Array, X: Array) -> float:
     scales = scales[free]
     slope = rises(state)[free] / scales
     added = _prior_precisions(state)[free] / scales**2
-    rows = scores(state.dgn, X)[:, free] / scales / np.sqrt(len(X))
+    shares = np.ones(len(X)) if state.counts is None else state.counts
+    shares = np.sqrt(shares / shares.sum())
+    rows = shares[:, None] * scores(state.dgn, X)[:, free] / scales
     size = np.sqrt(np.sum(rows**2, axis=0) + added)
     seen = size > _UNSEEN
     rows, along, added = rows[:, seen] / size[seen], slope[seen] / size[seen], added[seen]
@@ -242,7 +244,7 @@ def smallest_curvature(state: State, floor: Array, X: Array) -> float:
         for side in (_DIFFERENCE, -_DIFFERENCE):
             step = np.zeros(len(scales))
             step[p] = side / scales[p]
-            there = State.of(moved(state.dgn, step), X, state.prior)
+            there = state.moved(moved(state.dgn, step), X)
             ends.append(-rises_seen_from(state.dgn, step, there)[free] / scales[free])
         hessian[row] = (ends[0] - ends[1]) / (2 * _DIFFERENCE)
     return float(np.linalg.eigvalsh(0.5 * (hessian + hessian.T))[0]) if len(free) else 0.0

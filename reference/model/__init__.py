@@ -51,7 +51,7 @@ from reference.model.named_activations import (
 from reference.model.network import Network, learnable_layers
 from reference.model.observed.outputs import cov_of_outputs, outputs_of
 from reference.model.observed.patterns import Pattern, check_indices, is_whole, patterns
-from reference.model.observed.weights import counted
+from reference.model.observed.weights import counted, counted_for_fit, of_columns
 from reference.model.outcome import Outcome, outcome_of, outcome_of_error
 from reference.model.residual import Beside, Residual, Weighted, weighted
 from reference.model.saving import load_model, save_model
@@ -153,6 +153,7 @@ __all__ = [
     "check_random_state",
     "check_weight_prior",
     "counted",
+    "counted_for_fit",
     "cov_of_outputs",
     "dyadic",
     "freeze",
@@ -161,6 +162,7 @@ __all__ = [
     "load_arrays",
     "load_model",
     "log_weight_prior",
+    "of_columns",
     "of_tensor",
     "outcome_of",
     "outcome_of_error",

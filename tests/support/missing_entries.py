@@ -1,4 +1,4 @@
-"""Models and data of which entries are not observed, and what is written out from the definition."""
+"""Models, data of which entries are not observed, and what follows from the definition."""
 
 import numpy as np
 import pytest

@@ -278,7 +278,8 @@ def fit_arguments(impl):
     """What both trainings take."""
     return {
         "network": Argument(Something(), network(0.5), named="network"),
-        "X": Argument(Data(), X + 0.25),
+        "X": Argument(Observations(), X + 0.25),
+        "sample_weight": Argument(Weights(), np.array([1.0, 0.5, 2.0, 0.25])),
         "cov_x": Argument(Covariance(optional=impl is fast), COV_X),
         "cov_z": Argument(Covariance(optional=True), COV_Z),
         "weight_prior": Argument(prior(), LaplacePrior(0.25)),
@@ -732,7 +733,7 @@ def calls_of(impl):
             lambda net: net(Z),
             {
                 "network": Argument(Something(), network(0.5)),
-                "X": Argument(Data(), X + 0.25),
+                "X": Argument(Observations(), X + 0.25),
                 "cov_z": Argument(Covariance(optional=True), COV_Z),
                 "random_state": Argument(Seed(), 3),
             },

@@ -12,7 +12,7 @@ import numpy as np
 from fast.distributions.observation import Noise
 from fast.distributions.statistics import Statistics
 from fast.partition.regions import distinct_codes
-from reference.model import Array, Indices, cov_of_outputs
+from reference.model import Array, Indices, cov_of_outputs, patterns
 
 
 class Conditioned:
@@ -41,6 +41,35 @@ class Conditioned:
             return own
         left = own - pull @ cov[np.ix_(self.observed, self.missing)]
         return np.asarray(0.5 * (left + left.T))
+
+
+def filled(noise: Noise, residual: Array, slopes: Array) -> tuple[Array, Array]:
+    """L of residuals x - g(z) of pairs, (P, D), NaN where x is not observed, and of the slopes by
+    which they change with z, (P, D, S)."""
+    rows = np.concatenate([residual[:, :, None], slopes], axis=2)
+    for pattern in patterns(residual):
+        given = Conditioned(noise, pattern.observed)
+        if not len(given.missing):
+            continue
+        lifted = np.zeros((len(pattern.rows), len(given.missing), rows.shape[2]))
+        if given.pull is not None:
+            lifted = given.pull @ rows[np.ix_(pattern.rows, pattern.observed)]
+        rows[np.ix_(pattern.rows, given.missing)] = lifted
+    return rows[:, :, 0], rows[:, :, 1:]
+
+
+def add_rest(noise: Noise, X: Array, scatter: Array) -> None:
+    """Add C of each of X (N, D) to their scatters, in the structure of Σx, (N, ...)."""
+    for pattern in patterns(X):
+        given = Conditioned(noise, pattern.observed)
+        if not len(given.missing):
+            continue
+        if noise.cov.ndim == 0:
+            scatter[pattern.rows] += len(given.missing) * given.cov
+        elif noise.cov.ndim == 1:
+            scatter[np.ix_(pattern.rows, given.missing)] += given.cov
+        else:
+            scatter[np.ix_(pattern.rows, given.missing, given.missing)] += given.cov
 
 
 class Sums:

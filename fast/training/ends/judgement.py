@@ -36,8 +36,9 @@ class Judgement:
 class Goal:
     """What a fit maximises, and how well.
 
-    X: the data, in own units. floor: of Σx, in the same. names: of the parameters that learn; None
-    for all. tol, gtol: arguments of the fit.
+    X: the data, in own units. counts: how often each of them counts; None for once. floor: of Σx,
+    in own units. names: of the parameters that learn; None for all. tol, gtol: arguments of the
+    fit.
     """
 
     X: Array
@@ -46,10 +47,11 @@ class Goal:
     names: tuple[str, ...] | None
     tol: float
     gtol: float
+    counts: Array | None = None
 
     def at(self, dgn: DGN) -> State:
         """The model with its E-step."""
-        return State.of(dgn, self.X, self.prior)
+        return State.of(dgn, self.X, self.prior, self.counts)
 
     def least(self, loss: Array) -> Array:
         """What counts as a gain, nats a datum."""

@@ -11,10 +11,11 @@ import numpy as np
 
 from fast.dgn import DGN
 from fast.distributions.gradient import by_kernels, by_noise
+from fast.distributions.missing.sums import add_rest, filled
 from fast.distributions.posterior import Shares
 from fast.partition.layer_maps import Maps, input_maps, pulled_back
 from fast.polyhedra.chunks import chunks
-from reference.model import Array, Convolution, Indices, learnable_layers, weighted
+from reference.model import Array, Convolution, Indices, is_whole, learnable_layers, weighted
 
 # Numbers held at once: of the scores of some data, and of gradients by x of their regions.
 _BATCH = 1 << 21
@@ -47,6 +48,8 @@ def _of_data(dgn: DGN, X: Array) -> dict[str, Array]:
         data, starts = np.unique(own.datum, return_index=True)
         for name, value in _of_pairs(dgn, X, own, starts).items():
             sums[name][data] += value
+    if not is_whole(X):
+        add_rest(dgn.noise, X, sums["cov_x"])
     sums["cov_x"] = by_noise(dgn.noise, sums["cov_x"])
     inverse = np.linalg.inv(dgn.cov_z)
     sums["cov_z"] = 0.5 * (inverse @ sums["cov_z"] @ inverse - inverse)
@@ -75,6 +78,8 @@ def _of_pairs(dgn: DGN, X: Array, shares: Shares, starts: Indices) -> dict[str, 
     slopes, weights = maps[-1].slopes, np.exp(shares.log_e0)
     residual = X[shares.datum] - maps[-1].offsets
     residual -= np.einsum("pds,ps->pd", slopes, shares.mean)
+    if not is_whole(residual):
+        residual, slopes = filled(noise, residual, slopes)
     carried = np.swapaxes(slopes @ shares.cov, 1, 2)
     # E[x - g] and E[(x - g) zᵀ] = r mᵀ - A Cov, as rows.
     along_z = shares.mean[:, :, None] * residual[:, None, :] - carried

@@ -71,6 +71,8 @@ def gradient_norm(state: State, floor: Array, names: tuple[str, ...] | None, X: 
         part = part if np.all(free) else part[:, free]
         np.divide(part, scales, out=rows[start : start + len(part)])
         start += len(part)
+    if state.counts is not None:
+        rows *= shares_of_points(state.counts, len(free))[:, None]
     if len(points) >= _ENOUGH * free.sum():
         return _norm(rises, added, rows, _GAUGE[min(state.dgn.network.latent_dimension, 2) - 1])
     return _damped_norm(rises, added, rows)
@@ -90,6 +92,13 @@ def information_points(X: Array, size: int) -> Array:
     """The data whose scores by `size` coordinates the information is taken from, evenly spaced."""
     most = min(_MOST_POINTS, max(1, _MOST_NUMBERS // max(1, size)))
     return X[:: -(-len(X) // most)]
+
+
+def shares_of_points(counts: Array, size: int) -> Array:
+    """What to scale the scores of these data by, so that each counts as often as it does: the roots
+    of weights whose mean is 1."""
+    weights = information_points(counts, size)
+    return np.asarray(np.sqrt(weights / weights.mean()))
 
 
 def _norm(rises: Array, added: Array, rows: Array, least: float) -> float:
@@ -145,7 +154,7 @@ def smallest_curvature(
         step = _DIFFERENCE * units * direction
         ends = []
         for side in (step, -step):
-            there = State.of(state.dgn.with_parameters(chart.moved(side)), X, state.prior)
+            there = state.moved(state.dgn.with_parameters(chart.moved(side)), X)
             ends.append(chart.rises_at(side, there.dgn, there.log_likelihood_gradient))
         return np.asarray((ends[1] - ends[0]) * units / (2 * _DIFFERENCE))
 
@@ -188,7 +197,7 @@ def past_saddle(state: State, found: Curvature, X: Array, least: float) -> State
         for side in (1.0, -1.0):
             step = side * 0.5**halving * found.direction
             try:
-                moved = State.of(state.dgn.with_parameters(found.chart.moved(step)), X, state.prior)
+                moved = state.moved(state.dgn.with_parameters(found.chart.moved(step)), X)
             except NO_LIKELIHOOD:
                 continue
             if moved.loss < state.loss - least:
