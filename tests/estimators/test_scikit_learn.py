@@ -18,7 +18,13 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 import exactdgn
 import fast
-from fast import DeepGenerativeModel, DeepGenerativeOutlierDetector, LeakyReLU, Network
+from fast import (
+    DeepGenerativeImputer,
+    DeepGenerativeModel,
+    DeepGenerativeOutlierDetector,
+    LeakyReLU,
+    Network,
+)
 from fast.estimators import starts
 from fast.estimators.density_estimator import in_units_of_the_prior
 
@@ -31,7 +37,11 @@ QUICK = {
     "tol": 0,
     "random_state": 0,
 }
-ESTIMATORS = [DeepGenerativeModel(**QUICK), DeepGenerativeOutlierDetector(**QUICK)]
+ESTIMATORS = [
+    DeepGenerativeModel(**QUICK),
+    DeepGenerativeOutlierDetector(**QUICK),
+    DeepGenerativeImputer(**QUICK),
+]
 EACH = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)
 
 
@@ -251,7 +261,7 @@ WRONG = {
 
 #: Joblib says what it does not take, and any verbose is true or false; the detector's own are tried
 #: in test_outliers.py.
-NOT_TRIED = {"n_jobs", "verbose", "contamination", "threshold"}
+NOT_TRIED = {"n_jobs", "verbose", "contamination", "threshold", "sample_posterior"}
 
 
 @EACH
