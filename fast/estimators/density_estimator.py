@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fast.closed_form.free_parameters import free_parameters
 from fast.dgn import DGN
@@ -45,10 +45,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """Train all starts and keep the best. X: checked. Returns the data that count."""
         method = check_choice(self.method, "method", tuple(FITS))
         latent = check_count(self.n_components, "n_components", 1)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        data = Counted(*counted_for_fit(X, weights))
+        data = Counted(*counted_for_fit(X, sample_weight))
         model = starting_model(data, latent, self.hidden_layer_sizes, self.activation, self.noise)
         seeds: list[int | None] = self._seeds()
         if check_flag(self.warm_start, "warm_start") and hasattr(self, "dgn_"):

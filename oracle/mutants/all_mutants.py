@@ -12,6 +12,7 @@ from oracle.mutants.integrals import INTEGRALS
 from oracle.mutants.layers import LAYERS
 from oracle.mutants.learning import LEARNING
 from oracle.mutants.local import LOCAL
+from oracle.mutants.missing import MISSING
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.near_degenerate import NEAR_DEGENERATE
 from oracle.mutants.partitions import PARTITIONS
@@ -26,5 +27,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *EXPECTATIONS,
     *LEARNING,
     *DRAWS,
+    *MISSING,
     *NEAR_DEGENERATE,
 )
