@@ -13,6 +13,7 @@ from fast import *  # noqa: F403
 if TYPE_CHECKING:
     import oracle as oracle
     import reference as reference
+    from fast import DeepGenerativeImputer as DeepGenerativeImputer
     from fast import DeepGenerativeModel as DeepGenerativeModel
     from fast import DeepGenerativeOutlierDetector as DeepGenerativeOutlierDetector
     from fast import select_dimension as select_dimension

@@ -116,9 +116,15 @@ __all__ = [
 
 #: Those estimators, and what chooses among them. They are not in `__all__`, so that
 #: `from fast import *` does without scikit-learn.
-ESTIMATORS = ("DeepGenerativeModel", "DeepGenerativeOutlierDetector", "select_dimension")
+ESTIMATORS = (
+    "DeepGenerativeImputer",
+    "DeepGenerativeModel",
+    "DeepGenerativeOutlierDetector",
+    "select_dimension",
+)
 
 if TYPE_CHECKING:
+    from fast.estimators import DeepGenerativeImputer as DeepGenerativeImputer
     from fast.estimators import DeepGenerativeModel as DeepGenerativeModel
     from fast.estimators import DeepGenerativeOutlierDetector as DeepGenerativeOutlierDetector
     from fast.estimators import select_dimension as select_dimension

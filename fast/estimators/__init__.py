@@ -2,9 +2,11 @@
 
 from fast.estimators.deep_generative_model import DeepGenerativeModel
 from fast.estimators.dimension import Selection, select_dimension
+from fast.estimators.imputer import DeepGenerativeImputer
 from fast.estimators.outlier_detector import DeepGenerativeOutlierDetector, TailProbability
 
 __all__ = [
+    "DeepGenerativeImputer",
     "DeepGenerativeModel",
     "DeepGenerativeOutlierDetector",
     "Selection",

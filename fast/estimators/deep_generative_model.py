@@ -96,8 +96,8 @@ class DeepGenerativeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Den
         noise: str = "diagonal",
         *,
         method: str = "em",
-        n_init: int = 1,
-        max_iter: int = 100,
+        n_init: int = 3,
+        max_iter: int = 50,
         tol: float = 1e-4,
         noise_floor: float = 1e-6,
         random_state: Any = None,
@@ -119,15 +119,17 @@ class DeepGenerativeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Den
         self.warm_start = warm_start
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Maximise the exact likelihood of data.
 
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data, in their own units; a DataFrame too.
+            Data, in their own units; a DataFrame too. NaN where an entry is not observed.
         y : object
             Not looked at.
+        sample_weight : array_like, shape (N,), optional
+            How often each row counts; once by default.
 
         Returns
         -------
@@ -145,7 +147,7 @@ class DeepGenerativeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Den
             Once, of scikit-learn's kind and of this package's, where the best start has not
             converged.
         """
-        self._fit_density(self._data(X, fitting=True))
+        self._fit_density(self._data(X, fitting=True), sample_weight)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -185,6 +187,27 @@ class DeepGenerativeModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Den
                 f"{points.shape[1]}"
             )
         return self.dgn_.network(points)
+
+    def impute(self, X: Any) -> Array:
+        """Fill in what is not observed by its mean given the rest of the datum.
+
+        Parameters
+        ----------
+        X : array_like, shape (N, D)
+            Data; NaN where an entry is not observed.
+
+        Returns
+        -------
+        ndarray, shape (N, D)
+            Data units; observed entries are as they were.
+
+        Notes
+        -----
+        E[x_missing | x_observed], exact: of all numbers the best in mean square.
+        ``dgn_.conditional`` has variances and draws as well.
+        """
+        check_is_fitted(self)
+        return self.dgn_.conditional(self._data(X)).mean()
 
     @property
     def _n_features_out(self) -> int:

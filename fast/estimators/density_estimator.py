@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fast.closed_form.free_parameters import free_parameters
 from fast.dgn import DGN
-from fast.estimators.settings import check_choice, generator, starting_model
+from fast.estimators.settings import Counted, check_choice, generator, starting_model
 from fast.estimators.starts import FITS, Fit, best, fitted, losses_of
-from reference.model import Array, check_count, check_flag, check_number
+from reference.model import Array, check_count, check_flag, check_number, counted_for_fit
 
 # The most that an image of bytes has, and what no datum of a model of [0, 1] has by chance.
 _BYTE, _FAR_ABOVE_ONE = 255.0, 10.0
@@ -41,11 +41,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     dgn_: DGN
     n_features_in_: int
 
-    def _fit_density(self, X: Array) -> None:
-        """Train all starts and keep the best. X: checked."""
+    def _fit_density(self, X: Array, sample_weight: Any) -> Counted:
+        """Train all starts and keep the best. X: checked. Returns the data that count."""
         method = check_choice(self.method, "method", tuple(FITS))
         latent = check_count(self.n_components, "n_components", 1)
-        model = starting_model(X, latent, self.hidden_layer_sizes, self.activation, self.noise)
+        data = Counted(*counted_for_fit(X, sample_weight))
+        model = starting_model(data, latent, self.hidden_layer_sizes, self.activation, self.noise)
         seeds: list[int | None] = self._seeds()
         if check_flag(self.warm_start, "warm_start") and hasattr(self, "dgn_"):
             model, seeds = self._warm(model), [None]
@@ -59,7 +60,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             "progress": bool(self.verbose),
         }
         fit = Fit(method, options)
-        ends = fitted(fit, model, X, seeds, self.n_jobs)
+        ends = fitted(fit, model, data, seeds, self.n_jobs)
         found = best(ends)
         self.dgn_ = in_units_of_the_prior(found.dgn)
         self.loss_curve_ = found.history
@@ -68,7 +69,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         self.converged_ = found.converged
         self.outcome_ = found.outcome
         self.n_parameters_ = free_parameters(found.dgn)
-        self._within_one = bool(X.min() >= 0 and X.max() <= 1)
+        self._within_one = bool(np.nanmin(data.X) >= 0 and np.nanmax(data.X) <= 1)
+        return data
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is to know: NaN is what is not observed."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def _seeds(self) -> list[int | None]:
         """One for each start."""
@@ -88,11 +96,17 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
     def _data(self, X: Any, *, fitting: bool = False) -> Array:
         """Data as doubles (N, D), checked as scikit-learn does."""
-        least = 2 if fitting else 1
-        data = validate_data(self, X, dtype=np.float64, reset=fitting, ensure_min_samples=least)
+        data = validate_data(
+            self,
+            X,
+            dtype=np.float64,
+            reset=fitting,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2 if fitting else 1,
+        )
         if not fitting and self._within_one and _like_bytes(data):
             warnings.warn(
-                f"X: values up to {data.max():g}, and the model was fitted to data in [0, 1]; "
+                f"X: values up to {np.nanmax(data):g}, and the model was fitted to data in [0, 1]; "
                 "divide images of bytes by 255",
                 UserWarning,
                 stacklevel=3,
@@ -105,7 +119,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data, in the units of those that the model was fitted to.
+            Data, in the units of those that the model was fitted to; NaN where an entry is not
+            observed, of which the density is that of the others.
 
         Returns
         -------
@@ -202,4 +217,5 @@ def in_units_of_the_prior(dgn: DGN) -> DGN:
 
 def _like_bytes(X: Array) -> bool:
     """Whether data are within [0, 255], and go far beyond 1."""
-    return bool(X.min() >= 0 and _FAR_ABOVE_ONE < X.max() <= _BYTE)
+    known = X[~np.isnan(X)]
+    return bool(np.all(known >= 0) and _FAR_ABOVE_ONE < np.max(known, initial=0.0) <= _BYTE)

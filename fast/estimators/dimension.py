@@ -112,9 +112,11 @@ def select_dimension(
 
     Examples
     --------
-    >>> from fast import DGN, Network, select_dimension
+    >>> from fast import DGN, DeepGenerativeModel, Network, select_dimension
     >>> X = DGN(Network.random([1, 4], random_state=0), 0.05).rvs(200, 0)
-    >>> select_dimension(X, (1, 2), [()], "bic", random_state=0).n_components
+    >>> linear = DeepGenerativeModel(method="mle", n_init=1, tol=0)
+    >>> found = select_dimension(X, (1, 2), [()], "bic", estimator=linear, random_state=0)
+    >>> found.n_components
     1
     """
     data = check_array(X, dtype=np.float64, ensure_min_samples=2, input_name="X")

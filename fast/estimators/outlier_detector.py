@@ -118,8 +118,8 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         contamination: float = 0.1,
         threshold: str = "data",
         method: str = "em",
-        n_init: int = 1,
-        max_iter: int = 100,
+        n_init: int = 3,
+        max_iter: int = 50,
         tol: float = 1e-4,
         noise_floor: float = 1e-6,
         random_state: Any = None,
@@ -143,15 +143,17 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         self.warm_start = warm_start
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Maximise the exact likelihood of data, and set the threshold.
 
         Parameters
         ----------
         X : array_like, shape (N, D)
-            Data, in their own units; a DataFrame too.
+            Data, in their own units; a DataFrame too. NaN where an entry is not observed.
         y : object
             Not looked at.
+        sample_weight : array_like, shape (N,), optional
+            How often each row counts; once by default.
 
         Returns
         -------
@@ -171,13 +173,13 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         share = check_number(self.contamination, "contamination", np.finfo(float).tiny, 0.5)
         by_model = check_choice(self.threshold, "threshold", ("data", "model")) == "model"
         data = self._data(X, fitting=True)
-        self._fit_density(data)
+        counts = self._fit_density(data, sample_weight)
         if by_model:
             count = int(min(_MOST_DRAWS, np.ceil(_BEYOND / share)))
             log_p = self._log_densities_of_draws(count, self.random_state)
+            self.offset_ = float(np.quantile(log_p, share))
         else:
-            log_p = self.dgn_.logpdf(data)
-        self.offset_ = float(np.quantile(log_p, share))
+            self.offset_ = _quantile(self.dgn_.logpdf(counts.X), counts.weights, share)
         return self
 
     def decision_function(self, X: Any) -> Array:
@@ -267,7 +269,8 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         Returns
         -------
         ndarray, shape (N, G)
-            log p(x_g | x_-g), nats; low where the part does not fit the rest.
+            log p(x_g | x_-g), nats; low where the part does not fit the rest, 0 where nothing of it
+            is observed.
 
         Raises
         ------
@@ -283,7 +286,7 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         check_is_fitted(self)
         data = self._data(X)
         size = data.shape[1]
-        parts = [[i] for i in range(size)] if groups is None else groups
+        parts: Any = [[i] for i in range(size)] if groups is None else groups
         if isinstance(parts, str) or not isinstance(parts, Sequence) or not parts:
             raise ValueError(f"groups: expected a list of lists of features, got {groups!r}")
         chosen = [check_indices(part, "groups", size) for part in parts]
@@ -304,3 +307,19 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
     def _log_densities_of_draws(self, count: int, seed: Any) -> Array:
         """log p of as many draws of the model."""
         return self.dgn_.logpdf(self.dgn_.rvs(count, generator(seed)))
+
+
+def _quantile(values: Array, weights: Array | None, share: float) -> float:
+    """The quantile of values of which each is there as often as it counts.
+
+    Between two of them in order, as of `numpy.quantile`, which knows no weights for that.
+    """
+    if weights is None:
+        return float(np.quantile(values, share))
+    order = np.argsort(values)
+    ends = np.cumsum(weights[order])
+    place = share * max(ends[-1] - 1.0, 0.0)
+    below = np.floor(place)
+    pair = np.searchsorted(ends, [below, below + 1.0], side="right")
+    low, high = values[order][np.minimum(pair, len(values) - 1)]
+    return float(low + (place - below) * (high - low))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -33,8 +33,15 @@ ACTIVATIONS = {
     "hardtanh": Hardtanh(-1.0, 1.0),
     "relu6": ReLU6(),
 }
-#: Structures of Σx, of which the text says how a start's is formed.
+#: Structures of Σx.
 NOISES = ("diagonal", "isotropic", "full")
+
+
+class Counted(NamedTuple):
+    """The rows that a fit learns from, and how often each counts; None for once."""
+
+    X: Array
+    weights: Array | None
 
 
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
@@ -76,20 +83,20 @@ def activation_of(given: Any) -> PiecewiseAffine:
     return ACTIVATIONS[check_choice(given, "activation", tuple(ACTIVATIONS))]
 
 
-def starting_model(X: Array, latent: int, hidden: Any, activation: Any, noise: Any) -> DGN:
+def starting_model(data: Counted, latent: int, hidden: Any, activation: Any, noise: Any) -> DGN:
     """The architecture, with weights of 0 and all of the data's variance for noise."""
-    widths = [latent, *hidden_sizes(hidden), X.shape[1]]
+    widths = [latent, *hidden_sizes(hidden), data.X.shape[1]]
     bend = activation_of(activation)
     layers: list[Layer] = []
     for inputs, outputs in pairwise(widths):
         layers += [Dense(np.zeros((outputs, inputs)), np.zeros(outputs)), bend]
-    return DGN(Network(layers[:-1]), starting_noise(X, noise))
+    return DGN(Network(layers[:-1]), starting_noise(data, noise))
 
 
-def starting_noise(X: Array, noise: Any) -> Array:
+def starting_noise(data: Counted, noise: Any) -> Array:
     """The variances of data as Σx, in the structure of this name."""
     structure = check_choice(noise, "noise", NOISES)
     if structure == "isotropic":
-        return floor_of_data(X, np.array(1.0), 1.0)
-    variances = floor_of_data(X, np.ones(X.shape[1]), 1.0)
+        return floor_of_data(data.X, np.array(1.0), 1.0, data.weights)
+    variances = floor_of_data(data.X, np.ones(data.X.shape[1]), 1.0, data.weights)
     return np.diag(variances) if structure == "full" else variances

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning as ScikitConvergenceWarning
 
 from fast.dgn import DGN
+from fast.estimators.settings import Counted
 from fast.training.em import fit_em
 from fast.training.maximum_likelihood import fit_mle
 from fast.training.result import FitResult
@@ -38,24 +39,26 @@ class Fit:
     method: str
     options: dict[str, Any]
 
-    def run(self, model: DGN, X: Array, seed: int | None) -> Ended:
+    def run(self, model: DGN, data: Counted, seed: int | None) -> Ended:
         """Train from random weights, or from the model itself where there is no seed."""
         start = {"init": "given"} if seed is None else {"init": "data", "random_state": seed}
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", ConvergenceWarning)
             try:
-                result = FITS[self.method](model, X, **start, **self.options)
+                result = FITS[self.method](
+                    model, data.X, sample_weight=data.weights, **start, **self.options
+                )
             except NO_LIKELIHOOD as error:
                 return Ended(None, [f"{type(error).__name__}: {error}"])
         return Ended(result, [str(one.message) for one in said])
 
 
 def fitted(
-    fit: Fit, model: DGN, X: Array, seeds: list[int | None], n_jobs: int | None
+    fit: Fit, model: DGN, data: Counted, seeds: list[int | None], n_jobs: int | None
 ) -> list[Ended]:
     """Every start, whatever the number of processes: each has its own seed."""
-    return list(Parallel(n_jobs=n_jobs)(delayed(fit.run)(model, X, seed) for seed in seeds))
+    return list(Parallel(n_jobs=n_jobs)(delayed(fit.run)(model, data, seed) for seed in seeds))
 
 
 def best(ends: list[Ended]) -> FitResult:

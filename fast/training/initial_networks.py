@@ -72,15 +72,21 @@ def starting_model(
 
 
 def drawn_start(
-    units: Units, X: Array, init: str, prior: WeightPrior | None, rng: np.random.Generator
+    units: Units,
+    data: tuple[Array, Array | None],
+    init: str,
+    prior: WeightPrior | None,
+    rng: np.random.Generator,
 ) -> dict[str, Array]:
-    """The parameters of one start, in own units; X: the data in the same."""
+    """The parameters of one start, in own units; data in the same, and how often each counts."""
     start = units.start
     if init == "random":
         network = clipped(random_like(start.network, rng), prior)
         start = start.with_parameters(network.parameters())
     own = units.inwards(start)
-    network = initial_network(own.network, X, own.cov_z, rng) if init == "data" else own.network
+    network = own.network
+    if init == "data":
+        network = initial_network(network, data[0], own.cov_z, rng, sample_weight=data[1])
     return {**own.parameters(), **clipped(network, prior).parameters()}
 
 
@@ -125,6 +131,7 @@ def initial_network(
     X: ArrayLike,
     cov_z: ArrayLike | None = None,
     random_state: RandomState = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Network:
     """Draw random weights for a network, placed where the prior's mass and the data are.
 
@@ -138,6 +145,8 @@ def initial_network(
         The covariance Σz of the latent z: one variance, variances or a matrix. By default I.
     random_state : int, numpy.random.Generator or None
         Where the draws come from; None draws afresh.
+    sample_weight : array_like (N,), optional
+        How often each row counts; once by default.
 
     Returns
     -------
@@ -168,14 +177,24 @@ def initial_network(
     if not isinstance(network, Network):
         raise ValueError(f"network: expected a reference.Network, got {network!r}")
     data, _ = check_data(X, "X", network.observed_dimension, missing=True)
-    data, _ = counted_for_fit(data, None)
+    data, counts = counted_for_fit(data, sample_weight)
     given = 1.0 if cov_z is None else cov_z
     cov = check_covariance(given, "cov_z", network.latent_dimension)
-    return _placed(network, data, cov, check_random_state(random_state))
+    return _placed(network, _place_of(data, counts), cov, check_random_state(random_state))
 
 
-def _placed(network: Network, data: Array, cov_z: Array, rng: np.random.Generator) -> Network:
-    """Random weights, placed layer by layer by draws of z."""
+def _place_of(data: Array, counts: Array | None) -> tuple[Array, float]:
+    """The mean of data, (D,), and the root of their total variance."""
+    mean, variances = of_columns(data, counts)
+    if counts is None and is_whole(data):
+        return mean, float(np.sqrt(np.square(data - mean).sum(axis=1).mean()))
+    return mean, float(np.sqrt(variances.sum()))
+
+
+def _placed(
+    network: Network, place: tuple[Array, float], cov_z: Array, rng: np.random.Generator
+) -> Network:
+    """Random weights, placed layer by layer by draws of z. place: of the data, see `_place_of`."""
     latent = network.latent_dimension
     root = np.linalg.cholesky(cov_z if cov_z.ndim == 2 else cov_z * np.eye(latent))
     drawn = random_like(network, rng)
@@ -184,7 +203,7 @@ def _placed(network: Network, data: Array, cov_z: Array, rng: np.random.Generato
     layers: list[Layer] = []
     for i, layer in enumerate(drawn.layers):
         if i == learnable[-1]:
-            layer = _moved(layer, _on_data(*_own(layer, hidden), data))
+            layer = _moved(layer, _on_data(*_own(layer, hidden), *place))
         elif i in learnable:
             layer = _moved(layer, _on_prior(*_own(layer, hidden), rng))
         hidden = layer.apply(hidden)
@@ -212,21 +231,17 @@ def _on_prior(layer: Layer, hidden: Array, rng: np.random.Generator) -> dict[str
     return {"weight": scaled, "bias": -scale * zeros}
 
 
-def _on_data(layer: Layer, hidden: Array, data: Array) -> dict[str, Array]:
+def _on_data(layer: Layer, hidden: Array, mean: Array, wanted: float) -> dict[str, Array]:
     """Weights and biases with outputs of the data's total variance, and of their mean as far as the
     biases allow: a convolution has one for many pixels."""
     values = layer.parameters()
     outputs = _channels(layer, layer.apply(hidden)) - values["bias"][:, None]
     spread = np.sqrt(np.square(outputs - outputs.mean(axis=0)).sum(axis=(1, 2)).mean())
-    mean, variances = of_columns(data, None)
-    wanted = np.sqrt(variances.sum())
-    if is_whole(data):
-        wanted = np.sqrt(np.square(data - mean).sum(axis=1).mean())
     scale = wanted / spread if spread > 0 and wanted > 0 else 1.0
-    if outputs[0].size == data.shape[1]:
+    if outputs[0].size == len(mean):
         target = _channels(layer, mean[None])[0].mean(axis=1)
     else:
-        target = np.full(outputs.shape[1], np.nanmean(data))
+        target = np.full(outputs.shape[1], mean.mean())
     bias = target - scale * outputs.mean(axis=(0, 2))
     return {"weight": scale * values["weight"], "bias": bias}
 

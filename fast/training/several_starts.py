@@ -80,7 +80,7 @@ class Request:
             X=own,
             counts=counts,
             init=init,
-            starts=[drawn_start(units, own, init, prior, rng) for _ in range(n_init)],
+            starts=[drawn_start(units, (own, counts), init, prior, rng) for _ in range(n_init)],
             drawn=init != "given" and random_state is None,
             callback=callback,
             progress=progress,

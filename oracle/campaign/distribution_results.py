@@ -62,12 +62,13 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         ),
         fast=("one_dimension.pairs.pairs_of", "many_dimensions.pairs.pairs_of"),
         quantities=("log p",),
-        fixed=("quantities",),
+        fixed=("quantities", "missing data"),
         proofs=("eq. 5", "eq. 5, exponent"),
         tests=(
             "tests/distributions/test_far_tails.py",
             "tests/distributions/test_far_data.py",
             "tests/distributions/test_many_dimensions.py",
+            "tests/distributions/test_missing_data.py",
         ),
     ),
     Result(

@@ -19,7 +19,7 @@ LEARNING_RESULTS: tuple[Result, ...] = (
             "many_dimensions.e_step.statistics",
         ),
         quantities=("e0", "e1", "e2", "expected complete log-likelihood"),
-        fixed=("sums over data", "regions"),
+        fixed=("sums over data", "weighted sums", "missing data", "regions"),
         proofs=("Sec. 4.1",),
         tests=("tests/contract/test_errata.py::TestEStep",),
     ),

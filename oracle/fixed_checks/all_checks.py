@@ -20,7 +20,9 @@ from oracle.fixed_checks.learning import (
     slopes,
     sums_over_data,
     updates,
+    weighted_sums,
 )
+from oracle.fixed_checks.missing import NEAR, missing_entries
 from oracle.fixed_checks.models import BENT, CURVE, FIVE, FOLD, IMAGES, LINE, NOISE, PLANE, SOLID
 from oracle.fixed_checks.partition import regions
 from oracle.fixed_checks.polyhedra import polyhedra
@@ -43,6 +45,7 @@ CHECKS: dict[str, Check] = {
     **{f"regions, {m.name}": region_moments(m) for m in (LINE, PLANE, SOLID)},
     **{f"density and mode, {m.name}": density_and_mode(m) for m in (LINE, CURVE, PLANE, IMAGES)},
     **{f"sums over data, {m.name}": sums_over_data(m) for m in (LINE, CURVE, PLANE, IMAGES)},
+    **{f"weighted sums, {m.name}": weighted_sums(m) for m in (CURVE, NEAR)},
     **{f"updates, {m.name}": updates(m, _UPDATES) for m in (LINE, CURVE, PLANE)},
     f"updates, {IMAGES.name}": updates(IMAGES, ("3.weight", "3.bias", "3", "cov_x", "cov_z")),
     **{
@@ -56,6 +59,7 @@ CHECKS: dict[str, Check] = {
     },
     "stationarity": stationarity,
     "zero noise": zero_noise,
+    **{f"missing data, {m.name}": missing_entries(m) for m in (LINE, CURVE, NEAR)},
     "local partitions": boxes,
     **{f"estimates, {m.name}": estimates(m) for m in (LINE, PLANE, FOLD, SOLID)},
     **{f"draws, {m.name}": draws(m) for m in (LINE, CURVE, NOISE, FOLD, PLANE)},

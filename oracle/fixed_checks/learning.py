@@ -75,24 +75,41 @@ def sums_over_data(model: Model) -> Check:
     """`statistics`, region by region."""
 
     def check(impl: Any) -> Iterator[Deviation]:
-        dgn, truth = model.dgn(impl), sums_of(model)
-        found, codes = dgn.statistics(model.X), codes_of(dgn)
-        if sorted(codes) != truth.codes:
-            yield Deviation(f"{model.name}: regions of the statistics", np.inf, 0.0)
-            return
-        order = [codes.index(code) for code in truth.codes]
-        yield Deviation(f"{model.name}: n", float(abs(found.n - truth.n)), 0.0)
-        allowed = model.allowed(impl)
-        loglik = error_of(found.loglik, truth.loglik)
-        yield Deviation(f"{model.name}: sum of log p", loglik, allowed)
-        for name in ("e0", "e1", "e2", "residual0", "residual1"):
-            error = error_of(getattr(found, name)[order], getattr(truth, name))
-            yield Deviation(f"{model.name}: sum of {name}", error, allowed)
-        scatter = np.array(truth.scatter, dtype=float)
-        kept = {0: np.trace(scatter), 1: np.diag(scatter), 2: scatter}[np.ndim(model.cov_x)]
-        yield Deviation(f"{model.name}: scatter", error_of(found.scatter, kept), allowed)
+        dgn = model.dgn(impl)
+        yield from _compared(model, impl, dgn, dgn.statistics(model.X))
 
     return check
+
+
+def weighted_sums(model: Model) -> Check:
+    """`statistics` of data that count once, twice and so on, against as many of each."""
+    times = 1 + np.arange(len(model.X))
+    repeated = replace(model, name=f"{model.name}, weighted", X=np.repeat(model.X, times, axis=0))
+
+    def check(impl: Any) -> Iterator[Deviation]:
+        dgn = model.dgn(impl)
+        yield from _compared(repeated, impl, dgn, dgn.statistics(model.X, times))
+
+    return check
+
+
+def _compared(model: Model, impl: Any, dgn: Any, found: Any) -> Iterator[Deviation]:
+    """Sums that an implementation found, with the oracle's over the model's data."""
+    truth, codes = sums_of(model), codes_of(dgn)
+    if sorted(codes) != truth.codes:
+        yield Deviation(f"{model.name}: regions of the statistics", np.inf, 0.0)
+        return
+    order = [codes.index(code) for code in truth.codes]
+    yield Deviation(f"{model.name}: n", float(abs(found.n - truth.n)), 0.0)
+    allowed = model.allowed(impl)
+    loglik = error_of(found.loglik, truth.loglik)
+    yield Deviation(f"{model.name}: sum of log p", loglik, allowed)
+    for name in ("e0", "e1", "e2", "residual0", "residual1"):
+        error = error_of(getattr(found, name)[order], getattr(truth, name))
+        yield Deviation(f"{model.name}: sum of {name}", error, allowed)
+    scatter = np.array(truth.scatter, dtype=float)
+    kept = {0: np.trace(scatter), 1: np.diag(scatter), 2: scatter}[np.ndim(model.cov_x)]
+    yield Deviation(f"{model.name}: scatter", error_of(found.scatter, kept), allowed)
 
 
 def updates(model: Model, names: tuple[str, ...]) -> Check:

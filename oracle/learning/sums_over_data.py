@@ -90,7 +90,9 @@ def sums(layers: tuple[LayerSpec, ...], cov_x: Array, cov_z: Array, X: Array) ->
     """Σ_x of E[1], E[z], E[z zᵀ], E[x - g], E[(x - g) zᵀ] on every region, of E[(x - g)(x - g)ᵀ]
     and of log p(x) [Sec. 4.1]."""
     with mp.workdps(DIGITS):
-        maps = {region.code: _map(region.rows, region.exponent) for region in exact_regions(layers)}
+        maps = {
+            region.code: map_of(region.rows, region.exponent) for region in exact_regions(layers)
+        }
         codes = sorted(maps)
         dimension, size = next(iter(maps.values()))[0].shape
         zero = mpf(0)
@@ -127,7 +129,7 @@ def log_evidence(layers: tuple[LayerSpec, ...], cov_x: Array, cov_z: Array, x: A
     return OneDimension(layers, cov_x, cov_z, PRECISE).log_evidence(x)
 
 
-def _map(rows: Any, exponent: int) -> tuple[Reals, Reals]:
+def map_of(rows: Any, exponent: int) -> tuple[Reals, Reals]:
     """A region's map as slope and offset."""
     scale = mpf(2) ** exponent
     numbers = np.array([[mpf(int(v)) / scale for v in row] for row in rows], dtype=object)

@@ -13,6 +13,7 @@ from oracle.mutants.integrals import INTEGRALS
 from oracle.mutants.layers import LAYERS
 from oracle.mutants.learning import LEARNING
 from oracle.mutants.local import LOCAL
+from oracle.mutants.missing import MISSING
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.near_degenerate import NEAR_DEGENERATE
 from oracle.mutants.partitions import PARTITIONS
@@ -28,5 +29,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *LEARNING,
     *DRAWS,
     *ESTIMATES,
+    *MISSING,
     *NEAR_DEGENERATE,
 )

@@ -43,6 +43,13 @@ CHECKED_ELSEWHERE = {
     "`reconstruction_cov` refuses (ArithmeticError)": (
         "tests/distributions/test_reconstruction.py::test_needles_are_refused_before_rounding_hides_them"
     ),
+    # Missing entries
+    "a model for each pattern of what is observed": (
+        "tests/distributions/test_missing_data.py::test_each_pattern_is_a_model"
+    ),
+    "A fit refuses a column of which nothing is observed": (
+        "tests/learning/test_missing_data_fits.py::test_a_column_of_nothing_is_refused"
+    ),
     # How many latent dimensions, and digits
     "`fast` for 1 to 6 latent dimensions (ValueError beyond), `reference` for 1 to 3": (
         "tests/contract/test_argument_limits.py::test_latent_dimensions"

@@ -60,7 +60,7 @@ def test_starts_of_uncorrelated_latents(monkeypatch):
     monkeypatch.setattr(
         initial_networks,
         "initial_network",
-        lambda net, X, cov, rng: placed(net, X, np.diag(cov), rng),
+        lambda net, X, cov, rng, **more: placed(net, X, np.diag(cov), rng, **more),
     )
     with pytest.raises(AssertionError):
         test_settings.test_starts_have_the_covariance_that_was_given()

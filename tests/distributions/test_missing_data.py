@@ -289,6 +289,16 @@ def test_whole_data_are_grouped_by_nothing(monkeypatch):
     dgn.zero_noise_latent(whole)
 
 
+def test_each_pattern_is_a_model(monkeypatch):
+    """fast: as many marginals as patterns with something missing, however many rows."""
+    dgn, made = model(fast, 2, FULL), []
+    X, _ = with_gaps(dgn)
+    part = fast.DGN._part
+    monkeypatch.setattr(fast.DGN, "_part", lambda self, seen: made.append(seen) or part(self, seen))
+    dgn.logpdf(np.tile(X, (5, 1)))
+    assert len(made) == len(np.unique(GAPS, axis=0))
+
+
 def test_what_does_not_count_and_what_is_refused(impl):
     dgn = model(impl, 1, FULL)
     nothing = np.full((2, 3), NAN)

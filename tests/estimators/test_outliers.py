@@ -86,6 +86,14 @@ def test_far_beyond_all_draws_it_is_not_called_impossible():
     assert middle.lower[0] == pytest.approx(0.025 ** (1 / 1000))
 
 
+def test_what_is_as_unlikely_counts():
+    """Of the draws themselves, in order: 1, 2, 3 ... of them are no likelier."""
+    detector = linear().fit(gaussian())
+    draws = detector.sample(500, random_state=2)
+    found = detector.tail_probability(draws, n_draws=500, random_state=2).probability
+    np.testing.assert_array_equal(np.sort(found), np.arange(1, 501) / 500)
+
+
 def test_draws_are_those_of_the_seed():
     X = gaussian()
     detector = linear().fit(X)
@@ -136,7 +144,8 @@ def test_what_of_a_datum_is_unlikely(groups):
 def test_the_coordinate_that_is_off_is_named(capsys):
     """And with verbose what it takes is said before; without nothing."""
     detector = linear().fit(gaussian())
-    off = detector.dgn_.mean() + [0.0, 5.0, 0.0]
+    off = detector.dgn_.mean()
+    off[1] += 5.0
     assert detector.attributions([off]).argmin() == 1
     assert capsys.readouterr() == ("", "")
     detector.set_params(verbose=True).attributions([off])

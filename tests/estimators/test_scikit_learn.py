@@ -18,7 +18,15 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 import exactdgn
 import fast
-from fast import DeepGenerativeModel, DeepGenerativeOutlierDetector, LeakyReLU
+from fast import (
+    DeepGenerativeImputer,
+    DeepGenerativeModel,
+    DeepGenerativeOutlierDetector,
+    LeakyReLU,
+    Network,
+)
+from fast.estimators import starts
+from fast.estimators.density_estimator import in_units_of_the_prior
 
 #: Small and soon over; with a tolerance of 0 all iterations are wanted, and no warning is due.
 QUICK = {
@@ -29,7 +37,11 @@ QUICK = {
     "tol": 0,
     "random_state": 0,
 }
-ESTIMATORS = [DeepGenerativeModel(**QUICK), DeepGenerativeOutlierDetector(**QUICK)]
+ESTIMATORS = [
+    DeepGenerativeModel(**QUICK),
+    DeepGenerativeOutlierDetector(**QUICK),
+    DeepGenerativeImputer(**QUICK),
+]
 EACH = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)
 
 
@@ -54,9 +66,10 @@ def test_scikit_learn_s_own_checks(estimator, check):
 def test_none_of_the_checks_is_left_out(estimator):
     """Tags that say otherwise would leave out those of transformations, or of detectors."""
     names = {check.func.__name__ for _, check in estimator_checks_generator(estimator)}
-    own = {"DeepGenerativeModel": "check_transformer_general"}
+    detector = isinstance(estimator, DeepGenerativeOutlierDetector)
     assert len(names) > 40
-    assert own.get(type(estimator).__name__, "check_outliers_fit_predict") in names
+    assert ("check_outliers_fit_predict" if detector else "check_transformer_general") in names
+    assert "check_sample_weight_equivalence_on_dense_data" in names
 
 
 # What a fit leaves
@@ -91,6 +104,30 @@ def test_every_number_is_one_of_the_model_s():
     log_p = dgn.logpdf(X).sum()
     assert model.aic(X) == pytest.approx(-2 * log_p + 2 * fast.free_parameters(dgn))
     assert model.bic(X) == pytest.approx(-2 * log_p + np.log(120) * fast.free_parameters(dgn))
+
+
+def test_the_prior_s_units_change_no_density():
+    """z turned and scaled, so that Σz is I."""
+    cov_z = np.array([[2.0, 0.9], [0.9, 0.5]])
+    dgn = fast.DGN(Network.random([2, 3, 3], LeakyReLU(0.1), 0), 0.2, cov_z)
+    moved, data = in_units_of_the_prior(dgn), dgn.rvs(20, 0)
+    np.testing.assert_array_equal(moved.cov_z, np.eye(2))
+    np.testing.assert_allclose(moved.logpdf(data), dgn.logpdf(data), rtol=1e-10)
+
+
+def test_what_a_fit_may_still_gain(monkeypatch):
+    """By an iteration, and by a step of Fisher scoring: half the square of the gradient norm."""
+    asked = {}
+
+    def fit(model, X, **options):
+        asked.update(options)
+        return fast.fit_em(model, X, **options)
+
+    monkeypatch.setitem(starts.FITS, "em", fit)
+    with pytest.warns(fast.ConvergenceWarning):
+        DeepGenerativeModel(**QUICK | {"tol": 0.02, "noise_floor": 1e-3}).fit(X)
+    assert asked["tol"] == pytest.approx(asked["gtol"] ** 2 / 2) == 0.02
+    assert asked["noise_floor"] == 1e-3
 
 
 def test_units_do_not_matter():
@@ -225,7 +262,7 @@ WRONG = {
 
 #: Joblib says what it does not take, and any verbose is true or false; the detector's own are tried
 #: in test_outliers.py.
-NOT_TRIED = {"n_jobs", "verbose", "contamination", "threshold"}
+NOT_TRIED = {"n_jobs", "verbose", "contamination", "threshold", "sample_posterior"}
 
 
 @EACH

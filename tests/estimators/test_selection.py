@@ -8,7 +8,9 @@ from sklearn.model_selection import KFold
 
 from fast import DGN, DeepGenerativeModel, Dense, Network, select_dimension
 
-QUICK = DeepGenerativeModel(noise="isotropic", method="mle", max_iter=20, tol=0, random_state=0)
+QUICK = DeepGenerativeModel(
+    noise="isotropic", method="mle", n_init=1, max_iter=20, tol=0, random_state=0
+)
 
 
 def factors(latent, count=100):

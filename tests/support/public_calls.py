@@ -749,6 +749,7 @@ def calls_of(impl):
                 "X": Argument(Observations(), X + 0.25),
                 "cov_z": Argument(Covariance(optional=True), COV_Z),
                 "random_state": Argument(Seed(), 3),
+                "sample_weight": Argument(Weights(), np.array([1.0, 0.5, 2.0, 0.25])),
             },
             where,
         )

@@ -35,7 +35,9 @@ def counted(X: Array, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
     if sample_weight is not None:
         weights = check_array(sample_weight, "sample_weight", (len(X),))
         if np.any(weights < 0) or not np.any(weights > 0):
-            raise ValueError("sample_weight: expected numbers of 0 or more, and not all of them 0")
+            raise ValueError(
+                "sample_weight: expected numbers of 0 or more, and not all of them zero"
+            )
     counts = (weights > 0) & ~np.all(np.isnan(X), axis=1)
     if np.all(counts):
         return X, weights
