@@ -87,10 +87,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """The model that there is, if it is one of the architecture that is asked for."""
         wanted, there = model.parameters(), self.dgn_.parameters()
         alike = {n: v.shape for n, v in wanted.items()} == {n: v.shape for n, v in there.items()}
-        if not alike:
+        # With their slopes: a layer without parameters tells no other from itself.
+        layers, others = model.network.layers, self.dgn_.network.layers
+        if not alike or list(map(repr, layers)) != list(map(repr, others)):
             raise ValueError(
-                "warm_start: expected the numbers of features and components, the hidden layers "
-                "and the noise of the model that was fitted"
+                "warm_start: expected the numbers of features and components, the hidden layers, "
+                "the activation and the noise of the model that was fitted"
             )
         return self.dgn_
 

@@ -98,9 +98,16 @@ def _doubles(value: ArrayLike, name: str, shapes: Sequence[Sequence[int | None]]
     if np.ma.is_masked(value):
         raise ValueError(f"{name}: expected every entry to be there, got masked ones")
     try:
-        raw = np.asarray(of_tensor(value) if hasattr(value, "detach") else value)
+        # A table makes an integer of what is missing, if it is not stopped.
+        with np.errstate(invalid="raise"):
+            raw = np.asarray(of_tensor(value) if hasattr(value, "detach") else value)
     except (TypeError, ValueError):  # rows of unequal length
         raise ValueError(f"{name}: expected an array of real numbers") from None
+    except FloatingPointError:
+        raise ValueError(
+            f"{name}: expected an array of real numbers, got a column of integers with missing "
+            "values; convert it to floats"
+        ) from None
     if raw.dtype.kind not in "biuf":
         raise ValueError(f"{name}: expected an array of real numbers")
     array = np.array(raw, dtype=np.float64)

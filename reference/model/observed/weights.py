@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike
 from reference.model.arrays import Array
 from reference.model.validation import check_array
 
+# Sums over as many data as there may be, times squares of them, are doubles with all their digits.
+_LEAST, _MOST = 1e-100, 1e100
+
 
 def counted(X: Array, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
     """Return the data that count, and how often each does.
@@ -29,14 +32,21 @@ def counted(X: Array, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If a weight is negative or no number, or nothing counts.
+        If a weight is negative, no number, or neither 0 nor of a size whose sums are doubles; or
+        if nothing counts.
     """
     weights = np.ones(len(X))
     if sample_weight is not None:
         weights = check_array(sample_weight, "sample_weight", (len(X),))
-        if np.any(weights < 0) or not np.any(weights > 0):
+        some = weights[weights != 0]
+        if np.any(weights < 0) or not len(some):
             raise ValueError(
                 "sample_weight: expected numbers of 0 or more, and not all of them zero"
+            )
+        if np.min(some) < _LEAST or np.max(some) > _MOST:
+            raise ValueError(
+                f"sample_weight: expected 0, or numbers from {_LEAST:g} to {_MOST:g}; divide them "
+                "by their mean"
             )
     counts = (weights > 0) & ~np.all(np.isnan(X), axis=1)
     if np.all(counts):
