@@ -295,7 +295,7 @@ def test_each_pattern_is_a_model(monkeypatch):
     X, _ = with_gaps(dgn)
     part = fast.DGN._part
     monkeypatch.setattr(fast.DGN, "_part", lambda self, seen: made.append(seen) or part(self, seen))
-    dgn.logpdf(np.tile(X, (5, 1)))
+    dgn.posterior(np.tile(X, (5, 1)))
     assert len(made) == len(np.unique(GAPS, axis=0))
 
 
