@@ -341,7 +341,8 @@ class DGN(Estimating):
         Returns
         -------
         Conditional
-            Of all data together: mean, covariance, density and exact draws.
+            Of all data together: mean, covariance, density, exact draws, and of single entries
+            their CDF and intervals.
 
         Notes
         -----
@@ -350,7 +351,14 @@ class DGN(Estimating):
         """
         data, shape = self._given(X)
         posterior = self._of(data).posterior(data, self.max_memory)
-        law = Law(self.network, self.noise, posterior, self.logpdf, self.max_memory)
+        law = Law(
+            network=self.network,
+            noise=self.noise,
+            posterior=posterior,
+            log_density=self.logpdf,
+            marginal=lambda observed: self._part(observed)._model,
+            max_memory=self.max_memory,
+        )
         return Conditional(data, shape, law)
 
     def score(self, X: ArrayLike) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from fast.dgn import DGN
@@ -25,8 +27,8 @@ def free_parameters(dgn: DGN) -> int:
     Raises
     ------
     ValueError
-        If it is no DGN; if the network has other layers, does not begin with a `Dense` layer, or
-        has units that do not bend.
+        If it is no DGN; if the network has other layers, does not begin with a `Dense` layer, has
+        units that do not bend, or two layers of one unit after each other.
 
     Notes
     -----
@@ -47,6 +49,7 @@ def free_parameters(dgn: DGN) -> int:
     if not isinstance(dgn, DGN):
         raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
     runs = _runs(dgn.network)
+    _refuse_chains(dgn.network)
     size, latent = dgn.network.observed_dimension, dgn.network.latent_dimension
     noise = _triangle(size) if dgn.cov_x.ndim == 2 else dgn.cov_x.size
     values = dgn.network.parameters().values()
@@ -79,6 +82,17 @@ def _runs(network: Network) -> list[list[Dense]]:
                 f"dgn: expected Dense layers and one activation between two, got {layer!r}"
             )
     return runs
+
+
+def _refuse_chains(network: Network) -> None:
+    """Raise ValueError where one unit after another may be one: clamps of a clamp are a clamp."""
+    bent = [i for i, layer in enumerate(network.layers) if isinstance(layer, PiecewiseAffine)]
+    widths = [network.sizes[i + 1] for i in bent]
+    if any(a == b == 1 for a, b in pairwise(widths)):
+        raise ValueError(
+            "dgn: expected no two hidden layers of one unit after each other: what they make of z "
+            "one of them may make alone"
+        )
 
 
 def _triangle(size: int) -> int:

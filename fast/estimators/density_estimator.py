@@ -54,8 +54,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         options = {
             "max_iter": self.max_iter,
             "tol": least,
-            # Half the square of the gradient norm is what a step of Fisher scoring gains.
-            "gtol": np.sqrt(2 * least),
+            # Half the square of the gradient norm is what a step of Fisher scoring gains; of that
+            # no more than rounding is left to ask for.
+            "gtol": np.sqrt(2 * max(least, np.finfo(float).eps)),
             "noise_floor": self.noise_floor,
             "progress": bool(self.verbose),
         }

@@ -170,8 +170,14 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         ConvergenceWarning
             As of `DeepGenerativeModel`.
         """
-        share = check_number(self.contamination, "contamination", np.finfo(float).tiny, 0.5)
+        share = _between(self.contamination, "contamination", 0.5)
         by_model = check_choice(self.threshold, "threshold", ("data", "model")) == "model"
+        if by_model and share < _BEYOND / _MOST_DRAWS:
+            raise ValueError(
+                f"contamination: expected {_BEYOND / _MOST_DRAWS:g} or more with "
+                f"threshold='model', which is found from {_MOST_DRAWS:,} draws, got {share:g}; "
+                "compare `tail_probability`, of more draws, with it"
+            )
         data = self._data(X, fitting=True)
         counts = self._fit_density(data, sample_weight)
         if by_model:
@@ -243,7 +249,7 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         """
         check_is_fitted(self)
         count = check_count(n_draws, "n_draws", 1)
-        level = check_number(confidence, "confidence", 0.0, np.nextafter(1.0, 0.0))
+        level = _between(confidence, "confidence", np.nextafter(1.0, 0.0))
         log_p = self.score_samples(X)
         seed = self.random_state if random_state is None else random_state
         drawn = np.sort(self._log_densities_of_draws(count, seed))
@@ -307,6 +313,15 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
     def _log_densities_of_draws(self, count: int, seed: Any) -> Array:
         """log p of as many draws of the model."""
         return self.dgn_.logpdf(self.dgn_.rvs(count, generator(seed)))
+
+
+def _between(value: Any, name: str, most: float) -> float:
+    """A number above 0, up to most; ValueError for others."""
+    end = f"{most:g}]" if most < 0.9 else "1)"
+    try:
+        return check_number(value, name, np.finfo(float).tiny, most)
+    except ValueError:
+        raise ValueError(f"{name}: expected a number in (0, {end}, got {value!r}") from None
 
 
 def _quantile(values: Array, weights: Array | None, share: float) -> float:

@@ -33,8 +33,8 @@ def free_parameters(dgn: DGN) -> int:
     Raises
     ------
     ValueError
-        If it is no DGN; if the network has other layers, does not begin with a `Dense` layer, or
-        has units that do not bend.
+        If it is no DGN; if the network has other layers, does not begin with a `Dense` layer, has
+        units that do not bend, or two layers of one unit after each other.
 
     Notes
     -----
@@ -54,6 +54,12 @@ def free_parameters(dgn: DGN) -> int:
     if not isinstance(dgn, DGN):
         raise ValueError(f"dgn: expected a DGN, got {dgn!r}")
     maps, activations = affine_maps(dgn)
+    hidden = [widths[-1] for widths in maps[: len(activations)]]
+    if (1, 1) in pairwise(hidden):
+        raise ValueError(
+            "dgn: expected no two hidden layers of one unit after each other: what they make of z "
+            "one of them may make alone"
+        )
     dimension = maps[-1][-1]
     noise = (1, dimension, dimension * (dimension + 1) // 2)[dgn.cov_x.ndim]
     found = covariance_of_rank(maps[0][-1], min(maps[0]))

@@ -400,6 +400,7 @@ SETTINGS = {
     "tol": 1e-12,
     "gtol": 1e-12,
     "noise_floor": 1e-3,
+    "sample_weight": np.linspace(0.5, 2.0, len(POINTS)),
     "accelerate": True,
     "random_state": 3,
     "max_iter": 4,

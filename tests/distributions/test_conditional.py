@@ -4,6 +4,7 @@ model's Gaussian conditional."""
 import numpy as np
 import pytest
 from missing_entries import EACH, FULL, GAPS, NAN, NOISES, model, panels, with_gaps
+from scipy.stats import norm
 
 import fast
 import reference
@@ -141,3 +142,68 @@ def test_parts_of_what_is_missing_and_shapes(impl):
     assert images.rvs(4).shape == (2, 4, 3, 1)
     with pytest.raises(ValueError, match="values: expected 2 rows"):
         given.logpdf(whole[:3])
+
+
+def test_shares_below_are_those_of_a_gaussian_where_the_model_is_linear(impl):
+    """CDF and intervals, in the tails too; an observed entry is certain."""
+    weight = np.array([[1.0, 0.5], [-0.5, 2.0], [0.25, -1.0]])[:, : 1 if impl is reference else 2]
+    dgn = impl.DGN(Network([Dense(weight, [0.5, -1.0, 0.25])]), FULL)
+    X, _ = with_gaps(dgn)
+    given, missing = dgn.conditional(X), np.isnan(X[:, 1])
+    mean, deviation = given.mean()[:, 1], np.sqrt(given.cov(diagonal=True)[:, 1])
+    for away in (-6.0, -0.5, 2.0):
+        found = given.cdf(1, np.where(missing, mean + away * deviation, X[:, 1]))
+        np.testing.assert_allclose(found.value[missing], norm.cdf(away), atol=1e-12)
+        np.testing.assert_array_equal(found.value[~missing], 1.0)
+        assert np.all(found.error < 1e-12)
+    below = given.cdf(1, np.where(missing, 0.0, X[:, 1] - 1e-9)).value
+    np.testing.assert_array_equal(below[~missing], 0.0)
+    for level in (0.0, 0.5, 0.999):
+        ends = given.interval(1, level).value
+        exact = mean[:, None] + norm.ppf([0.5 - level / 2, 0.5 + level / 2]) * deviation[:, None]
+        np.testing.assert_allclose(ends[missing], exact[missing], atol=1e-9)
+        np.testing.assert_array_equal(ends[~missing], np.repeat(X[~missing, 1:2], 2, axis=1))
+
+
+@pytest.mark.parametrize(("latent", "noise"), [(1, "full"), (2, "diagonal")])
+def test_shares_below_by_two_routes(latent, noise):
+    """`fast` integrates the density, `reference` takes masses in one more dimension: to 1e-12."""
+    one, other = (model(impl, latent, NOISES[noise]) for impl in (fast, reference))
+    X, whole = (part[3:4] for part in with_gaps(one))
+    found, exact = one.conditional(X).cdf(0, whole[:, 0]), other.conditional(X).cdf(0, whole[:, 0])
+    np.testing.assert_allclose(found.value, exact.value, atol=1e-12)
+    assert 0.01 < found.value[0] < 0.99
+    assert np.all(exact.error < 1e-12)
+
+
+@pytest.mark.parametrize("latent", [1, 2, 3])
+def test_intervals_hold_what_they_say(latent):
+    """fast: the CDF at both ends, and the share of draws inside; six standard errors."""
+    dgn = model(fast, latent, FULL)
+    X, _ = with_gaps(dgn)
+    given = dgn.conditional(X[3:5])
+    missing, size = np.isnan(X[3:5, 0]), 10_000
+    ends = given.interval(0, 0.8, random_state=0)
+    below = [given.cdf(0, end, size=size, random_state=1) for end in ends.value.T]
+    shares = np.array([found.value for found in below])[:, missing]
+    allowed = 1e-10 if latent < 3 else 6.0 * np.sqrt(2 * 0.09 / size)
+    np.testing.assert_allclose(shares, np.broadcast_to([[0.1], [0.9]], shares.shape), atol=allowed)
+    draws = given.rvs(size, random_state=2)[missing, :, 0]
+    inside = (draws > ends.value[missing, :1]) & (draws < ends.value[missing, 1:])
+    error = np.sqrt((0.16 + 0.18 * (latent == 3)) / size)
+    assert np.all(np.abs(inside.mean(axis=1) - 0.8) < 6 * error)
+    told = ends.error[missing]
+    assert np.all(told > 1e-3) if latent == 3 else np.all(told < 1e-12)
+    np.testing.assert_array_equal(ends.value[~missing], X[3:5][~missing][:, [0, 0]])
+
+
+def test_what_no_integral_can_tell():
+    """fast: noise far below the spread, and draws beyond the memory that is allowed."""
+    dgn = fast.DGN(Network([Dense([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])]), [1.0, 1e-14])
+    with pytest.raises(ArithmeticError, match=r"take quantiles of draws, `Conditional.rvs`"):
+        dgn.conditional([[0.0, NAN]]).cdf(1, [0.0])
+    small = fast.DGN(Network([Dense(np.eye(3), np.zeros(3))]), 1.0, max_memory=1e5)
+    with pytest.raises(ValueError, match="max_memory: draws of x"):
+        small.conditional([[0.0, NAN, 0.0]]).interval(1)
+    with pytest.raises(ValueError, match="index: expected an entry below 3"):
+        small.conditional([[0.0, NAN, 0.0]]).interval(3)

@@ -295,8 +295,15 @@ def test_each_pattern_is_a_model(monkeypatch):
     X, _ = with_gaps(dgn)
     part = fast.DGN._part
     monkeypatch.setattr(fast.DGN, "_part", lambda self, seen: made.append(seen) or part(self, seen))
-    dgn.logpdf(np.tile(X, (5, 1)))
+    dgn.posterior(np.tile(X, (5, 1)))
     assert len(made) == len(np.unique(GAPS, axis=0))
+
+
+class Table:
+    """A column of integers in which something is missing, as a table of pandas gives it."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([[0.0, 1.0, NAN]]).astype(int)
 
 
 def test_what_does_not_count_and_what_is_refused(impl):
@@ -308,11 +315,13 @@ def test_what_does_not_count_and_what_is_refused(impl):
     for name in ("statistics", "gradient"):
         with pytest.raises(ValueError, match="X: expected a row that counts"):
             getattr(dgn, name)(nothing)
-    for bad in ([1.0], [1.0, -1.0], [0.0, 0.0], [1.0, NAN]):
+    for bad in ([1.0], [1.0, -1.0], [0.0, 0.0], [1.0, NAN], [1.0, 1e101], [1e-101, 1.0]):
         with pytest.raises(ValueError, match="sample_weight: expected"):
             dgn.statistics(np.zeros((2, 3)), bad)
     with pytest.raises(ValueError, match="X: expected finite numbers, or NaN"):
         dgn.logpdf([[0.0, NAN, np.inf]])
+    with pytest.raises(ValueError, match=r"X: .* column of integers with missing values; convert"):
+        dgn.logpdf(Table())
     for bad in ([], [0, 0], [3], [-1], [0.5], 1, [[0]]):
         with pytest.raises(ValueError, match="indices: expected one or more distinct"):
             dgn.marginal(bad)

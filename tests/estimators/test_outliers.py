@@ -172,6 +172,8 @@ def test_wrong_thresholds_are_refused(name, values):
     for value in values:
         with pytest.raises(ValueError, match=rf"^{name}: expected"):
             linear(**{name: value}).fit(gaussian(20))
+    with pytest.raises(ValueError, match=r"^contamination: expected 0\.001 or more .* draws"):
+        linear(threshold="model", contamination=9e-4).fit(gaussian(20))
 
 
 def test_wrong_questions_are_refused():
@@ -179,7 +181,12 @@ def test_wrong_questions_are_refused():
     with pytest.raises(NotFittedError):
         linear().tail_probability(X)
     detector = linear().fit(X)
-    for name, value in (("n_draws", 0), ("confidence", 1.0), ("random_state", "seed")):
+    for name, value in (
+        ("n_draws", 0),
+        ("confidence", 1.0),
+        ("confidence", 0.0),
+        ("random_state", "seed"),
+    ):
         with pytest.raises(ValueError, match=rf"^{name}: expected"):
             detector.tail_probability(X, **{name: value})
 

@@ -189,6 +189,8 @@ def test_a_warm_start_goes_on():
     np.testing.assert_allclose(second, whole[2:], rtol=1e-9)
     with pytest.raises(ValueError, match=r"^warm_start: expected"):
         model.set_params(hidden_layer_sizes=(3,)).fit(X)
+    with pytest.raises(ValueError, match=r"^warm_start: expected .* activation"):
+        model.set_params(**QUICK, activation="abs").fit(X)
 
 
 def test_one_word_where_it_has_not_converged():

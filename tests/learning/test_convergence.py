@@ -134,11 +134,11 @@ def counted(impl, monkeypatch, failing_after=np.inf):
     """A list that gets longer by one for every E-step; those after some fail."""
     calls, statistics = [], impl.DGN.statistics
 
-    def counting(self, X):
+    def counting(self, X, *weights):
         calls.append(0)
         if len(calls) > failing_after:
             raise ArithmeticError("too far")
-        return statistics(self, X)
+        return statistics(self, X, *weights)
 
     monkeypatch.setattr(impl.DGN, "statistics", counting)
     return calls

@@ -165,6 +165,10 @@ def test_an_activation_at_the_end():
     assert both(dgn) == rank(dgn) == both(fast.DGN(Network(layers), 0.01))
 
 
+#: One unit after another.
+CHAIN = [Dense([[1.0]], [0.0]), Hardtanh(), Dense([[1.0]], [0.0]), Hardtanh()]
+
+
 @pytest.mark.parametrize(
     "layers",
     [
@@ -174,8 +178,19 @@ def test_an_activation_at_the_end():
         [Dense(np.ones((2, 2)), [0, 0]), PReLU([0.1, 1.0]), Dense(np.ones((2, 2)), [0, 0])],
         [Dense(np.ones((2, 2)), [0, 0]), ReLU(), Abs(), Dense(np.ones((2, 2)), [0, 0])],
         [Dense(np.ones((2, 2)), [0, 0]), Flatten()],
+        [*CHAIN, Dense(np.ones((2, 1)), [0, 0])],
+        CHAIN,
     ],
-    ids=["activation first", "pooling", "straight", "straight unit", "two activations", "flatten"],
+    ids=[
+        "activation first",
+        "pooling",
+        "straight",
+        "straight unit",
+        "two activations",
+        "flatten",
+        "clamps of a clamp",
+        "clamps at the end",
+    ],
 )
 def test_what_it_does_not_count_it_refuses(impl, layers):
     with pytest.raises(ValueError, match=r"^dgn: expected"):

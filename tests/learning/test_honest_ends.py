@@ -169,11 +169,11 @@ def test_a_fit_that_cannot_take_a_step_says_so_first(fit, monkeypatch):
     X = np.array([[1.0, 1.0]])
     start = DGN(Network.random([1, 2, 2], LeakyReLU(0.1), 0), np.eye(2))
 
-    def refusing(self, X):
+    def refusing(self, X, *weights):
         calls.append(0)
         if len(calls) > 2:
             raise ArithmeticError("too far")
-        return own(self, X)
+        return own(self, X, *weights)
 
     calls, own = [], DGN.statistics
     if fit is fast.fit_em:
@@ -194,11 +194,11 @@ def test_starts_without_a_likelihood_are_left_out(fit, monkeypatch):
     X, calls, own = circle(0, 30), [], DGN.statistics
     failing = {"first": {1}, "all": set(range(1, 99))}
 
-    def statistics(self, X):
+    def statistics(self, X, *weights):
         calls.append(0)
         if len(calls) in failing[which]:
             raise ArithmeticError("too far")
-        return own(self, X)
+        return own(self, X, *weights)
 
     monkeypatch.setattr(DGN, "statistics", statistics)
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)

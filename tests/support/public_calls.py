@@ -587,6 +587,24 @@ def calls_of_both():
     calls["Conditional.cov"] = method(
         conditional, "cov", {}, itself, diagonal=Argument(Flag(), True)
     )
+    drawn = {"size": Argument(Count(1), 3, ignored=True)}
+    drawn["random_state"] = Argument(Seed(), 3, ignored=True)
+    calls["Conditional.cdf"] = method(
+        conditional,
+        "cdf",
+        {"index": 0, "values": np.array([0.5, 0.25, -0.5, 1.0])},
+        itself,
+        values=Argument(Numbers(), np.array([0.75, 0.5, -0.25, 2.0])),
+        **drawn | {"index": Argument(Count(0, 2), 1)},
+    )
+    calls["Conditional.interval"] = method(
+        conditional,
+        "interval",
+        {"index": 0},
+        itself,
+        level=Argument(Number(0.0, float(np.nextafter(1.0, 0.0))), 0.5),
+        **drawn | {"index": Argument(Count(0, 2), 1)},
+    )
     calls["Conditional.rvs"] = method(conditional, "rvs", {"random_state": 0}, **DRAWS)
     calls["DGN.zero_noise_latent"] = method(found_already, "zero_noise_latent", {"X": X}, **DATA)
     for name in ("elbo", "kl"):

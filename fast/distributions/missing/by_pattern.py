@@ -7,7 +7,7 @@ are patterns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -74,31 +74,28 @@ class ByPattern:
     images: Images
     noise: Noise
 
-    def _parts(self, X: Array) -> Iterator[tuple[Pattern, LatentModel, Array]]:
-        """Each pattern with its model and data."""
-        for pattern in patterns(X):
-            yield pattern, self.marginal(pattern.observed), _values(pattern, X)
-
     def logpdf(self, X: Array) -> Array:
         """log p of what is observed, (N,), nats; 0 of nothing."""
         result = np.zeros(len(X))
-        for pattern, model, values in self._parts(X):
+        for pattern in patterns(X):
             if len(pattern.observed):
-                result[pattern.rows] = model.logpdf(values)
+                model = self.marginal(pattern.observed)
+                result[pattern.rows] = model.logpdf(pattern.of(X))
         return result
 
     def posterior(self, X: Array, max_memory: float) -> Posterior:
         """p(z) given what is observed of each row."""
-        parts = [
-            (pattern.rows, model.posterior(values, max_memory))
-            for pattern, model, values in self._parts(X)
-        ]
+        parts = []
+        for pattern in patterns(X):
+            model, values = self.marginal(pattern.observed), _values(pattern, X)
+            parts.append((pattern.rows, model.posterior(values, max_memory)))
         return JoinedPosterior(self.images, parts, max_memory)
 
     def statistics(self, X: Array, counts: Array, max_memory: float) -> Statistics:
         """Posterior expectations summed over data, those of missing entries among them."""
         sums = Sums(self.noise)
-        for pattern, model, values in self._parts(X):
+        for pattern in patterns(X):
+            model, values = self.marginal(pattern.observed), _values(pattern, X)
             found = model.statistics(values, counts[pattern.rows], max_memory)
             regions, latent = found.e1.shape
             refuse_statistics(regions, self.noise.dimension, latent, max_memory)
@@ -108,9 +105,9 @@ class ByPattern:
     def reconstruction(self, X: Array) -> Array:
         """E[g(z) | what is observed] of these entries, (N, D); NaN of the others."""
         result = np.full(X.shape, np.nan)
-        for pattern, model, values in self._parts(X):
+        for pattern in patterns(X):
             if len(pattern.observed):
-                found = model.reconstruction(values)
+                found = self.marginal(pattern.observed).reconstruction(pattern.of(X))
                 result[np.ix_(pattern.rows, pattern.observed)] = found
         return result
 
