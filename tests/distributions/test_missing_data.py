@@ -302,6 +302,8 @@ def test_each_pattern_is_a_model(monkeypatch):
 class Table:
     """A column of integers in which something is missing, as a table of pandas gives it."""
 
+    ndim = 2
+
     def __array__(self, dtype=None, copy=None):
         return np.array([[0.0, 1.0, NAN]]).astype(int)
 
