@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.estimates.mixture import Mixture
-from fast.estimates.modes import Looks, Modes, modes
+from fast.estimates.modes import Looks, Modes, images_of, modes
 from fast.estimates.pareto import tail_shape
 from fast.many_dimensions.local.setting import Rows, Setting
-from fast.polyhedra.chunks import chunks
 from reference.model import Array, Indices, Mask
 
 # Draws that proposals adapt to, round by round. They are not what counts.
@@ -20,8 +19,6 @@ _ROUND, _ROUNDS = 1000, 6
 _FEWEST, _MARGIN = 1000, 1.5
 #: Where the tail of the weights is heavier, or fewer draws count, an estimate is not vouched for.
 HEAVIEST_TAIL, FEWEST_EFFECTIVE = 0.7, 100.0
-# Numbers held at once.
-_BATCH = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -139,11 +136,8 @@ def _weighted(
 ) -> _Weighted:
     """New draws from a mixture."""
     places = mixture.rvs(size, rng)
-    log_weights = np.empty(size)
-    for some in chunks(size, _BATCH, max(setting.network.sizes)):
-        joint = setting.log_joint(row, setting.images(places[some]))
-        log_weights[some] = joint - mixture.logpdf(places[some])
-    return _Weighted(places, log_weights)
+    joint = setting.log_joint(row, images_of(setting, places))
+    return _Weighted(places, joint - mixture.logpdf(places))
 
 
 def _told(log_weights: Array) -> tuple[float, float, float, float]:

@@ -49,10 +49,15 @@ class Looks(NamedTuple):
         drawn = rng.standard_normal((_LOOKED_AT, setting.latent))
         drawn[0] = 0.0
         places = drawn @ np.linalg.cholesky(setting.cov_z).T
-        images = np.empty((len(places), setting.rank))
-        for some in chunks(len(places), _BATCH, max(setting.network.sizes)):
-            images[some] = setting.images(places[some])
-        return Looks(places, images)
+        return Looks(places, images_of(setting, places))
+
+
+def images_of(setting: Setting, places: Array) -> Array:
+    """Of any number of latents (n, S), (n, r + S)."""
+    images = np.empty((len(places), setting.rank))
+    for some in chunks(len(places), _BATCH, max(setting.network.sizes)):
+        images[some] = setting.images(places[some])
+    return images
 
 
 def modes(setting: Setting, row: Rows, looks: Looks) -> Modes:

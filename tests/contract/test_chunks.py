@@ -568,6 +568,7 @@ def test_budgets():
         "many_dimensions.local.descent._BATCH": 21,
         "many_dimensions.local.e_step._BATCH": 22,
         "many_dimensions.local.guess._BATCH": 22,
+        "estimates.modes._BATCH": 22,
         "partition.by_corners.incidence._BATCH": 18,
         "partition.by_corners.edges._BATCH": 18,
         "partition.by_corners.close_corners._BATCH": 20,

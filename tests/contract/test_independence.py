@@ -25,6 +25,7 @@ ROOMS = {
         "distributions",
         "one_dimension",
         "many_dimensions",
+        "estimates",
         "dgn",
         "closed_form",
         "training",

@@ -702,6 +702,20 @@ def calls_of(impl):
             where,
             X=Argument(Observations(), np.concatenate([X, X + 0.25])),
         )
+        calls["DGN.estimate_logpdf"] = method(
+            dgn,
+            "estimate_logpdf",
+            {"X": X, "random_state": 0},
+            lambda found: found.log_p,
+            where,
+            X=Argument(Data(), X + 0.25),
+            standard_error=Argument(
+                Number(1e-6, 1.0), 0.005, {"max_draws": 5000}, lambda found: found.n_draws
+            ),
+            max_draws=Argument(Count(1000), 2000, {"standard_error": 1e-3}),
+            size=Argument(Count(0), 3, {}, lambda found: found.draws),
+            random_state=Argument(Seed(), 3),
+        )
         calls["DGN.save"] = Call(
             saved_model,
             lambda impl: {"path": Path(_FOLDER.name) / "model"},
@@ -859,6 +873,7 @@ RESULTS = {
     "Conditional",
     "Cost",
     "FitResult",
+    "LogpdfEstimate",
     "Outcome",
     "Partition",
     "Posterior",
