@@ -280,7 +280,7 @@ class Conditional:
         ----------
         index : int
             Which entry, from 0 to D - 1.
-        level : float in [0, 1), default 0.9
+        level : float in [0, 0.999999], default 0.9
             The probability.
         size, random_state : int, Generator or None
             As of `cdf`.
@@ -293,7 +293,7 @@ class Conditional:
             By how much the share below an end may be off, as of `cdf`.
         """
         entry = self._index(index)
-        level = check_number(level, "level", 0.0, float(np.nextafter(1.0, 0.0)))
+        level = check_number(level, "level", 0.0, 0.999999)
         size, rng = check_count(size, "size", 1), check_random_state(random_state)
         tails, missing = [0.5 * (1.0 - level), 0.5 * (1.0 + level)], np.isnan(self._X[:, entry])
         if self._network.latent_dimension > 2:

@@ -602,7 +602,7 @@ def calls_of_both():
         "interval",
         {"index": 0},
         itself,
-        level=Argument(Number(0.0, float(np.nextafter(1.0, 0.0))), 0.5),
+        level=Argument(Number(0.0, 0.999999), 0.5),
         **drawn | {"index": Argument(Count(0, 2), 1)},
     )
     calls["Conditional.rvs"] = method(conditional, "rvs", {"random_state": 0}, **DRAWS)

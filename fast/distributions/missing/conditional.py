@@ -280,7 +280,7 @@ class Conditional:
         ----------
         index : int
             Which entry, from 0 to D - 1.
-        level : float in [0, 1), default 0.9
+        level : float in [0, 0.999999], default 0.9
             The probability.
         size, random_state : int, None or numpy.random.Generator
             As of `cdf`.
@@ -298,7 +298,7 @@ class Conditional:
             As of `cdf`; TooMuchMemoryError too.
         """
         index = self._index(index)
-        level = check_number(level, "level", 0.0, float(np.nextafter(1.0, 0.0)))
+        level = check_number(level, "level", 0.0, 0.999999)
         tails = np.array([0.5 * (1.0 - level), 0.5 * (1.0 + level)])
         if self._by_draws:
             draws = self._draws(index, size, random_state)
