@@ -261,7 +261,10 @@ class Conditional:
         size, rng = check_count(size, "size", 1), check_random_state(random_state)
         if self._network.latent_dimension > 2:
             shares = np.mean(self._draws(entry, size, rng) <= points[:, None], axis=1)
-            return WithError(shares, np.sqrt(shares * (1.0 - shares) / size))
+            # With one more on either side: of none or of all draws the error is not 0.
+            more = (shares * size + 1.0) / (size + 2.0)
+            error = np.sqrt(more * (1.0 - more) / size)
+            return WithError(shares, np.where(np.isnan(self._X[:, entry]), error, 0.0))
         rows = [self._below(n, entry, value) for n, value in enumerate(points.tolist())]
         found = np.array(rows)
         return WithError(found[:, 0], found[:, 1])
@@ -297,6 +300,9 @@ class Conditional:
         size, rng = check_count(size, "size", 1), check_random_state(random_state)
         tails, missing = [0.5 * (1.0 - level), 0.5 * (1.0 + level)], np.isnan(self._X[:, entry])
         if self._network.latent_dimension > 2:
+            least = int(np.ceil(10.0 / tails[0]))
+            if size < least:
+                raise ValueError(f"size: expected {least} draws or more for this level, got {size}")
             error = np.where(missing, np.sqrt(tails[0] * tails[1] / size), 0.0)
             return WithError(np.quantile(self._draws(entry, size, rng), tails, axis=1).T, error)
         ends = np.repeat(self._X[:, [entry]], 2, axis=1)

@@ -308,6 +308,20 @@ def test_chunks_of_scores_change_nothing(rows):
 
 
 @cache
+def estimated(rows):
+    """Estimates by draws, which are the same however many are held; and what was reached."""
+    dgn = fast.DGN(Network.random([2, 4, 3], ReLU(), 0), 0.3)
+    with rows_per_chunk(rows) as reached:
+        found = dgn.estimate_logpdf([[0.1, -0.2, 0.4]], standard_error=0.1, random_state=0)
+    return {"log p": found.log_p, "error": found.standard_error}, reached
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_chunks_of_draws_change_nothing(rows):
+    assert differences(estimated(rows)[0], estimated(None)[0]) == []
+
+
+@cache
 def costs(rows):
     """Facets on thirteen pieces of lines; and what was reached."""
     few = {"_UNITS": 0, "_FEWEST": 13}
@@ -382,6 +396,7 @@ def test_every_loop_comes_to_a_second_and_to_a_ragged_chunk():
             far_away(rows),
             in_five_dimensions(rows),
             in_boxes(rows),
+            estimated(rows),
             costs(rows),
             put_back(rows),
             turned(rows),

@@ -207,3 +207,18 @@ def test_what_no_integral_can_tell():
         small.conditional([[0.0, NAN, 0.0]]).interval(1)
     with pytest.raises(ValueError, match="index: expected an entry below 3"):
         small.conditional([[0.0, NAN, 0.0]]).interval(3)
+
+
+def test_what_few_draws_tell(impl):
+    """S = 3: below all of them, or of so few, a share of 0 has an error; of what is observed none.
+    Ends of an interval have ten draws beyond them."""
+    dgn = model(impl, 3, 0.3)
+    given = dgn.conditional([[NAN, 0.0, 0.0], [0.5, NAN, 0.0]])
+    found = given.cdf(0, [-50.0, 0.5], size=20, random_state=0)
+    np.testing.assert_array_equal(found.value, [0.0, 1.0])
+    assert found.error[0] == pytest.approx(np.sqrt(21 / 22**2 / 20))
+    assert found.error[1] == 0.0
+    with pytest.raises(
+        ValueError, match=r"size: expected 2\d* draws or more for this level, got 19"
+    ):
+        given.interval(0, 0.99, size=1999)

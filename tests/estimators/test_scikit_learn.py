@@ -248,7 +248,7 @@ def test_images_of_bytes_are_warned_of(estimator):
 
 #: Of every argument what is wrong, but for those that `fit_em` checks by the same name.
 WRONG = {
-    "n_components": (0, 1.5, "two", True),
+    "n_components": (0, 7, 1.5, "two", True),
     "hidden_layer_sizes": ((0,), "16", (2.5,), None),
     "activation": ("tanh", None, 3),
     "noise": ("spherical", None, 0.1),

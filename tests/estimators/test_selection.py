@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 
 from fast import DGN, DeepGenerativeModel, Dense, Network, select_dimension
+from fast.estimators import dimension
 
 QUICK = DeepGenerativeModel(
     noise="isotropic", method="mle", n_init=1, max_iter=20, tol=0, random_state=0
@@ -95,3 +96,11 @@ def test_parallel_fits_change_nothing():
 def test_wrong_arguments_are_refused(name, value):
     with pytest.raises(ValueError, match=rf"^{name}: expected"):
         select_dimension(factors(1, 60), **{name: value})
+
+
+def test_folds_are_drawn():
+    """Of data in order none is a piece: a drawn one of 5 of 20 is with probability 1e-3."""
+    folds = dimension._folds(np.arange(20.0)[:, None], 4, np.random.default_rng(0))
+    judged = [by for _, by in folds]
+    assert sorted(np.concatenate(judged).tolist()) == list(range(20))
+    assert all(np.ptp(by) > 4 for by in judged)

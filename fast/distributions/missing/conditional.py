@@ -259,7 +259,8 @@ class Conditional:
         if self._by_draws:
             draws = self._draws(index, size, random_state)
             shares = np.mean(draws <= points[:, None], axis=1)
-            return WithError(shares, np.sqrt(shares * (1.0 - shares) / draws.shape[1]))
+            error = _error_of_share(shares, draws.shape[1])
+            return WithError(shares, np.where(np.isnan(self._X[:, index]), error, 0.0))
         self._check_draws(size, random_state)
         result = WithError((self._X[:, index] <= points).astype(np.float64), np.zeros(len(points)))
         for n, line in self._lines(index).items():
@@ -294,6 +295,8 @@ class Conditional:
 
         Raises
         ------
+        ValueError
+            If for S > 2 fewer than ten draws were beyond an end.
         ArithmeticError
             As of `cdf`; TooMuchMemoryError too.
         """
@@ -301,6 +304,7 @@ class Conditional:
         level = check_number(level, "level", 0.0, 0.999999)
         tails = np.array([0.5 * (1.0 - level), 0.5 * (1.0 + level)])
         if self._by_draws:
+            _refuse_few(check_count(size, "size", 1), tails[0])
             draws = self._draws(index, size, random_state)
             error = np.sqrt(tails[0] * tails[1] / draws.shape[1])
             held = np.isnan(self._X[:, index])
@@ -361,3 +365,17 @@ def _density(model: LatentModel, row: Array, place: int, log_p: float, values: A
     rows = np.tile(row, (len(values), 1))
     rows[:, place] = values
     return np.asarray(np.exp(model.logpdf(rows) - log_p))
+
+
+def _error_of_share(shares: Array, size: int) -> Array:
+    """The standard error of shares of draws; with one more on either side, since of none or of all
+    it is not 0."""
+    more = (shares * size + 1.0) / (size + 2.0)
+    return np.sqrt(more * (1.0 - more) / size)
+
+
+def _refuse_few(size: int, tail: float) -> None:
+    """Raise ValueError where fewer than ten draws are to tell where an end is."""
+    if size * tail < 10.0:
+        least = int(np.ceil(10.0 / tail))
+        raise ValueError(f"size: expected {least} draws or more for this level, got {size}")
