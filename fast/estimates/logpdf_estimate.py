@@ -8,13 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.estimates.mixture import Mixture
-from fast.estimates.modes import Looks, Modes, images_of, modes
+from fast.estimates.modes import Looks, Modes, climbed, images_of, modes
 from fast.estimates.pareto import tail_shape
 from fast.many_dimensions.local.setting import Rows, Setting
 from reference.model import Array, Indices, Mask
 
 # Draws that proposals adapt to, round by round. They are not what counts.
-_ROUND, _ROUNDS = 1000, 6
+_ROUND, _FEWEST_ROUNDS, _MOST_ROUNDS = 1000, 6, 16
+# From so many of the widest draws of a round modes are looked for, until so many rounds in a row
+# have found none that is missed: where log weights are this far above their mean's.
+_CLIMBING, _NARROW, _QUIET, _MISSED = 24, 0.8, 2, 1.5
+_MOST_COMPONENTS = 100
 # Draws that count: so many at least, and half as many again as adaptation says are needed.
 _FEWEST, _MARGIN = 1000, 1.5
 #: Where the tail of the weights is heavier, or fewer draws count, an estimate is not vouched for.
@@ -38,7 +42,8 @@ class LogpdfEstimate:
         The shape of the weights' tail: from 0.7 on their mean, and what is said of its error, are
         not to be trusted.
     vouched : array of bool (N,)
-        Whether the tail is lighter than that, and at least 100 draws are effective.
+        Whether the tail is lighter than that, at least 100 draws are effective, and the search for
+        modes had come to its end.
     n_draws : array of int (N,)
         Draws that the estimate is made of, beside those that proposals adapted to.
     draws : array (N, size, S)
@@ -85,11 +90,11 @@ def estimated(
 ) -> LogpdfEstimate:
     """Estimates for data X (N, D)."""
     looks, rows = Looks.of(setting, rng), setting.rows(X)
-    told = np.empty((len(X), 4))
+    told, settled = np.empty((len(X), 4)), np.empty(len(X), dtype=bool)
     n_draws, draws = np.empty(len(X)), np.empty((len(X), request.size, setting.latent))
     for n in range(len(X)):
         row = Rows(rows.rows[n : n + 1], rows.rest[n : n + 1])
-        final = _sampled(setting, row, looks, request, rng)
+        final, settled[n] = _sampled(setting, row, looks, request, rng)
         told[n], n_draws[n] = _told(final.log_weights), len(final.log_weights)
         shares = np.exp(final.log_weights - final.log_weights.max())
         chosen = rng.choice(len(shares), size=request.size, p=shares / shares.sum())
@@ -100,7 +105,7 @@ def estimated(
         standard_error=error,
         effective_sample_size=effective,
         pareto_k=shape,
-        vouched=(shape < HEAVIEST_TAIL) & (effective >= FEWEST_EFFECTIVE),
+        vouched=settled & (shape < HEAVIEST_TAIL) & (effective >= FEWEST_EFFECTIVE),
         n_draws=n_draws.astype(np.intp),
         draws=draws,
     )
@@ -108,27 +113,48 @@ def estimated(
 
 def _sampled(
     setting: Setting, row: Rows, looks: Looks, request: EstimateRequest, rng: np.random.Generator
-) -> _Weighted:
+) -> tuple[_Weighted, bool]:
     """Draws that count: all from one mixture, which does not depend on them, and as many as was
-    decided before the first of them."""
-    mixture = _around(setting, modes(setting, row, looks))
-    for _ in range(_ROUNDS):
+    decided before the first of them; and whether the search for modes had come to its end."""
+    mixture, done, quiet = _around(setting, modes(setting, row, looks)), 0, 0
+    while done < _MOST_ROUNDS and (done < _FEWEST_ROUNDS or quiet < _QUIET):
         some = _weighted(setting, row, mixture, _ROUND, rng)
         mixture = mixture.adapted(*some)
+        if quiet < _QUIET:
+            mixture, found = _with_more(setting, row, mixture, some)
+            quiet = 0 if found else quiet + 1
+        done += 1
     # Of weights that the last mixture did not adapt to.
     trial = _weighted(setting, row, mixture, _ROUND, rng)
     needed = _MARGIN * trial.relative_variance / request.standard_error**2
     size = int(min(max(np.ceil(needed), _FEWEST), request.max_draws))
-    return _weighted(setting, row, mixture, size, rng)
+    return _weighted(setting, row, mixture, size, rng), quiet >= _QUIET
 
 
 def _around(setting: Setting, found: Modes) -> Mixture:
     """A component for each mode, as much as a Gaussian there would hold."""
-    covs = found.roots @ np.swapaxes(found.roots, 1, 2)
-    roots = np.asarray(np.linalg.cholesky(covs))
-    logs = found.log_joint + np.log(np.einsum("kii->ki", roots)).sum(axis=1)
+    logs = found.log_mass
     prior_root = np.asarray(np.linalg.cholesky(setting.cov_z))
-    return Mixture.of(np.exp(logs - logs.max()), found.places, roots, prior_root)
+    return Mixture.of(np.exp(logs - logs.max()), found.places, found.roots, prior_root)
+
+
+def _with_more(
+    setting: Setting, row: Rows, mixture: Mixture, some: _Weighted
+) -> tuple[Mixture, bool]:
+    """The mixture with modes that its widest draws lead to and that it gives too little to; and
+    whether there are such."""
+    # Draws stand in the order of components: wider copies and the prior are the last.
+    last = np.linspace(_NARROW * len(some.places), len(some.places) - 1, _CLIMBING).astype(np.intp)
+    found = climbed(setting, row, some.places[last])
+    weights = found.log_joint - mixture.logpdf(found.places)
+    top = some.log_weights.max()
+    typical = top + np.log(np.mean(np.exp(some.log_weights - top)))
+    missed = np.flatnonzero(weights > typical + _MISSED)
+    missed = missed[: max(0, _MOST_COMPONENTS - len(mixture.weights))]
+    if not len(missed):
+        return mixture, False
+    shares = np.exp(np.minimum(found.log_mass[missed] - typical, 0.0))
+    return mixture.joined(shares, found.places[missed], found.roots[missed]), True
 
 
 def _weighted(

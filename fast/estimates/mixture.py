@@ -33,6 +33,15 @@ class Mixture:
         kept = np.maximum(weights / weights.sum(), _LEAST)
         return Mixture(kept / kept.sum(), means, roots, prior_root)
 
+    def joined(self, shares: Array, means: Array, roots: Array) -> Mixture:
+        """With more components, of these shares beside those that there are."""
+        return Mixture.of(
+            weights=np.concatenate([self.weights, shares]),
+            means=np.concatenate([self.means, means]),
+            roots=np.concatenate([self.roots, roots]),
+            prior_root=self.prior_root,
+        )
+
     @property
     def _all(self) -> tuple[Array, Array, Array]:
         """Weights, means and lower factors of everything that is drawn from."""

@@ -10,15 +10,18 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.distributions.observation import refuse_steep
+from fast.integration.interval import LOG_2PI
 from fast.integration.whitened import dots
 from fast.many_dimensions.local.setting import Rows, Setting
 from fast.partition.layer_maps import maps_to
 from fast.partition.location import codes_at
+from fast.partition.regions import distinct_codes
 from fast.polyhedra.chunks import chunks
-from reference.model import Array
+from reference.model import Array, Indices
 
-# Draws of the prior that are looked at, and how many of the best are followed.
-_LOOKED_AT, _FOLLOWED = 1024, 16
+# Places that are looked at, half of them draws of the prior and half as much wider; and from how
+# many regions the best of them is followed.
+_LOOKED_AT, _WIDER, _FOLLOWED = 4096, 3.0, 32
 # Steps, and halvings of each.
 _STEPS, _HALVINGS = 30, 8
 # A search has come to its end where a step gains less, nats.
@@ -33,23 +36,39 @@ class Modes(NamedTuple):
     """Of one datum K places where p(x, z) is large, and the Gaussian of each one's region."""
 
     places: Array  # (K, S)
-    roots: Array  # (K, S, S): of the region's posterior covariance Σ_ω = root rootᵀ [eq. 7]
+    roots: Array  # (K, S, S): lower factors of the regions' posterior covariances Σ_ω [eq. 7]
     log_joint: Array  # (K,): log p(x, z) there
+
+    @property
+    def log_mass(self) -> Array:
+        """What of p(x) each would hold if its Gaussian went on, (K,), log."""
+        log_det = np.log(np.einsum("kii->ki", self.roots)).sum(axis=1)
+        return np.asarray(self.log_joint + log_det + 0.5 * self.roots.shape[1] * LOG_2PI)
 
 
 class Looks(NamedTuple):
-    """Draws of the prior with their images, the same for all data."""
+    """Places with their images, the same for all data, and which region each is in."""
 
     places: Array  # (n, S)
     images: Array  # (n, r + S)
+    region: Indices  # (n,)
 
     @staticmethod
     def of(setting: Setting, rng: np.random.Generator) -> Looks:
         """New ones, and the prior's mean."""
         drawn = rng.standard_normal((_LOOKED_AT, setting.latent))
+        drawn[1::2] *= _WIDER
         drawn[0] = 0.0
         places = drawn @ np.linalg.cholesky(setting.cov_z).T
-        return Looks(places, images_of(setting, places))
+        _, region = distinct_codes(codes_at(setting.network, places))
+        return Looks(places, images_of(setting, places), region)
+
+    def best(self, row: Rows) -> Array:
+        """The place at which p(x, z) is largest of every region, those of the best regions."""
+        away = row.rows - self.images
+        order = np.argsort(dots(away, away), kind="stable")
+        _, first = np.unique(self.region[order], return_index=True)
+        return self.places[order[np.sort(first)[:_FOLLOWED]]]
 
 
 def images_of(setting: Setting, places: Array) -> Array:
@@ -61,15 +80,17 @@ def images_of(setting: Setting, places: Array) -> Array:
 
 
 def modes(setting: Setting, row: Rows, looks: Looks) -> Modes:
-    """Those of one datum, row of one: local maxima of p(x, z) over z, up to the search's end."""
-    away = row.rows - looks.images
-    best = np.argpartition(dots(away, away), _FOLLOWED)[:_FOLLOWED]
-    places = looks.places[best]
+    """Those of one datum, row of one."""
+    return climbed(setting, row, looks.best(row))
+
+
+def climbed(setting: Setting, row: Rows, places: Array) -> Modes:
+    """The local maxima that places (n, S) lead to."""
     values = _values(setting, row, places)
     active = np.arange(len(places))
     for _ in range(_STEPS):
-        centres, _ = _gaussians(setting, row, places[active])
-        moved, reached = _along(setting, row, places[active], values[active], centres)
+        gaussians = _gaussians(setting, row, places[active])
+        moved, reached = _along(setting, row, places[active], values[active], gaussians)
         gained = reached - values[active]
         places[active], values[active] = moved, reached
         active = active[gained > _LEAST_GAIN]
@@ -82,8 +103,15 @@ def _values(setting: Setting, row: Rows, places: Array) -> Array:
     return setting.log_joint(row, setting.images(places))
 
 
-def _gaussians(setting: Setting, row: Rows, places: Array) -> tuple[Array, Array]:
-    """Means and roots of covariances of the Gaussians [eq. 7] of the regions that places are in."""
+class _Gaussians(NamedTuple):
+    """Of the regions that places are in, their Gaussians [eq. 7]."""
+
+    centres: Array  # (n, S): their means, which may be beyond their regions
+    nearby: Array  # (n, S): the same with a prior around the place: near it on a steep ridge
+    roots: Array  # (n, S, S): of their covariances
+
+
+def _gaussians(setting: Setting, row: Rows, places: Array) -> _Gaussians:
     codes = codes_at(setting.network, places)
     slopes, offsets = setting.coordinates.of_maps(
         maps_to(setting.network, codes, setting.coordinates.index)
@@ -91,18 +119,24 @@ def _gaussians(setting: Setting, row: Rows, places: Array) -> tuple[Array, Array
     refuse_steep(slopes)
     prior = np.broadcast_to(setting.prior_root, (len(slopes), *setting.prior_root.shape))
     basis, factors = np.linalg.qr(np.concatenate([slopes, prior], axis=1))
+    pulls, roots = basis[:, : slopes.shape[1]], np.linalg.inv(factors)
     target = row.rows[:, : slopes.shape[1]] - offsets
-    inner = np.einsum("nrs,nr->ns", basis[:, : slopes.shape[1]], target)
-    roots = np.linalg.inv(factors)
-    return (roots @ inner[:, :, None])[:, :, 0], roots
+    from_place = target - np.einsum("nrs,ns->nr", slopes, places)
+    return _Gaussians(
+        centres=np.einsum("nij,nrj,nr->ni", roots, pulls, target),
+        nearby=places + np.einsum("nij,nrj,nr->ni", roots, pulls, from_place),
+        roots=roots,
+    )
 
 
 def _along(
-    setting: Setting, row: Rows, places: Array, values: Array, centres: Array
+    setting: Setting, row: Rows, places: Array, values: Array, gaussians: _Gaussians
 ) -> tuple[Array, Array]:
-    """The best of the steps 1, 1/2, 1/4, ... of the way to the centres, or none."""
-    shares = np.concatenate([0.5 ** np.arange(_HALVINGS), [0.0]])
-    tried = places[:, None] + shares[None, :, None] * (centres - places)[:, None]
+    """The best of the steps 1, 1/2, 1/4, ... of the ways to both, or none."""
+    shares = 0.5 ** np.arange(_HALVINGS)
+    ways = np.stack([gaussians.centres, gaussians.nearby], axis=1) - places[:, None]
+    tried = places[:, None, None] + shares[:, None] * ways[:, :, None]
+    tried = np.concatenate([tried.reshape(len(places), -1, setting.latent), places[:, None]], 1)
     found = _values(setting, row, tried[:, :-1].reshape(-1, setting.latent))
     found = np.concatenate([found.reshape(len(places), -1), values[:, None]], axis=1)
     best = np.argmax(found, axis=1)
@@ -115,10 +149,11 @@ def _distinct(setting: Setting, row: Rows, places: Array, values: Array) -> Mode
     order = np.argsort(-values, kind="stable")
     order = order[values[order] > values[order[0]] - _BELOW]
     places, values = places[order], values[order]
-    _, roots = _gaussians(setting, row, places)
+    roots = _gaussians(setting, row, places).roots
     kept: list[int] = []
     for i, place in enumerate(places):
         steps = [np.linalg.solve(roots[k], place - places[k]) for k in kept]
         if all(step @ step > 0.25 for step in steps):
             kept.append(i)
-    return Modes(places[kept], roots[kept], values[kept])
+    covs = roots[kept] @ np.swapaxes(roots[kept], 1, 2)
+    return Modes(places[kept], np.asarray(np.linalg.cholesky(covs)), values[kept])

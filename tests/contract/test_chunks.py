@@ -419,6 +419,8 @@ UNTIL = {
     "fast.integration.draws: while todo.size",
     "fast.integration.simplex_moments: while m >= 0",
     "fast.integration.simplex_draws: while todo.size",
+    "fast.estimates.logpdf_estimate: while done < _MOST_ROUNDS and (done < _FEWEST_ROUNDS or "
+    "quiet < _QUIET)",
     "fast.partition.exact_vertices: while here",
     "fast.many_dimensions.pairs: while np.any(stops > at)",
     "fast.partition.cost.sampled_facets: while len(open_)",

@@ -29,6 +29,9 @@ _FEWEST = 2
 # A ball of more standard deviations of the noise rules out next to nothing. But no more than this
 # part of all regions is looked at one by one for it.
 _LARGEST = 8.0
+# Images of corners farther out, in standard deviations of the prior, are not known to within one of
+# the noise: what layers add there may cancel. Such regions are as good as unbounded.
+_FARTHEST = 1e6
 _MOST_OUT = 1.0 / 16.0
 # Numbers held at once: of pairs of a datum and a region.
 _BATCH = 1 << 20
@@ -97,6 +100,8 @@ class RegionSearch:
         found = outlines(partition, coordinates, prior_root, projection)
         volumes = np.full(partition.n_regions, np.inf)
         volumes[found.regions] = found.balls.log_volumes
+        farthest = np.linalg.norm(found.balls.places, axis=1) + found.balls.reach
+        found = found.where(farthest <= _FARTHEST)
         found = found.where(found.balls.radii <= _limit(found.balls.radii))
         tree, inner = None, np.empty(0, dtype=np.intp)
         if len(found.regions) >= _FEWEST:
