@@ -255,8 +255,8 @@ class Posterior(ABC):
         TooMuchMemoryError
             If the matrices take more than the model's `max_memory`; a ValueError.
         ArithmeticError
-            If an image is so steep that rounding of C_ω hides more than a millionth of the noise's
-            variance: ‖A_ω‖² ‖C_ω‖ above 1e9 of these, where z is spread along the image.
+            If an image is so steep that rounding of C_ω hides more than a millionth of a variance
+            with the noise's: where z is spread wide along the image, and thin across.
 
         Notes
         -----

@@ -110,36 +110,46 @@ class Spread:
     ) -> None:
         self._images, self._coordinates, self._pairs = images, images.coordinates, pairs
         self._expected, self._hidden, self._slopes = expected, hidden, slopes
-        self._sizes = np.linalg.norm(cov, axis=(1, 2))
+        self._sizes = pairs.weight * np.linalg.norm(cov, axis=(1, 2))
+        # What rounding of these may have made of variances, of data for which it may be too much.
+        self._lost: dict[int, Array] = {}
         variances, axes = np.linalg.eigh(cov)
         self._roots = axes * np.sqrt(np.maximum(variances, 0.0))[:, None, :]
 
     def _directions(self, some: slice) -> Array:
         """Of some pairs, S + 1 directions in the space of x, whose outer products add up to what
-        the pair adds to the covariance, (p, S + 1, D).
-
-        Raises ArithmeticError where rounding leaves too little of it.
-        """
+        the pair adds to the covariance, (p, S + 1, D)."""
         slopes = self._slopes(some)
-        self._refuse_needles(some, slopes)
+        self._add_lost(some, slopes)
         away = self._hidden(some) - self._expected[self._pairs.datum[some]]
         between = self._coordinates.of_inputs(away)
         within = np.swapaxes(slopes @ self._roots[some], 1, 2)
         rows = np.concatenate([between[:, None], within], axis=1)
         return self._coordinates.lift(rows * np.sqrt(self._pairs.weight[some])[:, None, None])
 
-    def _refuse_needles(self, some: slice, slopes: Array) -> None:
-        """Raise ArithmeticError where z is spread so wide along a region's image, and this is so
-        steep across, that rounding of Cov[z | x, z in ω] hides what it is across."""
-        lost = self._pairs.weight[some] * self._sizes[some]
-        lost *= np.einsum("prs,prs->p", slopes, slopes)
-        far = np.flatnonzero(~(_ROUNDED * lost <= _DOUBT))
-        if len(far):
+    def _add_lost(self, some: slice, slopes: Array) -> None:
+        """Add to what rounding of Cov[z | x, z in ω] makes of variances, where it is more than a
+        share of the noise's: along an image z may be spread wide, and thin across."""
+        steep = np.einsum("prs,prs->p", slopes, slopes)
+        mine = np.flatnonzero(~(_ROUNDED * self._sizes[some] * steep <= _DOUBT))
+        for i, slope in zip(mine.tolist(), slopes[mine], strict=True):
+            n = int(self._pairs.datum[some][i])
+            lost = np.square(self._coordinates.lift(slope.T)).sum(axis=0)
+            lost *= _ROUNDED * self._sizes[some][i]
+            self._lost[n] = self._lost.get(n, np.zeros(len(lost))) + lost
+
+    def _refuse_needles(self, n: int, variances: Array) -> None:
+        """Raise ArithmeticError where that is more than a share of the variances (D,) of datum n,
+        with the noise's."""
+        if n not in self._lost:
+            return
+        cov = self._coordinates.noise.cov
+        whole = variances + (np.diag(cov) if cov.ndim == 2 else cov)
+        if not np.all(self._lost[n] <= _DOUBT * whole):
             raise ArithmeticError(
-                f"posterior.reconstruction_cov: the image near datum "
-                f"{self._pairs.datum[some][far[0]]} is so steep, in standard deviations of the "
-                "noise, that rounding leaves fewer than six digits of it; take the covariance of "
-                "the network's outputs at draws from posterior.rvs"
+                f"posterior.reconstruction_cov: the image near datum {n} is so steep, in standard "
+                "deviations of the noise, that rounding leaves fewer than six digits of it; take "
+                "the covariance of the network's outputs at draws from posterior.rvs"
             )
 
     @property
@@ -148,11 +158,13 @@ class Spread:
         return int(max(self._images.network.sizes) * (self._roots.shape[1] + 1))
 
     def variances(self) -> Array:
-        """The diagonals, (N, D)."""
+        """The diagonals, (N, D). Raises ArithmeticError where rounding leaves too little of one."""
         result = np.zeros((len(self._expected), self._coordinates.noise.dimension))
         for some in chunks(len(self._pairs.datum), _CHUNK, self._width):
             squares = np.square(self._directions(some)).sum(axis=1)
             _add_by_datum(result, self._pairs.datum[some], np.ones(len(squares)), squares)
+        for n in self._lost:
+            self._refuse_needles(n, result[n])
         return result
 
     def covariances(self, max_memory: float) -> Array:
@@ -168,4 +180,6 @@ class Spread:
             for own in np.split(np.arange(len(datum)), starts[1:]):
                 rows = directions[own].reshape(-1, dimension)
                 result[datum[own[0]]] += rows.T @ rows
+        for n in self._lost:
+            self._refuse_needles(n, np.diag(result[n]))
         return result

@@ -82,7 +82,7 @@ class Estimating(JointModel):
         data, _ = check_data(X, "X", self.network.observed_dimension)
         request = EstimateRequest(
             standard_error=check_number(standard_error, "standard_error", 1e-6, 1.0),
-            max_draws=check_count(max_draws, "max_draws", 1000),
+            max_draws=check_count(max_draws, "max_draws", 200),
             size=check_count(size, "size", 0),
         )
         rng = check_random_state(random_state)

@@ -16,8 +16,9 @@ from reference.model import Array, Indices, Mask
 # Draws that proposals adapt to, round by round. They are not what counts.
 _ROUND, _FEWEST_ROUNDS, _MOST_ROUNDS = 1000, 6, 16
 # From so many of the widest draws of a round modes are looked for, until so many rounds in a row
-# have found none that is missed: where log weights are this far above their mean's.
-_CLIMBING, _NARROW, _QUIET, _MISSED = 24, 0.8, 2, 1.5
+# have found none that is missed: where log weights are this far above their mean's, and as much of
+# p(x) may be as is seen.
+_CLIMBING, _NARROW, _QUIET, _MISSED, _SEEN = 24, 0.8, 2, 1.5, -7.0
 _MOST_COMPONENTS = 100
 # Draws that count: so many at least, and half as many again as adaptation says are needed.
 _FEWEST, _MARGIN = 1000, 1.5
@@ -42,8 +43,8 @@ class LogpdfEstimate:
         The shape of the weights' tail: from 0.7 on their mean, and what is said of its error, are
         not to be trusted.
     vouched : array of bool (N,)
-        Whether the tail is lighter than that, at least 100 draws are effective, and the search for
-        modes had come to its end.
+        Whether the tail is lighter than that, or half of the draws are effective; at least 100 are;
+        and the search for modes had come to its end.
     n_draws : array of int (N,)
         Draws that the estimate is made of, beside those that proposals adapted to.
     draws : array (N, size, S)
@@ -105,7 +106,10 @@ def estimated(
         standard_error=error,
         effective_sample_size=effective,
         pareto_k=shape,
-        vouched=settled & (shape < HEAVIEST_TAIL) & (effective >= FEWEST_EFFECTIVE),
+        # The shape of a tail is without its size: of nearly equal weights it tells nothing.
+        vouched=settled
+        & ((shape < HEAVIEST_TAIL) | (effective > 0.5 * n_draws))
+        & (effective >= FEWEST_EFFECTIVE),
         n_draws=n_draws.astype(np.intp),
         draws=draws,
     )
@@ -149,7 +153,8 @@ def _with_more(
     weights = found.log_joint - mixture.logpdf(found.places)
     top = some.log_weights.max()
     typical = top + np.log(np.mean(np.exp(some.log_weights - top)))
-    missed = np.flatnonzero(weights > typical + _MISSED)
+    seen = found.log_mass > typical + _SEEN
+    missed = np.flatnonzero(seen & (weights > typical + _MISSED))
     missed = missed[: max(0, _MOST_COMPONENTS - len(mixture.weights))]
     if not len(missed):
         return mixture, False

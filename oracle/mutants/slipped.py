@@ -124,14 +124,14 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         _fast(
             "the diagonal scatter without its cross term",
             "many_dimensions.e_step:_Sums.add_scatter",
-            "(orthogonal * (orthogonal + 2 * lifted)).sum(axis=0)",
-            "(orthogonal * (orthogonal + lifted)).sum(axis=0)",
+            "orthogonal + 2 * lifted",
+            "orthogonal + lifted",
         ),
         _fast(
             "the full scatter without its cross term",
             "many_dimensions.e_step:_Sums.add_scatter",
-            "orthogonal.T @ orthogonal + cross + cross.T",
-            "orthogonal.T @ orthogonal + cross",
+            "weighted.T @ weighted + cross + cross.T",
+            "weighted.T @ weighted + cross",
         ),
         _fast(
             "the trace of a lifted covariance without the noise",
@@ -193,7 +193,7 @@ SLIPPED: dict[str, tuple[Mutant, ...]] = {
         ),
         _reference(
             "max_regions forgotten by with_parameters",
-            "dgn:DGN.with_parameters",
+            "distributions.joint_model:JointModel.with_parameters",
             ", max_regions=self.max_regions)",
             ")",
         ),

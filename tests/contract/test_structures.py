@@ -538,8 +538,8 @@ def test_the_table_is_complete(strength):
 def _halved_scatter(impl, monkeypatch):
     original = impl.DGN.statistics
 
-    def statistics(self, X):
-        found = original(self, X)
+    def statistics(self, X, sample_weight=None):
+        found = original(self, X, sample_weight)
         return replace(found, scatter=0.5 * found.scatter)
 
     monkeypatch.setattr(impl.DGN, "statistics", statistics)

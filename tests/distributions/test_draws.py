@@ -154,7 +154,10 @@ def check_regions(impl, name, n):
         datum, region = np.tile(np.array(pairs).T, n)
         draws = posterior._draw(datum, region, rng).reshape(n, len(pairs))
     else:
-        draws = np.array([[posterior._draw(X[i], r, rng)[0] for i, r in pairs] for _ in range(n)])
+        data = posterior._data
+        draws = np.array(
+            [[posterior._draw(data[i], r, rng)[0] for i, r in pairs] for _ in range(n)]
+        )
     farthest = 0.0
     for k, (i, r) in enumerate(pairs):
         law, peak, scale, away = region_law(network, cov_x, cov_z, X[i], ends[r], ends[r + 1])
@@ -730,8 +733,8 @@ DEFECTS = [
     ),
     (
         "reference",
-        "dgn",
-        "DGN.rvs",
+        "distributions.joint_model",
+        "JointModel.rvs",
         "np.linalg.cholesky(self.cov_z).T",
         "np.linalg.cholesky(self.cov_z)",
         correlated(reference),

@@ -185,3 +185,12 @@ def test_needles_are_refused_before_rounding_hides_them(partition):
         assert abs(across(steep) - exact) < 1e-13 + 4 * 2.3e-16 * 2 * steep**2
     with pytest.raises(ArithmeticError, match=r"rounding leaves .* draws from posterior\.rvs"):
         across(1e5)
+
+
+def test_small_noise_alone_is_no_reason():
+    """What is spread wide has its digits, however small the noise: of z2 nothing is observed."""
+    dgn = DGN(Network([Dense([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])]), [1.0, 1e-14])
+    posterior = dgn.posterior([[0.0, np.nan]])
+    np.testing.assert_allclose(posterior.reconstruction_cov()[0], [[0.5, 0], [0, 1]], atol=1e-12)
+    found = posterior.reconstruction_cov(diagonal=True)
+    np.testing.assert_allclose(found, [[0.5, 1.0]], atol=1e-12)

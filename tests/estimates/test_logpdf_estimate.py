@@ -97,6 +97,9 @@ def test_nothing_is_vouched_for_where_the_search_has_missed_the_mode(monkeypatch
     lost = Modes(np.full((1, 4), -3.0), 1e-3 * np.eye(4)[None], np.zeros(1))
     monkeypatch.setattr(logpdf_estimate, "modes", lambda *_: lost)
     monkeypatch.setattr(Mixture, "adapted", lambda self, *_: self)
+    found = dgn.estimate_logpdf([[1.0, 0.5, -1.0, 0.2]], random_state=0)
+    assert found.vouched[0]  # draws of a round lead to it
+    monkeypatch.setattr(logpdf_estimate, "_with_more", lambda _, __, mixture, ___: (mixture, False))
     assert not dgn.estimate_logpdf([[1.0, 0.5, -1.0, 0.2]], random_state=0).vouched[0]
 
 

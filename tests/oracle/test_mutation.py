@@ -125,7 +125,7 @@ def first(package, module, **wanted):
 dgn = fast.DGN(fast.Network([fast.Dense([[1.0]], [0.0])]), 1.0)
 right = dgn.kl([[0.5]], [[0.0]], [[1.0]])
 place = ("fast", "dgn", "DGN.kl")
-put_in_force(root, Mutant("", *place, "self._model.kl(data", "-self._model.kl(data", ""))
+put_in_force(root, Mutant("", *place, "self._of(data).kl(data", "-self._of(data).kl(data", ""))
 assert dgn.kl([[0.5]], [[0.0]], [[1.0]]) != right, "a function"
 
 constant = first("fast", "one_dimension.pairs", function="", operator="NumberReplacer")
@@ -298,9 +298,11 @@ def test_reached_by_lines_and_by_what_uses_a_default():
     """A statement is reached by the tests that run its lines; a default by those of the body."""
     path = ROOT / "fast" / "dgn.py"
     text = path.read_text(encoding="utf-8").splitlines()
-    line = next(i for i, row in enumerate(text, 1) if "self._model.kl(data" in row)
+    line = next(i for i, row in enumerate(text, 1) if "self._of(data).kl(data" in row)
     reached = Reached({path: {line: frozenset({"a"}), line - 1: frozenset({"b"})}}, {})
-    kl = Mutant("", "fast", "dgn", "DGN.kl", "self._model.kl(data", "-self._model.kl(data", "")
+    kl = Mutant(
+        "", "fast", "dgn", "DGN.kl", "self._of(data).kl(data", "-self._of(data).kl(data", ""
+    )
     assert reached.by(ROOT, kl) == ["a"]
     head = Mutant("", "fast", "dgn", "DGN.kl", "q_mean: ArrayLike", "q_mean: ArrayLike = 0", "")
     assert reached.by(ROOT, head) == ["a", "b"]

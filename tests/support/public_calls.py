@@ -712,7 +712,7 @@ def calls_of(impl):
             standard_error=Argument(
                 Number(1e-6, 1.0), 0.005, {"max_draws": 5000}, lambda found: found.n_draws
             ),
-            max_draws=Argument(Count(1000), 2000, {"standard_error": 1e-3}),
+            max_draws=Argument(Count(200), 2000, {"standard_error": 1e-3}),
             size=Argument(Count(0), 3, {}, lambda found: found.draws),
             random_state=Argument(Seed(), 3),
         )
@@ -767,7 +767,7 @@ def calls_of(impl):
                 "start": Argument(
                     Something(), dgn(fast, cov_x=1.0), {}, lambda found: found.history
                 ),
-                "X": Argument(Data(), X + 0.25, {}, lambda found: found.history),
+                "X": Argument(Observations(), X + 0.25, {}, lambda found: found.history),
                 "patience": Argument(Count(1), 2),
             },
             where,
