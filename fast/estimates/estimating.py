@@ -74,7 +74,7 @@ class Estimating(JointModel):
         Examples
         --------
         >>> from fast import DGN, LeakyReLU, Network
-        >>> dgn = DGN(Network.random([8, 16, 10], LeakyReLU(0.1), random_state=0), cov_x=0.1)
+        >>> dgn = DGN(Network.random([8, 16, 10], LeakyReLU(0.1), random_state=0), cov_x=0.5)
         >>> found = dgn.estimate_logpdf(dgn.rvs(2, random_state=0), random_state=0)
         >>> print(found.vouched, bool(found.standard_error.max() < 0.05))
         [ True  True] True

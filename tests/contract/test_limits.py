@@ -216,7 +216,7 @@ CHECKED_HERE = {
     "if an activation follows the last Dense layer": "test_memory_of_a_last_activation",
     "VAEs batches of 50": "test_batches_of_fifty",
     "identically zero on a region uses the slope η there": "test_gradient_of_a_unit_that_is_zero",
-    "has a partition, but no likelihood": "test_seven_dimensions_have_a_partition",
+    "has a partition, but no exact likelihood": "test_seven_dimensions_have_a_partition",
 }
 
 #: Why there is no test, by a phrase of the limit.
