@@ -80,9 +80,19 @@ class _Weighted(NamedTuple):
     log_weights: Array  # (n,)
 
     @property
+    def shares(self) -> Array:
+        """The weights over the largest."""
+        return np.asarray(np.exp(self.log_weights - self.log_weights.max()))
+
+    @property
+    def log_mean(self) -> float:
+        """Log of the mean of the weights: an estimate of log p(x)."""
+        return float(self.log_weights.max() + np.log(self.shares.mean()))
+
+    @property
     def relative_variance(self) -> float:
         """That of a weight, in squares of their mean."""
-        shares = np.exp(self.log_weights - self.log_weights.max())
+        shares = self.shares
         return float(np.var(shares) / np.square(np.mean(shares)))
 
 
@@ -96,8 +106,8 @@ def estimated(
     for n in range(len(X)):
         row = Rows(rows.rows[n : n + 1], rows.rest[n : n + 1])
         final, settled[n] = _sampled(setting, row, looks, request, rng)
-        told[n], n_draws[n] = _told(final.log_weights), len(final.log_weights)
-        shares = np.exp(final.log_weights - final.log_weights.max())
+        told[n], n_draws[n] = _told(final), len(final.log_weights)
+        shares = final.shares
         chosen = rng.choice(len(shares), size=request.size, p=shares / shares.sum())
         draws[n] = final.places[chosen]
     log_p, error, effective, shape = told.T
@@ -151,8 +161,7 @@ def _with_more(
     last = np.linspace(_NARROW * len(some.places), len(some.places) - 1, _CLIMBING).astype(np.intp)
     found = climbed(setting, row, some.places[last])
     weights = found.log_joint - mixture.logpdf(found.places)
-    top = some.log_weights.max()
-    typical = top + np.log(np.mean(np.exp(some.log_weights - top)))
+    typical = some.log_mean
     seen = found.log_mass > typical + _SEEN
     missed = np.flatnonzero(seen & (weights > typical + _MISSED))
     missed = missed[: max(0, _MOST_COMPONENTS - len(mixture.weights))]
@@ -171,11 +180,11 @@ def _weighted(
     return _Weighted(places, joint - mixture.logpdf(places))
 
 
-def _told(log_weights: Array) -> tuple[float, float, float, float]:
-    """Log of their mean, its standard error, how many draws are effective, and the tail's shape."""
-    top = log_weights.max()
-    shares = np.exp(log_weights - top)
+def _told(final: _Weighted) -> tuple[float, float, float, float]:
+    """Log of the mean weight, its standard error, how many draws are effective, and the shape of
+    the weights' tail."""
+    shares = final.shares
     mean, count = shares.mean(), len(shares)
     error = float(np.std(shares, ddof=1) / (mean * np.sqrt(count)))
     effective = float(np.square(shares.sum()) / np.square(shares).sum())
-    return float(top + np.log(mean)), error, effective, tail_shape(log_weights)
+    return final.log_mean, error, effective, tail_shape(final.log_weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
 from fast.integration.interval import LOG_2PI
 from reference.model import Array
@@ -66,12 +67,12 @@ class Mixture:
     def logpdf(self, Z: Array) -> Array:
         """Log density, (n,)."""
         weights, means, roots = self._all
-        return np.asarray(_log_sum(np.log(weights) + _each(Z, means, roots)))
+        return np.asarray(logsumexp(np.log(weights) + _each(Z, means, roots), axis=1))
 
     def adapted(self, Z: Array, log_weights: Array) -> Mixture:
         """One step of EM on weighted draws (n, S): importance weights, up to a constant."""
         own = np.log(self.weights) + _each(Z, self.means, self.roots)
-        shares = np.exp(own - _log_sum(own)[:, None])
+        shares = np.exp(own - logsumexp(own, axis=1, keepdims=True))
         shares *= np.exp(log_weights - log_weights.max())[:, None]
         sizes = shares.sum(axis=0)
         total = np.maximum(sizes, np.finfo(np.float64).tiny)
@@ -96,9 +97,3 @@ def _each(Z: Array, means: Array, roots: Array) -> Array:
     log_det = np.log(np.einsum("kii->ki", roots)).sum(axis=1)
     squares = np.einsum("nki,nki->nk", white, white)
     return np.asarray(-0.5 * squares - log_det - 0.5 * Z.shape[1] * LOG_2PI)
-
-
-def _log_sum(logs: Array) -> Array:
-    """log Σ exp over the last axis."""
-    top = logs.max(axis=-1, keepdims=True)
-    return np.asarray((top + np.log(np.exp(logs - top).sum(axis=-1, keepdims=True)))[..., 0])

@@ -13,7 +13,7 @@ from fast.distributions.observation import refuse_steep
 from fast.integration.interval import LOG_2PI
 from fast.integration.whitened import dots
 from fast.many_dimensions.local.setting import Rows, Setting
-from fast.partition.layer_maps import maps_to
+from fast.many_dimensions.region_gaussians import gaussians
 from fast.partition.location import codes_at
 from fast.partition.regions import distinct_codes
 from fast.polyhedra.chunks import chunks
@@ -89,8 +89,8 @@ def climbed(setting: Setting, row: Rows, places: Array) -> Modes:
     values = _values(setting, row, places)
     active = np.arange(len(places))
     for _ in range(_STEPS):
-        gaussians = _gaussians(setting, row, places[active])
-        moved, reached = _along(setting, row, places[active], values[active], gaussians)
+        around = _gaussians(setting, row, places[active])
+        moved, reached = _along(setting, row, places[active], values[active], around)
         gained = reached - values[active]
         places[active], values[active] = moved, reached
         active = active[gained > _LEAST_GAIN]
@@ -112,16 +112,12 @@ class _Gaussians(NamedTuple):
 
 
 def _gaussians(setting: Setting, row: Rows, places: Array) -> _Gaussians:
-    codes = codes_at(setting.network, places)
-    slopes, offsets = setting.coordinates.of_maps(
-        maps_to(setting.network, codes, setting.coordinates.index)
-    )
-    refuse_steep(slopes)
-    prior = np.broadcast_to(setting.prior_root, (len(slopes), *setting.prior_root.shape))
-    basis, factors = np.linalg.qr(np.concatenate([slopes, prior], axis=1))
-    pulls, roots = basis[:, : slopes.shape[1]], np.linalg.inv(factors)
-    target = row.rows[:, : slopes.shape[1]] - offsets
-    from_place = target - np.einsum("nrs,ns->nr", slopes, places)
+    maps = setting.maps_at(places)
+    refuse_steep(maps.slopes)
+    found = gaussians(*maps, setting.prior_root)
+    pulls, roots = found.pulls, np.asarray(np.linalg.inv(found.roots))
+    target = row.rows[:, : pulls.shape[1]] - found.offsets
+    from_place = target - np.einsum("nrs,ns->nr", found.slopes, places)
     return _Gaussians(
         centres=np.einsum("nij,nrj,nr->ni", roots, pulls, target),
         nearby=places + np.einsum("nij,nrj,nr->ni", roots, pulls, from_place),
@@ -130,11 +126,11 @@ def _gaussians(setting: Setting, row: Rows, places: Array) -> _Gaussians:
 
 
 def _along(
-    setting: Setting, row: Rows, places: Array, values: Array, gaussians: _Gaussians
+    setting: Setting, row: Rows, places: Array, values: Array, around: _Gaussians
 ) -> tuple[Array, Array]:
     """The best of the steps 1, 1/2, 1/4, ... of the ways to both, or none."""
     shares = 0.5 ** np.arange(_HALVINGS)
-    ways = np.stack([gaussians.centres, gaussians.nearby], axis=1) - places[:, None]
+    ways = np.stack([around.centres, around.nearby], axis=1) - places[:, None]
     tried = places[:, None, None] + shares[:, None] * ways[:, :, None]
     tried = np.concatenate([tried.reshape(len(places), -1, setting.latent), places[:, None]], 1)
     found = _values(setting, row, tried[:, :-1].reshape(-1, setting.latent))

@@ -24,9 +24,9 @@ ESTIMATES: tuple[Mutant, ...] = (
     in_fast(
         "the mean of log weights",
         "estimates.logpdf_estimate",
-        "_told",
-        "float(top + np.log(mean))",
-        "float(np.mean(log_weights))",
+        "_Weighted.log_mean",
+        "float(self.log_weights.max() + np.log(self.shares.mean()))",
+        "float(self.log_weights.mean())",
         "An ELBO taken for log p(x).",
     ),
     in_fast(

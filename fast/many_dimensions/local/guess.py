@@ -12,8 +12,6 @@ import numpy as np
 from fast.integration.interval import LOG_2PI
 from fast.integration.whitened import dots
 from fast.many_dimensions.local.setting import Points, Rows, Setting
-from fast.partition.layer_maps import maps_to
-from fast.partition.location import codes_at
 from fast.polyhedra.chunks import chunks
 from reference.model import Array
 
@@ -35,9 +33,7 @@ def located(setting: Setting, X: Array) -> Points:
     images = setting.images(places)
     # All is counted from here: with all the digits that there are, which the search does without.
     best = setting.log_joint(rows, images)
-    slopes, _ = setting.coordinates.of_maps(
-        maps_to(setting.network, codes_at(setting.network, places), setting.coordinates.index)
-    )
+    slopes = setting.maps_at(places).slopes
     precision = np.swapaxes(slopes, 1, 2) @ slopes + setting.prior_root.T @ setting.prior_root
     log_det = np.linalg.slogdet(precision)[1]
     return Points(

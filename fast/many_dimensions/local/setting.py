@@ -11,6 +11,8 @@ from fast.distributions.observation import Coordinates
 from fast.distributions.reconstruction import Images
 from fast.integration.interval import LOG_2PI
 from fast.integration.whitened import dots
+from fast.partition.layer_maps import Maps, maps_to
+from fast.partition.location import codes_at
 from reference.model import Array, Indices, Network
 
 
@@ -106,6 +108,11 @@ class Setting:
         for layer in self.network.layers[: self.coordinates.index]:
             hidden = layer.apply(hidden)
         return np.concatenate([self.coordinates.of_inputs(hidden), Z @ self.prior_root.T], axis=1)
+
+    def maps_at(self, places: Array) -> Maps:
+        """y(g(z)) on the regions that places (n, S) are in: slopes (n, r, S), offsets (n, r)."""
+        codes = codes_at(self.network, places)
+        return self.coordinates.of_maps(maps_to(self.network, codes, self.coordinates.index))
 
     def log_joint(self, rows: Rows, images: Array) -> Array:
         """log p(x, z) of data and images (N, r + S), row by row [eq. 4]."""
