@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fast.partition.cell_complex import TooManyCells
-from fast.partition.cut_vertices import EPS, FLOOR, OutOfRange, rounding_of_sum
+from fast.partition.cut_vertices import EPS, FLOOR, rounding_of_sum
+from fast.partition.exact_vertices import OutOfRange
 from reference.model import Array, Codes, ExactNetwork, Indices, Integers, Layer, Mask, Network
 
 # Products of all layers' smallest weights and biases that are smaller than ten to this power leave

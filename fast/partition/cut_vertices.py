@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fast.partition.cell_complex import Cut
-from fast.partition.exact_vertices import ExactVertices, Function
+from fast.partition.exact_vertices import LEAST, ExactVertices, Function, OutOfRange, rounded_once
 from fast.partition.growing_arrays import Columns, Rows
 from fast.polyhedra.chunks import chunks
 from reference.model import Array, Dyadic, Indices, Integers, Layer, Mask, PiecewiseAffine
@@ -27,9 +27,6 @@ _MORE_TERMS = 8
 # Values are held in units in which the largest are near 1. Where they, or their errors, are below
 # this, doubles may have lost a product of them: what is so small is left to integers.
 FLOOR = 1e-150
-
-# A value that is not 0 is not rounded to less than this.
-_LEAST = 1e-300
 
 # Numbers held at once while values are found at new vertices.
 _BATCH = 1 << 15
@@ -48,10 +45,6 @@ def rounding_of_sum(count: int) -> float:
     that, and the rounding of the magnitudes and errors themselves.
     """
     return (count + _MORE_TERMS) * EPS
-
-
-class OutOfRange(Exception):
-    """A network's values leave the range of double precision."""
 
 
 class _Exactly(NamedTuple):
@@ -79,7 +72,7 @@ class Vertices:
         # Values are those of the network over two to this power.
         self._unit = 0
         self._points = Columns(places[:, -1] != 0)
-        positions = _rounded(places[:, :-1], _weights(places)[:, None], 0)
+        positions = rounded_once(places[:, :-1], _weights(places)[:, None], 0)
         self._positions = Rows(positions)
         sizes = np.max(np.abs(positions), axis=1)
         # The size of the largest coordinate, and how far from true one may be.
@@ -164,9 +157,9 @@ class Vertices:
             self.exact_signs += len(doubtful)
             exactly = self._make_exact(doubtful)
             numbers, exponent = function.of(exactly.inputs, exactly.ts)
-            exact = _rounded(numbers, exactly.weights, exponent + self._unit)
+            exact = rounded_once(numbers, exactly.weights, exponent + self._unit)
             values[doubtful] = exact
-            errors[doubtful] = np.where(np.abs(exact) > _LEAST, EPS, 1.0) * np.abs(exact)
+            errors[doubtful] = np.where(np.abs(exact) > LEAST, EPS, 1.0) * np.abs(exact)
         return values, errors
 
     def place_exactly(self) -> None:
@@ -190,11 +183,11 @@ class Vertices:
         inputs = self.exact.inputs(which, self.layer)
         places = self.exact.places(which)
         weights = _weights(places)
-        positions = _rounded(places[:, :-1], weights[:, None], 0)
+        positions = rounded_once(places[:, :-1], weights[:, None], 0)
         self.positions[which] = positions
         sizes = np.max(np.abs(positions), axis=1)
         self._extents.array[:, which] = sizes, EPS * sizes
-        values = _rounded(inputs.numbers, weights[:, None], inputs.exponent + self._unit)
+        values = rounded_once(inputs.numbers, weights[:, None], inputs.exponent + self._unit)
         return values, _Exactly(inputs, places[:, -1], weights)
 
     def pass_affine(self, layer: Layer) -> None:
@@ -338,19 +331,6 @@ class Vertices:
 def _weights(places: Integers) -> Integers:
     """What vertices (z, t) are divided by: points by t, directions by their largest entry."""
     return np.array([row[-1] or max(map(abs, row[:-1])) for row in places.tolist()], dtype=object)
-
-
-def _rounded(numbers: Integers, weights: Integers, shift: int) -> Array:
-    """numbers / (weights 2^shift), rounded once; 0 only where it is. Raises OutOfRange."""
-    try:
-        above, below = (0, shift) if shift >= 0 else (-shift, 0)
-        quotients = (numbers << above) / (weights << below)
-    except OverflowError:
-        raise OutOfRange from None
-    result = np.asarray(quotients, dtype=np.float64)
-    lost = (np.abs(result) < _LEAST) & (numbers != 0)
-    result[lost] = np.where(numbers[lost] > 0, _LEAST, -_LEAST)
-    return result
 
 
 def _doubt(values: Array) -> Array:

@@ -13,7 +13,14 @@ import numpy as np
 
 from fast.partition.cell_complex import Cut
 from fast.polyhedra.integer_rows import in_lowest_terms
-from reference.model import Dyadic, ExactNetwork, Indices, Integers
+from reference.model import Array, Dyadic, ExactNetwork, Indices, Integers
+
+# A value that is not 0 is not rounded to less than this.
+LEAST = 1e-300
+
+
+class OutOfRange(Exception):
+    """A network's values leave the range of double precision."""
 
 
 class Function(NamedTuple):
@@ -107,3 +114,16 @@ class ExactVertices:
         high, low = values[: len(mine)], -values[len(mine) :]
         mixed = high[:, None] * places[len(mine) :] + low[:, None] * places[: len(mine)]
         self._places.update(zip(vertices.tolist(), in_lowest_terms(mixed), strict=True))
+
+
+def rounded_once(numbers: Integers, weights: Integers, shift: int) -> Array:
+    """numbers / (weights 2^shift), rounded once; 0 only where it is. Raises OutOfRange."""
+    try:
+        above, below = (0, shift) if shift >= 0 else (-shift, 0)
+        quotients = (numbers << above) / (weights << below)
+    except OverflowError:
+        raise OutOfRange from None
+    result = np.asarray(quotients, dtype=np.float64)
+    lost = (np.abs(result) < LEAST) & (numbers != 0)
+    result[lost] = np.where(numbers[lost] > 0, LEAST, -LEAST)
+    return result

@@ -13,7 +13,7 @@ from fast.partition.cost.memory import LEAST, TooMuchMemory, of_an_interval
 from fast.partition.cost.partition_cost import partition_cost
 from fast.partition.cut_line import Intervals, enumerate_intervals
 from fast.partition.cut_space import Progress, enumerate_cells
-from fast.partition.cut_vertices import OutOfRange
+from fast.partition.exact_vertices import OutOfRange
 from fast.partition.first_vertices import starting_functions
 from fast.partition.layer_maps import Maps, maps_in_turn, maps_to
 from fast.partition.location import locate

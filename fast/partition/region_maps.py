@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.partition.cut_vertices import OutOfRange
+from fast.partition.exact_vertices import OutOfRange
 from fast.partition.layer_maps import Maps, after_last_choice, maps_to
 from fast.polyhedra.chunks import chunks
 from fast.polyhedra.integer_rows import in_lowest_terms

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fast.dgn import DGN
+from fast.dgn import DGN, summed
 from fast.distributions.gradient import gradient
 from fast.distributions.statistics import Statistics
 from reference.model import Array, WeightPrior, log_weight_prior, uphill
@@ -30,7 +30,8 @@ class State:
     @staticmethod
     def of(dgn: DGN, X: Array, prior: WeightPrior | None, counts: Array | None = None) -> State:
         """Run the E-step."""
-        return State(dgn, dgn.statistics(X, counts), prior, counts)
+        weights = np.ones(len(X)) if counts is None else counts
+        return State(dgn, summed(dgn, X, weights), prior, counts)
 
     def moved(self, dgn: DGN, X: Array) -> State:
         """Another model with its E-step on the same data."""

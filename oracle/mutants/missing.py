@@ -15,8 +15,8 @@ MISSING: tuple[Mutant, ...] = (
     ),
     in_fast(
         "a marginal's noise from its first entries",
-        "dgn",
-        "DGN._part",
+        "partitioned",
+        "Partitioned._part",
         "cov_of_outputs(self.cov_x, observed)",
         "cov_of_outputs(self.cov_x, np.arange(len(observed)))",
         "The first block of Σx for that of the entries that are observed.",

@@ -65,7 +65,6 @@ from reference.model.validation import (
     check_mapping,
     check_names,
     check_number,
-    check_path,
     check_points,
     check_random_state,
 )
@@ -80,7 +79,13 @@ from reference.model.weight_priors import (
     rise,
     uphill,
 )
-from reference.model.whole_files import UNFINISHED, load_arrays, save_arrays, write_whole
+from reference.model.whole_files import (
+    UNFINISHED,
+    check_path,
+    load_arrays,
+    save_arrays,
+    write_whole,
+)
 from reference.model.writers.into_torch import torch_parameters
 
 __all__ = [

@@ -25,9 +25,9 @@ from reference.model.validation import (
     check_array,
     check_count,
     check_mapping,
-    check_path,
     check_random_state,
 )
+from reference.model.whole_files import check_path
 from reference.model.writers.written import Written
 
 

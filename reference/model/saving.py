@@ -33,8 +33,7 @@ from reference.model.named_activations import (
     ReLU6,
 )
 from reference.model.residual import Beside, Fork, Join, beside
-from reference.model.validation import check_path
-from reference.model.whole_files import load_arrays, save_arrays
+from reference.model.whole_files import check_path, load_arrays, save_arrays
 
 # The arguments each layer is made from, which it holds under the same names: what a file stores.
 ARGUMENTS: dict[type[Any], tuple[str, ...]] = {

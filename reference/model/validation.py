@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -331,31 +329,6 @@ def check_names(value: Any, name: str) -> list[str]:
     if names is None or not all(isinstance(one, str) for one in names):
         raise ValueError(f"{name}: expected a list of names, got {value!r}")
     return names
-
-
-def check_path(value: Any, name: str) -> Path:
-    """Return an argument as a path.
-
-    Parameters
-    ----------
-    value : object
-        What was given.
-    name : str
-        The argument's name, for the message.
-
-    Returns
-    -------
-    Path
-        The path.
-
-    Raises
-    ------
-    ValueError
-        If it is not the path of a file.
-    """
-    if not isinstance(value, str | os.PathLike):
-        raise ValueError(f"{name}: expected the path of a file, got {value!r}")
-    return Path(value)
 
 
 def check_mapping(value: Any, name: str) -> None:

@@ -21,6 +21,31 @@ FORMAT = 1
 UNFINISHED = f"{_BEGINS}*{_ENDS}"
 
 
+def check_path(value: Any, name: str) -> Path:
+    """Return an argument as a path.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        The argument's name, for the message.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If it is not the path of a file.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name}: expected the path of a file, got {value!r}")
+    return Path(value)
+
+
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file that appears whole or not at all.
 

@@ -26,6 +26,7 @@ ROOMS = {
         "one_dimension",
         "many_dimensions",
         "estimates",
+        "partitioned",
         "dgn",
         "closed_form",
         "training",

@@ -329,9 +329,9 @@ def test_the_limit_is_on_what_a_datum_needs():
 
 def test_many_regions_are_searched_locally_before_a_limit(monkeypatch):
     network = NETWORKS["two layers"]
-    monkeypatch.setattr(fast.dgn, "_MANY_REGIONS", 10)
+    monkeypatch.setattr(fast.partitioned, "_MANY_REGIONS", 10)
     assert not DGN(network, 0.05).is_local
-    monkeypatch.setattr(fast.dgn, "_TOO_MANY", 20)
+    monkeypatch.setattr(fast.partitioned, "_TOO_MANY", 20)
     assert DGN(network, 0.05).is_local
     assert not DGN(network, 0.05, partition="full").is_local
 

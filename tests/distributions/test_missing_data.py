@@ -280,7 +280,7 @@ def test_whole_data_are_grouped_by_nothing(monkeypatch):
 
     monkeypatch.setattr("fast.partition.partition.partition", found)
     dgn.logpdf(X)
-    monkeypatch.setattr("fast.dgn.ByPattern", found)
+    monkeypatch.setattr("fast.partitioned.ByPattern", found)
     monkeypatch.setattr(fast.DGN, "_part", found)
     dgn.logpdf(whole)
     dgn.posterior(whole).mean()

@@ -195,7 +195,7 @@ FAST = {
         result(lambda b: b._replace(log_mass=b[0] - 40 * (np.arange(b[0].shape[-1]) % 2))),
     ),
     "prior precision for prior covariance": (
-        fast.dgn,
+        fast.partitioned,
         "ManyDimensions",
         argument(2, np.linalg.inv),
     ),

@@ -10,6 +10,7 @@ from shared_models import circle
 import fast
 import reference
 from fast import DGN, LeakyReLU, Network
+from fast.training import objective
 
 FITS = {"EM": fast.fit_em, "likelihood": fast.fit_mle}
 each_fit = pytest.mark.parametrize("fit", FITS.values(), ids=FITS.keys())
@@ -169,15 +170,15 @@ def test_a_fit_that_cannot_take_a_step_says_so_first(fit, monkeypatch):
     X = np.array([[1.0, 1.0]])
     start = DGN(Network.random([1, 2, 2], LeakyReLU(0.1), 0), np.eye(2))
 
-    def refusing(self, X, *weights):
+    def refusing(*arguments):
         calls.append(0)
         if len(calls) > 2:
             raise ArithmeticError("too far")
-        return own(self, X, *weights)
+        return own(*arguments)
 
-    calls, own = [], DGN.statistics
+    calls, own = [], objective.summed
     if fit is fast.fit_em:
-        monkeypatch.setattr(DGN, "statistics", refusing)
+        monkeypatch.setattr(objective, "summed", refusing)
     else:
         monkeypatch.setattr(fast.training.search.Search, "_state", lambda *_: None)
     with pytest.warns(fast.ConvergenceWarning) as told:
@@ -191,16 +192,16 @@ def test_a_fit_that_cannot_take_a_step_says_so_first(fit, monkeypatch):
 @each_fit
 def test_starts_without_a_likelihood_are_left_out(fit, monkeypatch):
     """They are reported, and the others go on; with none left the error says so."""
-    X, calls, own = circle(0, 30), [], DGN.statistics
+    X, calls, own = circle(0, 30), [], objective.summed
     failing = {"first": {1}, "all": set(range(1, 99))}
 
-    def statistics(self, X, *weights):
+    def statistics(*arguments):
         calls.append(0)
         if len(calls) in failing[which]:
             raise ArithmeticError("too far")
-        return own(self, X, *weights)
+        return own(*arguments)
 
-    monkeypatch.setattr(DGN, "statistics", statistics)
+    monkeypatch.setattr(objective, "summed", statistics)
     network = Network.random([1, 3, 2], LeakyReLU(0.1), 0)
     options = {"cov_x": 0.3, "init": "data", "n_init": 2, "random_state": 0, "tol": 0.0}
     which = "first"

@@ -9,10 +9,10 @@ import pytest
 from tests_support import deep
 
 import fast
-import fast.dgn
 import fast.partition.cost.sampled_facets
 import fast.partition.cost.seconds
 import fast.partition.cut_space
+import fast.partitioned
 from fast import Abs, Dense, LeakyReLU, MaxPool, Network, ReLU, ReLU6, Residual
 from fast.partition.cost.facet_shares import shares
 from fast.partition.cost.memory import LEAST, TooMuchMemory, predicted_memory
@@ -227,7 +227,7 @@ def test_cases_of_sizes_are_refused_with_their_cost(widths):
 def test_auto_gives_up_early(monkeypatch):
     """Where all regions are far beyond the limits by estimate, few of them are found; and where
     they are not, all are."""
-    monkeypatch.setattr(fast.dgn, "_MANY_REGIONS", 1_000)
+    monkeypatch.setattr(fast.partitioned, "_MANY_REGIONS", 1_000)
     network, seen = Network.random([2, 128, 3], ReLU(), 0), []
     few = fast.DGN(network, 1.0, max_regions=2_000)
     look = few._unless_far_beyond()

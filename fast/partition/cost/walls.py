@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.partition.cut_vertices import OutOfRange
+from fast.partition.exact_vertices import OutOfRange
 from fast.partition.layer_maps import Maps
 from reference.model import Array, Codes, Indices, Layer, Mask, MaxPool, Network
 

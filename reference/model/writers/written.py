@@ -7,7 +7,7 @@ from typing import Any
 
 from reference.model.layer_protocol import Layer, Shape
 from reference.model.saving import save_layers
-from reference.model.validation import check_path
+from reference.model.whole_files import check_path
 
 
 class Written:
