@@ -54,11 +54,8 @@ def split(items: Whitened, apex: Apex) -> Simplices:
     chains, links = lattice.chains
     entries, item = chains.entries(items.cells)
     links = links[chains.values[entries]]
-    places = [
-        levels[m].starts[item] + links[:, lattice.dimension - 1 - m]
-        for m in range(lattice.dimension - 1, -1, -1)
-    ]
-    faces = [levels[m] for m in range(lattice.dimension - 1, -1, -1)]
+    faces = levels[lattice.dimension - 1 :: -1]
+    places = [face.starts[item] + link for face, link in zip(faces, links.T, strict=True)]
     rows: list[FacePoints] = []
     if seen is None:
         rows = [
@@ -76,9 +73,7 @@ def split(items: Whitened, apex: Apex) -> Simplices:
     lengths = _far_corners_to_infinity(corners, finite)
     slopes, steps = slopes / lengths, steps / lengths[:, :, None]
     if seen is None:
-        # From the apex the exponent sinks by no more than SNAP: far out rounding leaves any slope.
-        squares = np.einsum("nij,nij->ni", corners, corners)
-        slopes = np.maximum(slopes, -2 * SNAP - np.sqrt(2 * SNAP * squares))
+        slopes = _hardly_sinking(slopes, corners)
     scaled, unit, fewest = _in_units(corners, finite, item, len(items.cells))
     if seen is not None:
         volume = seen.volumes(places) / lengths.prod(axis=1)
@@ -111,6 +106,14 @@ def split(items: Whitened, apex: Apex) -> Simplices:
         gram=gram,
         chain=chains.values[entries][kept],
     )
+
+
+def _hardly_sinking(slopes: Array, corners: Array) -> Array:
+    """Slopes (n, k) of the exponent from the apex to corners, where it sinks by SNAP at most: far
+    out rounding leaves any slope."""
+    squares = np.einsum("nij,nij->ni", corners, corners)
+    least: Array = np.maximum(slopes, -2 * SNAP - np.sqrt(2 * SNAP * squares))
+    return least
 
 
 def _in_units(

@@ -76,7 +76,15 @@ def _terms(geometry: PolyhedralGeometry, points: Points) -> Terms:
     error = np.bincount(pairs.datum, np.exp(log_e0) * pairs.error, count).astype(np.float64)
     above = highest + log_total
     log_evidence = pairs.log_joint[best] + above
-    return Terms(log_evidence, pairs, log_e0, references, above, skipped, error)
+    return Terms(
+        log_evidence=log_evidence,
+        pairs=pairs,
+        log_e0=log_e0,
+        references=references,
+        above=above,
+        skipped=skipped,
+        error=error,
+    )
 
 
 def _from_references(

@@ -333,4 +333,12 @@ def _assembled(
         raise PartitionError(OUT_OF_RANGE)
     codes = np.array([visit.code for visit in visits], dtype=np.int8).reshape(len(visits), -1)
     polyhedra = tuple(visit.polyhedron for visit in visits)
-    return Partition(network, codes, slopes, offsets, breakpoints, polyhedra, facets)
+    return Partition(
+        network=network,
+        codes=codes,
+        slopes=slopes,
+        offsets=offsets,
+        breakpoints=breakpoints,
+        polyhedra=polyhedra,
+        facets=facets,
+    )

@@ -158,14 +158,30 @@ def _found(setting: Setting, bends: Bends, points: Points, guess: Array, max_pie
     if not np.all(np.isfinite(log_evidence)):
         # The guess of some datum may have been so high that all was ruled out.
         nothing = np.full(points.number, np.nan)
-        return Found(log_evidence, above, held, nothing, nothing, leaves, counts)
+        return Found(
+            log_evidence=log_evidence,
+            above=above,
+            held=held,
+            skipped=nothing,
+            doubts=nothing,
+            leaves=leaves,
+            counts=counts,
+        )
     with np.errstate(divide="ignore"):
         skipped = np.exp(np.minimum(floors + np.log(descent.out) - log_evidence, 0.0))
     shares = np.exp(held.log_mass - above[held.datum])
     doubts = np.bincount(held.datum, shares * held.doubt, points.number).astype(np.float64)
     # Data seen through an ill-conditioned noise have fewer digits.
     doubts *= setting.coordinates.noise.spread
-    return Found(log_evidence, above, held, skipped, doubts, leaves, counts)
+    return Found(
+        log_evidence=log_evidence,
+        above=above,
+        held=held,
+        skipped=skipped,
+        doubts=doubts,
+        leaves=leaves,
+        counts=counts,
+    )
 
 
 def _not_ruled_out(

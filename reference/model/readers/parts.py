@@ -88,7 +88,16 @@ class Parts:
             shape = self._known(value, (len(read.mean),))
             if len(read.mean) != shape[0]:
                 raise ValueError(f"expects {len(read.mean)} features, got {shape[0]}")
-            return self._made(Part(self._name(), place, (value,), (), read, run, rounded), shape)
+            part = Part(
+                name=self._name(),
+                place=place,
+                inputs=(value,),
+                layers=(),
+                normalisation=read,
+                run=run,
+                rounded=rounded,
+            )
+            return self._made(part, shape)
         if not read:
             return value
         latent = latent_size(read[0])
@@ -97,7 +106,15 @@ class Parts:
         for layer in read:
             placed.append(layer.placed(shape))
             shape = placed[-1].output_shape(shape)
-        part = Part(self._name(), place, (value,), tuple(placed), None, run, rounded)
+        part = Part(
+            name=self._name(),
+            place=place,
+            inputs=(value,),
+            layers=tuple(placed),
+            normalisation=None,
+            run=run,
+            rounded=rounded,
+        )
         return self._made(part, shape)
 
     def add_sum(self, place: str, first: str, second: str) -> str:

@@ -113,7 +113,17 @@ def read_onnx_file(path: Path) -> OnnxFile:
     operators = _needed([_operator(onnx, i, node) for i, node in enumerate(graph.node)], output)
     shape = tuple(int(axis.dim_value) for axis in inputs[0].type.tensor_type.shape.dim)
     uses = Counter([output, *(name for one in operators for name in one.inputs)])
-    return OnnxFile(model, opset, operators, constants, inputs[0].name, output, shape, dtype, uses)
+    return OnnxFile(
+        model=model,
+        opset=opset,
+        operators=operators,
+        constants=constants,
+        input=inputs[0].name,
+        output=output,
+        input_shape=shape,
+        input_dtype=dtype,
+        uses=uses,
+    )
 
 
 def import_onnx() -> Any:
