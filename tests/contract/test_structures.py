@@ -28,6 +28,7 @@ from tests_support import deep, em_module, patch_closed_form
 
 import fast
 import reference
+from fast.training.ends.judgement import Goal, Judgement
 from fast.training.units import Units
 from oracle.checks.implementations import network_from
 from oracle.models.descriptions import specs_of
@@ -51,6 +52,14 @@ PRIORS = {
 }
 #: Eigenvalues of a normal matrix over the largest: rounding below the first, sure above the second.
 NOTHING, SOMETHING = 1e-14, 1e-6
+
+
+@pytest.fixture(autouse=True)
+def curvature_not_looked_for(monkeypatch):
+    """It takes three quarters of the time, and any passes where gtol = 1e300; it is judged in
+    tests/learning/test_stationarity.py."""
+    monkeypatch.setattr(em_module(reference), "smallest_curvature", lambda *_: 0.0)
+    monkeypatch.setattr(Goal, "judged", lambda goal, at: Judgement(goal.norm(at), None, ""))
 
 
 class Verdict:
