@@ -201,6 +201,12 @@ def conditional(impl):
 
 
 @functools.cache
+def conditional_of_one(impl):
+    """Of one datum: `reference` looks for the end of an interval by integrals of every region."""
+    return found_already(impl).conditional(GAPS[:1])
+
+
+@functools.cache
 def truncated(impl):
     """Four Gaussians on a box."""
     return impl.gaussian_on_box(BOX["lower"], BOX["upper"], MEANS, COV_Z)
@@ -598,7 +604,7 @@ def calls_of_both():
         **drawn | {"index": Argument(Count(0, 2), 1)},
     )
     calls["Conditional.interval"] = method(
-        conditional,
+        conditional_of_one,
         "interval",
         {"index": 0},
         itself,
