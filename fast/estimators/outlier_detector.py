@@ -308,6 +308,8 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
             rest = data.copy()
             rest[:, part] = np.nan
             column[:] = whole - self.dgn_.logpdf(rest)
+            # Not the rounding of one sum beside that of another.
+            column[np.all(np.isnan(data[:, part]), axis=1)] = 0.0
         return result
 
     def _log_densities_of_draws(self, count: int, seed: Any) -> Array:
