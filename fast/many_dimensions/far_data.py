@@ -13,7 +13,7 @@ from fast.many_dimensions.far_pairs import FarGaussians, truncate_far
 from fast.many_dimensions.geometry import Points, PolyhedralGeometry
 from fast.many_dimensions.pair_list import PairList
 from fast.many_dimensions.references import Doubts, References
-from reference.model import Array, Indices
+from reference.model import Array, Indices, Mask
 
 # What rounding may do to the log of a share before a datum counts as far.
 _DOUBT = 2e-11
@@ -21,6 +21,8 @@ _DOUBT = 2e-11
 _FINE = 1e-20
 # Values in doubles are trusted to so many times what rounding is thought to do to them.
 _LOOSE = 64.0
+# Log of a share of p(x) that is below its last digit, whatever else is added up with it.
+_NOTHING = -50.0
 
 
 def with_far_data(
@@ -39,13 +41,16 @@ def with_far_data(
     near, far = pairs.where(~is_far[pairs.datum]), pairs.where(is_far[pairs.datum])
     first = evaluate_far(geometry, points, np.flatnonzero(is_far), references.region[is_far])
     others = far.where(far.region != references.region[far.datum])
-    most = _most(geometry, others, first, slack(geometry, doubts))
+    log_most = _log_most(geometry, others, first, slack(geometry, doubts))
+    most = np.exp(np.minimum(log_most, 0.0))
     # Of what may be left out an equal part for every pair.
     allowed = np.maximum(geometry.negligible - skipped, 0.0)
     allowed /= np.maximum(np.bincount(others.datum, minlength=len(skipped)), 1)
     out = most < allowed[others.datum]
     more = evaluate_far(geometry, points, others.datum[~out], others.region[~out])
-    exact = PairList.joined([first, more])
+    wrong = _beyond_bounds(more, first, others, log_most)
+    out |= _among(others, more.where(wrong))
+    exact = PairList.joined([first, more.where(~wrong)])
     exact = replace(exact, relative=_relative(exact))
     skipped = skipped + np.bincount(others.datum[out], most[out], len(skipped))
     return PairList.joined([near, exact]), skipped
@@ -58,13 +63,41 @@ def slack(geometry: PolyhedralGeometry, doubts: Doubts) -> Array:
     return np.asarray(loose * doubts.difference + (loose * doubts.place) ** 2)
 
 
-def _most(geometry: PolyhedralGeometry, pairs: PairList, known: PairList, loose: Array) -> Array:
-    """What share of p(x) pairs of far data hold at most, (P,), from one known pair of each datum;
-    NaN where doubles say nothing."""
+def _log_most(
+    geometry: PolyhedralGeometry, pairs: PairList, known: PairList, loose: Array
+) -> Array:
+    """Log of what share of p(x) pairs of far data hold at most, (P,), over that of one known pair
+    of each datum; NaN where doubles say nothing."""
     floor = np.full(len(loose), -np.inf)
     floor[known.datum] = known.log_volume
     most = pairs.relative + geometry.log_volumes[pairs.region] + loose[pairs.datum]
-    return np.asarray(np.exp(np.minimum(most - floor[pairs.datum], 0.0)))
+    return np.asarray(most - floor[pairs.datum])
+
+
+def _beyond_bounds(more: PairList, known: PairList, bounded: PairList, log_most: Array) -> Mask:
+    """Which pairs hold more than they can by the bounds (log_most, of the pairs `bounded`), where
+    those are next to nothing: slivers that begin as far away as images are rounding."""
+    start = {datum: place for place, datum in enumerate(known.datum.tolist())}
+    most = dict(zip(_keys(bounded), log_most.tolist(), strict=True))
+    wrong = np.zeros(len(more.datum), dtype=bool)
+    for i, key in enumerate(_keys(more)):
+        if most[key] < _NOTHING and key[0] in start:
+            first = start[key[0]]
+            apart = -0.5 * float(rounded(minus(more.square[i], known.square[first])))
+            share = apart + more.log_volume[i] - known.log_volume[first]
+            wrong[i] = not share <= most[key]
+    return wrong
+
+
+def _among(pairs: PairList, some: PairList) -> Mask:
+    """Which of the pairs are among some, (P,)."""
+    wanted = set(_keys(some))
+    return np.array([key in wanted for key in _keys(pairs)], dtype=bool)
+
+
+def _keys(pairs: PairList) -> list[tuple[int, int]]:
+    """Datum and region of each."""
+    return list(zip(pairs.datum.tolist(), pairs.region.tolist(), strict=True))
 
 
 def _relative(pairs: PairList) -> Array:

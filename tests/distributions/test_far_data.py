@@ -10,7 +10,9 @@ from mpmath import mp
 import fast
 import fast.many_dimensions.far_data
 from fast import Abs, Dense, Hardtanh, LeakyReLU, MaxPool, Network, ReLU
+from oracle.checks.implementations import network_of
 from oracle.exact.layers import layers_of
+from oracle.models.architectures import random_case
 from oracle.mutants.mutant import Mutant
 from oracle.mutants.trial import applied
 from oracle.truths import joint
@@ -344,3 +346,18 @@ def test_needles_along_a_facet(latent, depth):
             np.testing.assert_allclose(off / deviation, 0.0, atol=1e-13)
             off = posterior.region_cov[0, r] - np.array(cov, dtype=float)
             np.testing.assert_allclose(off / np.outer(deviation, deviation), 0.0, atol=1e-13)
+
+
+@pytest.mark.parametrize("seed", [3244, 3694])
+def test_slivers_that_begin_far_away_hold_nothing(seed):
+    """Regions between nearly parallel units that begin 1e15 deviations away: an image there is
+    rounding, and could be near x. Bounds rule them out, where nothing is to be left out too."""
+    case = random_case(seed, 2)
+    all_of_it, default = (
+        fast.DGN(network_of(case), case.cov_x, case.cov_z, negligible=share)
+        for share in (0.0, 1e-15)
+    )
+    posterior = all_of_it.posterior(case.X)
+    np.testing.assert_allclose(all_of_it.logpdf(case.X), default.logpdf(case.X), rtol=1e-12)
+    np.testing.assert_allclose(posterior.e0.sum(axis=1), 1.0, rtol=1e-12)
+    assert np.max(posterior.skipped) < 1e-20
