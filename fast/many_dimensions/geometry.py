@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast.distributions.observation import Coordinates, refuse_far_ends
+from fast.distributions.observation import Coordinates, may_be_squared, refuse_far_ends
 from fast.distributions.progress import told
 from fast.distributions.reconstruction import Images
 from fast.integration.interval import LOG_2PI
@@ -32,6 +32,8 @@ from reference.model import Array, Indices
 
 # Numbers held at once: of all pairs of a chunk of data.
 _CHUNK = 1 << 20
+# Vertices nearer than this are so in any deviations of Gaussians whose slopes have squares.
+_NEAR = 1e20
 
 
 class Points(NamedTuple):
@@ -90,7 +92,7 @@ class PolyhedralGeometry:
         group, cell = np.full((2, partition.n_regions), -1)
         for i, (regions, _) in enumerate(shapes.lattices):
             group[regions], cell[regions] = i, np.arange(len(regions))
-        return PolyhedralGeometry(
+        geometry = PolyhedralGeometry(
             partition=partition,
             coordinates=coordinates,
             prior_root=prior_root,
@@ -103,6 +105,21 @@ class PolyhedralGeometry:
             cov_z=cov_z,
             progress=progress,
         )
+        geometry._refuse_far_and_steep()
+        return geometry
+
+    def _refuse_far_and_steep(self) -> None:
+        """Raise ArithmeticError where a vertex is so far away that the square of the distance, in
+        standard deviations of the Gaussian that x leaves of z, is no double."""
+        for regions, lattice in self.lattices:
+            farthest = float(np.max(np.abs(lattice.positions[lattice.points]), initial=0.0))
+            if farthest < _NEAR:
+                continue
+            if not may_be_squared(float(np.max(np.abs(self.roots[regions]))) * farthest):
+                raise ArithmeticError(
+                    "a region ends too far away for its squared distance, in standard deviations "
+                    "of p(z | x), to be a double"
+                )
 
     @property
     def n_regions(self) -> int:

@@ -361,3 +361,17 @@ def test_slivers_that_begin_far_away_hold_nothing(seed):
     np.testing.assert_allclose(all_of_it.logpdf(case.X), default.logpdf(case.X), rtol=1e-12)
     np.testing.assert_allclose(posterior.e0.sum(axis=1), 1.0, rtol=1e-12)
     assert np.max(posterior.skipped) < 1e-20
+
+
+@pytest.mark.parametrize(("distance", "variance"), [(1e145, 1e-20), (1e149, 1e-10), (1e120, 1e-70)])
+def test_vertices_beyond_squares_are_refused(distance, variance):
+    """Two units that meet so far away that the square, in deviations of the posterior, is no
+    double: log p was off by 7e-5 without a word. Without the noise's scale it is one."""
+    units = Dense([[1.0, 0.0], [1.0, 1.0 / distance]], [0.0, -1.0])
+    network = Network([units, LeakyReLU(0.1), Dense([[1.0, -2.0], [0.3, 1.0]], [0.1, 0.2])])
+    with pytest.raises(ArithmeticError, match="ends too far away"):
+        fast.DGN(network, variance).logpdf([[0.3, 0.1]])
+    near = fast.DGN(network, 0.5).logpdf([[0.3, 0.1]])
+    units = Dense([[1.0, 0.0], [1.0, 0.0]], [0.0, -1.0])
+    parallel = Network([units, *network.layers[1:]])
+    np.testing.assert_allclose(near, fast.DGN(parallel, 0.5).logpdf([[0.3, 0.1]]), rtol=1e-12)
