@@ -23,7 +23,8 @@ _LEAST = 1e-3
 def draw(numbers: Numbers) -> Figure:
     """Above, tables of choices; below, shares with intervals, and losses."""
     figure = Figure(figsize=(11.0, 6.4), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(1.0, 1.15))
+    rows = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.15))
+    above, below = rows[:, 0]
     tables = above.subplots(1, len(CRITERIA), sharey=True)
     for letter, axes, criterion in zip("abcd", tables, CRITERIA, strict=True):
         _choices(axes, numbers, criterion)
@@ -65,8 +66,8 @@ def _choices(axes: Axes, numbers: Numbers, criterion: str) -> None:
     axes.imshow(counts, cmap="Greys", vmin=0, vmax=1.4 * most, aspect="auto")
     for (row, column), value in np.ndenumerate(counts):
         colour = "white" if value > 0.6 * most else "black"
-        place = {"ha": "center", "va": "center", "fontsize": 8}
-        axes.text(column, row, str(value) if value else "", color=colour, **place)
+        text = axes.text(column, row, str(value) if value else "", color=colour, fontsize=8)
+        text.set(ha="center", va="center")
     for place in range(len(counts)):
         at = int(np.flatnonzero(order == true_candidate(numbers, place))[0])
         frame = [at - 0.5, at + 0.5, at + 0.5, at - 0.5, at - 0.5]
@@ -86,8 +87,7 @@ def _shares(axes: Axes, numbers: Numbers) -> None:
                 where = place + 0.2 * (i - 1.5) + shift
                 share = 100.0 * right.mean()
                 ends = 100.0 * np.array(interval(int(right.sum()), len(right)))
-                look = {"color": colour, "linewidth": 1.0}
-                axes.plot([where, where], ends, **look)
+                axes.plot([where, where], ends, color=colour, linewidth=1.0)
                 face = colour if filled else "white"
                 axes.plot(where, share, mark, color=colour, markerfacecolor=face, zorder=3)
         axes.plot([], [], mark, color=colour, label=CRITERIA[criterion])
