@@ -80,13 +80,14 @@ def test_latent_dimensions(chosen, count, verdict):
 
 
 def test_one_kind_of_truth_does_not_hide_another():
-    """All of S = 2, none of S = 1: half of all, and yet the claim fails."""
-    given = numbers(truth(cv=(2, 3), bic=(2, 3), aic=(2, 3)))
-    given["latent"] = np.array([1, 2])
-    given["width"] = np.array([3, 3])
+    """All four of S = 2, none of the two of S = 1: most of all, and yet the claim fails."""
+    one = truth(cv=(2, 3), bic=(2, 3), aic=(2, 3))
+    given = numbers(one) | {f"c|{key}": value for key, value in one.items()}
+    given |= {"names": np.array(["a", "b", "c"]), "latent": np.array([1, 2, 2])}
+    given["width"] = np.array([3, 3, 5])
     of = claim(given, "AIC finds the number")
     assert "0 of 2 for S = 1" in of.measured
-    assert "2 of 2 for S = 2" in of.measured
+    assert "4 of 4 for S = 2" in of.measured
     assert of.verdict is Verdict.FAILS
 
 
