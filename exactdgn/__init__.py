@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fast import DeepGenerativeModel as DeepGenerativeModel
     from fast import DeepGenerativeOutlierDetector as DeepGenerativeOutlierDetector
     from fast import select_dimension as select_dimension
+    from fast import waic as waic
 else:  # unseen by a type checker, which would let any name pass
 
     def __getattr__(name):

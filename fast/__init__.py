@@ -121,6 +121,7 @@ ESTIMATORS = (
     "DeepGenerativeModel",
     "DeepGenerativeOutlierDetector",
     "select_dimension",
+    "waic",
 )
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ if TYPE_CHECKING:
     from fast.estimators import DeepGenerativeModel as DeepGenerativeModel
     from fast.estimators import DeepGenerativeOutlierDetector as DeepGenerativeOutlierDetector
     from fast.estimators import select_dimension as select_dimension
+    from fast.estimators import waic as waic
 else:  # unseen by a type checker, which would let any name pass
 
     def __getattr__(name):

@@ -259,6 +259,12 @@ _ALL = (
         extra=("mpmath",),
     ),
     Figure(
+        number="14",
+        topic="selection",
+        title="beyond the paper: how often cv, BIC and AIC find the latent dimension and the width",
+        extra=("scikit-learn",),
+    ),
+    Figure(
         number="18",
         topic="polishing",
         title="beyond the paper: trained VAEs polished by exact EM, or trained longer",

@@ -11,9 +11,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fast.closed_form.free_parameters import free_parameters
 from fast.dgn import DGN
-from fast.estimators.settings import Counted, check_choice, generator, starting_model
+from fast.estimators.settings import (
+    Counted,
+    check_choice,
+    generator,
+    latent_dimensions,
+    starting_model,
+)
 from fast.estimators.starts import FITS, Fit, best, fitted, losses_of
-from fast.integration.truncated import MOST_DIMENSIONS
 from reference.model import Array, check_count, check_flag, check_number, counted_for_fit
 
 # The most that an image of bytes has, and what no datum of a model of [0, 1] has by chance.
@@ -45,12 +50,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     def _fit_density(self, X: Array, sample_weight: Any) -> Counted:
         """Train all starts and keep the best. X: checked. Returns the data that count."""
         method = check_choice(self.method, "method", tuple(FITS))
-        latent = check_count(self.n_components, "n_components", 1)
-        if latent > MOST_DIMENSIONS:
-            raise ValueError(
-                f"n_components: expected a count of at most {MOST_DIMENSIONS}, beyond which "
-                f"nothing is exact, got {latent}"
-            )
+        latent = latent_dimensions(self.n_components)
         data = Counted(*counted_for_fit(X, sample_weight))
         model = starting_model(data, latent, self.hidden_layer_sizes, self.activation, self.noise)
         seeds: list[int | None] = self._seeds()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -14,18 +14,42 @@ from sklearn.model_selection import KFold, check_cv
 from sklearn.utils.validation import check_array
 
 from fast.estimators.deep_generative_model import DeepGenerativeModel
-from fast.estimators.settings import check_choice, generator, hidden_sizes
+from fast.estimators.settings import check_choice, generator, hidden_sizes, latent_dimensions
+from fast.estimators.starts import FitConvergenceWarning
 from reference.model import Array, ConvergenceWarning, check_count
 
 
-class Candidate(NamedTuple):
-    """One architecture: what was tried, and how well it did."""
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One architecture: what was tried, and how well it did.
+
+    Attributes
+    ----------
+    n_components : int
+        Its number of latent dimensions.
+    hidden_layer_sizes : tuple of int
+        Its widths.
+    score : float
+        What was compared: the mean held-out log p of a datum in nats, higher is better; or BIC or
+        AIC, lower is better.
+    error : float
+        The standard error of the held-out log p over the folds; NaN where there are no two.
+    aic, bic : float
+        Of the fit to all data, whatever was compared.
+    n_parameters : int
+        Those that the distribution of x can tell.
+    estimator : DeepGenerativeModel
+        The fit to all data.
+    """
 
     n_components: int
     hidden_layer_sizes: tuple[int, ...]
     score: float
     error: float
+    aic: float
+    bic: float
     n_parameters: int
+    estimator: DeepGenerativeModel = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -43,10 +67,7 @@ class Selection:
     criterion : str
         What was compared.
     candidates : tuple of Candidate
-        All, in the order in which they were asked for. Of each its `score`: the mean held-out log p
-        of a datum in nats, higher is better; or BIC or AIC of all data, lower is better. `error`:
-        the standard error of that mean over the folds, else 0. `n_parameters`: those that the
-        distribution of x can tell.
+        All, in the order in which they were asked for.
     """
 
     best_estimator: DeepGenerativeModel
@@ -72,11 +93,11 @@ def select_dimension(
     Parameters
     ----------
     X : array_like, shape (N, D)
-        Data.
+        Data; a DataFrame too. NaN where an entry is not observed.
     n_components : sequence of int
         The numbers of latent dimensions to try.
     hidden_layer_sizes : sequence of sequences of int
-        The widths to try with each; () is a linear model.
+        The widths to try with each; () is a linear model, a number by itself one layer.
     criterion : {"cv", "bic", "aic"}
         "cv": the mean log p of data that a fit has not seen. "bic", "aic": of the fit to all.
     estimator : DeepGenerativeModel, optional
@@ -107,7 +128,8 @@ def select_dimension(
     -----
     BIC and AIC take `n_parameters_` for the number of parameters, and that the maximum is a regular
     one: of a network with more units than the data need it is not, and both then count too many.
-    Held-out log p assumes nothing; it costs a fit for each fold. See docs/estimators.md. Guarded by
+    Held-out log p assumes nothing; it costs a fit for each fold, beside that to all data which all
+    criteria need and which tells AIC and BIC of every candidate. See docs/estimators.md. Guarded by
     tests/estimators/test_selection.py.
 
     Examples
@@ -119,7 +141,13 @@ def select_dimension(
     >>> found.n_components
     1
     """
-    data = check_array(X, dtype=np.float64, ensure_min_samples=2, input_name="X")
+    data = check_array(
+        X,
+        dtype=np.float64,
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=2,
+        input_name="X",
+    )
     check_choice(criterion, "criterion", ("cv", "bic", "aic"))
     if estimator is not None and not isinstance(estimator, DeepGenerativeModel):
         raise ValueError(f"estimator: expected a DeepGenerativeModel, got {estimator!r}")
@@ -131,17 +159,26 @@ def select_dimension(
         clone(plain).set_params(n_components=s, hidden_layer_sizes=h, random_state=seed)
         for s, h in tried
     ]
-    if criterion == "cv":
-        folds = _folds(data, cv, rng)
-        tasks = [(model, *fold) for model in models for fold in folds]
-        shape = len(models), len(folds)
-    else:
-        everything = np.arange(len(data))
-        tasks, shape = [(model, everything, everything) for model in models], (len(models), 1)
-    ends = list(Parallel(n_jobs=n_jobs)(delayed(_judged)(*task, data, criterion) for task in tasks))
-    scores = np.array([score for score, _ in ends]).reshape(shape)
-    counts = [count for _, count in ends][:: shape[1]]
-    return _selected(X, models, scores, counts, criterion)
+    folds = _folds(data, cv, rng) if criterion == "cv" else []
+    tasks = [delayed(_fitted)(model, X) for model in models]
+    tasks += [delayed(_held_out)(model, data, *fold) for model in models for fold in folds]
+    ends: list[Any] = list(Parallel(n_jobs=n_jobs)(tasks))
+    scores = np.array(ends[len(models) :]).reshape(len(models), len(folds))
+    candidates = [
+        _candidate(one, data, of_folds, criterion)
+        for (one, _), of_folds in zip(ends, scores, strict=False)
+    ]
+    sign = 1 if criterion == "cv" else -1
+    best = int(np.argmax([sign * one.score for one in candidates]))
+    for told in ends[best][1]:
+        warnings.warn(told, FitConvergenceWarning, stacklevel=2)
+    return Selection(
+        best_estimator=candidates[best].estimator,
+        n_components=candidates[best].n_components,
+        hidden_layer_sizes=candidates[best].hidden_layer_sizes,
+        criterion=criterion,
+        candidates=tuple(candidates),
+    )
 
 
 def _architectures(n_components: Any, sizes: Any) -> list[tuple[int, tuple[int, ...]]]:
@@ -150,7 +187,10 @@ def _architectures(n_components: Any, sizes: Any) -> list[tuple[int, tuple[int, 
         if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray) or not len(given):
             raise ValueError(f"{name}: expected a list of those to try, got {given!r}")
     widths = [hidden_sizes(one) for one in sizes]
-    counts = [check_count(one, "n_components", 1) for one in n_components]
+    counts = [latent_dimensions(one) for one in n_components]
+    for found, name in ((counts, "n_components"), (widths, "hidden_layer_sizes")):
+        if len(set(found)) < len(found):
+            raise ValueError(f"{name}: expected each of those to try once, got {found}")
     return [(count, hidden) for count in counts for hidden in widths]
 
 
@@ -161,37 +201,49 @@ def _folds(X: Array, cv: Any, rng: np.random.Generator) -> list[tuple[Any, Any]]
         if count > len(X):
             raise ValueError(f"cv: expected at most as many folds as data, {len(X)}, got {cv}")
         cv = KFold(count, shuffle=True, random_state=int(rng.integers(2**31)))
-    return list(check_cv(cv).split(X))
+    wanted = "a number of folds, a splitter that needs no y and no groups, or a list of splits"
+    rows = np.arange(len(X))
+    try:
+        folds = [(rows[fit], rows[judge]) for fit, judge in check_cv(cv).split(X)]
+    except (ValueError, TypeError, IndexError) as error:
+        raise ValueError(f"cv: expected {wanted}, got {cv!r} ({error})") from None
+    if not folds or any(len(fit) < 2 or not len(judge) for fit, judge in folds):
+        raise ValueError(
+            f"cv: expected splits of two data or more to fit to and one or more to judge by, got "
+            f"{cv!r}"
+        )
+    return folds
 
 
-def _judged(
-    model: DeepGenerativeModel, fitted_to: Any, judged_by: Any, X: Array, criterion: str
-) -> tuple[float, int]:
-    """The criterion of one fit, and its number of parameters."""
+def _fitted(model: DeepGenerativeModel, X: Any) -> tuple[DeepGenerativeModel, list[str]]:
+    """The fit to all data, and what it said of its convergence."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ConvergenceWarning)
+        fit = clone(model).fit(X)
+    return fit, [str(one.message) for one in said]
+
+
+def _held_out(model: DeepGenerativeModel, X: Array, fit: Any, judge: Any) -> float:
+    """The mean log p of data, of a fit to others."""
+    return _fitted(model, X[fit])[0].score(X[judge])
+
+
+def _candidate(fit: DeepGenerativeModel, X: Array, held_out: Array, criterion: str) -> Candidate:
+    """How well a fit did. held_out (folds,): the log p of a datum of each."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = clone(model).fit(X[fitted_to])
-    held_out = X[judged_by]
-    judge = {"cv": model.score, "bic": model.bic, "aic": model.aic}[criterion]
-    return judge(held_out), model.n_parameters_
-
-
-def _selected(
-    X: Any, models: list[DeepGenerativeModel], scores: Array, counts: list[int], criterion: str
-) -> Selection:
-    """The best of the models, fitted to all data. scores (models, folds)."""
-    folds = scores.shape[1]
-    means = scores.mean(axis=1)
-    errors = scores.std(axis=1, ddof=1) / np.sqrt(folds) if folds > 1 else np.zeros(len(models))
-    best = int(np.argmax(means) if criterion == "cv" else np.argmin(means))
-    candidates = tuple(
-        Candidate(model.n_components, model.hidden_layer_sizes, float(mean), float(error), count)
-        for model, mean, error, count in zip(models, means, errors, counts, strict=True)
-    )
-    return Selection(
-        best_estimator=models[best].fit(X),
-        n_components=candidates[best].n_components,
-        hidden_layer_sizes=candidates[best].hidden_layer_sizes,
-        criterion=criterion,
-        candidates=candidates,
+        warnings.simplefilter("ignore", UserWarning)  # fitted to named columns, asked without
+        aic, bic = fit.aic(X), fit.bic(X)
+    folds = len(held_out)
+    return Candidate(
+        n_components=fit.n_components,
+        hidden_layer_sizes=fit.hidden_layer_sizes,
+        score=float(np.mean(held_out))
+        if criterion == "cv"
+        else {"aic": aic, "bic": bic}[criterion],
+        error=float(np.std(held_out, ddof=1) / np.sqrt(folds)) if folds > 1 else np.nan,
+        aic=aic,
+        bic=bic,
+        n_parameters=fit.n_parameters_,
+        estimator=fit,
     )

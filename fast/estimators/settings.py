@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from fast.closed_form.noise_floor import floor_of_data
 from fast.dgn import DGN
+from fast.integration.truncated import MOST_DIMENSIONS
 from reference.model import (
     Abs,
     Array,
@@ -66,6 +67,17 @@ def generator(random_state: Any) -> np.random.Generator:
             f"{random_state!r}"
         ) from None
     return np.random.default_rng(legacy.randint(2**31, size=4))
+
+
+def latent_dimensions(given: Any) -> int:
+    """The number of latent dimensions, of those for which there are rules."""
+    latent = check_count(given, "n_components", 1)
+    if latent > MOST_DIMENSIONS:
+        raise ValueError(
+            f"n_components: expected a count of at most {MOST_DIMENSIONS}, beyond which nothing is "
+            f"exact, got {latent}"
+        )
+    return latent
 
 
 def hidden_sizes(given: Any, name: str = "hidden_layer_sizes") -> tuple[int, ...]:

@@ -1,12 +1,16 @@
 """Which number of latent dimensions is chosen, and by what."""
 
+import warnings
+
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import KFold
+from sklearn.exceptions import ConvergenceWarning as ScikitConvergenceWarning
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
 
-from fast import DGN, DeepGenerativeModel, Dense, Network, select_dimension
+from fast import DGN, ConvergenceWarning, DeepGenerativeModel, Dense, Network, select_dimension
 from fast.estimators import dimension
 
 QUICK = DeepGenerativeModel(
@@ -51,6 +55,9 @@ def test_scores_are_those_that_are_told():
         assert one.error == pytest.approx(np.std(scores, ddof=1) / np.sqrt(3), rel=1e-9)
         fitted = model.fit(X)
         assert one.n_parameters == fitted.n_parameters_
+        assert one.aic == pytest.approx(fitted.aic(X), rel=1e-12)
+        assert one.bic == pytest.approx(fitted.bic(X), rel=1e-12)
+        assert one.estimator.score(X) == pytest.approx(fitted.score(X), rel=1e-12)
         for criterion in ("bic", "aic"):
             (told,) = select_dimension(
                 X, [1], [hidden], criterion, estimator=QUICK, random_state=4
@@ -89,13 +96,54 @@ def test_parallel_fits_change_nothing():
         ("criterion", "waic"),
         ("cv", 1),
         ("cv", 61),
+        ("cv", 2.0),
+        ("cv", []),
+        ("cv", [1, 2]),
+        ("cv", StratifiedKFold(2)),
+        ("cv", [(np.arange(30), np.arange(30, 61))]),
+        ("cv", [(np.arange(1), np.arange(1, 60))]),
+        ("cv", [(np.arange(60), np.arange(0))]),
+        ("n_components", [1, 7]),
+        ("n_components", [1, 1]),
+        ("hidden_layer_sizes", [3, (3,)]),
         ("estimator", DGN),
         ("random_state", "seed"),
     ],
 )
-def test_wrong_arguments_are_refused(name, value):
+def test_wrong_arguments_are_refused_before_any_work(name, value, monkeypatch):
+    monkeypatch.setattr(dimension, "_fitted", lambda *given: pytest.fail("it worked"))
     with pytest.raises(ValueError, match=rf"^{name}: expected"):
         select_dimension(factors(1, 60), **{name: value})
+
+
+def test_one_split_has_no_error():
+    """A single number says nothing of how far it may be off: 0 would say that it is exact."""
+    split = ShuffleSplit(1, random_state=0)
+    (one,) = select_dimension(factors(1, 60), [1], [()], estimator=QUICK, cv=split).candidates
+    assert np.isnan(one.error)
+
+
+def test_what_is_not_observed_and_named_columns():
+    """NaN is taken as fits take it, and the best estimator knows the columns' names."""
+    X = factors(1, 60)
+    X[::7, 2] = np.nan
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = select_dimension(frame, [1], [()], estimator=QUICK, cv=2, random_state=0)
+    assert found.best_estimator is found.candidates[0].estimator
+    assert found.best_estimator.feature_names_in_.tolist() == list("abcde")
+    plain = select_dimension(X, [1], [()], estimator=QUICK, cv=2, random_state=0)
+    assert plain.candidates == found.candidates
+
+
+def test_the_best_alone_says_that_it_has_not_converged():
+    short = clone(QUICK).set_params(max_iter=3, tol=1e-9)
+    with pytest.warns(ConvergenceWarning) as said:
+        select_dimension(factors(2, 60), (1, 2), [()], estimator=short, cv=2, random_state=0)
+    assert len(said) == 1
+    assert issubclass(said[0].category, ScikitConvergenceWarning)
+    assert said[0].filename == __file__
 
 
 def test_folds_are_drawn():

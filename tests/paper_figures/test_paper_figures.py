@@ -42,6 +42,8 @@ from paper_figures.figures.figure_12_digit_plane import compute as compute_12
 from paper_figures.figures.figure_12_digit_plane.one_start import Plane
 from paper_figures.figures.figure_13_tails import compute as compute_13
 from paper_figures.figures.figure_13_tails.published_density import log_density
+from paper_figures.figures.figure_14_selection import compute as compute_14
+from paper_figures.figures.figure_14_selection.one_start import Truth
 from paper_figures.figures.figure_18_polishing import compute as compute_18
 from paper_figures.figures.figure_19_scale import compute as compute_19
 from paper_figures.methods.exact_fits import TROUBLE
@@ -148,6 +150,19 @@ def reduce(monkeypatch):
     )
     monkeypatch.setattr(compute_18, "_TEN_CLASSES", replace(polish, iterations=2))
     monkeypatch.setattr(compute_13, "_VARIANCES", (0.1, 0.0025))
+    truth = Truth(
+        latent=1,
+        width=2,
+        features=2,
+        n=30,
+        n_fresh=30,
+        curved=(1,),
+        plain=(1,),
+        widths=(2,),
+        starts=1,
+        iterations=1,
+    )
+    monkeypatch.setattr(compute_14, "_TRUTHS", (truth,))
     monkeypatch.setattr(compute_19, "_DECODERS", compute_19._DECODERS[:1])
     monkeypatch.setattr(compute_13, "_DISTANCES", np.array([0.0, 3.0, 30.0]))
 
