@@ -259,6 +259,12 @@ _ALL = (
         extra=("mpmath",),
     ),
     Figure(
+        number="16",
+        topic="imputation",
+        title="beyond the paper: imputation, digits with a hole and entries held back",
+        extra=("scikit-learn",),
+    ),
+    Figure(
         number="18",
         topic="polishing",
         title="beyond the paper: trained VAEs polished by exact EM, or trained longer",
