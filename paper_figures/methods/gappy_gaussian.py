@@ -156,11 +156,12 @@ def fit_factors(
         losses.append(-float(found.log_density(X).mean()))
         if len(losses) > iterations or (len(losses) > 1 and losses[-2] - losses[-1] < gain):
             return found, np.array(losses)
-        weight, mean, noise = _updated(X, weight, mean, noise)
-        noise = np.maximum(noise, FLOOR * variances)
+        weight, mean, noise = _updated(X, weight, mean, noise, FLOOR * variances)
 
 
-def _updated(X: Array, weight: Array, mean: Array, noise: Array) -> tuple[Array, Array, Array]:
+def _updated(
+    X: Array, weight: Array, mean: Array, noise: Array, least: Array
+) -> tuple[Array, Array, Array]:
     """One iteration: x regressed on (z, 1) in expectation, missing entries by W z + μ + noise."""
     size = weight.shape[1]
     lines = np.column_stack([weight, mean])
@@ -179,5 +180,5 @@ def _updated(X: Array, weight: Array, mean: Array, noise: Array) -> tuple[Array,
         cross[~seen] += others @ own
         square[~seen] += np.einsum("ms,st,mt->m", others, own, others) + len(rows) * noise[~seen]
     lines = np.linalg.solve(gram, cross.T).T
-    noise = (square - (lines * cross).sum(axis=1)) / len(X)
-    return lines[:, :-1], lines[:, -1], noise
+    left = (square - (lines * cross).sum(axis=1)) / len(X)
+    return lines[:, :-1], lines[:, -1], np.maximum(left, least)

@@ -17,7 +17,7 @@ from reference.model import Array
 
 _DIGITS = "digits_with_a_hole"
 _COLUMNS = ("digit", "seen", "mean", "deviation", "draws of $g(z)$", "", "", "", "with noise")
-_HIDDEN = 0.35  # ink of what is hidden, in a colour of its own
+_HOLE = (0.80, 0.87, 0.93)
 _LOOKS = dict(zip(METHODS, (*style.LEVELS, ("#0072B2", "s"), (style.EM, "o")), strict=True))
 
 
@@ -25,16 +25,17 @@ def draw(numbers: Numbers) -> Figure:
     """(a) digits; (b) p(z) given the lower half of the last; (c) p(x2) given x1 on the circle; (d),
     (e) RMSE and log density by method."""
     figure = Figure(figsize=(10.6, 7.4), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.25, 1.0))
-    left, right = upper.subfigures(1, 2, width_ratios=(2.3, 1.0))
-    _digits(left.subplots(), numbers)
-    two = right.subplots(2, 1)
-    _plane(two[0], numbers)
-    _seen(two[1], numbers)
-    both = lower.subplots(1, 2, sharey=True)
-    _table(both[0], numbers, "rmse", "d", "RMSE of entries held back, deviations (lower is better)")
-    _table(both[1], numbers, "log_density", "e", "their log density, nats (higher is better)")
-    both[0].legend(loc="lower left", bbox_to_anchor=(0.0, -0.42), ncols=3)
+    grid = figure.add_gridspec(3, 6, height_ratios=(1.0, 1.0, 1.6))
+    _digits(figure.add_subplot(grid[:2, :4]), numbers)
+    _plane(figure.add_subplot(grid[0, 4:]), numbers)
+    _seen(figure.add_subplot(grid[1, 4:]), numbers)
+    errors = figure.add_subplot(grid[2, :3])
+    densities = figure.add_subplot(grid[2, 3:], sharey=errors)
+    _table(errors, numbers, "rmse", "d", "RMSE of what was held back (lower is better)")
+    _table(densities, numbers, "log_density", "e", "its log density, nats (higher is better)")
+    densities.tick_params(labelleft=False)
+    handles = errors.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(METHODS))
     figure.suptitle("Imputation by the exact conditional p(x_missing | x_observed)", fontsize=10)
     return figure
 
@@ -47,14 +48,14 @@ def _digits(axes: Axes, numbers: Numbers) -> None:
     """A row a digit: whole, with its hole, mean, deviation, draws."""
     images, hidden = _of_digits(numbers, "images"), _of_digits(numbers, "hidden").astype(bool)
     deviations = _of_digits(numbers, "deviations")
-    # From black where nothing is unsure; of what is seen nothing is.
+    # Of all digits by one scale: black is the most unsure.
     unsure = deviations / deviations.max()
     rows = [images, images, _of_digits(numbers, "means"), unsure]
     rows += list(np.swapaxes(_of_digits(numbers, "draws"), 0, 1))
     tiles = np.stack([row.reshape(-1, SIDE, SIDE) for row in rows], axis=1)
     picture = _in_colour(tiles)
     seen = picture[:, 1]
-    seen[hidden.reshape(-1, SIDE, SIDE)] = [0.80, 0.87, 0.93]
+    seen[hidden.reshape(-1, SIDE, SIDE)] = _HOLE
     height, width = tiles.shape[:2]
     joined = picture.transpose(0, 2, 1, 3, 4).reshape(height * SIDE, width * SIDE, 3)
     axes.imshow(joined, interpolation="nearest")
@@ -88,7 +89,7 @@ def _plane(axes: Axes, numbers: Numbers) -> None:
     kept = modes[modes[:, 2] > 0.05]
     axes.plot(kept[:, 0], kept[:, 1], "+", color=style.NOISELESS, markersize=9)
     axes.set(xlabel="$z_1$", ylabel="$z_2$")
-    style.label_panel(axes, "b", "p(z | lower half) of the last row, and its maxima")
+    style.label_panel(axes, "b", "p(z | lower half), last row; maxima")
 
 
 def _seen(axes: Axes, numbers: Numbers) -> None:

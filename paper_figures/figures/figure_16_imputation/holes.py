@@ -50,17 +50,18 @@ class Digits:
         """Its fields and its data's, ready for JSON."""
         return asdict(self) | {"data_sha256": checksum()}
 
-    def new(self) -> tuple[Array, Array]:
+    def new(self) -> tuple[Array, Mask]:
         """Digits that the decoder has not learned from, and whether each is a four."""
         fours, nines = pixels("test_4")[: self.fours], pixels("test_9")[_LEARNED_NINES:]
         both = np.concatenate([fours, nines[: self.nines]])
-        return both, np.arange(len(both)) < self.fours
+        return np.asarray(both), np.arange(len(both)) < self.fours
 
 
-def learned() -> tuple[Array, Array]:
+def learned() -> tuple[Array, Mask]:
     """Digits that all decoders learned from, and whether each is a four."""
     fours, nines = pixels("train_4"), pixels("test_9")[:_LEARNED_NINES]
-    return np.concatenate([fours, nines]), np.arange(len(fours) + len(nines)) < len(fours)
+    both = np.concatenate([fours, nines])
+    return np.asarray(both), np.arange(len(both)) < len(fours)
 
 
 def hole(name: str) -> Mask:
@@ -159,7 +160,7 @@ def _plane(dgn: DGN, row: Array) -> Numbers:
     posterior = dgn.posterior(row[None])
     centre, spread = posterior.mean()[0], np.sqrt(np.diag(posterior.cov()[0]))
     window = np.stack([centre - _WINDOW * spread, centre + _WINDOW * spread])
-    z1, z2 = (np.linspace(*ends, _GRID) for ends in window.T)
+    z1, z2 = (np.linspace(low, high, _GRID) for low, high in window.T)
     points = np.stack(np.meshgrid(z1, z2), axis=-1)
     log_p = posterior.logpdf(points.reshape(-1, 2)).reshape(_GRID, _GRID)
     inner, highest = log_p[1:-1, 1:-1], np.ones((_GRID - 2,) * 2, dtype=bool)

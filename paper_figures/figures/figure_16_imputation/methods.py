@@ -31,8 +31,9 @@ METHODS = {
     "factors": "factor analysis, EM",
     "network": "deep generative network, EM",
 }
-#: What a fitted method says of rows with gaps, whose truth it is told for densities alone.
-Fitted = Callable[[Array, Array, int], Forecast]
+#: What a fitted method says of rows with gaps, their truth (which densities alone need) and a seed.
+#: Its first argument is already there: what was fitted.
+Fitted = partial[Forecast]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from paper_figures.figures.figure_16_imputation.scores import (
     smallest_set,
 )
 from paper_figures.options import DATA_SEED, Numbers, Record
-from reference.model import Array, Mask
+from reference.model import Array, Indices, Mask
 
 #: Pixels of scikit-learn's digits that vary less, in units of full ink, are left out: of those that
 #: are always paper a deviation is no unit.
@@ -169,7 +169,7 @@ def _of_single_entries(
     truth, gappy = judging
     draws = fitted(gappy, truth, seed).draws
     assert draws is not None
-    rows, columns = np.nonzero(np.isnan(gappy))
+    rows, columns = np.asarray(np.nonzero(np.isnan(gappy)))
     held, length = smallest_set(
         lambda values: _log_density(fitted, gappy[rows], columns, values),
         draws[:, rows, columns],
@@ -184,7 +184,7 @@ def _of_single_entries(
     return result
 
 
-def _log_density(fitted: Fitted, gappy: Array, columns: Array, values: Array) -> Array:
+def _log_density(fitted: Fitted, gappy: Array, columns: Indices, values: Array) -> Array:
     """log p of a value of one entry of each row, given what is observed of it."""
     filled = gappy.copy()
     filled[np.arange(len(filled)), columns] = values
