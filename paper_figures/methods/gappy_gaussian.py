@@ -145,7 +145,7 @@ def fit_factors(
         The mean negative log-likelihood of what is observed, at the start and after each iteration.
     """
     X = X[~np.all(np.isnan(X), axis=1)]
-    variances = np.nanvar(X, axis=0)
+    variances = np.asarray(np.nanvar(X, axis=0), dtype=np.float64)
     rng = np.random.default_rng(seed)
     scale = np.sqrt(variances / (2.0 * factors))[:, None]
     weight = scale * rng.standard_normal((X.shape[1], factors))
@@ -179,6 +179,6 @@ def _updated(
         others = lines[~seen]
         cross[~seen] += others @ own
         square[~seen] += np.einsum("ms,st,mt->m", others, own, others) + len(rows) * noise[~seen]
-    lines = np.linalg.solve(gram, cross.T).T
+    lines = np.asarray(np.linalg.solve(gram, cross.T).T, dtype=np.float64)
     left = (square - (lines * cross).sum(axis=1)) / len(X)
     return lines[:, :-1], lines[:, -1], np.maximum(left, least)
