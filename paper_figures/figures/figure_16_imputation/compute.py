@@ -38,13 +38,15 @@ _DIGITS = Recovery(
         max_iter=25,
         max_iter_plane=20,
         leaves=(5,),
-        rounds=2,
+        rounds_of_trees=2,
     ),
     patterns=25,
 )
 #: Of the five seeds, 50 networks.
 _RISES = rises.Rises(networks=10)
 _HOLES = holes.Digits(decoder="dense_2-64-784", fours=500, nines=100)
+_QUICK_DIGITS = 80, 40
+_QUICK_NETWORKS = 2
 
 
 def _recoveries(options: Options) -> tuple[Recovery, ...]:
@@ -53,11 +55,12 @@ def _recoveries(options: Options) -> tuple[Recovery, ...]:
 
 
 def _rises(options: Options) -> rises.Rises:
-    return _RISES if options.full else replace(_RISES, networks=2)
+    return _RISES if options.full else replace(_RISES, networks=_QUICK_NETWORKS)
 
 
 def _holes(options: Options) -> holes.Digits:
-    return _HOLES if options.full else replace(_HOLES, fours=80, nines=40)
+    fours, nines = _QUICK_DIGITS
+    return _HOLES if options.full else replace(_HOLES, fours=fours, nines=nines)
 
 
 def parameters(options: Options) -> Record:

@@ -54,8 +54,8 @@ class Sizes:
         Of KNNImputer, each with uniform weights and by distance.
     leaves : tuple of int
         The least samples of a leaf of the trees.
-    rounds : int
-        Of IterativeImputer with trees.
+    rounds, rounds_of_trees : int
+        Of IterativeImputer, with ridges and with trees.
     """
 
     factors: tuple[int, ...]
@@ -66,7 +66,8 @@ class Sizes:
     max_iter_plane: int = 40
     neighbours: tuple[int, ...] = (1, 3, 5, 10, 20, 50)
     leaves: tuple[int, ...] = (5, 20)
-    rounds: int = 4
+    rounds: int = 10
+    rounds_of_trees: int = 4
 
 
 def candidates(X: Array, sizes: Sizes, seed: int) -> Iterator[tuple[str, str, Fitted]]:
@@ -92,13 +93,18 @@ def candidates(X: Array, sizes: Sizes, seed: int) -> Iterator[tuple[str, str, Fi
         for weights in ("uniform", "distance"):
             imputer = KNNImputer(n_neighbors=count, weights=weights).fit(X)
             yield "neighbours", f"{count} {weights}", partial(_of_points, imputer)
-    ridge = _quietly(lambda: IterativeImputer(sample_posterior=True, random_state=seed).fit(X))
-    plain = _quietly(lambda: IterativeImputer(random_state=seed).fit(X))
-    yield "ridge", "", partial(_of_ridge, plain, ridge)
+    plain, drawing = (
+        _quietly(
+            IterativeImputer(sample_posterior=draws, max_iter=sizes.rounds, random_state=seed).fit,
+            X,
+        )
+        for draws in (False, True)
+    )
+    yield "ridge", "", partial(_of_ridge, plain, drawing)
     for leaf in sizes.leaves:
         trees = ExtraTreesRegressor(30, min_samples_leaf=leaf, random_state=seed)
-        filling = IterativeImputer(trees, max_iter=sizes.rounds, random_state=seed)
-        yield "trees", f"leaf {leaf}", partial(_of_points, _quietly(partial(filling.fit, X)))
+        filling = IterativeImputer(trees, max_iter=sizes.rounds_of_trees, random_state=seed)
+        yield "trees", f"leaf {leaf}", partial(_of_points, _quietly(filling.fit, X))
     for count in sizes.factors:
         yield (
             "factors",
@@ -121,11 +127,11 @@ def candidates(X: Array, sizes: Sizes, seed: int) -> Iterator[tuple[str, str, Fi
         yield "network", words, partial(_of_network, network.fit(X).dgn_)
 
 
-def _quietly(fit: Callable[[], Any]) -> Any:
+def _quietly(fit: Callable[[Array], Any], X: Array) -> Any:
     """A fit of scikit-learn's, without its word that it might go on."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return fit()
+        return fit(X)
 
 
 def _of_points(imputer: Any, X: Array, truth: Array, seed: int) -> Forecast:

@@ -178,16 +178,16 @@ def _of_single_entries(
     result: Numbers = {f"{method}.set": np.array([held.mean(), length.mean()])}
     if job.data == "circle":
         values = np.linspace(-3.0, 3.0, 601)
-        seen = np.tile([SEEN, np.nan], (len(values), 1))
-        log_p = _log_density(fitted, seen, np.ones(len(values), dtype=int), values)
-        result |= {"seen.values": values, f"seen.{method}": np.exp(log_p)}
+        second = np.ones(1, dtype=np.intp)
+        log_p = _log_density(fitted, np.array([[SEEN, np.nan]]), second, values[:, None])
+        result |= {"seen.values": values, f"seen.{method}": np.exp(log_p[:, 0])}
     return result
 
 
 def _log_density(fitted: Fitted, gappy: Array, columns: Indices, values: Array) -> Array:
-    """log p of a value of one entry of each row, given what is observed of it."""
-    filled = gappy.copy()
-    filled[np.arange(len(filled)), columns] = values
+    """log p of values (k, n) of one entry of each row (n, D), given what is observed of it."""
+    filled = np.repeat(gappy[None], len(values), axis=0)
+    filled[:, np.arange(len(gappy)), columns] = values
     law = fitted.args[0]
     log_p: Callable[[Array], Array] = law.logpdf if isinstance(law, DGN) else law.log_density
-    return log_p(filled) - log_p(gappy)
+    return log_p(filled.reshape(-1, gappy.shape[1])).reshape(values.shape) - log_p(gappy)

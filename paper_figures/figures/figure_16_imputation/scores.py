@@ -100,7 +100,7 @@ def smallest_set(
     Parameters
     ----------
     log_density : callable
-        Of values of every entry, (n,) -> (n,).
+        Of values of every entry, (k, n) -> (k, n).
     draws : Array, shape (K, n)
         Of every entry's law.
     truth : Array, shape (n,)
@@ -113,8 +113,7 @@ def smallest_set(
     length : Array, shape (n,)
         E[1 / p(x); x in the set], from the draws.
     """
-    levels = np.array([log_density(row) for row in draws])
+    *levels, own = log_density(np.concatenate([draws, truth[None]]))
     threshold = np.sort(levels, axis=0)[2 * _outer(draws) - 1]
-    inside = levels >= threshold
-    length = np.mean(np.where(inside, np.exp(-levels), 0.0), axis=0)
-    return (log_density(truth) >= threshold).astype(float), length
+    length = np.mean(np.where(levels >= threshold, np.exp(-np.array(levels)), 0.0), axis=0)
+    return (own >= threshold).astype(float), length
