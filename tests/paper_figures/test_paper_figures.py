@@ -43,6 +43,7 @@ from paper_figures.figures.figure_12_digit_plane.one_start import Plane
 from paper_figures.figures.figure_13_tails import compute as compute_13
 from paper_figures.figures.figure_13_tails.published_density import log_density
 from paper_figures.figures.figure_16_imputation import compute as compute_16
+from paper_figures.figures.figure_16_imputation import holes as holes_16
 from paper_figures.figures.figure_18_polishing import compute as compute_18
 from paper_figures.figures.figure_19_scale import compute as compute_19
 from paper_figures.methods.exact_fits import TROUBLE
@@ -161,6 +162,8 @@ def reduce(monkeypatch):
     monkeypatch.setattr(compute_16, "_RISES", rises)
     monkeypatch.setattr(compute_16, "_QUICK_NETWORKS", 1)
     monkeypatch.setattr(compute_16, "_QUICK_DIGITS", (6, 4))
+    images, fours = holes_16.learned()
+    monkeypatch.setattr(holes_16, "learned", lambda: (images[::20], fours[::20]))
     polish = replace(
         compute_18._TEN_CLASSES, widths=(2, 3, 64), n=(100, 20, 20), updates=200, longer=2
     )
