@@ -100,7 +100,8 @@ def _seen(axes: Axes, numbers: Numbers) -> None:
         colour, _ = _LOOKS[method]
         density = numbers[f"{name}|seen.{method}"][0]
         axes.plot(values, density, color=colour, label=METHODS[method])
-    axes.set(xlabel="$x_2$ (deviations)", ylabel="$p(x_2 \\mid x_1 = 0)$", ylim=(0.0, None))
+    axes.set(xlabel="$x_2$ (deviations)", ylabel="$p(x_2 \\mid x_1 = 0)$")
+    axes.set_ylim(0.0, 1.5 * axes.get_ylim()[1])  # above is room for the legend
     axes.legend(loc="upper center")
     style.label_panel(axes, "c", "the circle: two places")
 
