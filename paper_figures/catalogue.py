@@ -265,6 +265,12 @@ _ALL = (
         extra=("scikit-learn",),
     ),
     Figure(
+        number="16",
+        topic="imputation",
+        title="beyond the paper: imputation, digits with a hole and entries held back",
+        extra=("scikit-learn",),
+    ),
+    Figure(
         number="18",
         topic="polishing",
         title="beyond the paper: trained VAEs polished by exact EM, or trained longer",

@@ -25,7 +25,9 @@ def floor_of_data(X: Array, cov_x: Array, share: float, counts: Array | None = N
     share: of the variance of what is observed; cov_x tells the structure alone. counts (N,): how
     often each row counts.
     """
-    squares, variances = of_columns(np.square(X), counts)[0], of_columns(X, counts)[1]
+    with np.errstate(over="ignore"):  # in variances of squares, which nobody asks for
+        squares = of_columns(np.square(X), counts)[0]
+    variances = of_columns(X, counts)[1]
     if cov_x.ndim != 1:
         squares, variances = squares.mean(keepdims=True), variances.mean(keepdims=True)
     return _floor(variances, squares, cov_x, share)

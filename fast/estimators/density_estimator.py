@@ -105,6 +105,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
     def _data(self, X: Any, *, fitting: bool = False) -> Array:
         """Data as doubles (N, D), checked as scikit-learn does."""
+        if np.ma.is_masked(X):
+            # Of which scikit-learn would take what is under the mask.
+            raise ValueError(
+                "X: expected every entry to be there, got masked ones; in X.filled(np.nan) they "
+                "are not observed"
+            )
         data = validate_data(
             self,
             X,
@@ -113,6 +119,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             ensure_all_finite="allow-nan",
             ensure_min_samples=2 if fitting else 1,
         )
+        if fitting and not np.isfinite(_sum_of_squares(data)):
+            raise ValueError("X: expected values whose squares have a finite sum; scale the data")
         if not fitting and self._within_one and _like_bytes(data):
             warnings.warn(
                 f"X: values up to {np.nanmax(data):g}, and the model was fitted to data in [0, 1]; "
@@ -222,6 +230,12 @@ def in_units_of_the_prior(dgn: DGN) -> DGN:
     """The same model with Σz = I, to which the first layer is scaled."""
     weight = dgn.parameters()["0.weight"] @ np.linalg.cholesky(dgn.cov_z)
     return dgn.with_parameters({"0.weight": weight, "cov_z": np.eye(len(dgn.cov_z))})
+
+
+def _sum_of_squares(X: Array) -> float:
+    """Of what is observed; infinite where it is too large."""
+    with np.errstate(over="ignore"):
+        return float(np.nansum(np.square(X)))
 
 
 def _like_bytes(X: Array) -> bool:

@@ -62,13 +62,14 @@ DISTRIBUTION_RESULTS: tuple[Result, ...] = (
         ),
         fast=("one_dimension.pairs.pairs_of", "many_dimensions.pairs.pairs_of"),
         quantities=("log p",),
-        fixed=("quantities", "missing data"),
+        fixed=("quantities", "missing data", "shares below"),
         proofs=("eq. 5", "eq. 5, exponent"),
         tests=(
             "tests/distributions/test_far_tails.py",
             "tests/distributions/test_far_data.py",
             "tests/distributions/test_many_dimensions.py",
             "tests/distributions/test_missing_data.py",
+            "tests/distributions/test_conditional.py",
         ),
     ),
     Result(

@@ -32,6 +32,7 @@ from oracle.fixed_checks.posterior import (
     region_moments,
     zero_noise,
 )
+from oracle.fixed_checks.shares_below import shares_below
 from oracle.fixed_checks.stationarity import stationarity
 
 _UPDATES = ("4.bias", "4.weight", "4", "2.bias", "2.weight", "0.bias", "cov_x", "cov_z")
@@ -60,6 +61,7 @@ CHECKS: dict[str, Check] = {
     "stationarity": stationarity,
     "zero noise": zero_noise,
     **{f"missing data, {m.name}": missing_entries(m) for m in (LINE, CURVE, NEAR)},
+    **{f"shares below, {m.name}": shares_below(m) for m in (LINE, CURVE, NEAR)},
     "local partitions": boxes,
     **{f"estimates, {m.name}": estimates(m) for m in (LINE, PLANE, FOLD, SOLID)},
     **{f"draws, {m.name}": draws(m) for m in (LINE, CURVE, NOISE, FOLD, PLANE)},

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from missing_entries import FULL, NOISES, model, with_gaps
+from missing_entries import FULL, NOISES, em_of_factors, model, with_gaps
 
 import fast
 import reference
@@ -66,32 +66,6 @@ def test_fifty_runs_of_em_never_raise_the_loss(latent, count):
             network = Network.random([latent, 3, 2], LeakyReLU(0.1), seed)
             result = fitted(fast, "fit_em", network, X, max_iter=2)
             assert np.all(np.diff(result.history) <= 1e-12)
-
-
-def em_of_factors(X, weight, bias, variances, iterations):
-    """Factor analysis by EM with missing entries, written out for joint Gaussians of (x, z)."""
-    dimension, latent = weight.shape
-    for _ in range(iterations):
-        second = np.zeros((dimension + latent + 1,) * 2)
-        joint = np.block(
-            [[weight @ weight.T + np.diag(variances), weight], [weight.T, np.eye(latent)]]
-        )
-        mean = np.append(bias, np.zeros(latent))
-        for row in X:
-            seen = np.append(~np.isnan(row), np.zeros(latent, dtype=bool))
-            pull = joint[:, seen] @ np.linalg.inv(joint[np.ix_(seen, seen)])
-            filled = mean + pull @ (row[seen[:dimension]] - mean[seen])
-            cov = joint - pull @ joint[seen]
-            one = np.append(filled, 1.0)
-            second += np.outer(one, one)
-            second[:-1, :-1] += cov
-        x, h = np.arange(dimension), np.arange(dimension, dimension + latent + 1)
-        cross, gram = second[np.ix_(x, h)], second[np.ix_(h, h)]
-        both = cross @ np.linalg.inv(gram)
-        left = second[np.ix_(x, x)] - both @ cross.T
-        variances = np.diag(left) / len(X)
-        weight, bias = both[:, :-1], both[:, -1]
-    return weight, bias, variances
 
 
 @pytest.mark.parametrize("impl", [reference, fast], ids=["reference", "fast"])

@@ -44,6 +44,8 @@ from paper_figures.figures.figure_13_tails import compute as compute_13
 from paper_figures.figures.figure_13_tails.published_density import log_density
 from paper_figures.figures.figure_14_selection import compute as compute_14
 from paper_figures.figures.figure_14_selection.one_start import Truth
+from paper_figures.figures.figure_16_imputation import compute as compute_16
+from paper_figures.figures.figure_16_imputation import holes as holes_16
 from paper_figures.figures.figure_18_polishing import compute as compute_18
 from paper_figures.figures.figure_19_scale import compute as compute_19
 from paper_figures.methods.exact_fits import TROUBLE
@@ -145,6 +147,25 @@ def reduce(monkeypatch):
         mle_iterations=2,
     )
     monkeypatch.setattr(compute_12, "_plane", lambda options: plane)
+    sizes = replace(
+        compute_16._CIRCLE.sizes,
+        networks=((1, (3,), "diagonal"),),
+        n_init=1,
+        max_iter=2,
+        neighbours=(5,),
+        leaves=(20,),
+        rounds=1,
+        rounds_of_trees=1,
+    )
+    circle_16 = replace(compute_16._CIRCLE, n=(40, 20, 20), sizes=sizes)
+    monkeypatch.setattr(compute_16, "_SHARES", (0.5,))
+    monkeypatch.setattr(compute_16, "_CIRCLE", circle_16)
+    rises = replace(compute_16._RISES, networks=1, iterations=1, further=1, rows=6)
+    monkeypatch.setattr(compute_16, "_RISES", rises)
+    monkeypatch.setattr(compute_16, "_QUICK_NETWORKS", 1)
+    monkeypatch.setattr(compute_16, "_QUICK_DIGITS", (6, 4))
+    images, fours = holes_16.learned()
+    monkeypatch.setattr(holes_16, "learned", lambda: (images[::20], fours[::20]))
     polish = replace(
         compute_18._TEN_CLASSES, widths=(2, 3, 64), n=(100, 20, 20), updates=200, longer=2
     )

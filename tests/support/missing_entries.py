@@ -69,3 +69,29 @@ def panels(ends, count, nodes=24):
     half = 0.5 * np.diff(edges)[:, None]
     middle = 0.5 * (edges[:-1] + edges[1:])[:, None]
     return (middle + half * points).ravel(), (half * weights).ravel()
+
+
+def em_of_factors(X, weight, bias, variances, iterations):
+    """Factor analysis by EM with missing entries, written out for joint Gaussians of (x, z)."""
+    dimension, latent = weight.shape
+    for _ in range(iterations):
+        second = np.zeros((dimension + latent + 1,) * 2)
+        joint = np.block(
+            [[weight @ weight.T + np.diag(variances), weight], [weight.T, np.eye(latent)]]
+        )
+        mean = np.append(bias, np.zeros(latent))
+        for row in X:
+            seen = np.append(~np.isnan(row), np.zeros(latent, dtype=bool))
+            pull = joint[:, seen] @ np.linalg.inv(joint[np.ix_(seen, seen)])
+            filled = mean + pull @ (row[seen[:dimension]] - mean[seen])
+            cov = joint - pull @ joint[seen]
+            one = np.append(filled, 1.0)
+            second += np.outer(one, one)
+            second[:-1, :-1] += cov
+        x, h = np.arange(dimension), np.arange(dimension, dimension + latent + 1)
+        cross, gram = second[np.ix_(x, h)], second[np.ix_(h, h)]
+        both = cross @ np.linalg.inv(gram)
+        left = second[np.ix_(x, x)] - both @ cross.T
+        variances = np.diag(left) / len(X)
+        weight, bias = both[:, :-1], both[:, -1]
+    return weight, bias, variances

@@ -83,7 +83,7 @@ def counted_for_fit(X: Array, sample_weight: ArrayLike | None) -> tuple[Array, A
     if len(empty):
         raise ValueError(
             f"X: expected an observed entry in every column, got none in {empty.tolist()}; leave "
-            "them out of the data and of the network"
+            "them out of the data, and of the network where one is given"
         )
     return data, None if sample_weight is None else weights
 
