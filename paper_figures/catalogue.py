@@ -259,6 +259,12 @@ _ALL = (
         extra=("mpmath",),
     ),
     Figure(
+        number="15",
+        topic="anomalies",
+        title="beyond the paper: anomalies among real data, by exact log p(x) and by others",
+        extra=("scikit-learn",),
+    ),
+    Figure(
         number="18",
         topic="polishing",
         title="beyond the paper: trained VAEs polished by exact EM, or trained longer",
