@@ -42,6 +42,9 @@ from paper_figures.figures.figure_12_digit_plane import compute as compute_12
 from paper_figures.figures.figure_12_digit_plane.one_start import Plane
 from paper_figures.figures.figure_13_tails import compute as compute_13
 from paper_figures.figures.figure_13_tails.published_density import log_density
+from paper_figures.figures.figure_15_anomalies import compute as compute_15
+from paper_figures.figures.figure_15_anomalies import detectors as detectors_15
+from paper_figures.figures.figure_15_anomalies import one_start as one_start_15
 from paper_figures.figures.figure_18_polishing import compute as compute_18
 from paper_figures.figures.figure_19_scale import compute as compute_19
 from paper_figures.methods.exact_fits import TROUBLE
@@ -143,6 +146,7 @@ def reduce(monkeypatch):
         mle_iterations=2,
     )
     monkeypatch.setattr(compute_12, "_plane", lambda options: plane)
+    reduce_15(monkeypatch)
     polish = replace(
         compute_18._TEN_CLASSES, widths=(2, 3, 64), n=(100, 20, 20), updates=200, longer=2
     )
@@ -150,6 +154,19 @@ def reduce(monkeypatch):
     monkeypatch.setattr(compute_13, "_VARIANCES", (0.1, 0.0025))
     monkeypatch.setattr(compute_19, "_DECODERS", compute_19._DECODERS[:1])
     monkeypatch.setattr(compute_13, "_DISTANCES", np.array([0.0, 3.0, 30.0]))
+
+
+def reduce_15(monkeypatch):
+    """Two settings of every method, one digit, one class of wine, and a few fours and nines."""
+    images = replace(compute_15._MNIST, rows=15, most=10)
+    monkeypatch.setattr(compute_15, "_MNIST", images)
+    monkeypatch.setattr(compute_15, "_FEW_DIGITS", (0,))
+    monkeypatch.setattr(compute_15, "_TABLES", compute_15._TABLES[:2])
+    grids = {name: (kind, grid[:2]) for name, (kind, grid) in detectors_15._GRIDS.items()}
+    monkeypatch.setattr(detectors_15, "_GRIDS", grids)
+    monkeypatch.setattr(detectors_15, "SETTINGS", 2)
+    monkeypatch.setattr(detectors_15, "_ITERATIONS", 1)
+    monkeypatch.setattr(one_start_15, "_DRAWS", 100)
 
 
 @pytest.fixture(scope="module")
