@@ -157,7 +157,10 @@ def reduce(monkeypatch):
 
 
 def reduce_15(monkeypatch):
-    """Two settings of every method, one digit, one class of wine, and a few fours and nines."""
+    """Two settings of every method, one digit, one class of wine, a few fours and nines, and a
+    decoder of few regions."""
+    small = DGN(Network.random((2, 3, 784), LeakyReLU(0.1), 0), 0.1)
+    monkeypatch.setattr(detectors_15, "decoder", lambda name: small)
     images = replace(compute_15._MNIST, rows=15, most=10)
     monkeypatch.setattr(compute_15, "_MNIST", images)
     monkeypatch.setattr(compute_15, "_FEW_DIGITS", (0,))

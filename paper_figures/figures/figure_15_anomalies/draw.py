@@ -23,73 +23,62 @@ from reference.model import Array
 _COLOURS = (style.EM, "#0072B2", *(grey for grey, _ in style.LEVELS), style.MODE)
 _MARKS = ("o", "s", *(mark for _, mark in style.LEVELS), "D")
 _LOOKS = dict(zip(METHODS, zip(_COLOURS, _MARKS, strict=True), strict=True))
+_SHORT = {"network": "OutlierDetector (ours)", "decoder": "decoder, EM (ours)"}
 _LINES = ("-", "--", "-.", ":")
 _GROUPS = (style.EM, style.NOISY, style.NOISELESS, style.MEAN)
 
 
 def draw(numbers: Numbers) -> Figure:
-    """(a) areas; (b) what the network is above others; (c) tail probabilities; (d)-(f) patches."""
-    figure = Figure(figsize=(10.6, 7.6), layout="constrained")
-    grid = figure.add_gridspec(2, 1, height_ratios=(1.25, 1.0))
+    """(a) areas by data set, (b) what the network is above others, (c) tail probabilities, (d) to
+    (f) patches of images."""
+    figure = Figure(figsize=(10.6, 8.2), layout="constrained")
+    grid = figure.add_gridspec(2, 1, height_ratios=(1.5, 1.0))
     upper, lower = (figure.add_subfigure(cell) for cell in grid)
-    areas, differences = upper.subplots(1, 2, sharey=True)
-    _areas(areas, numbers)
-    _differences(differences, numbers)
-    upper.legend(*areas.get_legend_handles_labels(), loc="outside lower center", ncols=len(METHODS))
+    groups = list(groups_of(numbers))
+    panels = upper.subplots(2, len(groups), sharey="row", squeeze=False)
+    for column, group in enumerate(groups):
+        _areas(panels[0, column], numbers, group)
+        _differences(panels[1, column], numbers, group)
+    style.label_panel(panels[0, 0], "a", groups[0])
+    style.label_panel(panels[1, 0], "b", "paired; left of 0 it loses")
     panels = lower.subplots(1, 4, width_ratios=(1.3, 1.0, 1.0, 1.0))
     _tails(panels[0], numbers)
     _patches(list(panels[1:]), numbers)
     figure.suptitle(
-        f"Anomalies among real data, {len(numbers['seeds'])} splits: settings chosen by a part of "
-        "its own",
+        f"Anomalies among real data: area under the ROC curve on new data, {len(numbers['seeds'])} "
+        "splits; settings chosen on a part of its own",
         fontsize=10,
     )
     return figure
 
 
-def _places(numbers: Numbers, axes: Axes) -> dict[tuple[str, str], float]:
-    """A height for every method of every data set, from top to bottom."""
-    groups = list(groups_of(numbers))
-    step = 0.8 / len(METHODS)
-    axes.set_yticks(range(len(groups)), groups)
-    axes.set_ylim(len(groups) - 0.5, -0.5)
-    for edge in np.arange(len(groups) - 1) + 0.5:
-        axes.axhline(edge, color="#DDDDDD", linewidth=0.8)
-    return {
-        (group, method): i - 0.4 + step * (k + 0.5)
-        for i, group in enumerate(groups)
-        for k, method in enumerate(METHODS)
-    }
+def _areas(axes: Axes, numbers: Numbers, group: str) -> None:
+    """The median and the range of splits; a line at the network's."""
+    found = {method: areas_of(numbers, group, method) for method in methods_of(numbers, group)}
+    for height, method in enumerate(METHODS):
+        if method in found:
+            values, (colour, mark) = found[method], _LOOKS[method]
+            axes.plot([values.min(), values.max()], [height] * 2, color=colour, linewidth=1.0)
+            axes.plot(np.median(values), height, mark, color=colour, markersize=5)
+    axes.axvline(float(np.median(found["network"])), color="#CCCCCC", linewidth=0.8, zorder=0)
+    axes.set_yticks(range(len(METHODS)), [_SHORT.get(m, name) for m, name in METHODS.items()])
+    axes.set_ylim(len(METHODS) - 0.5, -0.5)
+    axes.set_title(group, loc="left")
+    axes.set_xlabel("area: median, range")
 
 
-def _areas(axes: Axes, numbers: Numbers) -> None:
-    """The median and the range of splits."""
-    told = set()
-    for (group, method), height in _places(numbers, axes).items():
-        if method not in methods_of(numbers, group):
-            continue
-        values, (colour, mark) = areas_of(numbers, group, method), _LOOKS[method]
-        label = None if method in told else METHODS[method]
-        told.add(method)
-        axes.plot([values.min(), values.max()], [height] * 2, color=colour, linewidth=1.0)
-        axes.plot(np.median(values), height, mark, color=colour, markersize=5, label=label)
-    axes.set_xlabel("area under the ROC curve, new data")
-    style.label_panel(axes, "a", "median and range of splits")
-
-
-def _differences(axes: Axes, numbers: Numbers) -> None:
+def _differences(axes: Axes, numbers: Numbers, group: str) -> None:
     """Of the network and every peer."""
-    for (group, method), height in _places(numbers, axes).items():
-        if method not in PEERS:
-            continue
+    for height, method in enumerate(PEERS):
         own, other = (areas_of(numbers, group, name) for name in ("network", method))
         mean, low, high = interval(own - other)
         colour, mark = _LOOKS[method]
         axes.plot([low, high], [height] * 2, color=colour, linewidth=1.0)
         axes.plot(mean, height, mark, color=colour, markersize=5)
     axes.axvline(0.0, color=style.BOUND, linewidth=0.9)
-    axes.set_xlabel("area of the detector less the other's, paired")
-    style.label_panel(axes, "b", "mean and 95 % interval; left of 0 it loses")
+    axes.set_yticks(range(len(PEERS)), [METHODS[method] for method in PEERS])
+    axes.set_ylim(len(PEERS) - 0.5, -0.5)
+    axes.set_xlabel("network less it: mean, 95 %")
 
 
 def _tails(axes: Axes, numbers: Numbers) -> None:
@@ -100,7 +89,7 @@ def _tails(axes: Axes, numbers: Numbers) -> None:
             shares = np.arange(1, len(values) + 1) / len(values)
             axes.step(values, shares, color=colour, linestyle=line, where="post", **look)
     axes.plot([0, 1], [0, 1], color=style.BOUND, linewidth=0.8)
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper left")
     axes.set(xlabel="tail probability", ylabel="share below", xlim=(0, 1), ylim=(0, 1))
     style.label_panel(axes, "c", "new normal data;\nfaint: the model's own draws")
 
