@@ -24,8 +24,9 @@ from paper_figures.options import Numbers
 _LEVEL, _CHANCE = 0.01, 0.001
 _HOW = (
     f"every method has {SETTINGS} settings, of which the area under the ROC curve chooses on a "
-    "part with new normal data and ten anomalies, the middle one of equals; all learn from the same "
-    "normal data, scaled alike. KernelDensity is summed in one leaf: its tree is wrong far from data"
+    "part with new normal data and ten anomalies, the middle one of equals; all learn from the "
+    "same normal data, scaled alike. KernelDensity is summed in one leaf: its tree is wrong far "
+    "from data"
 )
 _WHAT = {
     "MNIST": "fours are normal, nines that trained no decoder are not; 14 x 14 pixels",
