@@ -265,6 +265,12 @@ _ALL = (
         extra=("scikit-learn",),
     ),
     Figure(
+        number="15",
+        topic="anomalies",
+        title="beyond the paper: anomalies among real data, by exact log p(x) and by others",
+        extra=("scikit-learn",),
+    ),
+    Figure(
         number="16",
         topic="imputation",
         title="beyond the paper: imputation, digits with a hole and entries held back",

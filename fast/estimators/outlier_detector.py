@@ -261,22 +261,22 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         upper = np.where(below < count, beta.ppf(1 - rest, below + 1, above), 1.0)
         return TailProbability(below / count, lower, upper)
 
-    def attributions(self, X: Any, groups: Sequence[Sequence[int]] | None = None) -> Array:
+    def attributions(self, X: Any, groups: Any = None) -> Array:
         """How likely each part of a datum is given all the rest of it: what makes it an outlier.
 
         Parameters
         ----------
         X : array_like, shape (N, D)
             Data.
-        groups : sequence of sequences of int, optional
-            The features of each part, such as the pixels of a patch. By default each feature is a
-            part.
+        groups : sequence of sequences of int, or ndarray of int, shape (D,); optional
+            The features of each part, such as the pixels of a patch; or a label of each feature,
+            the same for those of a part. By default each feature is a part.
 
         Returns
         -------
         ndarray, shape (N, G)
             log p(x_g | x_-g), nats; low where the part does not fit the rest, 0 where nothing of it
-            is observed.
+            is observed. Parts are in the order of `groups`, or of the labels.
 
         Raises
         ------
@@ -291,11 +291,7 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         """
         check_is_fitted(self)
         data = self._data(X)
-        size = data.shape[1]
-        parts: Any = [[i] for i in range(size)] if groups is None else groups
-        if isinstance(parts, str) or not isinstance(parts, Sequence) or not parts:
-            raise ValueError(f"groups: expected a list of lists of features, got {groups!r}")
-        chosen = [check_indices(part, "groups", size) for part in parts]
+        chosen = _parts(groups, data.shape[1])
         if self.verbose:
             seconds = (len(chosen) + 1) * self.dgn_.estimate_cost(data).logpdf.seconds
             print(
@@ -315,6 +311,25 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
     def _log_densities_of_draws(self, count: int, seed: Any) -> Array:
         """log p of as many draws of the model."""
         return self.dgn_.logpdf(self.dgn_.rvs(count, generator(seed)))
+
+
+def _parts(groups: Any, size: int) -> list[list[int]]:
+    """The features of each part; ValueError for what are none."""
+    if groups is None:
+        return [[i] for i in range(size)]
+    if isinstance(groups, np.ndarray):
+        if groups.shape != (size,) or not np.issubdtype(groups.dtype, np.integer):
+            raise ValueError(
+                f"groups: expected an integer label of each of the {size} features, or a list of "
+                f"lists of features, got an array of {groups.dtype}, shape {groups.shape}"
+            )
+        return [list(map(int, np.flatnonzero(groups == label))) for label in np.unique(groups)]
+    if isinstance(groups, str) or not isinstance(groups, Sequence) or not groups:
+        raise ValueError(
+            "groups: expected a list of lists of features, or an array with an integer label of "
+            f"each feature, got {groups!r}"
+        )
+    return [check_indices(part, "groups", size) for part in groups]
 
 
 def _between(value: Any, name: str, most: float) -> float:

@@ -141,6 +141,23 @@ def test_what_of_a_datum_is_unlikely(groups):
         np.testing.assert_allclose(column, expected, rtol=1e-9, atol=1e-9)
 
 
+def test_labels_are_groups():
+    """One of each feature, whatever integers they are; parts in the order of the labels."""
+    detector, few = linear().fit(gaussian()), gaussian()[:5]
+    expected = detector.attributions(few, [[1], [0, 2]])
+    for labels in (np.array([7, -2, 7]), np.array([1, 0, 1], dtype=np.uint8)):
+        np.testing.assert_array_equal(detector.attributions(few, labels), expected)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.zeros(2, int), np.zeros((3, 1), int), np.zeros(3), np.array([True, False, True])]
+)
+def test_wrong_labels_are_refused(labels):
+    detector = linear().fit(gaussian(20))
+    with pytest.raises(ValueError, match=r"^groups: expected an integer label of each of the 3"):
+        detector.attributions([[0.0, 1.0, 2.0]], labels)
+
+
 def test_the_coordinate_that_is_off_is_named(capsys):
     """And with verbose what it takes is said before; without nothing."""
     detector = linear().fit(gaussian())

@@ -44,6 +44,9 @@ from paper_figures.figures.figure_13_tails import compute as compute_13
 from paper_figures.figures.figure_13_tails.published_density import log_density
 from paper_figures.figures.figure_14_selection import compute as compute_14
 from paper_figures.figures.figure_14_selection.one_start import Truth
+from paper_figures.figures.figure_15_anomalies import compute as compute_15
+from paper_figures.figures.figure_15_anomalies import detectors as detectors_15
+from paper_figures.figures.figure_15_anomalies import one_start as one_start_15
 from paper_figures.figures.figure_16_imputation import compute as compute_16
 from paper_figures.figures.figure_16_imputation import holes as holes_16
 from paper_figures.figures.figure_18_polishing import compute as compute_18
@@ -166,6 +169,7 @@ def reduce(monkeypatch):
     monkeypatch.setattr(compute_16, "_QUICK_DIGITS", (6, 4))
     images, fours = holes_16.learned()
     monkeypatch.setattr(holes_16, "learned", lambda: (images[::20], fours[::20]))
+    reduce_15(monkeypatch)
     polish = replace(
         compute_18._TEN_CLASSES, widths=(2, 3, 64), n=(100, 20, 20), updates=200, longer=2
     )
@@ -186,6 +190,22 @@ def reduce(monkeypatch):
     monkeypatch.setattr(compute_14, "_TRUTHS", (truth,))
     monkeypatch.setattr(compute_19, "_DECODERS", compute_19._DECODERS[:1])
     monkeypatch.setattr(compute_13, "_DISTANCES", np.array([0.0, 3.0, 30.0]))
+
+
+def reduce_15(monkeypatch):
+    """Two settings of every method, one digit, one class of wine, a few fours and nines, and a
+    decoder of few regions."""
+    small = DGN(Network.random((2, 3, 784), LeakyReLU(0.1), 0), 0.1)
+    monkeypatch.setattr(detectors_15, "decoder", lambda name: small)
+    images = replace(compute_15._MNIST, rows=15, most=10)
+    monkeypatch.setattr(compute_15, "_MNIST", images)
+    monkeypatch.setattr(compute_15, "_FEW_DIGITS", (0,))
+    monkeypatch.setattr(compute_15, "_TABLES", compute_15._TABLES[:2])
+    grids = {name: (kind, grid[:2]) for name, (kind, grid) in detectors_15._GRIDS.items()}
+    monkeypatch.setattr(detectors_15, "_GRIDS", grids)
+    monkeypatch.setattr(detectors_15, "SETTINGS", 2)
+    monkeypatch.setattr(detectors_15, "_ITERATIONS", 1)
+    monkeypatch.setattr(one_start_15, "_DRAWS", 100)
 
 
 @pytest.fixture(scope="module")
