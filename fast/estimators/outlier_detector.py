@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -12,8 +11,9 @@ from sklearn.base import OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fast.estimators.density_estimator import DensityEstimator
+from fast.estimators.feature_groups import feature_groups
 from fast.estimators.settings import check_choice, generator
-from reference.model import Array, check_count, check_indices, check_number
+from reference.model import Array, check_count, check_number, patterns
 
 # Draws of the model for whose share a threshold stands, at most, and at least: 100 beyond it.
 _MOST_DRAWS, _BEYOND = 100_000, 100
@@ -200,6 +200,12 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         -------
         ndarray, shape (N,)
             log p(x) - `offset_`, nats.
+
+        Notes
+        -----
+        Where entries of x are not observed, log p(x) is that of the others, and the threshold still
+        that of data with as many missing as those it was found from: compare data of different
+        patterns by `tail_probability`.
         """
         return self.score_samples(X) - self.offset_
 
@@ -243,17 +249,24 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         -----
         P(log p(X') <= log p(x)) for X' of the model. Both densities are exact; the share of the
         draws is binomial, with the interval of Clopper and Pearson (1934), which at p has about the
-        half width 2 sqrt(p (1 - p) / n_draws). Data share their draws. It is a p-value of the
+        half width 2 sqrt(p (1 - p) / n_draws). Data share their draws. Where entries of x are not
+        observed, X' has the others alone; every pattern of them costs the draws' log-densities. It is a p-value of the
         hypothesis that the model, as it was fitted, has drawn x. Guarded by
         tests/estimators/test_outliers.py, on Gaussians, where it is a tail of chi squared.
         """
         check_is_fitted(self)
         count = check_count(n_draws, "n_draws", 1)
         level = _between(confidence, "confidence", np.nextafter(1.0, 0.0))
-        log_p = self.score_samples(X)
+        data = self._data(X)
+        log_p = self.dgn_.logpdf(data)
         seed = self.random_state if random_state is None else random_state
-        drawn = np.sort(self._log_densities_of_draws(count, seed))
-        below = np.searchsorted(drawn, log_p, side="right")
+        draws = self.dgn_.rvs(count, generator(seed))
+        below = np.empty(len(data), dtype=np.intp)
+        for rows, observed in patterns(data):
+            alike = np.full_like(draws, np.nan)
+            alike[:, observed] = draws[:, observed]
+            drawn = np.sort(self.dgn_.logpdf(alike))
+            below[rows] = np.searchsorted(drawn, log_p[rows], side="right")
         rest = 0.5 * (1.0 - level)
         # At either end the beta distribution has no parameter, and the interval no other end.
         lower = np.where(below > 0, beta.ppf(rest, np.maximum(below, 1), count - below + 1), 0.0)
@@ -268,9 +281,11 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         ----------
         X : array_like, shape (N, D)
             Data.
-        groups : sequence of sequences of int, or ndarray of int, shape (D,); optional
-            The features of each part, such as the pixels of a patch; or a label of each feature,
-            the same for those of a part. By default each feature is a part.
+        groups : array_like of int, shape (D,), or list of sequences of int, optional
+            The parts, such as the patches of an image. An array has the part of each feature: 0 to
+            G - 1, none of them empty. A list has the features of each part, as indices or by the
+            names that X had in `fit`; it may leave features out, or have them in several parts. By
+            default each feature is a part.
 
         Returns
         -------
@@ -291,7 +306,8 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         """
         check_is_fitted(self)
         data = self._data(X)
-        chosen = _parts(groups, data.shape[1])
+        names = getattr(self, "feature_names_in_", None)
+        chosen = feature_groups(groups, data.shape[1], names)
         if self.verbose:
             seconds = (len(chosen) + 1) * self.dgn_.estimate_cost(data).logpdf.seconds
             print(
@@ -312,24 +328,6 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         """log p of as many draws of the model."""
         return self.dgn_.logpdf(self.dgn_.rvs(count, generator(seed)))
 
-
-def _parts(groups: Any, size: int) -> list[list[int]]:
-    """The features of each part; ValueError for what are none."""
-    if groups is None:
-        return [[i] for i in range(size)]
-    if isinstance(groups, np.ndarray):
-        if groups.shape != (size,) or not np.issubdtype(groups.dtype, np.integer):
-            raise ValueError(
-                f"groups: expected an integer label of each of the {size} features, or a list of "
-                f"lists of features, got an array of {groups.dtype}, shape {groups.shape}"
-            )
-        return [list(map(int, np.flatnonzero(groups == label))) for label in np.unique(groups)]
-    if isinstance(groups, str) or not isinstance(groups, Sequence) or not groups:
-        raise ValueError(
-            "groups: expected a list of lists of features, or an array with an integer label of "
-            f"each feature, got {groups!r}"
-        )
-    return [check_indices(part, "groups", size) for part in groups]
 
 
 def _between(value: Any, name: str, most: float) -> float:

@@ -108,7 +108,9 @@ def starting_model(data: Counted, latent: int, hidden: Any, activation: Any, noi
 def starting_noise(data: Counted, noise: Any) -> Array:
     """The variances of data as Σx, in the structure of this name."""
     structure = check_choice(noise, "noise", NOISES)
-    if structure == "isotropic":
-        return floor_of_data(data.X, np.array(1.0), 1.0, data.weights)
-    variances = floor_of_data(data.X, np.ones(data.X.shape[1]), 1.0, data.weights)
+    like = np.array(1.0) if structure == "isotropic" else np.ones(data.X.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        variances = floor_of_data(data.X, like, 1.0, data.weights)
+    if not np.all(np.isfinite(variances)):
+        raise ValueError("X: expected numbers whose squares are doubles; scale the data")
     return np.diag(variances) if structure == "full" else variances

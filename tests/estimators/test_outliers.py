@@ -1,6 +1,7 @@
 """Outliers by the exact density: thresholds, and the probability of what is as unlikely."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import chi2, multivariate_normal
 from sklearn.exceptions import NotFittedError
@@ -75,6 +76,19 @@ def test_the_probability_of_what_is_as_unlikely():
     assert held > 17
 
 
+def test_the_probability_of_what_is_observed():
+    """With entries missing, of draws of the others alone: chi squared of as many dimensions."""
+    X = gaussian(60)
+    detector = linear().fit(X)
+    X[:20, 1], X[20:40, :2], X[40] = np.nan, np.nan, np.nan
+    found = detector.tail_probability(X, n_draws=10_000, random_state=1).probability
+    for rows, observed in ((slice(20), [0, 2]), (slice(20, 40), [2]), (slice(41, 60), [0, 1, 2])):
+        truth = chi_squared_tail(detector.dgn_.marginal(observed), X[rows][:, observed])
+        error = np.sqrt(truth * (1 - truth) / 10_000) + 1e-3
+        assert np.max(np.abs(found[rows] - truth) / error) < MOST_ERRORS
+    assert found[40] == 1.0
+
+
 def test_far_beyond_all_draws_it_is_not_called_impossible():
     detector = linear().fit(gaussian())
     far = detector.tail_probability(np.full((1, 3), 1e3), n_draws=1000)
@@ -141,23 +155,6 @@ def test_what_of_a_datum_is_unlikely(groups):
         np.testing.assert_allclose(column, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_labels_are_groups():
-    """One of each feature, whatever integers they are; parts in the order of the labels."""
-    detector, few = linear().fit(gaussian()), gaussian()[:5]
-    expected = detector.attributions(few, [[1], [0, 2]])
-    for labels in (np.array([7, -2, 7]), np.array([1, 0, 1], dtype=np.uint8)):
-        np.testing.assert_array_equal(detector.attributions(few, labels), expected)
-
-
-@pytest.mark.parametrize(
-    "labels", [np.zeros(2, int), np.zeros((3, 1), int), np.zeros(3), np.array([True, False, True])]
-)
-def test_wrong_labels_are_refused(labels):
-    detector = linear().fit(gaussian(20))
-    with pytest.raises(ValueError, match=r"^groups: expected an integer label of each of the 3"):
-        detector.attributions([[0.0, 1.0, 2.0]], labels)
-
-
 def test_the_coordinate_that_is_off_is_named(capsys):
     """And with verbose what it takes is said before; without nothing."""
     detector = linear().fit(gaussian())
@@ -171,11 +168,56 @@ def test_the_coordinate_that_is_off_is_named(capsys):
     assert "attributions: 4 times 1 log-densities, some" in said.err
 
 
-@pytest.mark.parametrize("groups", [[], "12", 3, [[3]], [[0, 0]], [[]], [[0.5]], [0]])
-def test_wrong_groups_are_refused(groups):
+@pytest.mark.parametrize(
+    "groups",
+    [np.array([0, 1, 0]), [0, 1, 0], (np.array([0, 2]), [1]), [["c", "a"], ["b"]]],
+)
+def test_parts_by_number_by_index_and_by_name(groups):
+    """All of these are the same two parts, and the columns come in the parts' order."""
+    X = pd.DataFrame(gaussian(), columns=["a", "b", "c"])
+    detector = linear().fit(X)
+    expected = detector.attributions(X[:5], [[0, 2], [1]])
+    np.testing.assert_array_equal(detector.attributions(X[:5], groups), expected)
+    rows = np.array([[0, 1], [1, 2]])
+    np.testing.assert_array_equal(
+        detector.attributions(X[:5], rows), detector.attributions(X[:5], rows.tolist())
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ([], r"groups: expected the part of each feature, or a list of lists"),
+        ("12", r"groups: expected the part of each feature, or a list of lists"),
+        (3, r"groups: expected the part of each feature, or a list of lists"),
+        (np.array([0.0, 1.0, 0.0]), r"groups: expected the part of each feature"),
+        ([0], r"groups: .* expected 3, one for each feature, got 1"),
+        (np.array([0, 1]), r"groups: .* expected 3, one for each feature, got 2"),
+        ([0, 2, 0], r"groups: expected parts .* got no feature of part 1"),
+        ([0, 10**9, 0], r"groups: expected parts .* got no feature of part 1"),
+        (np.array([-1, 0, 0]), r"groups: expected parts from 0 on.* got -1"),
+        ([[0], [3]], r"groups\[1\]: expected one or more distinct integers from 0 to 2"),
+        ([[0, 0]], r"groups\[0\]: expected"),
+        ([[]], r"groups\[0\]: expected"),
+        ([[0.5]], r"groups\[0\]: expected"),
+        ([True, False, True], r"groups\[0\]: expected"),
+        ([[0], 1], r"groups\[1\]: expected"),
+        ([[0], "a"], r"groups\[1\]: expected"),
+        ([["a"]], r"groups\[0\]: expected indices, as X had no names in fit"),
+    ],
+)
+def test_wrong_groups_are_refused(groups, said):
     detector = linear().fit(gaussian(20))
-    with pytest.raises(ValueError, match=r"^groups: expected"):
+    with pytest.raises(ValueError, match=f"^{said}"):
         detector.attributions([[0.0, 1.0, 2.0]], groups)
+
+
+def test_a_name_that_is_none_is_refused():
+    X = pd.DataFrame(gaussian(20), columns=["a", "b", "c"])
+    with pytest.raises(
+        ValueError, match=r"^groups\[1\]: expected names that X had in fit, got 'd'"
+    ):
+        linear().fit(X).attributions(X, [["a"], ["b", "d"]])
 
 
 # What is wrong
@@ -191,6 +233,12 @@ def test_wrong_thresholds_are_refused(name, values):
             linear(**{name: value}).fit(gaussian(20))
     with pytest.raises(ValueError, match=r"^contamination: expected 0\.001 or more .* draws"):
         linear(threshold="model", contamination=9e-4).fit(gaussian(20))
+
+
+@pytest.mark.parametrize("noise", ["diagonal", "isotropic", "full"])
+def test_numbers_without_squares_are_refused(noise):
+    with pytest.raises(ValueError, match=r"^X: expected numbers whose squares are doubles"):
+        linear(noise=noise).fit(1e200 * gaussian(20))
 
 
 def test_wrong_questions_are_refused():
