@@ -250,8 +250,8 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         P(log p(X') <= log p(x)) for X' of the model. Both densities are exact; the share of the
         draws is binomial, with the interval of Clopper and Pearson (1934), which at p has about the
         half width 2 sqrt(p (1 - p) / n_draws). Data share their draws. Where entries of x are not
-        observed, X' has the others alone; every pattern of them costs the draws' log-densities. It is a p-value of the
-        hypothesis that the model, as it was fitted, has drawn x. Guarded by
+        observed, X' has the others alone; every pattern of them costs the draws' log-densities.
+        It is a p-value of the hypothesis that the model, as it was fitted, has drawn x. Guarded by
         tests/estimators/test_outliers.py, on Gaussians, where it is a tail of chi squared.
         """
         check_is_fitted(self)
@@ -327,7 +327,6 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
     def _log_densities_of_draws(self, count: int, seed: Any) -> Array:
         """log p of as many draws of the model."""
         return self.dgn_.logpdf(self.dgn_.rvs(count, generator(seed)))
-
 
 
 def _between(value: Any, name: str, most: float) -> float:

@@ -109,8 +109,5 @@ def starting_noise(data: Counted, noise: Any) -> Array:
     """The variances of data as Σx, in the structure of this name."""
     structure = check_choice(noise, "noise", NOISES)
     like = np.array(1.0) if structure == "isotropic" else np.ones(data.X.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        variances = floor_of_data(data.X, like, 1.0, data.weights)
-    if not np.all(np.isfinite(variances)):
-        raise ValueError("X: expected numbers whose squares are doubles; scale the data")
+    variances = floor_of_data(data.X, like, 1.0, data.weights)
     return np.diag(variances) if structure == "full" else variances

@@ -237,7 +237,7 @@ def test_wrong_thresholds_are_refused(name, values):
 
 @pytest.mark.parametrize("noise", ["diagonal", "isotropic", "full"])
 def test_numbers_without_squares_are_refused(noise):
-    with pytest.raises(ValueError, match=r"^X: expected numbers whose squares are doubles"):
+    with pytest.raises(ValueError, match=r"^X: expected values whose squares have a finite sum"):
         linear(noise=noise).fit(1e200 * gaussian(20))
 
 
