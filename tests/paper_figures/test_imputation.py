@@ -221,6 +221,10 @@ class TestClaims:
             numbers = table()
             numbers["circle_10|network.scores"][..., SCORES.index("covered")] = share
             assert judging._of_recovery(numbers, "circle_10")[3].verdict is verdict
+        numbers = table()
+        numbers["circle_10|network.scores"][..., SCORES.index("covered")] = 0.9
+        numbers["circle_10|network.set"][:, 0] = 0.8
+        assert judging._of_recovery(numbers, "circle_10")[3].verdict is Verdict.FAILS
 
     def test_a_rise_is_counted_in_roundings(self):
         losses = np.array([3.0, 2.0, 2.0 * (1 + 8 * np.finfo(float).eps), 1.0])

@@ -14,7 +14,7 @@ from reference.model import Array
 #: What rounding may raise a mean of logarithms by, in units of ε max(1, |loss|).
 ROUNDING = 100.0
 _OTHERS = [method for method in METHODS if method != "network"]
-_HELD = 0.9
+_HELD, _NEAR = 0.9, 0.05
 _FEW = 0.1
 
 
@@ -95,11 +95,11 @@ def _intervals(numbers: Numbers, name: str, where: str) -> Claim:
             f"deviations long and hold {_share(mine[:, 0])}, those of factor analysis "
             f"{median_and_range(other[:, 1])} and {_share(other[:, 0])}"
         )
-    close = int((np.abs(own - _HELD) < 0.05).sum())
+    shares = (own, mine[~np.isnan(mine[:, 0]), 0])
     return Claim(
         "what the network says of its own uncertainty is so: of 90 % within 5",
         "; ".join(words),
-        judged([(close, len(own))]),
+        judged([(int((np.abs(one - _HELD) < _NEAR).sum()), len(one)) for one in shares]),
         where,
     )
 

@@ -111,8 +111,7 @@ def run(job: Recovery, seed: int) -> Numbers:
         and network: set (2,), the share of entries in the smallest sets that are to hold 9 of 10,
         and their mean length, of the size that is chosen by log density and of the first 300
         entries; NaN of digits, where it takes too long. Of the circle, seen.values, seen.factors
-        and seen.network (G,): the density
-        of x2 where x1 is SEEN, deviations.
+        and seen.network (G,): the density of x2 where x1 is SEEN, deviations.
     """
     (_, X), *judging = job.samples(seed)
     found: dict[str, list[Array]] = defaultdict(list)
