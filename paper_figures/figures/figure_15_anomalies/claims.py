@@ -136,8 +136,8 @@ def _shapes(numbers: Numbers) -> Claim:
         f"{median_and_range(line[:, 0])} and {median_and_range(curve[:, 0])}; both at once on "
         f"{int((higher & worse).sum())} of {len(line)} splits. The curve's steepest end has "
         f"{median_and_range(curve[:, 3])} deviations a unit of z, the line "
-        f"{median_and_range(line[:, 3])}: it turns to single data, and passes by anomalies. Of what "
-        f"it learned from it has {median_and_range(curve[:, 1] - curve[:, 2])} nats more "
+        f"{median_and_range(line[:, 3])}: it turns to single data, and passes by anomalies. Of "
+        f"what it learned from it has {median_and_range(curve[:, 1] - curve[:, 2])} nats more "
         f"than of new data, the line {median_and_range(line[:, 1] - line[:, 2])}",
         Verdict.OWN,
         "breast cancer",
