@@ -52,7 +52,9 @@ class TestSplits:
         parts = SPLITS[0].parts(0)
         known = sums(pooled(pixels("test_9")[:400]))
         anomalies = np.concatenate([parts.choosing[1], parts.judging[1]])
-        assert len(sums(parts.mean + parts.scale * anomalies) - known) == 100
+        new = sums(parts.mean + parts.scale * anomalies)
+        assert len(new) == 100
+        assert not known & new
 
     def test_fours_that_trained_a_decoder_neither_choose_nor_judge(self):
         parts = SPLITS[0].parts(0)
