@@ -7,12 +7,13 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import ttest_rel
 from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KernelDensity
 
 from paper_figures.claims import Verdict
 from paper_figures.data_sets.decoders import decoder, pixels
-from paper_figures.figures.figure_15_anomalies import detectors, one_start
+from paper_figures.figures.figure_15_anomalies import detectors, line_and_curve, one_start
 from paper_figures.figures.figure_15_anomalies.claims import claims
 from paper_figures.figures.figure_15_anomalies.compute import areas_of, interval, summary
 from paper_figures.figures.figure_15_anomalies.detectors import METHODS, PEERS, SETTINGS, area
@@ -51,7 +52,9 @@ class TestSplits:
         parts = SPLITS[0].parts(0)
         known = sums(pooled(pixels("test_9")[:400]))
         anomalies = np.concatenate([parts.choosing[1], parts.judging[1]])
-        assert len(sums(parts.mean + parts.scale * anomalies) - known) == 100
+        new = sums(parts.mean + parts.scale * anomalies)
+        assert len(new) == 100
+        assert not known & new
 
     def test_fours_that_trained_a_decoder_neither_choose_nor_judge(self):
         parts = SPLITS[0].parts(0)
@@ -185,7 +188,20 @@ def numbers(network=0.9, tails="uniform"):
         numbers[f"{name}|own"] = values
         numbers[f"{name}|tail"] = values if tails == "uniform" else values**3
         numbers[f"{name}|log_p"] = np.array([[3.0, 1.0]] * 3)
-    return numbers | {"seeds": np.arange(3)}
+    # Of a line and a curve: area, log p of known and of new data, slope.
+    shapes = [[[0.9, -8.0, -9.0, 3.0], [area, -5.0, -7.0, 20.0]] for area in (0.8, 0.9, 0.95)]
+    return numbers | {"seeds": np.arange(3), "shapes": np.array(shapes)}
+
+
+def test_a_line_is_pca(monkeypatch):
+    """Its area, its density and its slope: the deviation along it that noise does not explain."""
+    monkeypatch.setattr(line_and_curve, "SHAPES", ((),))
+    found, parts = line_and_curve.run(SPLITS[2], 0)["shapes"][0], SPLITS[2].parts(0)
+    line = PCA(1).fit(parts.train)
+    assert found[0] == pytest.approx(area(*map(line.score_samples, parts.judging)), abs=1e-3)
+    assert found[1] == pytest.approx(line.score(parts.train), abs=0.05)
+    slope = np.sqrt(line.explained_variance_[0] - line.noise_variance_)
+    assert found[3] == pytest.approx(slope, rel=0.02)
 
 
 class TestClaims:
@@ -214,6 +230,12 @@ class TestClaims:
         assert tail.verdict is Verdict.FAILS
         assert "6 of 6 runs" in tail.measured
         assert claims(numbers())[-1].verdict is Verdict.HOLDS
+
+    def test_a_better_density_that_detects_worse(self):
+        """On the first split only: on the second the areas are equal."""
+        claim = claims(numbers())[2]
+        assert claim.paper.endswith("the better density is the worse detector")
+        assert "both at once on 1 of 3 splits" in claim.measured
 
     def test_the_interval_is_students(self):
         one, other = np.random.default_rng(0).random((2, 5))

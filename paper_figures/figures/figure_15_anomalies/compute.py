@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import kstest, t
 
+from paper_figures.figures.figure_15_anomalies import line_and_curve
 from paper_figures.figures.figure_15_anomalies.detectors import METHODS, SETTINGS
 from paper_figures.figures.figure_15_anomalies.one_start import chosen, run
 from paper_figures.figures.figure_15_anomalies.splits import Split
 from paper_figures.options import Numbers, Options, Record
-from paper_figures.records.runs_by_seed import named_runs
+from paper_figures.records.runs_by_seed import SECONDS, named_runs
 from reference.model import Array
 
 _QUICK_STARTS, _FULL_STARTS = 2, 5
@@ -37,11 +38,14 @@ def parameters(options: Options) -> Record:
 
 
 def compute(options: Options) -> Numbers:
-    """The arrays of `one_start.run`, named "job|what" with a row a seed; names: of the jobs, and
-    groups: the data set of each."""
+    """The arrays of `one_start.run`, named "job|what" with a row a seed; shapes, of
+    `line_and_curve`; names: of the jobs, and groups: the data set of each."""
     seeds, jobs = options.seeds(_QUICK_STARTS, _FULL_STARTS), _jobs(options)
     numbers = named_runs(run, jobs, seeds, options.folder)
+    both = named_runs(line_and_curve.run, [_TABLES[0]], seeds, options.folder)
     return numbers | {
+        SECONDS: numbers[SECONDS] + both[SECONDS],
+        "shapes": both[f"{_TABLES[0].name}|shapes"],
         "names": np.array([job.name for job in jobs]),
         "groups": np.array([job.data for job in jobs]),
         "seeds": np.array(seeds),

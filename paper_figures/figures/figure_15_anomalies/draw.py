@@ -24,6 +24,8 @@ _COLOURS = (style.EM, "#0072B2", *(grey for grey, _ in style.LEVELS), style.MODE
 _MARKS = ("o", "s", *(mark for _, mark in style.LEVELS), "D")
 _LOOKS = dict(zip(METHODS, zip(_COLOURS, _MARKS, strict=True), strict=True))
 _SHORT = {"network": "OutlierDetector (ours)", "decoder": "decoder, EM (ours)"}
+#: Per cent of patches within the scale of colours.
+_SHOWN = 97.0
 _LINES = ("-", "--", "-.", ":")
 _GROUPS = (style.EM, style.NOISY, style.NOISELESS, style.MEAN)
 
@@ -64,6 +66,7 @@ def _areas(axes: Axes, numbers: Numbers, group: str) -> None:
     axes.set_yticks(range(len(METHODS)), [_SHORT.get(m, name) for m, name in METHODS.items()])
     axes.set_ylim(len(METHODS) - 0.5, -0.5)
     axes.set_title(group, loc="left")
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel("area: median, range")
 
 
@@ -78,6 +81,7 @@ def _differences(axes: Axes, numbers: Numbers, group: str) -> None:
     axes.axvline(0.0, color=style.BOUND, linewidth=0.9)
     axes.set_yticks(range(len(PEERS)), [METHODS[method] for method in PEERS])
     axes.set_ylim(len(PEERS) - 0.5, -0.5)
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel("network less it: mean, 95 %")
 
 
@@ -89,7 +93,7 @@ def _tails(axes: Axes, numbers: Numbers) -> None:
             shares = np.arange(1, len(values) + 1) / len(values)
             axes.step(values, shares, color=colour, linestyle=line, where="post", **look)
     axes.plot([0, 1], [0, 1], color=style.BOUND, linewidth=0.8)
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
     axes.set(xlabel="tail probability", ylabel="share below", xlim=(0, 1), ylim=(0, 1))
     style.label_panel(axes, "c", "new normal data;\nfaint: the model's own draws")
 
@@ -100,7 +104,8 @@ def _patches(panels: list[Axes], numbers: Numbers) -> None:
     images, parts = numbers[f"{name}|images"][0], numbers[f"{name}|parts"][0]
     pooled = numbers[f"{name}|all_nines"][0]
     titles = ("a four, patch by patch", "a nine", "mean of nines")
-    most = float(np.abs([*parts, pooled]).max())
+    # A single patch may be far off, and would leave no colour to the others.
+    most = float(np.percentile(np.abs([*parts, pooled]), _SHOWN))
     for axes, image, values, letter, title in zip(
         panels, [*images, None], [*parts, pooled], "def", titles, strict=True
     ):
@@ -113,8 +118,9 @@ def _patches(panels: list[Axes], numbers: Numbers) -> None:
             _outline(axes, image)
         axes.set_xticks([])
         axes.set_yticks([])
+        axes.spines[["left", "bottom"]].set_visible(False)
         style.label_panel(axes, letter, title)
-    bar = panels[-1].figure.colorbar(shown, ax=panels, shrink=0.8)
+    bar = panels[-1].figure.colorbar(shown, ax=panels, shrink=0.8, extend="both")
     bar.set_label(r"$\log p(x_g \mid x_{-g})$ less that of fours, nats")
 
 
