@@ -35,7 +35,7 @@ def draw(numbers: Numbers) -> Figure:
     (f) patches of images."""
     figure = Figure(figsize=(10.6, 8.2), layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=(1.5, 1.0))
-    upper, lower = (figure.add_subfigure(cell) for cell in grid)
+    upper, lower = (figure.add_subfigure(grid[row]) for row in range(2))
     groups = list(groups_of(numbers))
     panels = upper.subplots(2, len(groups), sharey="row", squeeze=False)
     for column, group in enumerate(groups):
