@@ -69,9 +69,8 @@ def test_of_a_bent_network_it_is_the_ratio_of_two_masses(monkeypatch):
         assert found.below(value) == pytest.approx(finer.below(value), abs=1e-13)
 
 
-@pytest.mark.parametrize(
-    "model", [pytest.param(LINE, marks=pytest.mark.deep), CURVE], ids=["line", "curve"]
-)
+@pytest.mark.deep
+@pytest.mark.parametrize("model", [LINE, CURVE], ids=["line", "curve"])
 def test_both_implementations_have_it(model):
     for tally in check_fixed(f"shares below, {model.name}").values():
         assert tally.breaches == []
