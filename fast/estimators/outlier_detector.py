@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fast.estimators.density_estimator import DensityEstimator
 from fast.estimators.settings import check_choice, generator
-from reference.model import Array, check_count, check_indices, check_number
+from reference.model import Array, Indices, check_count, check_indices, check_number
 
 # Draws of the model for whose share a threshold stands, at most, and at least: 100 beyond it.
 _MOST_DRAWS, _BEYOND = 100_000, 100
@@ -311,17 +311,17 @@ class DeepGenerativeOutlierDetector(OutlierMixin, DensityEstimator):
         return self.dgn_.logpdf(self.dgn_.rvs(count, generator(seed)))
 
 
-def _parts(groups: Any, size: int) -> list[list[int]]:
+def _parts(groups: Any, size: int) -> list[Indices]:
     """The features of each part; ValueError for what are none."""
     if groups is None:
-        return [[i] for i in range(size)]
+        return [np.array([i]) for i in range(size)]
     if isinstance(groups, np.ndarray):
         if groups.shape != (size,) or not np.issubdtype(groups.dtype, np.integer):
             raise ValueError(
                 f"groups: expected an integer label of each of the {size} features, or a list of "
                 f"lists of features, got an array of {groups.dtype}, shape {groups.shape}"
             )
-        return [list(map(int, np.flatnonzero(groups == label))) for label in np.unique(groups)]
+        return [np.flatnonzero(groups == label) for label in np.unique(groups)]
     if isinstance(groups, str) or not isinstance(groups, Sequence) or not groups:
         raise ValueError(
             "groups: expected a list of lists of features, or an array with an integer label of "

@@ -35,7 +35,7 @@ def draw(numbers: Numbers) -> Figure:
     (f) patches of images."""
     figure = Figure(figsize=(10.6, 8.2), layout="constrained")
     grid = figure.add_gridspec(2, 1, height_ratios=(1.5, 1.0))
-    upper, lower = (figure.add_subfigure(cell) for cell in grid)
+    upper, lower = (figure.add_subfigure(grid[row]) for row in range(2))
     groups = list(groups_of(numbers))
     panels = upper.subplots(2, len(groups), sharey="row", squeeze=False)
     for column, group in enumerate(groups):
@@ -48,7 +48,7 @@ def draw(numbers: Numbers) -> Figure:
     _patches(list(panels[1:]), numbers)
     figure.suptitle(
         f"Anomalies among real data: area under the ROC curve on new data, {len(numbers['seeds'])} "
-        "splits; settings chosen on a part of its own",
+        "splits; settings chosen on a part of their own",
         fontsize=10,
     )
     return figure
