@@ -44,6 +44,7 @@ from paper_figures.figures.figure_13_tails import compute as compute_13
 from paper_figures.figures.figure_13_tails.published_density import log_density
 from paper_figures.figures.figure_15_anomalies import compute as compute_15
 from paper_figures.figures.figure_15_anomalies import detectors as detectors_15
+from paper_figures.figures.figure_15_anomalies import line_and_curve as curve_15
 from paper_figures.figures.figure_15_anomalies import one_start as one_start_15
 from paper_figures.figures.figure_18_polishing import compute as compute_18
 from paper_figures.figures.figure_19_scale import compute as compute_19
@@ -164,8 +165,12 @@ def reduce_15(monkeypatch):
     images = replace(compute_15._MNIST, rows=15, most=10)
     monkeypatch.setattr(compute_15, "_MNIST", images)
     monkeypatch.setattr(compute_15, "_FEW_DIGITS", (0,))
-    monkeypatch.setattr(compute_15, "_TABLES", compute_15._TABLES[:2])
+    tables = tuple(replace(table, most=20) for table in compute_15._TABLES[:2])
+    monkeypatch.setattr(compute_15, "_TABLES", tables)
+    monkeypatch.setattr(curve_15, "SHAPES", ((), (2,)))
     grids = {name: (kind, grid[:2]) for name, (kind, grid) in detectors_15._GRIDS.items()}
+    trees = tuple(setting | {"n_estimators": 5} for setting in grids["forest"][1])
+    grids["forest"] = grids["forest"][0], trees
     monkeypatch.setattr(detectors_15, "_GRIDS", grids)
     monkeypatch.setattr(detectors_15, "SETTINGS", 2)
     monkeypatch.setattr(detectors_15, "_ITERATIONS", 1)
