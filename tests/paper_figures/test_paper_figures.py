@@ -162,8 +162,8 @@ def reduce_15(monkeypatch):
     decoder of few regions."""
     small = DGN(Network.random((2, 3, 784), LeakyReLU(0.1), 0), 0.1)
     monkeypatch.setattr(detectors_15, "decoder", lambda name: small)
-    images = replace(compute_15._MNIST, rows=15, most=10)
-    monkeypatch.setattr(compute_15, "_MNIST", images)
+    monkeypatch.setattr(compute_15, "_MNIST", replace(compute_15._MNIST, most=10))
+    monkeypatch.setattr(compute_15, "_FEW_FOURS", 15)
     monkeypatch.setattr(compute_15, "_FEW_DIGITS", (0,))
     tables = tuple(replace(table, most=20) for table in compute_15._TABLES[:2])
     monkeypatch.setattr(compute_15, "_TABLES", tables)
