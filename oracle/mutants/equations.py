@@ -205,8 +205,8 @@ EQUATIONS: tuple[Mutant, ...] = (
         "slopes in single precision",
         "partition.partition",
         "_assembled",
-        "Partition(network, codes, slopes, offsets,",
-        "Partition(network, codes, slopes.astype(np.float32).astype(float), offsets,",
+        "slopes=slopes,",
+        "slopes=slopes.astype(np.float32).astype(float),",
         "A float32 array on the way.",
     ),
     in_reference(

@@ -13,12 +13,13 @@ from sklearn.neighbors import KernelDensity
 
 from paper_figures.claims import Verdict
 from paper_figures.data_sets.decoders import decoder, pixels
-from paper_figures.figures.figure_15_anomalies import detectors, line_and_curve, one_start
+from paper_figures.figures.figure_15_anomalies import compute, detectors, line_and_curve, one_start
 from paper_figures.figures.figure_15_anomalies.claims import claims
 from paper_figures.figures.figure_15_anomalies.compute import areas_of, interval, summary
 from paper_figures.figures.figure_15_anomalies.detectors import METHODS, PEERS, SETTINGS, area
 from paper_figures.figures.figure_15_anomalies.one_start import chosen, patches
 from paper_figures.figures.figure_15_anomalies.splits import Split, pooled
+from paper_figures.options import Options
 
 SPLITS = (
     Split(data="MNIST", normal=4),
@@ -196,12 +197,18 @@ def numbers(network=0.9, tails="uniform"):
 def test_a_line_is_pca(monkeypatch):
     """Its area, its density and its slope: the deviation along it that noise does not explain."""
     monkeypatch.setattr(line_and_curve, "SHAPES", ((),))
-    found, parts = line_and_curve.run(SPLITS[2], 0)["shapes"][0], SPLITS[2].parts(0)
+    found, parts = line_and_curve.run(compute._SHAPES, 0)["shapes"][0], SPLITS[2].parts(0)
     line = PCA(1).fit(parts.train)
     assert found[0] == pytest.approx(area(*map(line.score_samples, parts.judging)), abs=1e-3)
     assert found[1] == pytest.approx(line.score(parts.train), abs=0.05)
     slope = np.sqrt(line.explained_variance_[0] - line.noise_variance_)
     assert found[3] == pytest.approx(slope, rel=0.02)
+
+
+def test_runs_of_two_kinds_have_two_names():
+    """Their files are named after them, and one would replace the other."""
+    names = [job.name for job in (*compute._jobs(Options(full=True)), compute._SHAPES)]
+    assert len(set(names)) == len(names) == 16
 
 
 class TestClaims:

@@ -46,6 +46,7 @@ from paper_figures.figures.figure_14_selection import compute as compute_14
 from paper_figures.figures.figure_14_selection.one_start import Truth
 from paper_figures.figures.figure_15_anomalies import compute as compute_15
 from paper_figures.figures.figure_15_anomalies import detectors as detectors_15
+from paper_figures.figures.figure_15_anomalies import line_and_curve as curve_15
 from paper_figures.figures.figure_15_anomalies import one_start as one_start_15
 from paper_figures.figures.figure_16_imputation import compute as compute_16
 from paper_figures.figures.figure_16_imputation import holes as holes_16
@@ -197,11 +198,15 @@ def reduce_15(monkeypatch):
     decoder of few regions."""
     small = DGN(Network.random((2, 3, 784), LeakyReLU(0.1), 0), 0.1)
     monkeypatch.setattr(detectors_15, "decoder", lambda name: small)
-    images = replace(compute_15._MNIST, rows=15, most=10)
-    monkeypatch.setattr(compute_15, "_MNIST", images)
+    monkeypatch.setattr(compute_15, "_MNIST", replace(compute_15._MNIST, most=10))
+    monkeypatch.setattr(compute_15, "_FEW_FOURS", 15)
     monkeypatch.setattr(compute_15, "_FEW_DIGITS", (0,))
-    monkeypatch.setattr(compute_15, "_TABLES", compute_15._TABLES[:2])
+    tables = tuple(replace(table, most=20) for table in compute_15._TABLES[:2])
+    monkeypatch.setattr(compute_15, "_TABLES", tables)
+    monkeypatch.setattr(curve_15, "SHAPES", ((), (2,)))
     grids = {name: (kind, grid[:2]) for name, (kind, grid) in detectors_15._GRIDS.items()}
+    trees = tuple(setting | {"n_estimators": 5} for setting in grids["forest"][1])
+    grids["forest"] = grids["forest"][0], trees
     monkeypatch.setattr(detectors_15, "_GRIDS", grids)
     monkeypatch.setattr(detectors_15, "SETTINGS", 2)
     monkeypatch.setattr(detectors_15, "_ITERATIONS", 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.stats import kstest, t
 
@@ -21,11 +23,15 @@ _TABLES = (
     *(Split(data="wine", normal=k) for k in range(3)),
 )
 _MNIST = Split(data="MNIST", normal=4)
+#: How many fours are learned from in quick mode.
+_FEW_FOURS = 250
+_SHAPES = line_and_curve.Shapes(data="breast cancer", normal=1)
 
 
 def _jobs(options: Options) -> tuple[Split, ...]:
     classes = range(10) if options.full else _FEW_DIGITS
-    return (_MNIST, *(Split(data="digits", normal=k) for k in classes), *_TABLES)
+    images = _MNIST if options.full else replace(_MNIST, rows=_FEW_FOURS)
+    return (images, *(Split(data="digits", normal=k) for k in classes), *_TABLES)
 
 
 def parameters(options: Options) -> Record:
@@ -33,6 +39,7 @@ def parameters(options: Options) -> Record:
     return {
         "seeds": options.seeds(_QUICK_STARTS, _FULL_STARTS),
         "jobs": [job.record() for job in _jobs(options)],
+        "line_and_curve": _SHAPES.record(),
         "settings_of_every_method": SETTINGS,
     }
 
@@ -42,10 +49,10 @@ def compute(options: Options) -> Numbers:
     `line_and_curve`; names: of the jobs, and groups: the data set of each."""
     seeds, jobs = options.seeds(_QUICK_STARTS, _FULL_STARTS), _jobs(options)
     numbers = named_runs(run, jobs, seeds, options.folder)
-    both = named_runs(line_and_curve.run, [_TABLES[0]], seeds, options.folder)
+    both = named_runs(line_and_curve.run, [_SHAPES], seeds, options.folder)
     return numbers | {
         SECONDS: numbers[SECONDS] + both[SECONDS],
-        "shapes": both[f"{_TABLES[0].name}|shapes"],
+        "shapes": both[f"{_SHAPES.name}|shapes"],
         "names": np.array([job.name for job in jobs]),
         "groups": np.array([job.data for job in jobs]),
         "seeds": np.array(seeds),

@@ -48,7 +48,7 @@ def draw(numbers: Numbers) -> Figure:
     _patches(list(panels[1:]), numbers)
     figure.suptitle(
         f"Anomalies among real data: area under the ROC curve on new data, {len(numbers['seeds'])} "
-        "splits; settings chosen on a part of its own",
+        "splits; settings chosen on a part of their own",
         fontsize=10,
     )
     return figure

@@ -15,12 +15,21 @@ SHAPES = ((), (16,))
 _END, _STEP = 3.0, 0.01
 
 
-def run(job: Split, seed: int) -> Numbers:
+class Shapes(Split):
+    """Data on which a line and a curve are fitted; its runs have files of their own."""
+
+    @property
+    def name(self) -> str:
+        """As it names files."""
+        return f"{super().name}_line_and_curve"
+
+
+def run(job: Shapes, seed: int) -> Numbers:
     """Fit both to the same data, with equal noise of all features.
 
     Parameters
     ----------
-    job : Split
+    job : Shapes
         Data, and the class that is normal.
     seed : int
         Of the split and of the fits.
