@@ -120,7 +120,8 @@ def unopened(impl, monkeypatch):
     def enumerated(*_):
         pytest.fail("the regions were enumerated first")
 
-    monkeypatch.setattr(sys.modules[impl.DGN.__module__].partitioning, "partition", enumerated)
+    partitioning = sys.modules[f"{impl.__name__}.partition.partition"]
+    monkeypatch.setattr(partitioning, "partition", enumerated)
     return impl
 
 
