@@ -39,8 +39,10 @@ from oracle.mutants.mutant import Mutant
 from oracle.quadrature.interval import OracleDisagreement
 
 _PACKAGES: dict[str, ModuleType] = {"reference": reference, "fast": fast}
-#: Random networks for the partition, and for S = 2 and 3: small ones.
-PARTITION_SEEDS, LATENT_SEEDS = range(9), ((1, 2), (1, 3))
+#: Random networks for the partition: small ones, then those that tell defects of layers.
+PARTITION_SEEDS = (*range(9), 21, 99, 150, 154, 180, 197, 213, 220, 244, 246, 267, 271, 433, 522)
+#: The same for S = 2 and 3.
+LATENT_SEEDS = ((1, 2), (1, 3))
 #: Nearly degenerate networks, small ones: three that both implementations are asked about, and one
 #: of whose regions one has a mass of 1.6e-10.
 DEGENERATE_SEEDS = (200, 521, 1322, 125)
@@ -48,6 +50,7 @@ DEGENERATE_SEEDS = (200, 521, 1322, 125)
 # shows that the defect is clumsy, not that the oracle sees it.
 _TROUBLE = (
     reference.OutsideValidity,
+    reference.model.NotSolvedError,
     reference.PartitionError,
     reference.SingularCovarianceError,
     fast.PartitionError,
@@ -286,7 +289,9 @@ def _is_trouble(error: Exception) -> bool:
     if isinstance(error, AssertionError):
         last = list(traceback.walk_tb(error.__traceback__))[-1][0]
         return str(last.f_globals.get("__name__", "")).startswith("oracle.")
-    return isinstance(error, _TROUBLE) or type(error).__name__ == "LinAlgError"
+    # By its own name: what divides by zero or overflows is clumsy.
+    named = type(error) is ArithmeticError or type(error).__name__ == "LinAlgError"
+    return named or isinstance(error, _TROUBLE)
 
 
 def run_mutants(
